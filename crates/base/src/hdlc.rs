@@ -1,0 +1,42 @@
+//! HDLC's frame check sequence as T.30 uses it (T.30 §5.3.7; ISO/IEC 13239, 16 bits, X.25 form).
+
+use crate::bits::reverse;
+
+/// The FCS of a frame whose octets are in printed order, as the two octets that follow it on the
+/// line, in printed order too.
+#[must_use]
+pub fn fcs(octets: &[u8]) -> [u8; 2] {
+    let mut crc: u16 = 0xFFFF;
+    for &octet in octets {
+        crc ^= u16::from(reverse(octet));
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x8408 } else { crc >> 1 };
+        }
+    }
+    let [low, high] = (!crc).to_le_bytes();
+    [reverse(low), reverse(high)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worked values of T.30 frames in printed order.
+    #[test]
+    fn worked_frames() {
+        let frames: [(&[u8], [u8; 2]); 6] = [
+            (&[0xFF, 0xC8, 0x21], [0x57, 0xBE]),
+            (&[0xFF, 0xC8, 0x31], [0x45, 0x8F]),
+            (&[0xFF, 0xC8, 0x5F], [0xC8, 0xE7]),
+            (&[0xFF, 0xC8, 0x41, 0x00, 0x44, 0x78], [0xB2, 0x7A]),
+            (
+                &[0xFF, 0xC8, 0x01, 0x00, 0x77, 0x1F, 0x23, 0x01, 0x89, 0x01, 0x01, 0x01, 0x18],
+                [0x10, 0xFF],
+            ),
+            (&[0xFF, 0xC8, 0x7D, 0x74, 0x00, 0x00, 0x2C], [0x49, 0xA4]),
+        ];
+        for (frame, want) in frames {
+            assert_eq!(fcs(frame), want, "{frame:02x?}");
+        }
+    }
+}

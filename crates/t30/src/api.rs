@@ -1,0 +1,321 @@
+//! What goes into a [`crate::Session`] and what comes out of it.
+
+use bytes::Bytes;
+use core::time::Duration;
+use fax_base::line::{Heard, Listen, Modulation, Transmit};
+use fax_base::page::{Coding, Length, PageFormat, PageShape, Resolution, Width};
+
+/// Which end of the call this terminal is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// It made the call.
+    Calling,
+    /// It answered the call.
+    Called,
+}
+
+/// What this terminal can do and is allowed to do. The same set is announced in DIS when called
+/// and limits the DCS when calling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Capabilities {
+    /// Error correction mode (bit 27).
+    pub ecm: bool,
+    /// V.27ter, V.29 and V.17, any mix; V.27ter 2400 is always there.
+    pub modulations: Vec<Modulation>,
+    /// Codings; MH is always there. MMR needs ECM.
+    pub codings: Vec<Coding>,
+    /// Resolutions; standard is always there.
+    pub resolutions: Vec<Resolution>,
+    /// The widest page.
+    pub max_width: Width,
+    /// The longest page.
+    pub max_length: Length,
+    /// As a receiver without ECM: the least time for a coded line that we demand.
+    pub min_row_time: Duration,
+}
+
+impl Default for Capabilities {
+    /// All that is implemented: every modulation, ECM, every coding, up to superfine, A3, no limit of
+    /// length, no minimum row time.
+    fn default() -> Self {
+        Capabilities {
+            ecm: true,
+            modulations: Modulation::ALL.to_vec(),
+            codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr],
+            resolutions: vec![Resolution::Standard, Resolution::Fine, Resolution::Superfine],
+            max_width: Width::A3,
+            max_length: Length::Unlimited,
+            min_row_time: Duration::ZERO,
+        }
+    }
+}
+
+/// What one call is about.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which end we are.
+    pub role: Role,
+    /// Our subscriber number for CSI or TSI, at most 20 characters; empty for none.
+    pub ident: String,
+    /// What we can do.
+    pub capabilities: Capabilities,
+    /// The pages to send, in order; empty when we only receive.
+    pub send: Vec<PageShape>,
+    /// Sub-address of the recipient (SUB), if the job names one.
+    pub sub_address: Option<String>,
+    /// How many times a page that was answered with RTN is sent again, at a lower rate each time.
+    pub page_retries: u32,
+    /// As a receiver without ECM: bad rows in a hundred from which a page is refused with RTN. From
+    /// 5 in a hundred on RTP is answered. `None`: never refuse; keep what came and say RTP.
+    pub refuse_at_percent: Option<u8>,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// The call is up: begin phase A.
+    Start,
+    /// The far end was heard.
+    Heard(Heard),
+    /// Everything that was asked for with [`Output::Transmit`] has left.
+    Sent,
+    /// The page that [`Output::WantPage`] asked for, coded as it says, with RTC or EOFB at its end and
+    /// fill for the minimum row time.
+    Page(Bytes),
+    /// What [`Output::PageEnd`]'s page turned out to be when decoded.
+    Verdict(Verdict),
+    /// The carrier below us changes from audio to T.38 or back. Whatever was being sent or heard is
+    /// gone; the procedure carries on: a called terminal that was in phase B begins again with DIS, a
+    /// calling one keeps waiting.
+    LineChanged,
+    /// [`crate::Session::deadline`] has come.
+    Timeout,
+    /// The far end or the network cleared the call.
+    HungUp,
+    /// We give up: send DCN if that still makes sense, then end.
+    Cancel,
+}
+
+/// A page as decoded, counted by the assembly.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Verdict {
+    /// Rows of the page, bad ones included.
+    pub rows: u32,
+    /// Rows that could not be decoded and were concealed.
+    pub bad_rows: u32,
+    /// The longest run of them.
+    pub longest_bad_run: u32,
+}
+
+/// What the session wants done, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send this after everything asked for before.
+    Transmit(Transmit),
+    /// Stop sending at once and forget what is waiting to be sent. No [`Input::Sent`] follows.
+    StopTransmit,
+    /// Listen for this from now on.
+    Listen(Listen),
+    /// Answer with [`Input::Page`]: the page `index` of [`Config::send`], coded as `format` says.
+    WantPage {
+        /// Index into [`Config::send`].
+        index: usize,
+        /// Coding, resolution, width and minimum row time to code it with.
+        format: PageFormat,
+        /// For the minimum row time.
+        bit_rate: u32,
+    },
+    /// A page begins. When one was begun before and not done, it is dropped.
+    PageStart {
+        /// Number of the page, from 0, counted over the pages kept.
+        index: usize,
+        /// How it is coded.
+        format: PageFormat,
+    },
+    /// The next octets of the page.
+    PageData(Bytes),
+    /// About this many octets of the page were lost here.
+    PageLost {
+        /// How many.
+        octets: usize,
+    },
+    /// The page is complete: decode what is left and answer with [`Input::Verdict`] at once.
+    PageEnd,
+    /// The page that began last is settled.
+    PageDone {
+        /// Keep it (confirmed with MCF or RTP, or never confirmed but worth keeping), or drop it
+        /// because it will be sent again.
+        kept: bool,
+        /// Whether the far end was told that we have it.
+        confirmed: bool,
+    },
+    /// Something worth telling: for the ladder, the progress bar and the page ledger.
+    Event(Event),
+    /// The session is over; there will be no more outputs. Release the call.
+    End(Box<Outcome>),
+}
+
+/// Things worth telling.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A phase begins.
+    Phase(Phase),
+    /// A frame was sent.
+    FrameSent {
+        /// Its name as printed in T.30: `DIS`, `PPS-EOP` …
+        name: &'static str,
+        /// The frame's octets.
+        octets: Bytes,
+    },
+    /// A good frame was received.
+    FrameReceived {
+        /// Its name; `?` for one that T.30 does not know.
+        name: &'static str,
+        /// The frame's octets.
+        octets: Bytes,
+    },
+    /// A control frame with a wrong FCS was received.
+    FrameBad,
+    /// A training check was sent or judged.
+    Training {
+        /// Modulation and rate.
+        modulation: Modulation,
+        /// As a receiver, our judgement; as a sender, the far end's.
+        passed: bool,
+    },
+    /// What will be used from here on.
+    Negotiated {
+        /// Coding, resolution, width, ECM.
+        format: PageFormat,
+        /// Modulation and rate.
+        modulation: Modulation,
+    },
+    /// The far end's subscriber number.
+    RemoteIdent(String),
+    /// A page begins to be sent.
+    PageSending {
+        /// Index into [`Config::send`].
+        index: usize,
+        /// Octets of coded data.
+        octets: usize,
+    },
+    /// The page and its post-message command have been sent; the confirmation is awaited.
+    PageSent {
+        /// Index into [`Config::send`].
+        index: usize,
+    },
+    /// The far end has the page: write it into the ledger.
+    PageConfirmed {
+        /// Index into [`Config::send`].
+        index: usize,
+        /// It was confirmed with RTP: readable, not good.
+        poor: bool,
+    },
+    /// The far end refused the page (RTN) or frames of it (PPR).
+    Resend {
+        /// Index into [`Config::send`].
+        index: usize,
+        /// Frames asked for again; 0 for a whole page.
+        frames: u32,
+    },
+    /// A timer of T.30 ran out: `T1`, `T2`, `T4` …
+    TimerExpired(&'static str),
+}
+
+/// The phases of T.30 §3.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Phase {
+    /// Call establishment.
+    A,
+    /// Pre-message procedure.
+    B,
+    /// Message transmission.
+    C,
+    /// Post-message procedure.
+    D,
+    /// Call release.
+    E,
+}
+
+/// How the session ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// Nothing when all went well: all pages sent and confirmed, or at least one document received to
+    /// its end.
+    pub failure: Option<Failure>,
+    /// Pages of [`Config::send`] that the far end confirmed.
+    pub pages_confirmed: usize,
+    /// A page whose sending was finished but whose confirmation never came: it may have been
+    /// printed.
+    pub page_uncertain: Option<usize>,
+    /// Pages received and kept.
+    pub pages_received: usize,
+    /// The far end's subscriber number, as cleaned.
+    pub remote_ident: Option<String>,
+    /// The last agreed modulation.
+    pub modulation: Option<Modulation>,
+    /// The last agreed format.
+    pub format: Option<PageFormat>,
+    /// Frames (ECM) and pages that were sent or received more than once.
+    pub resends: u32,
+}
+
+/// Why a session failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The class.
+    pub cause: Cause,
+    /// The phase in which it happened.
+    pub phase: Phase,
+    /// The last frame that we sent, by name.
+    pub last_sent: Option<&'static str>,
+    /// The last good frame that we received, by name.
+    pub last_received: Option<&'static str>,
+}
+
+/// The canonical classes of T.30 failures (one a row of our failure table).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Cause {
+    /// Answered, but never a fax signal (T0 or T1).
+    NoFax,
+    /// The network or the far end cleared the call in the middle.
+    CallDropped,
+    /// We gave up ([`Input::Cancel`]).
+    Cancelled,
+    /// The far end says that it cannot receive now.
+    RemoteCannotReceive,
+    /// No common coding, modulation, width or resolution, or a sub-address that cannot be given.
+    Incompatible,
+    /// Training failed at every rate.
+    CannotTrain,
+    /// No answer to DCS and TCF.
+    NoResponseToTraining,
+    /// A senseless answer to DCS and TCF.
+    InvalidResponseToTraining,
+    /// The far end repeated DIS: it does not hear us.
+    RemoteDoesNotHear,
+    /// DCN in phase B.
+    DisconnectedBeforePage,
+    /// No answer to a post-message command.
+    NoResponseAfterPage,
+    /// A senseless answer to a post-message command.
+    InvalidResponseAfterPage,
+    /// DCN where a confirmation was due.
+    DisconnectedAfterPage,
+    /// The far end refused the page (RTN) as often as we tried.
+    PageRefused,
+    /// ECM never got a block through.
+    EcmGaveUp,
+    /// The far end was not ready for longer than T5.
+    RemoteBusy,
+    /// Receiving: no command after the page, or no page after the command (T2).
+    CommandLost,
+    /// Receiving: the caller disconnected before a page.
+    CallerLeftBeforePage,
+    /// Receiving: the caller disconnected in or after a page without ending it properly.
+    CallerLeftInPage,
+    /// Receiving: the page's signal stopped or never became readable.
+    PageSignalLost,
+    /// Receiving: the sender broke the rules (illegal command, MMR without ECM …).
+    ProtocolError,
+}

@@ -1,0 +1,6 @@
+//! T.38 over UDPTL without I/O: the IFP codec, UDPTL with redundancy and FEC, and an [`Endpoint`] that
+//! carries the words of [`fax_base::line`] as paced packets (ITU-T T.38).
+
+pub mod api;
+
+pub use api::*;

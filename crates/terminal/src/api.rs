@@ -1,0 +1,87 @@
+//! What goes into a [`crate::Terminal`] and what comes out of it.
+
+use bytes::Bytes;
+use fax_base::page::{PageFormat, PageShape};
+use fax_t30 as t30;
+use std::sync::Arc;
+
+/// A page to be sent: Group 4 (T.6) octets without EOFB or with it, and their geometry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodedPage {
+    /// Width, resolution, rows.
+    pub shape: PageShape,
+    /// T.6.
+    pub t6: Bytes,
+}
+
+/// What one call is about.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Calling or called.
+    pub role: t30::Role,
+    /// Our subscriber number (CSI, TSI), at most 20 characters.
+    pub ident: String,
+    /// What we can do and may use.
+    pub capabilities: t30::Capabilities,
+    /// The pages to send; empty when we only receive.
+    pub pages: Vec<Arc<CodedPage>>,
+    /// Sub-address of the recipient.
+    pub sub_address: Option<String>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The call is up, with audio. Time starts here.
+    Start,
+    /// T.38 was agreed: from now on the fax goes by UDPTL.
+    SwitchToT38(fax_t38::Config),
+    /// The call goes (back) to audio.
+    SwitchToAudio,
+    /// A UDPTL packet came.
+    Datagram(&'a [u8]),
+    /// 20 ms (or any number of samples) of linear 8 kHz audio came, in order.
+    Audio(&'a [i16]),
+    /// This many samples of audio were lost here.
+    AudioLost(usize),
+    /// [`crate::Terminal::deadline`] has come.
+    Timeout,
+    /// The far end or the network cleared the call.
+    HungUp,
+    /// Give up.
+    Cancel,
+}
+
+/// What the terminal wants done. Audio to be sent is fetched with `transmit_audio`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send this UDPTL packet.
+    Datagram(Bytes),
+    /// The far end was recognised as a fax by its signal in audio: time to offer T.38.
+    FaxToneHeard(fax_base::line::Tone),
+    /// A page was received and settled.
+    Page(ReceivedPage),
+    /// Something worth telling.
+    Event(t30::Event),
+    /// The fax is over: release the call.
+    End(Box<t30::Outcome>),
+}
+
+/// A page as received.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReceivedPage {
+    /// From 0.
+    pub index: usize,
+    /// How it came over the line.
+    pub format: PageFormat,
+    /// The pels, bad rows concealed, coded as T.6 without EOFB.
+    pub t6: Bytes,
+    /// Rows, bad ones included.
+    pub rows: u32,
+    /// Rows that were concealed.
+    pub bad_rows: u32,
+    /// The longest run of them.
+    pub longest_bad_run: u32,
+    /// Whether the far end was told that we have it.
+    pub confirmed: bool,
+}

@@ -1,0 +1,6 @@
+//! A fax terminal: T.30 bound to what carries it (T.38 now, modems over audio next), and the image
+//! codecs bound to T.30. Without I/O.
+
+pub mod api;
+
+pub use api::*;
