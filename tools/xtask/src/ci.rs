@@ -1,0 +1,60 @@
+//! All checks in the order of their cost.
+
+use crate::{house, licences, sizes};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// Runs everything; stops at the first failure.
+pub fn run(manifest: &Path) -> Result<()> {
+    house::check(manifest)?;
+    sizes::check(manifest)?;
+    licences::check(manifest)?;
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )?;
+    cargo(
+        &["doc", "--workspace", "--no-deps"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
+    cargo(&["test", "--workspace", "--doc", "--quiet"], &[])?;
+    tests()
+}
+
+/// nextest where it is installed, `cargo test` elsewhere.
+fn tests() -> Result<()> {
+    let nextest = Command::new("cargo")
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|o| o.status.success());
+    if nextest {
+        cargo(&["nextest", "run", "--workspace", "--no-fail-fast"], &[])
+    } else {
+        cargo(
+            &["test", "--workspace", "--all-targets", "--no-fail-fast"],
+            &[],
+        )
+    }
+}
+
+fn cargo(args: &[&str], env: &[(&str, &str)]) -> Result<()> {
+    println!("— cargo {}", args.join(" "));
+    let status = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+        .args(args)
+        .envs(env.iter().copied())
+        .status()
+        .context("cargo does not start")?;
+    if !status.success() {
+        bail!("cargo {} failed", args.first().copied().unwrap_or_default());
+    }
+    Ok(())
+}
