@@ -1,1 +1,24 @@
-//! fax-sip
+//! A sans-I/O SIP user agent for fax: messages, transactions, dialogs and SDP (RFC 3261, 3264, 3581, 4028, 6026, 7616).
+//!
+//! ```text
+//! agent.handle(now, input);                       // one closed enum in
+//! while let Some(output) = agent.poll() { … }     // one closed enum out, in order
+//! agent.deadline() -> Option<Instant>             // when Input::Timeout is due
+//! ```
+//!
+//! One [`UserAgent`] serves all calls, registrations and pings of a set of sockets. Time starts when the driver
+//! says so and never stops; randomness comes from [`Config::seed`] alone.
+
+mod api;
+mod dialog;
+mod digest;
+pub mod message;
+pub mod sdp;
+mod transaction;
+mod ua;
+
+pub use api::{
+    CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Incoming, Input, Invite, Output, PingKey, Q850,
+    RegKey, Register, Transport,
+};
+pub use ua::UserAgent;
