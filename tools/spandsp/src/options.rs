@@ -1,0 +1,143 @@
+//! What a peer is to do in a call, and how that is told to spandsp (T.30 Table 2).
+
+use crate::session::c_path;
+use fax_base::page::Coding;
+use spandsp_sys as c;
+use std::ffi::CString;
+use std::io;
+use std::path::PathBuf;
+
+/// A family of modems.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recommendation {
+    /// V.27ter, 2400 and 4800 bit/s.
+    V27ter,
+    /// V.29, 7200 and 9600 bit/s.
+    V29,
+    /// V.17, 7200 to 14 400 bit/s.
+    V17,
+}
+
+/// What a peer can do and shall do.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Options {
+    /// Error correction mode.
+    pub ecm: bool,
+    /// Codings it takes and uses; MH is always there.
+    pub codings: Vec<Coding>,
+    /// Modems it takes and uses.
+    pub modems: Vec<Recommendation>,
+    /// The TIFF file to be sent, if any.
+    pub send: Option<PathBuf>,
+    /// Where to write what is received, if it may receive.
+    pub receive: Option<PathBuf>,
+    /// Its subscriber number (TSI, CSI), at most 20 characters.
+    pub ident: String,
+    /// T38FaxVersion of the session; 0 is the syntax of 1998.
+    pub t38_version: u8,
+    /// T.38: remove fill bits from pages without ECM before sending them.
+    pub fill_bit_removal: bool,
+    /// Audio: send talker echo protection before V.29 and V.17.
+    pub talker_echo_protection: bool,
+    /// The least time for a coded line that it demands as a receiver without ECM, ms: 0, 5, 10, 20
+    /// or 40.
+    pub min_row_time_ms: u8,
+    /// Write spandsp's log to standard error.
+    pub log: bool,
+}
+
+impl Default for Options {
+    /// ECM, every coding, every modem, nothing to send or receive, T.38 version 0.
+    fn default() -> Self {
+        Options {
+            ecm: true,
+            codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr],
+            modems: vec![
+                Recommendation::V27ter,
+                Recommendation::V29,
+                Recommendation::V17,
+            ],
+            send: None,
+            receive: None,
+            ident: String::new(),
+            t38_version: 0,
+            fill_bit_removal: false,
+            talker_echo_protection: false,
+            min_row_time_ms: 0,
+            log: false,
+        }
+    }
+}
+
+// From spandsp's t4_rx.h; these enumerations have no names that the bindings carry.
+const WIDTHS: i32 = 0x01 | 0x02 | 0x04;
+const LENGTHS: i32 = 0x1_0000 | 0x2_0000 | 0x4_0000 | 0x8_0000 | 0x10_0000;
+const RESOLUTIONS_R8: i32 = 0x01 | 0x02 | 0x04;
+const RESOLUTION_R16: i32 = 0x08;
+const RESOLUTIONS_INCH: i32 = 0x20 | 0x40 | 0x80 | 0x100;
+
+impl Options {
+    /// Applies everything that T.30 knows of.
+    ///
+    /// # Safety
+    ///
+    /// `t30` must point to a live T.30 state that nobody else uses meanwhile.
+    pub(crate) unsafe fn apply(&self, t30: *mut c::t30_state_t, iaf: bool) -> io::Result<()> {
+        let codings = self.codings.iter().fold(
+            c::t4_image_compression_t_T4_COMPRESSION_T4_1D,
+            |set, coding| {
+                set | match coding {
+                    Coding::Mh => c::t4_image_compression_t_T4_COMPRESSION_T4_1D,
+                    Coding::Mr => c::t4_image_compression_t_T4_COMPRESSION_T4_2D,
+                    Coding::Mmr => c::t4_image_compression_t_T4_COMPRESSION_T6,
+                }
+            },
+        );
+        let modems = self.modems.iter().fold(0, |set, modem| {
+            set | match modem {
+                Recommendation::V27ter => c::T30_SUPPORT_V27TER,
+                Recommendation::V29 => c::T30_SUPPORT_V29,
+                Recommendation::V17 => c::T30_SUPPORT_V17,
+            }
+        });
+        let modems = if iaf {
+            modems | c::T30_SUPPORT_IAF
+        } else {
+            modems
+        };
+        let ident = CString::new(self.ident.as_str())?;
+        let send = self.send.as_deref().map(c_path).transpose()?;
+        let receive = self.receive.as_deref().map(c_path).transpose()?;
+        // SAFETY: `t30` is live by this function's contract; spandsp copies the strings.
+        unsafe {
+            c::t30_set_ecm_capability(t30, self.ecm);
+            c::t30_set_supported_compressions(t30, codings as i32);
+            c::t30_set_supported_output_compressions(
+                t30,
+                c::t4_image_compression_t_T4_COMPRESSION_T6 as i32,
+            );
+            c::t30_set_supported_modems(t30, modems as i32);
+            c::t30_set_supported_image_sizes(t30, WIDTHS | LENGTHS);
+            c::t30_set_supported_bilevel_resolutions(
+                t30,
+                RESOLUTIONS_R8 | RESOLUTION_R16 | RESOLUTIONS_INCH,
+            );
+            c::t30_set_minimum_scan_line_time(t30, i32::from(self.min_row_time_ms));
+            c::t30_set_tx_ident(t30, ident.as_ptr());
+            if let Some(path) = &send {
+                c::t30_set_tx_file(t30, path.as_ptr(), -1, -1);
+            }
+            if let Some(path) = &receive {
+                c::t30_set_rx_file(t30, path.as_ptr(), -1);
+            }
+            if self.log {
+                c::span_log_set_level(c::t30_get_logging_state(t30), LOG_LEVEL);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Flow, with protocol and sample time.
+pub(crate) const LOG_LEVEL: i32 =
+    (c::SPAN_LOG_FLOW | c::SPAN_LOG_SHOW_PROTOCOL | c::SPAN_LOG_SHOW_SAMPLE_TIME) as i32;
