@@ -8,6 +8,7 @@ pub struct Dbm0(pub f32);
 
 /// The level of a full-scale sine after G.711 A-law and µ-law decoding, dBm0 (G.711 §5: 3.14 A-law,
 /// 3.17 µ-law; the A-law value is used for both).
+#[allow(clippy::approx_constant)] // a level, not π
 pub const FULL_SCALE_SINE: Dbm0 = Dbm0(3.14);
 
 impl Dbm0 {
