@@ -2,5 +2,6 @@
 //! carries the words of [`fax_base::line`] as paced packets (ITU-T T.38).
 
 pub mod api;
+pub mod ifp;
 
 pub use api::*;
