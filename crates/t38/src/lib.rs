@@ -3,5 +3,6 @@
 
 pub mod api;
 pub mod ifp;
+pub mod udptl;
 
 pub use api::*;

@@ -1,0 +1,360 @@
+//! Putting packets in order and making good what was lost (T.38 §9.1.4).
+
+use super::{Packet, PacketError, Recovery, xor_into};
+use crate::ifp::{DecodeError, Decoder};
+use bytes::Bytes;
+use core::fmt;
+use core::time::Duration;
+use fax_base::Instant;
+use std::collections::{BTreeMap, VecDeque};
+
+/// How long a hole is kept open for a late packet: several packet intervals of network reordering.
+const LATE_WAIT: Duration = Duration::from_millis(100);
+/// The same with FEC, where packets yet to come may fill the hole.
+const FEC_WAIT: Duration = Duration::from_millis(300);
+/// A number farther away than this means that the peer began anew.
+const RESTART: i32 = 2000;
+/// IFPs that are remembered for parity.
+const HISTORY: u64 = 64;
+/// Packets held behind a hole before it is given up.
+const MOST_HELD: usize = 48;
+/// Parities that wait for more packets.
+const MOST_PARITIES: usize = 32;
+/// Where counting begins, so that numbers can go back.
+const ORIGIN: u64 = 1 << 20;
+
+/// What comes out, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// An IFP.
+    Ifp {
+        /// Its octets.
+        octets: Bytes,
+        /// It was recovered from parity: zeros may follow its end.
+        padded: bool,
+    },
+    /// This many IFPs are lost for good.
+    Missing(u32),
+}
+
+/// A datagram that was not used at all.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Invalid {
+    /// It is not a UDPTL packet.
+    Packet(PacketError),
+    /// Its primary is not an IFP.
+    Ifp(DecodeError),
+    /// It could be one, but is damaged and its number is out of all order.
+    Stray,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invalid::Packet(e) => write!(f, "not a UDPTL packet: {e}"),
+            Invalid::Ifp(e) => write!(f, "not an IFP: {e}"),
+            Invalid::Stray => f.write_str("a damaged packet out of all order"),
+        }
+    }
+}
+
+impl core::error::Error for Invalid {}
+
+/// Counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReceiverCounters {
+    /// Valid packets.
+    pub packets: u64,
+    /// Datagrams that were not used.
+    pub invalid: u64,
+    /// Packets that came again or too late.
+    pub duplicate: u64,
+    /// IFPs recovered by redundancy or FEC.
+    pub recovered: u64,
+    /// IFPs lost for good.
+    pub lost: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    octets: Bytes,
+    padded: bool,
+}
+
+/// One item of parity: `count` packets from `first` on, every `step`th.
+#[derive(Clone, Debug)]
+struct Parity {
+    first: u64,
+    step: u64,
+    count: u64,
+    octets: Bytes,
+}
+
+/// The receiving half of a UDPTL session.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// The next number to be delivered, counted without wrapping.
+    expected: Option<u64>,
+    /// Known IFPs: delivered ones, for parity, and those that wait behind a hole.
+    known: BTreeMap<u64, Slot>,
+    parities: Vec<Parity>,
+    /// When the present hole is given up.
+    give_up: Option<Instant>,
+    /// FEC is in use.
+    fec: bool,
+    ready: VecDeque<Delivery>,
+    counters: ReceiverCounters,
+    probe: Decoder,
+}
+
+impl Receiver {
+    /// A session whose first number is not known; `version` is the agreed T38FaxVersion.
+    #[must_use]
+    pub fn new(version: u8) -> Self {
+        Receiver {
+            expected: None,
+            known: BTreeMap::new(),
+            parities: Vec::new(),
+            give_up: None,
+            fec: false,
+            ready: VecDeque::new(),
+            counters: ReceiverCounters::default(),
+            probe: Decoder::new(version),
+        }
+    }
+
+    /// Takes a datagram.
+    ///
+    /// # Errors
+    /// Why it was dropped; nothing else happens then.
+    pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<(), Invalid> {
+        let result = self.accept(now, datagram);
+        if result.is_err() {
+            self.counters.invalid += 1;
+        }
+        result
+    }
+
+    /// The next thing delivered.
+    pub fn poll(&mut self) -> Option<Delivery> {
+        self.ready.pop_front()
+    }
+
+    /// When [`Receiver::timeout`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.give_up
+    }
+
+    /// Gives up a hole whose time has come.
+    pub fn timeout(&mut self, now: Instant) {
+        while self.give_up.is_some_and(|at| at <= now) {
+            self.skip_hole();
+            self.advance(now);
+        }
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> ReceiverCounters {
+        self.counters
+    }
+
+    fn accept(&mut self, now: Instant, datagram: &[u8]) -> Result<(), Invalid> {
+        let packet = Packet::decode(datagram).map_err(Invalid::Packet)?;
+        if !packet.sound {
+            if packet.primary.is_empty() {
+                return Err(Invalid::Stray);
+            }
+            // A damaged tail, or something else altogether (RTP on the same port): the primary
+            // decides. The session's own decoder must see IFPs in order; this one only judges.
+            self.probe.clone().decode(packet.primary, false).map_err(Invalid::Ifp)?;
+        }
+        let number = self.place(now, &packet)?;
+        self.counters.packets += 1;
+        if self.known.contains_key(&number) || self.expected.is_some_and(|e| number < e) {
+            self.counters.duplicate += 1;
+            return Ok(());
+        }
+        self.put(number, packet.primary, false);
+        match &packet.recovery {
+            Recovery::Secondaries(items) => self.put_secondaries(number, items),
+            Recovery::Fec { span, items } => self.put_parities(number, *span, items),
+        }
+        self.recover();
+        self.advance(now);
+        Ok(())
+    }
+
+    /// The packet's number without wrapping; begins anew when it is out of all order.
+    fn place(&mut self, now: Instant, packet: &Packet<'_>) -> Result<u64, Invalid> {
+        let Some(expected) = self.expected else {
+            if !packet.sound {
+                return Err(Invalid::Stray);
+            }
+            // What rides along on the very first packet was lost before it.
+            let before = match &packet.recovery {
+                Recovery::Secondaries(items) => items.iter().take_while(|i| !i.is_empty()).count(),
+                Recovery::Fec { .. } => 0,
+            };
+            let number = ORIGIN + u64::from(packet.sequence);
+            self.expected = Some(number - before.min(8) as u64);
+            return Ok(number);
+        };
+        let gap = packet.sequence.wrapping_sub(expected as u16) as i16;
+        if i32::from(gap).abs() <= RESTART {
+            return Ok(expected.saturating_add_signed(i64::from(gap)));
+        }
+        if !packet.sound {
+            return Err(Invalid::Stray);
+        }
+        // A restart: deliver what is still held, then begin here.
+        while self.known.range(expected..).next().is_some() {
+            self.skip_hole();
+            self.advance(now);
+            if self.give_up.is_none() {
+                break;
+            }
+        }
+        self.ready.push_back(Delivery::Missing(1));
+        self.known.clear();
+        self.parities.clear();
+        self.give_up = None;
+        let number = (self.expected.unwrap_or(expected) | 0xFFFF) + 1 + u64::from(packet.sequence);
+        self.expected = Some(number);
+        Ok(number)
+    }
+
+    fn put(&mut self, number: u64, octets: &[u8], padded: bool) {
+        self.known.insert(number, Slot { octets: Bytes::copy_from_slice(octets), padded });
+    }
+
+    /// Whether this number is still wanted.
+    fn is_wanted(&self, number: u64) -> bool {
+        self.expected.is_some_and(|e| number >= e) && !self.known.contains_key(&number)
+    }
+
+    fn put_secondaries(&mut self, number: u64, items: &[&[u8]]) {
+        // A peer that skips number 0 after FFFF: what it means by "one before" lies one farther back.
+        let since_zero = usize::try_from(number & 0xFFFF).unwrap_or(usize::MAX);
+        let zero = number & !0xFFFF;
+        if since_zero >= 1 && since_zero <= items.len() && self.is_wanted(zero) {
+            let same = |i: usize, back: u64| {
+                let known = zero.checked_sub(back).and_then(|n| self.known.get(&n));
+                match (items.get(i), known) {
+                    (Some(item), Some(slot)) => *item == slot.octets,
+                    (None, _) => true,
+                    (Some(_), None) => false,
+                }
+            };
+            if same(since_zero - 1, 1) && same(since_zero, 2) {
+                self.put(zero, &[], false);
+            }
+        }
+        for (n, item) in (0..number).rev().zip(items) {
+            if !item.is_empty() && self.is_wanted(n) {
+                self.put(n, item, false);
+                self.counters.recovered += 1;
+            }
+        }
+    }
+
+    fn put_parities(&mut self, number: u64, span: u16, items: &[&[u8]]) {
+        self.fec = true;
+        let (n, m) = (u64::from(span), items.len() as u64);
+        if n == 0 || n * m > HISTORY {
+            return;
+        }
+        for (j, item) in (0..m).zip(items) {
+            let Some(first) = (number + j).checked_sub(n * m) else { continue };
+            if item.is_empty() {
+                continue;
+            }
+            if self.parities.len() == MOST_PARITIES {
+                self.parities.remove(0);
+            }
+            let octets = Bytes::copy_from_slice(item);
+            self.parities.push(Parity { first, step: m, count: n, octets });
+        }
+    }
+
+    /// Recovers by parity until nothing changes: one recovered packet may free another parity.
+    fn recover(&mut self) {
+        let Some(expected) = self.expected else { return };
+        loop {
+            let mut found = None;
+            self.parities.retain(|p| {
+                let mut unknown = (0..p.count)
+                    .map(|k| p.first + k * p.step)
+                    .filter(|n| !self.known.contains_key(n));
+                match (unknown.next(), unknown.next()) {
+                    (None, _) => false,
+                    (Some(one), None) => {
+                        if found.is_none() && one >= expected {
+                            found = Some((one, p.clone()));
+                        }
+                        one >= expected
+                    }
+                    (Some(_), Some(_)) => true,
+                }
+            });
+            let Some((number, p)) = found else { return };
+            let mut octets = p.octets.to_vec();
+            for n in (0..p.count).map(|k| p.first + k * p.step) {
+                if let Some(slot) = self.known.get(&n) {
+                    xor_into(&mut octets, &slot.octets);
+                }
+            }
+            self.put(number, &octets, true);
+            self.counters.recovered += 1;
+        }
+    }
+
+    /// Delivers what is in order, and watches the hole behind it.
+    fn advance(&mut self, now: Instant) {
+        let Some(mut expected) = self.expected else { return };
+        let before = expected;
+        while let Some(slot) = self.known.get(&expected) {
+            if !slot.octets.is_empty() {
+                let (octets, padded) = (slot.octets.clone(), slot.padded);
+                self.ready.push_back(Delivery::Ifp { octets, padded });
+            }
+            expected += 1;
+        }
+        self.expected = Some(expected);
+        let oldest = expected.saturating_sub(HISTORY);
+        while self.known.first_key_value().is_some_and(|(n, _)| *n < oldest) {
+            self.known.pop_first();
+        }
+        let held = self.known.range(expected..).count();
+        if held == 0 {
+            self.give_up = None;
+        } else if held > MOST_HELD {
+            self.give_up = Some(now);
+            self.timeout(now);
+        } else if self.give_up.is_none() || expected != before {
+            let wait = if self.fec { FEC_WAIT } else { LATE_WAIT };
+            self.give_up = Some(now + wait);
+        }
+    }
+
+    /// Gives up what is missing before the next known packet.
+    fn skip_hole(&mut self) {
+        let Some(expected) = self.expected else { return };
+        let Some((&next, _)) = self.known.range(expected..).next() else {
+            self.give_up = None;
+            return;
+        };
+        let missing = next - expected;
+        self.expected = Some(next);
+        self.give_up = None;
+        // FFFF followed by 0001: a known fault of numbering, nothing is lost.
+        if missing == 1 && expected & 0xFFFF == 0 && self.known.contains_key(&(expected - 1)) {
+            return;
+        }
+        if missing > 0 {
+            self.counters.lost += missing;
+            self.ready.push_back(Delivery::Missing(u32::try_from(missing).unwrap_or(u32::MAX)));
+        }
+    }
+}
