@@ -17,11 +17,13 @@
 //! unwind; every `unsafe` block says why it is sound.
 
 mod audio;
+pub mod network;
 mod options;
 pub mod pages;
 mod session;
 mod t38;
 pub mod tiff;
+pub mod udptl;
 
 pub use audio::{AudioPeer, BLOCK};
 pub use options::{Options, Recommendation};

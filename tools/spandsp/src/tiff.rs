@@ -91,6 +91,9 @@ unsafe extern "C" {
     fn TIFFScanlineSize(tiff: *mut Tiff) -> isize;
     fn TIFFReadScanline(tiff: *mut Tiff, buf: *mut c_void, row: u32, sample: u16) -> c_int;
     fn TIFFWriteScanline(tiff: *mut Tiff, buf: *mut c_void, row: u32, sample: u16) -> c_int;
+    fn TIFFRawStripSize(tiff: *mut Tiff, strip: u32) -> isize;
+    fn TIFFReadRawStrip(tiff: *mut Tiff, strip: u32, buf: *mut c_void, size: isize) -> isize;
+    fn TIFFWriteRawStrip(tiff: *mut Tiff, strip: u32, buf: *mut c_void, size: isize) -> isize;
     fn TIFFReadDirectory(tiff: *mut Tiff) -> c_int;
     fn TIFFWriteDirectory(tiff: *mut Tiff) -> c_int;
     fn TIFFSetErrorHandler(f: Option<Reporter>) -> Option<Reporter>;
@@ -212,30 +215,92 @@ pub fn write(path: &Path, pages: &[Page]) -> io::Result<()> {
         if page.pels.len() != page.row_octets() * page.rows as usize {
             return Err(bad("pels that do not match the size"));
         }
-        // SAFETY: the file is open; each value has the type (after C's promotions) that libtiff's manual
-        // names for the tag; rows are copied because libtiff may change them.
-        unsafe {
-            TIFFSetField(file.0, IMAGE_WIDTH, page.width);
-            TIFFSetField(file.0, IMAGE_LENGTH, page.rows);
-            TIFFSetField(file.0, BITS_PER_SAMPLE, 1 as c_int);
-            TIFFSetField(file.0, SAMPLES_PER_PIXEL, 1 as c_int);
-            TIFFSetField(file.0, COMPRESSION, GROUP_4);
-            TIFFSetField(file.0, PHOTOMETRIC, c_int::from(MIN_IS_WHITE));
-            TIFFSetField(file.0, ROWS_PER_STRIP, page.rows);
-            TIFFSetField(file.0, X_RESOLUTION, c_double::from(page.x_per_inch));
-            TIFFSetField(file.0, Y_RESOLUTION, c_double::from(page.y_per_inch));
-            TIFFSetField(file.0, RESOLUTION_UNIT, INCH);
-            TIFFSetField(file.0, PAGE_NUMBER, number, count);
-            for row in 0..page.rows {
-                let mut pels = page.row(row).to_vec();
-                if TIFFWriteScanline(file.0, pels.as_mut_ptr().cast(), row, 0) < 0 {
-                    return Err(bad("a row could not be written"));
-                }
-            }
-            if TIFFWriteDirectory(file.0) == 0 {
-                return Err(bad("a page could not be written"));
+        set_fields(&file, page, number, count);
+        for row in 0..page.rows {
+            let mut pels = page.row(row).to_vec();
+            // SAFETY: the file is open; `pels` is one row, writable because libtiff may change it.
+            if unsafe { TIFFWriteScanline(file.0, pels.as_mut_ptr().cast(), row, 0) } < 0 {
+                return Err(bad("a row could not be written"));
             }
         }
+        end_page(&file)?;
     }
     Ok(())
+}
+
+/// `page` as one run of T.6 octets with EOFB, first bit highest.
+///
+/// # Errors
+///
+/// As [`write`].
+pub fn encode_t6(page: &Page) -> io::Result<Vec<u8>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("page.tif");
+    write(&path, core::slice::from_ref(page))?;
+    let file = Open::new(&path, c"r")?;
+    // SAFETY: the file is open; the buffer has the size that libtiff states, and it is told that size.
+    unsafe {
+        let size = TIFFRawStripSize(file.0, 0);
+        let mut octets = vec![0u8; usize::try_from(size).map_err(|_| bad("an empty page"))?];
+        if TIFFReadRawStrip(file.0, 0, octets.as_mut_ptr().cast(), size) != size {
+            return Err(bad("a short page"));
+        }
+        Ok(octets)
+    }
+}
+
+/// The page that T.6 octets (first bit highest) mean to libtiff.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn decode_t6(width: u32, rows: u32, t6: &[u8]) -> io::Result<Page> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("page.tif");
+    let page = Page {
+        width,
+        rows,
+        x_per_inch: 204.0,
+        y_per_inch: 196.0,
+        pels: Vec::new(),
+    };
+    {
+        let file = Open::new(&path, c"w")?;
+        set_fields(&file, &page, 0, 1);
+        let mut octets = t6.to_vec();
+        let size = isize::try_from(octets.len()).map_err(|_| bad("too long"))?;
+        // SAFETY: the file is open; `octets` is `size` octets, writable because libtiff may change them.
+        if unsafe { TIFFWriteRawStrip(file.0, 0, octets.as_mut_ptr().cast(), size) } != size {
+            return Err(bad("a page could not be written"));
+        }
+        end_page(&file)?;
+    }
+    read(&path)?.pop().ok_or_else(|| bad("no page"))
+}
+
+fn set_fields(file: &Open, page: &Page, number: c_int, count: c_int) {
+    // SAFETY: the file is open; each value has the type (after C's promotions) that libtiff's manual names
+    // for the tag.
+    unsafe {
+        TIFFSetField(file.0, IMAGE_WIDTH, page.width);
+        TIFFSetField(file.0, IMAGE_LENGTH, page.rows);
+        TIFFSetField(file.0, BITS_PER_SAMPLE, 1 as c_int);
+        TIFFSetField(file.0, SAMPLES_PER_PIXEL, 1 as c_int);
+        TIFFSetField(file.0, COMPRESSION, GROUP_4);
+        TIFFSetField(file.0, PHOTOMETRIC, c_int::from(MIN_IS_WHITE));
+        TIFFSetField(file.0, ROWS_PER_STRIP, page.rows);
+        TIFFSetField(file.0, X_RESOLUTION, c_double::from(page.x_per_inch));
+        TIFFSetField(file.0, Y_RESOLUTION, c_double::from(page.y_per_inch));
+        TIFFSetField(file.0, RESOLUTION_UNIT, INCH);
+        TIFFSetField(file.0, PAGE_NUMBER, number, count);
+    }
+}
+
+fn end_page(file: &Open) -> io::Result<()> {
+    // SAFETY: the file is open.
+    if unsafe { TIFFWriteDirectory(file.0) } == 0 {
+        Err(bad("a page could not be written"))
+    } else {
+        Ok(())
+    }
 }

@@ -154,6 +154,22 @@ fn audio_v29_without_ecm_in_mr() {
 }
 
 #[test]
+fn t6_octets_go_out_and_in() {
+    let page = pages::generated(7, 500);
+    let t6 = tiff::encode_t6(&page).unwrap();
+    assert_eq!(
+        t6[t6.len() - 4..],
+        [0x00, 0x10, 0x01, 0x00][..],
+        "{:x?}",
+        &t6[t6.len() - 4..]
+    );
+    assert_eq!(
+        page.first_difference(&tiff::decode_t6(1728, 500, &t6).unwrap()),
+        None
+    );
+}
+
+#[test]
 fn a_file_that_is_no_tiff_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.tif");
