@@ -9,6 +9,8 @@
 //! Octets are in printed order everywhere: the first bit on the line is the most significant one.
 
 mod bitmap;
+mod changes;
+mod codes;
 mod decode;
 mod encode;
 mod recode;

@@ -1,6 +1,9 @@
 //! From stored T.6 to the coding of a call, row by row, without an image in between (T.4 §4, T.6 §2).
 
-use crate::{EncodeOptions, Limits};
+use crate::changes::Changes;
+use crate::decode::{T6Next, T6Rows};
+use crate::encode::RowEncoder;
+use crate::{EncodeOptions, Limits, MAX_WIDTH};
 use fax_base::page::Coding;
 
 /// A page in another coding.
@@ -17,15 +20,31 @@ pub struct Recoded {
 /// Re-codes a T.6 page, with or without EOFB, whose lines have `width` pels.
 #[must_use]
 pub fn recode(
-    _t6: &[u8],
-    _width: u32,
-    _coding: Coding,
-    _options: &EncodeOptions,
-    _limits: Limits,
+    t6: &[u8],
+    width: u32,
+    coding: Coding,
+    options: &EncodeOptions,
+    limits: Limits,
 ) -> Recoded {
+    let width = width.min(MAX_WIDTH);
+    let mut from = T6Rows::new(width);
+    let mut to = RowEncoder::new(width, coding, options);
+    let mut row = Changes::default();
+    let (mut rows, mut truncated) = (0, false);
+    from.push(t6);
+    while width > 0 && from.next() == T6Next::Row {
+        if rows >= limits.max_rows {
+            truncated = true;
+            break;
+        }
+        row.at.clone_from(&from.row().at);
+        to.row(&mut row);
+        rows += 1;
+    }
+    truncated |= from.cut_off() && !from.half_ended();
     Recoded {
-        octets: Vec::new(),
-        rows: 0,
-        truncated: false,
+        octets: to.finish(),
+        rows,
+        truncated,
     }
 }

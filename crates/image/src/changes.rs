@@ -1,0 +1,148 @@
+//! The changing elements of a row: the pels whose colour differs from the one before (T.4 §4.2.1.1).
+
+/// So many sentinels stand behind the changing elements, so that b1, b2 and a2 can always be looked
+/// up.
+pub(crate) const SENTINELS: usize = 4;
+
+/// The changing elements of one row in strictly rising order, then [`SENTINELS`] times the width. The
+/// first one turns white to black, the next black to white, and so on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) at: Vec<u32>,
+}
+
+impl Changes {
+    /// A white row.
+    pub(crate) fn white(width: u32) -> Self {
+        Changes {
+            at: vec![width; SENTINELS],
+        }
+    }
+
+    /// Those of a row of packed pels.
+    pub(crate) fn find(&mut self, row: &[u8], width: u32) {
+        let at = &mut self.at;
+        at.clear();
+        let mut carry = 0u64;
+        let mut base = 0u32;
+        let mut words = row.chunks_exact(8);
+        for chunk in words.by_ref() {
+            if let Ok(bytes) = <[u8; 8]>::try_from(chunk) {
+                let w = u64::from_be_bytes(bytes);
+                let mut t = w ^ (w >> 1 | carry);
+                carry = w << 63;
+                while t != 0 {
+                    let lz = t.leading_zeros();
+                    at.push(base + lz);
+                    t ^= (1 << 63) >> lz;
+                }
+            }
+            base += 64;
+        }
+        let rest = words.remainder();
+        if !rest.is_empty() {
+            let mut bytes = [0u8; 8];
+            for (b, r) in bytes.iter_mut().zip(rest) {
+                *b = *r;
+            }
+            let w = u64::from_be_bytes(bytes);
+            let mut t = w ^ (w >> 1 | carry);
+            while t != 0 {
+                let lz = t.leading_zeros();
+                at.push(base + lz);
+                t ^= (1 << 63) >> lz;
+            }
+        }
+        // A black run up to the last pel changes back in the pad bits: that is no element.
+        while at.last().is_some_and(|&p| p >= width) {
+            at.pop();
+        }
+        at.extend([width; SENTINELS]);
+    }
+
+    /// The elements without the sentinels.
+    pub(crate) fn elements(&self) -> &[u32] {
+        self.at
+            .get(..self.at.len().saturating_sub(SENTINELS))
+            .unwrap_or(&[])
+    }
+}
+
+/// Paints the black runs of a row into `row`, which must be white.
+pub(crate) fn paint(changes: &Changes, row: &mut [u8]) {
+    let at = changes.elements();
+    // A black run that goes on to the end of the row ends at the first sentinel.
+    let black = changes.at.get(..at.len() + at.len() % 2).unwrap_or(&[]);
+    let mut word = 0u64;
+    let mut index = 0usize;
+    for run in black.chunks_exact(2) {
+        let &[from, to] = run else { continue };
+        let (first, last) = (from as usize / 64, (to as usize).saturating_sub(1) / 64);
+        if first != index {
+            store(row, index, word);
+            word = 0;
+            index = first;
+        }
+        word |= u64::MAX >> (from % 64);
+        if last != index {
+            store(row, index, word);
+            for i in index + 1..last {
+                store(row, i, u64::MAX);
+            }
+            index = last;
+            word = u64::MAX;
+        }
+        // Cut behind the run; `to` is at least 1.
+        word &= u64::MAX << (63 - (to - 1) % 64);
+    }
+    store(row, index, word);
+}
+
+/// Stores 64 pels at word `index`, as far as the row goes.
+#[inline]
+fn store(row: &mut [u8], index: usize, word: u64) {
+    let bytes = word.to_be_bytes();
+    let start = index * 8;
+    if let Some(to) = row.get_mut(start..start + 8) {
+        to.copy_from_slice(&bytes);
+    } else if let Some(to) = row.get_mut(start..) {
+        for (t, b) in to.iter_mut().zip(bytes) {
+            *t = b;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn found_changes_paint_the_same_row() {
+        for width in [1u32, 7, 8, 63, 64, 65, 100, 128, 191, 1728, 2432] {
+            let stride = (width as usize).div_ceil(8);
+            for seed in 0..40u32 {
+                let mut x = seed.wrapping_mul(2_654_435_761) | 1;
+                let mut row: Vec<u8> = (0..stride)
+                    .map(|_| {
+                        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        match seed % 4 {
+                            0 => 0xFF,
+                            1 => (x >> 24) as u8,
+                            2 => [0, 0xFF, 0xF0, 1][(x >> 30) as usize],
+                            _ => u8::from(x >> 28 == 0) * 0x18,
+                        }
+                    })
+                    .collect();
+                if width % 8 != 0 {
+                    row[stride - 1] &= !(0xFF >> (width % 8));
+                }
+                let mut c = Changes::default();
+                c.find(&row, width);
+                assert!(c.elements().windows(2).all(|w| w[0] < w[1]));
+                let mut painted = vec![0; stride];
+                paint(&c, &mut painted);
+                assert_eq!(painted, row, "width {width} seed {seed}");
+            }
+        }
+    }
+}

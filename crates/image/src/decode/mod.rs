@@ -1,0 +1,233 @@
+//! Decoding MH, MR and MMR as it arrives (T.4 §4, T.6 §2).
+
+mod row;
+mod t4;
+mod t6;
+mod tables;
+
+use crate::Bitmap;
+use crate::changes::paint;
+use fax_base::page::Coding;
+pub(crate) use t4::{T4Lines, T4Next};
+pub(crate) use t6::{T6Next, T6Rows};
+
+/// Bounds on what a decoder produces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Rows of a page; what follows is ignored.
+    pub max_rows: u32,
+}
+
+impl Default for Limits {
+    /// 65535 rows: more than four metres at 15.4 lines/mm.
+    fn default() -> Self {
+        Limits { max_rows: 65_535 }
+    }
+}
+
+/// A page that was decoded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decoded {
+    /// The pels, bad rows concealed.
+    pub bitmap: Bitmap,
+    /// Rows, bad ones included. A page of no rows is not a good page.
+    pub rows: u32,
+    /// Rows that could not be decoded.
+    pub bad_rows: u32,
+    /// The longest run of them.
+    pub longest_bad_run: u32,
+    /// RTC or EOFB was seen.
+    pub ended: bool,
+    /// There was more, which could not be decoded: MMR after an error, or rows beyond the limit.
+    pub truncated: bool,
+}
+
+impl Decoded {
+    /// Whether there are rows, all of them good, and nothing is missing.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.rows > 0 && self.bad_rows == 0 && !self.truncated
+    }
+}
+
+/// Decodes a page as its octets arrive. The result does not depend on how they are cut into pieces.
+///
+/// MH, MR: what stands before the first EOL is ignored; a bad row is replaced by the good one before
+/// it; two-dimensional rows after a bad one are bad up to the next one-dimensional one. MMR ends at
+/// the first error. Memory is bounded by [`Limits`] and the width.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    rows: Rows,
+    bitmap: Bitmap,
+    max_rows: u32,
+    bad_rows: u32,
+    bad_run: u32,
+    longest_bad_run: u32,
+    truncated: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Rows {
+    T4(T4Lines),
+    T6(T6Rows),
+}
+
+impl Decoder {
+    /// A decoder for one page whose lines have `width` pels.
+    #[must_use]
+    pub fn new(coding: Coding, width: u32, limits: Limits) -> Self {
+        let bitmap = Bitmap::new(width);
+        let width = bitmap.width();
+        Decoder {
+            rows: match coding {
+                Coding::Mh => Rows::T4(T4Lines::new(false, width)),
+                Coding::Mr => Rows::T4(T4Lines::new(true, width)),
+                Coding::Mmr => Rows::T6(T6Rows::new(width)),
+            },
+            bitmap,
+            max_rows: if width == 0 { 0 } else { limits.max_rows },
+            bad_rows: 0,
+            bad_run: 0,
+            longest_bad_run: 0,
+            truncated: false,
+        }
+    }
+
+    /// The next octets of the page.
+    pub fn push(&mut self, octets: &[u8]) {
+        match &mut self.rows {
+            Rows::T4(lines) => lines.push(octets),
+            Rows::T6(rows) => rows.push(octets),
+        }
+        self.advance();
+    }
+
+    /// About this many octets are missing here. Of MH and MR the rows that are touched are counted as
+    /// bad; MMR ends.
+    pub fn lost(&mut self, octets: usize) {
+        if octets == 0 {
+            return;
+        }
+        match &mut self.rows {
+            Rows::T4(lines) => lines.lost(octets),
+            Rows::T6(rows) => rows.stop(T6Next::Damaged),
+        }
+        self.advance();
+    }
+
+    /// Whether RTC or EOFB was seen: all that follows is ignored.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        match &self.rows {
+            Rows::T4(lines) => lines.ended() && !self.truncated,
+            Rows::T6(rows) => rows.ended(),
+        }
+    }
+
+    /// Rows up to now.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        self.bitmap.rows()
+    }
+
+    /// There is no more: the page.
+    #[must_use]
+    pub fn finish(mut self) -> Decoded {
+        let ended = match &mut self.rows {
+            Rows::T4(lines) => {
+                if lines.finish() == Some(T4Next::Row) {
+                    self.row(false);
+                }
+                self.is_ended()
+            }
+            Rows::T6(rows) => {
+                let ended = rows.ended() || rows.half_ended();
+                self.truncated |= !ended && rows.cut_off();
+                ended
+            }
+        };
+        Decoded {
+            rows: self.bitmap.rows(),
+            bad_rows: self.bad_rows,
+            longest_bad_run: self.longest_bad_run,
+            ended,
+            truncated: self.truncated,
+            bitmap: self.bitmap,
+        }
+    }
+
+    /// Takes what can be decoded up to now.
+    fn advance(&mut self) {
+        loop {
+            match &mut self.rows {
+                Rows::T4(lines) => match lines.next() {
+                    T4Next::Row => self.row(false),
+                    T4Next::BadRow => self.row(true),
+                    T4Next::Concealed(n) => self.conceal(n),
+                    T4Next::More | T4Next::End => return,
+                },
+                Rows::T6(rows) => match rows.next() {
+                    T6Next::Row => self.row(false),
+                    T6Next::More | T6Next::End => return,
+                    T6Next::Damaged => {
+                        self.truncated = true;
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Whether there is room for a row; else the page is over.
+    fn room(&mut self) -> bool {
+        if self.bitmap.rows() < self.max_rows {
+            return true;
+        }
+        self.truncated = true;
+        match &mut self.rows {
+            Rows::T4(lines) => lines.stop(),
+            Rows::T6(rows) => rows.stop(T6Next::Damaged),
+        }
+        false
+    }
+
+    fn row(&mut self, bad: bool) {
+        if !self.room() {
+            return;
+        }
+        let changes = match &self.rows {
+            Rows::T4(lines) => lines.row(),
+            Rows::T6(rows) => rows.row(),
+        };
+        paint(changes, self.bitmap.grow_row());
+        if bad {
+            self.count_bad()
+        } else {
+            self.bad_run = 0
+        }
+    }
+
+    fn conceal(&mut self, rows: u32) {
+        for _ in 0..rows {
+            if !self.room() {
+                return;
+            }
+            self.bitmap.repeat_row();
+            self.count_bad();
+        }
+    }
+
+    fn count_bad(&mut self) {
+        self.bad_rows += 1;
+        self.bad_run += 1;
+        self.longest_bad_run = self.longest_bad_run.max(self.bad_run);
+    }
+}
+
+/// Decodes a page that is there as a whole.
+#[must_use]
+pub fn decode(octets: &[u8], coding: Coding, width: u32, limits: Limits) -> Decoded {
+    let mut d = Decoder::new(coding, width, limits);
+    d.push(octets);
+    d.finish()
+}

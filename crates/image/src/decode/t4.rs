@@ -1,0 +1,353 @@
+//! MH and MR as they arrive (T.4 §4): lines between EOLs, whatever lies between them.
+//!
+//! Eleven zeros never occur in legal line data, so the EOLs are found first and each line is decoded
+//! between two of them. That gets the decoder in step again after any damage.
+
+use super::row::{Bits, OneD, TwoD, TwoDEnd, row_1d, row_2d};
+use crate::changes::Changes;
+
+/// A line may have so many octets; longer ones are bad. Five seconds at 14400 bit/s are 9000 octets.
+const MAX_LINE_OCTETS: usize = 65_536;
+
+/// So many EOLs in a row are an RTC. T.4 §4.1.4 sends six; damage may have taken some, and one pair
+/// alone may come from damage.
+const RTC_EOLS: u32 = 3;
+
+/// A one-dimensional line may be so many pels too long and is still good: some terminals send 1730.
+const SURPLUS_PELS: u32 = 2;
+
+/// What was found in the data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum T4Next {
+    /// A good row: [`T4Lines::row`] has it.
+    Row,
+    /// A bad row whose pels are nevertheless the best there are: [`T4Lines::row`] has it.
+    BadRow,
+    /// So many bad rows that must be concealed.
+    Concealed(u32),
+    /// More data is needed.
+    More,
+    /// RTC was seen.
+    End,
+}
+
+/// Decodes lines from data that comes in pieces.
+#[derive(Clone, Debug)]
+pub(crate) struct T4Lines {
+    two_d: bool,
+    width: u32,
+    buffer: Vec<u8>,
+    /// The line's first bit in the buffer: the one behind an EOL's one.
+    start: usize,
+    /// The next octet to be searched for an EOL.
+    search: usize,
+    /// Zero bits before that octet.
+    zeros: usize,
+    /// An EOL was seen.
+    started: bool,
+    /// So many bits of the line were thrown away, because it is too long.
+    dropped: usize,
+    /// So many octets of the line were lost.
+    gap: Option<usize>,
+    /// EOLs that followed each other.
+    eols: u32,
+    ended: bool,
+    /// MR: the reference line is right, two-dimensional lines can be decoded.
+    in_step: bool,
+    /// The number of pels of the last one-dimensional line that had a wrong number.
+    odd_pels: u32,
+    /// For the number of rows in a gap: bits and number of the lines up to now.
+    line_bits: u64,
+    lines: u64,
+    /// Concealed rows to be told after a row.
+    pending: u32,
+    current: Changes,
+    reference: Changes,
+}
+
+impl T4Lines {
+    pub(crate) fn new(two_d: bool, width: u32) -> Self {
+        T4Lines {
+            two_d,
+            width,
+            buffer: Vec::new(),
+            start: 0,
+            search: 0,
+            zeros: 0,
+            started: false,
+            dropped: 0,
+            gap: None,
+            eols: 0,
+            ended: false,
+            in_step: false,
+            odd_pels: u32::MAX,
+            line_bits: 0,
+            lines: 0,
+            pending: 0,
+            current: Changes::default(),
+            reference: Changes::white(width),
+        }
+    }
+
+    /// Adds data; all that [`T4Lines::next`] found before must have been fetched.
+    pub(crate) fn push(&mut self, octets: &[u8]) {
+        if self.ended {
+            return;
+        }
+        let done = self.start / 8;
+        if self.buffer.len() - done.min(self.buffer.len()) > MAX_LINE_OCTETS + 1 {
+            self.dropped = self
+                .dropped
+                .saturating_add(self.buffer.len() * 8 - self.start);
+            self.drop_line();
+        } else if done > self.buffer.len() / 2 {
+            let done = done.min(self.search);
+            self.buffer.drain(..done);
+            self.start -= done * 8;
+            self.search -= done;
+        }
+        self.buffer.extend_from_slice(octets);
+    }
+
+    /// About this many octets are missing between what was pushed and what will be.
+    pub(crate) fn lost(&mut self, octets: usize) {
+        if self.ended || octets == 0 {
+            return;
+        }
+        let line = (self.dropped + self.buffer.len() * 8).saturating_sub(self.start) / 8;
+        self.dropped = 0;
+        let before = self.gap.unwrap_or(0);
+        self.gap = Some(before.saturating_add(octets).saturating_add(line));
+        self.zeros = 0;
+        self.drop_line();
+    }
+
+    fn drop_line(&mut self) {
+        self.buffer.clear();
+        self.start = 0;
+        self.search = 0;
+    }
+
+    /// Nothing more is decoded.
+    pub(crate) fn stop(&mut self) {
+        self.ended = true;
+        self.drop_line();
+    }
+
+    /// The row that was decoded last.
+    pub(crate) fn row(&self) -> &Changes {
+        &self.reference
+    }
+
+    /// Whether RTC was seen.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What comes next in the data.
+    pub(crate) fn next(&mut self) -> T4Next {
+        if self.pending > 0 {
+            return T4Next::Concealed(core::mem::take(&mut self.pending));
+        }
+        while !self.ended {
+            let Some(one) = self.find_eol() else {
+                return T4Next::More;
+            };
+            let found = self.line(one);
+            self.start = one + 1;
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        T4Next::End
+    }
+
+    /// Finds the next EOL: the position of its one. `zeros` then counts the zeros before it, and is
+    /// set anew by [`T4Lines::line`].
+    fn find_eol(&mut self) -> Option<usize> {
+        for (i, &octet) in self.buffer.iter().enumerate().skip(self.search) {
+            if octet == 0 {
+                self.zeros += 8;
+                continue;
+            }
+            let leading = octet.leading_zeros() as usize;
+            let zeros = self.zeros + leading;
+            if zeros >= 11 {
+                self.search = i;
+                self.zeros = zeros;
+                return Some(i * 8 + leading);
+            }
+            self.zeros = octet.trailing_zeros() as usize;
+        }
+        self.search = self.buffer.len();
+        None
+    }
+
+    /// Judges what lies between the EOL before (or the beginning) and the one whose one is at `one`.
+    fn line(&mut self, one: usize) -> Option<T4Next> {
+        let zeros = self.zeros;
+        if let Some(&octet) = self.buffer.get(self.search) {
+            self.zeros = octet.trailing_zeros() as usize;
+        }
+        self.search += 1;
+        let content_end = one.saturating_sub(zeros);
+        let length = core::mem::take(&mut self.dropped).saturating_add(one - self.start);
+        let overlong = length > MAX_LINE_OCTETS * 8;
+        let gap = self.gap.take();
+        let first = !core::mem::replace(&mut self.started, true);
+        let eols = core::mem::replace(&mut self.eols, 1);
+        let tag_bits = usize::from(self.two_d && !first);
+        let start = self.start + tag_bits;
+        if let Some(gap) = gap {
+            return self.after_gap(first, eols, gap, length);
+        }
+        if length.saturating_sub(zeros) <= tag_bits {
+            self.eols = if first { 1 } else { eols + 1 };
+            if self.eols >= RTC_EOLS {
+                self.stop();
+                return Some(T4Next::End);
+            }
+            return None;
+        }
+        if first {
+            return if overlong {
+                None
+            } else {
+                self.before_first_eol(content_end, one)
+            };
+        }
+        self.lines += 1;
+        self.line_bits = self.line_bits.saturating_add(length as u64 + 1);
+        if overlong {
+            return Some(self.bad());
+        }
+        let tag = Bits::new(&self.buffer, self.start, one).peek() >> 63 == 1;
+        Some(if !self.two_d || tag {
+            self.line_1d(start, content_end, one)
+        } else if self.in_step {
+            self.line_2d(start, content_end, one)
+        } else {
+            self.bad()
+        })
+    }
+
+    fn bad(&mut self) -> T4Next {
+        self.in_step = false;
+        T4Next::Concealed(1)
+    }
+
+    fn good(&mut self) -> T4Next {
+        core::mem::swap(&mut self.current, &mut self.reference);
+        self.in_step = true;
+        T4Next::Row
+    }
+
+    /// A row was complete, but its EOL is not there and what follows up to the next EOL is rubbish: one
+    /// bad row, or two if there is enough for another.
+    fn surplus(&mut self, from: usize, content_end: usize) -> T4Next {
+        core::mem::swap(&mut self.current, &mut self.reference);
+        self.in_step = false;
+        self.pending = u32::from(content_end.saturating_sub(from) > 24);
+        T4Next::BadRow
+    }
+
+    fn line_1d(&mut self, start: usize, content_end: usize, one: usize) -> T4Next {
+        let width = self.width;
+        let mut bits = Bits::new(&self.buffer, start, one - 11);
+        match row_1d(&mut bits, content_end, width, &mut self.current) {
+            OneD::Pels(n) if n >= width && n - width <= SURPLUS_PELS => self.good(),
+            // The sender means it: its lines are longer or shorter than they should be.
+            OneD::Pels(n) if n == self.odd_pels && n > width => self.good(),
+            OneD::Pels(n) if n == self.odd_pels => {
+                self.good();
+                T4Next::BadRow
+            }
+            OneD::Pels(n) => {
+                self.odd_pels = n;
+                self.bad()
+            }
+            OneD::Surplus(from) => self.surplus(from, content_end),
+            OneD::Illegal => self.bad(),
+        }
+    }
+
+    fn line_2d(&mut self, start: usize, content_end: usize, one: usize) -> T4Next {
+        let mut bits = Bits::new(&self.buffer, start, one - 11);
+        let row = &mut self.current;
+        row.at.clear();
+        let mut state = TwoD::default();
+        match row_2d(&mut bits, &mut state, &self.reference, self.width, row) {
+            TwoDEnd::Full if bits.pos >= content_end => self.good(),
+            TwoDEnd::Full => {
+                let from = bits.pos;
+                self.surplus(from, content_end)
+            }
+            TwoDEnd::Short | TwoDEnd::NoMode | TwoDEnd::Illegal => self.bad(),
+        }
+    }
+
+    /// What stands before the first EOL is rubbish, unless it is exactly one row: some senders leave the
+    /// first EOL out.
+    fn before_first_eol(&mut self, content_end: usize, one: usize) -> Option<T4Next> {
+        let mut bits = Bits::new(&self.buffer, 0, one - 11);
+        let row = row_1d(&mut bits, content_end, self.width, &mut self.current);
+        (row == OneD::Pels(self.width)).then(|| self.good())
+    }
+
+    /// A line with a hole in it: as many bad rows as the mean line length tells.
+    fn after_gap(&mut self, first: bool, eols: u32, gap: usize, length: usize) -> Option<T4Next> {
+        self.in_step = false;
+        if first || eols > 1 {
+            return None;
+        }
+        if self.lines == 0 {
+            return Some(T4Next::Concealed(1));
+        }
+        let mean = (self.line_bits / self.lines).max(1);
+        let bits = (gap as u64).saturating_mul(8).saturating_add(length as u64);
+        let rows = (bits + mean / 2) / mean;
+        Some(T4Next::Concealed(
+            u32::try_from(rows).unwrap_or(u32::MAX).max(1),
+        ))
+    }
+
+    /// No more data will come. A last line without an EOL behind it counts if it is complete.
+    pub(crate) fn finish(&mut self) -> Option<T4Next> {
+        if self.ended {
+            return None;
+        }
+        let zeros = self.zeros;
+        let end = self.buffer.len() * 8;
+        let content_end = end.saturating_sub(zeros);
+        let start = self.start + usize::from(self.two_d && self.started);
+        let length = self.dropped.saturating_add(end.saturating_sub(self.start));
+        let whole = self.gap.is_none() && length <= MAX_LINE_OCTETS * 8;
+        if content_end <= start {
+            self.ended = self.started && self.eols >= 2 && self.gap.is_none();
+            return None;
+        }
+        if !self.started || !whole {
+            return None;
+        }
+        let tag = Bits::new(&self.buffer, self.start, end).peek() >> 63 == 1;
+        if self.two_d && !tag {
+            if !self.in_step {
+                return None;
+            }
+            let mut bits = Bits::new(&self.buffer, start, end);
+            self.current.at.clear();
+            let mut state = TwoD::default();
+            let row = row_2d(
+                &mut bits,
+                &mut state,
+                &self.reference,
+                self.width,
+                &mut self.current,
+            );
+            return (row == TwoDEnd::Full && bits.pos >= content_end).then(|| self.good());
+        }
+        let mut bits = Bits::new(&self.buffer, start, end);
+        let row = row_1d(&mut bits, content_end, self.width, &mut self.current);
+        (row == OneD::Pels(self.width)).then(|| self.good())
+    }
+}
