@@ -1,1 +1,11 @@
-//! fax-store
+//! fax-store: durable jobs, received faxes, notices and documents (DESIGN.md §4).
+//!
+//! [`model`] holds the words, [`port`] the traits that the service works against. [`redb`] keeps rows in
+//! one embedded file, [`folder`] keeps documents as files. Whatever is answered `Ok` is on disk.
+
+pub mod folder;
+pub mod model;
+pub mod port;
+pub mod redb;
+
+pub use port::{Documents, Store, StoreError};

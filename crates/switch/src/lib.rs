@@ -1,1 +1,19 @@
-//! fax-switch
+//! fax-switch: accounts, faxboxes and jobs; decides what is sent, received and tried again (DESIGN.md §1, floor 4).
+//!
+//! [`Service`] is what fronts call. It keeps everything in a [`fax_store::Store`] and asks the outside
+//! through [`port`]s: a [`port::Dialler`] makes calls, a [`port::Converter`] makes documents into fax
+//! pages, a [`port::Fetcher`] gets documents by URL. [`policy`] says what follows a failure.
+
+pub mod directory;
+pub mod event;
+pub mod number;
+pub mod policy;
+pub mod port;
+pub mod service;
+
+pub use directory::{Account, Directory, Faxbox, User};
+pub use event::{EventSubject, JobEvent, Stage};
+pub use service::{
+    Attachment, Decision, Format, IncomingCall, NewDocument, NewJob, Ports, ReceivedFax, Service,
+    ServiceConfig, ServiceError, SubmitError, Which,
+};

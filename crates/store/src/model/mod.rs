@@ -1,0 +1,18 @@
+//! The words of the store: jobs, received faxes, notices, and their ids.
+
+mod id;
+mod job;
+mod notice;
+mod received;
+mod timestamp;
+
+pub use id::{
+    AccountId, DocumentKey, FaxId, FaxboxId, JobId, NodeId, NoticeId, filed_id, unfiled_id,
+};
+pub use job::{
+    Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy,
+    Source,
+};
+pub use notice::{Notice, NoticeKind, NoticeSubject};
+pub use received::Received;
+pub use timestamp::Timestamp;

@@ -1,0 +1,245 @@
+//! The ports of the store: what a backend must be able to do (DESIGN.md §4).
+
+use crate::model::{
+    AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId, Notice,
+    NoticeId, PageEntry, Received, Timestamp,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::collections::HashMap;
+
+/// Why the store did not do what was asked. Nothing of it was done then.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such row or document.
+    #[error("not found")]
+    NotFound,
+    /// There is one already.
+    #[error("exists already")]
+    Exists,
+    /// The job is not held as it was supposed to be.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// The change was not wanted after the row had been read: why.
+    #[error("{0}")]
+    Refused(String),
+    /// The disk is full, fails, or the store is closed: what the system said.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
+
+/// A change to a job. It is given the job as it is now, ledger included, and may refuse with
+/// [`StoreError::Refused`]. Id, account, creation time and ledger of a job that has been stored cannot be changed, but for
+/// the ledger's length, which follows `pages`.
+pub type JobChange = Box<dyn FnOnce(&mut Job) -> Result<(), StoreError> + Send>;
+
+/// On what condition a job may be changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// On none.
+    Any,
+    /// This node holds it.
+    HeldBy(NodeId),
+    /// Its lease is exactly this one.
+    Lease(Option<Lease>),
+}
+
+/// Which pending jobs a node wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeaseRequest {
+    /// The node.
+    pub node: NodeId,
+    /// The time: jobs due later are left.
+    pub now: Timestamp,
+    /// When the lease ends if it is not renewed.
+    pub until: Timestamp,
+    /// At most so many jobs.
+    pub limit: usize,
+    /// How many jobs of an account may be held at once, all nodes together, where it differs from
+    /// `default_account_limit`.
+    pub account_limits: HashMap<AccountId, u32>,
+    /// The same for all other accounts.
+    pub default_account_limit: u32,
+    /// At most one job to a number is held at a time.
+    pub serialise_numbers: bool,
+}
+
+/// Which jobs are wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobQuery {
+    /// Of one account, or of all.
+    pub account: Option<AccountId>,
+    /// From which list; `None`: both.
+    pub folder: Option<Folder>,
+    /// Of one faxbox.
+    pub faxbox: Option<FaxboxId>,
+    /// In one of these states; empty: any.
+    pub states: Vec<JobState>,
+    /// The range.
+    pub range: Range,
+}
+
+/// Which received faxes are wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReceivedQuery {
+    /// Of one account, or of all.
+    pub account: Option<AccountId>,
+    /// Of one faxbox.
+    pub faxbox: Option<FaxboxId>,
+    /// The range.
+    pub range: Range,
+}
+
+/// A part of a list that is ordered by time of creation and then by id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// Created at this time or later.
+    pub from: Timestamp,
+    /// Created at this time or earlier.
+    pub to: Timestamp,
+    /// Oldest first instead of newest first.
+    pub ascending: bool,
+    /// Only what comes after this one in that order: the last of the page before.
+    pub after: Option<(Timestamp, String)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Default for Range {
+    /// All of time, newest first, 50.
+    fn default() -> Self {
+        Range {
+            from: Timestamp(i64::MIN),
+            to: Timestamp(i64::MAX),
+            ascending: false,
+            after: None,
+            limit: 50,
+        }
+    }
+}
+
+impl JobQuery {
+    /// The newest of an account, of one list.
+    #[must_use]
+    pub fn of(account: AccountId, folder: Folder) -> Self {
+        JobQuery {
+            account: Some(account),
+            folder: Some(folder),
+            faxbox: None,
+            states: Vec::new(),
+            range: Range::default(),
+        }
+    }
+}
+
+/// Rows: jobs, received faxes, notices. `Ok` means that it is on disk.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores a new job.
+    async fn insert_job(&self, job: Job) -> Result<(), StoreError>;
+
+    /// A job, with its ledger.
+    async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError>;
+
+    /// Jobs, as far as `query` wants them.
+    async fn jobs(&self, query: JobQuery) -> Result<Vec<Job>, StoreError>;
+
+    /// Changes a job and stores notices about it, all or nothing. Answers the job as it is then. A job
+    /// that becomes Pending with a lease, or final with one, loses the lease.
+    async fn update_job(
+        &self,
+        id: &JobId,
+        guard: Guard,
+        change: JobChange,
+        notices: Vec<Notice>,
+    ) -> Result<Job, StoreError>;
+
+    /// Removes a job and its ledger. One that is held by a node is refused.
+    async fn delete_job(&self, id: &JobId) -> Result<(), StoreError>;
+
+    /// Takes jobs that are Pending and due, oldest first, within the limits: they become Locked.
+    /// The cost depends on the number of jobs taken, not on the number waiting.
+    async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError>;
+
+    /// Takes jobs that are Converting and due; they stay Converting.
+    async fn lease_converting(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError>;
+
+    /// When the next job becomes due (Pending or Converting); limits are not looked at. `None`: no job waits.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Prolongs the leases of a node. Answers the jobs among `jobs` that it does not hold any more.
+    async fn renew(
+        &self,
+        node: &NodeId,
+        jobs: Vec<JobId>,
+        until: Timestamp,
+    ) -> Result<Vec<JobId>, StoreError>;
+
+    /// Jobs with a lease that is of `node` or has run out at `now`.
+    async fn stale(&self, node: Option<&NodeId>, now: Timestamp) -> Result<Vec<Job>, StoreError>;
+
+    /// Writes a page of the ledger of a job that `node` holds; `page` from 0. A confirmed page stays
+    /// confirmed.
+    async fn record_page(
+        &self,
+        job: &JobId,
+        node: &NodeId,
+        page: u32,
+        entry: PageEntry,
+    ) -> Result<(), StoreError>;
+
+    /// Stores a received fax and notices about it, all or nothing.
+    async fn insert_received(&self, fax: Received, notices: Vec<Notice>) -> Result<(), StoreError>;
+
+    /// A received fax.
+    async fn received(&self, id: &FaxId) -> Result<Option<Received>, StoreError>;
+
+    /// Received faxes, as far as `query` wants them.
+    async fn received_list(&self, query: ReceivedQuery) -> Result<Vec<Received>, StoreError>;
+
+    /// Removes a received fax.
+    async fn delete_received(&self, id: &FaxId) -> Result<(), StoreError>;
+
+    /// Stores notices that belong to no change.
+    async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError>;
+
+    /// Notices that are due, oldest first.
+    async fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError>;
+
+    /// When the next notice becomes due.
+    async fn next_notice(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The notice has been sent, or is given up: forget it.
+    async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError>;
+
+    /// Sending failed: one try more, and not before this time.
+    async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError>;
+
+    /// Whether a row names this document.
+    async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError>;
+}
+
+/// Documents: octets under a key. They are stored before the row that names them.
+#[async_trait]
+pub trait Documents: Send + Sync + 'static {
+    /// Stores a document; `Ok` means that it is on disk whole.
+    async fn put(&self, octets: Bytes) -> Result<DocumentKey, StoreError>;
+
+    /// A document.
+    async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError>;
+
+    /// Removes a document; it is no error when there is none.
+    async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError>;
+
+    /// Documents stored longer ago than `age`, left-overs of interrupted writes included.
+    async fn older_than(&self, age: core::time::Duration) -> Result<Vec<DocumentKey>, StoreError>;
+}

@@ -1,0 +1,252 @@
+//! The ports through which the switch reaches the outside: calls, conversion, fetching, the clock.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use core::time::Duration;
+use fax_document::FaxDocument;
+use fax_store::model::{AccountId, JobId, RetryPolicy, Timestamp};
+use fax_terminal::CodedPage;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Makes calls.
+#[async_trait]
+pub trait Dialler: Send + Sync + 'static {
+    /// Makes one call, sends the pages and comes back when the call has been cleared. What happens
+    /// is told through `events` as it happens and in order; waiting for room there is right, since
+    /// the switch makes each confirmed page durable before it takes the next event.
+    async fn call(&self, order: CallOrder, events: mpsc::Sender<CallEvent>) -> CallResult;
+}
+
+/// One call to be made.
+#[derive(Clone, Debug)]
+pub struct CallOrder {
+    /// For which job.
+    pub job: JobId,
+    /// Whose job.
+    pub account: AccountId,
+    /// Which attempt it is, from 0.
+    pub attempt: u32,
+    /// The number to be called, normalised.
+    pub to_number: String,
+    /// Caller's number.
+    pub from_number: String,
+    /// Caller's name.
+    pub from_name: String,
+    /// Our subscriber number for TSI.
+    pub ident: String,
+    /// Text for the top of each page; empty: no header line. Page numbers are `first_page + 1 …` of
+    /// `pages_in_all`.
+    pub header: String,
+    /// IANA time zone for the header line.
+    pub timezone: String,
+    /// Sub-address of the recipient.
+    pub sub_address: Option<String>,
+    /// The pages to send.
+    pub pages: Vec<Arc<CodedPage>>,
+    /// Where `pages` begins in the document, from 0.
+    pub first_page: usize,
+    /// Pages of the whole document.
+    pub pages_in_all: usize,
+    /// What to leave out this time, because it may have been the cause of the last failure.
+    pub degrade: Degrade,
+    /// Becomes true when the call is to be given up: clear it and come back.
+    pub cancel: watch::Receiver<bool>,
+}
+
+/// What to leave out after failures that looked like trouble on the line or in the procedure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Degrade {
+    /// How many such failures there were.
+    pub step: u32,
+    /// Use the other transport than last time: `Some(false)` audio, `Some(true)` T.38.
+    pub t38: Option<bool>,
+    /// Not faster than this, bit/s; 9600 leaves V.17 out.
+    pub max_bit_rate: Option<u32>,
+    /// Error correction: off because it gave up, on because pages were refused.
+    pub ecm: Option<bool>,
+    /// Nothing but MH.
+    pub mh_only: bool,
+}
+
+/// What happens in a call. Pages are counted from 0 in the whole document.
+#[derive(Clone, PartialEq, Debug)]
+pub enum CallEvent {
+    /// It rings.
+    Ringing,
+    /// It was answered.
+    Answered,
+    /// T.38 was agreed.
+    T38,
+    /// T.30 agreed on this.
+    Negotiated {
+        /// bit/s.
+        bit_rate: u32,
+        /// `V.17`, `V.29`, `V.27ter`.
+        modem: String,
+        /// `MH`, `MR`, `MMR`.
+        coding: String,
+        /// Error correction.
+        ecm: bool,
+    },
+    /// The far end's subscriber number.
+    RemoteIdent(String),
+    /// A page begins.
+    PageSending {
+        /// Which.
+        page: usize,
+    },
+    /// A page and the command after it were sent.
+    PageSent {
+        /// Which.
+        page: usize,
+    },
+    /// The far end has the page.
+    PageConfirmed {
+        /// Which.
+        page: usize,
+        /// It said RTP: readable, not good.
+        poor: bool,
+    },
+    /// The far end wants a page or frames of it again.
+    Resend {
+        /// Which.
+        page: usize,
+        /// Frames; 0 for the whole page.
+        frames: u32,
+    },
+    /// A line for the ladder.
+    Ladder(String),
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CallResult {
+    /// `ok`, or the key of a failure: see [`crate::policy`].
+    pub class: String,
+    /// In a sentence; `None`: the class's.
+    pub text: Option<String>,
+    /// What is to be done; `None`: the class's.
+    pub retry: Option<RetryPolicy>,
+    /// The SIP status that refused or ended the call.
+    pub sip_status: Option<u16>,
+    /// The cause of Q.850 that came with it.
+    pub q850: Option<u16>,
+    /// Pages confirmed in this call.
+    pub pages_confirmed: u32,
+    /// A page that was sent to its end and not confirmed, in the whole document.
+    pub uncertain_page: Option<usize>,
+    /// The last rate, bit/s.
+    pub bit_rate: Option<u32>,
+    /// The last modem.
+    pub modem: Option<String>,
+    /// The last coding.
+    pub coding: Option<String>,
+    /// The last resolution, such as `204 × 196`.
+    pub resolution: Option<String>,
+    /// Error correction.
+    pub ecm: bool,
+    /// It went by T.38.
+    pub t38: bool,
+    /// The far end's subscriber number.
+    pub remote_ident: Option<String>,
+    /// The trunk.
+    pub trunk: Option<String>,
+    /// The SIP Call-ID.
+    pub call_id: Option<String>,
+    /// Pages and frames sent more than once.
+    pub resends: u32,
+    /// From the call to its end.
+    pub duration: Duration,
+}
+
+/// Makes documents into fax pages.
+#[async_trait]
+pub trait Converter: Send + Sync + 'static {
+    /// Makes a document into fax pages.
+    async fn convert(
+        &self,
+        octets: Bytes,
+        content_type: &str,
+        file_name: Option<&str>,
+    ) -> Result<FaxDocument, ConvertError>;
+}
+
+/// Why a document could not be had or made into fax pages.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// It never will be: what is wrong with it, in a sentence for its sender.
+    #[error("{0}")]
+    Document(String),
+    /// It may be later: our own or a passing trouble.
+    #[error("{0}")]
+    Later(String),
+}
+
+/// Gets documents by URL.
+#[async_trait]
+pub trait Fetcher: Send + Sync + 'static {
+    /// Gets a document. Answers no more than a limit of its own and goes only to public addresses.
+    async fn fetch(&self, order: FetchOrder) -> Result<Fetched, ConvertError>;
+}
+
+/// A document to be fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchOrder {
+    /// Where.
+    pub url: String,
+    /// `get` or `post`.
+    pub method: String,
+    /// `Host`.
+    pub host: Option<String>,
+    /// `Referer`.
+    pub referer: Option<String>,
+    /// Body.
+    pub content: Option<String>,
+    /// Type of the body.
+    pub content_type: Option<String>,
+}
+
+/// A document that was fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fetched {
+    /// The document.
+    pub octets: Bytes,
+    /// What it was said to be.
+    pub content_type: String,
+    /// Its name, from `Content-Disposition` or the URL.
+    pub file_name: Option<String>,
+}
+
+/// Wall-clock time and waiting for it.
+#[async_trait]
+pub trait Clock: Send + Sync + 'static {
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// Comes back when it is `until` or later.
+    async fn sleep_until(&self, until: Timestamp);
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+/// A wall clock may be set: it is looked at again at least so often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn sleep_until(&self, until: Timestamp) {
+        loop {
+            let left = until.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The service: what fronts call and what runs the queue.
+
+mod attachment;
+mod config;
+mod incoming;
+mod jobs;
+mod notices;
+mod submit;
+
+pub use attachment::{Attachment, Format, Which};
+pub use config::{Ports, ServiceConfig};
+pub use incoming::{Decision, IncomingCall, ReceivedFax};
+pub use submit::{NewDocument, NewJob, SubmitError};
+
+use crate::Directory;
+use crate::event::JobEvent;
+use fax_store::StoreError;
+use fax_store::model::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::{Notify, broadcast, watch};
+
+/// Why the service did not do what was asked.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// There is no such fax in this account.
+    #[error("there is no such fax")]
+    NotFound,
+    /// It cannot be done in the state the fax is in: why.
+    #[error("{0}")]
+    Conflict(String),
+    /// The fax has no document in this format.
+    #[error("there is no document in this format")]
+    NoDocument,
+    /// The store failed: nothing was done.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::NotFound => ServiceError::NotFound,
+            StoreError::Refused(why) => ServiceError::Conflict(why),
+            StoreError::Exists | StoreError::LeaseLost => ServiceError::Conflict(e.to_string()),
+            StoreError::Unavailable(_) | StoreError::Damaged(_) => {
+                ServiceError::Unavailable(e.to_string())
+            }
+        }
+    }
+}
+
+/// The switch. Clones are the same switch.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: ServiceConfig,
+    pub(crate) ports: Ports,
+    pub(crate) directory: RwLock<Arc<Directory>>,
+    pub(crate) events: broadcast::Sender<JobEvent>,
+    /// Something may be due.
+    pub(crate) wake: Notify,
+    /// A notice may be due.
+    pub(crate) wake_notices: Notify,
+    /// Calls and conversions that run on this node, with the switch that calls them off.
+    pub(crate) running: Mutex<HashMap<fax_store::model::JobId, watch::Sender<bool>>>,
+    /// The last event of every fax that is being sent, for status queries.
+    pub(crate) latest: Mutex<HashMap<fax_store::model::JobId, JobEvent>>,
+}
+
+impl Service {
+    /// A switch over these ports. Nothing runs until [`Service::run`].
+    #[must_use]
+    pub fn new(directory: Directory, config: ServiceConfig, ports: Ports) -> Self {
+        let (events, _) = broadcast::channel(1024);
+        Service {
+            inner: Arc::new(Inner {
+                config,
+                ports,
+                directory: RwLock::new(Arc::new(directory)),
+                events,
+                wake: Notify::new(),
+                wake_notices: Notify::new(),
+                running: Mutex::default(),
+                latest: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The accounts and faxboxes as they are now.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        let d = self.inner.directory.read();
+        d.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the accounts and faxboxes. Jobs that are queued keep what they took from the old ones.
+    pub fn reload(&self, directory: Directory) {
+        let mut d = self
+            .inner
+            .directory
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *d = Arc::new(directory);
+        drop(d);
+        self.inner.wake.notify_one();
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &ServiceConfig {
+        &self.inner.config
+    }
+
+    /// The time by the switch's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.ports.clock.now()
+    }
+
+    /// Everything that happens from now on. A receiver that is too slow misses the oldest.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<JobEvent> {
+        self.inner.events.subscribe()
+    }
+
+    /// What was told last about a job that is in work on this node.
+    #[must_use]
+    pub fn latest(&self, job: &fax_store::model::JobId) -> Option<JobEvent> {
+        lock(&self.inner.latest).get(job).cloned()
+    }
+
+    pub(crate) fn tell(&self, event: JobEvent) {
+        // Nobody listening is no error.
+        let _ = self.inner.events.send(event);
+    }
+}
+
+/// The data of a mutex, also after a panic of another holder: each change in it is whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

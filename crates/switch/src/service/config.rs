@@ -1,0 +1,85 @@
+//! What a service is made of: its settings and its ports.
+
+use crate::number::NumberPlan;
+use crate::policy::RetryTable;
+use crate::port::{Clock, Converter, Dialler, Fetcher};
+use core::time::Duration;
+use fax_store::model::NodeId;
+use fax_store::{Documents, Store};
+use std::sync::Arc;
+
+/// Settings.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// The name of this node; the same after a restart.
+    pub node: NodeId,
+    /// Calls going out at a time, all accounts together.
+    pub max_calls: usize,
+    /// Conversions at a time.
+    pub max_conversions: usize,
+    /// Calls going out at a time of accounts that say nothing.
+    pub default_max_outbound: u32,
+    /// Only one call to a number at a time.
+    pub serialise_numbers: bool,
+    /// How long a lease lasts without being renewed.
+    pub lease: Duration,
+    /// When failed jobs are tried again.
+    pub retry: RetryTable,
+    /// Attempts in all of jobs that say nothing.
+    pub default_retries: u32,
+    /// Most attempts in all that a job may ask for.
+    pub max_retries: u32,
+    /// No call lasts longer.
+    pub longest_call: Duration,
+    /// How long running calls may go on after the shutdown was asked for.
+    pub drain: Duration,
+    /// Largest document taken, octets.
+    pub max_document: usize,
+    /// Documents without a row are removed when they are so old.
+    pub sweep_after: Duration,
+    /// How numbers are brought to E.164.
+    pub numbers: NumberPlan,
+    /// Subscriber number for CSI where the faxbox has none.
+    pub default_ident: String,
+}
+
+impl ServiceConfig {
+    /// The defaults of a node.
+    #[must_use]
+    pub fn new(node: NodeId) -> Self {
+        ServiceConfig {
+            node,
+            max_calls: 100,
+            max_conversions: 2,
+            default_max_outbound: 10,
+            serialise_numbers: true,
+            lease: Duration::from_secs(60),
+            retry: RetryTable::default(),
+            default_retries: 3,
+            max_retries: 4,
+            longest_call: Duration::from_secs(3600),
+            drain: Duration::from_secs(30),
+            max_document: 64 << 20,
+            sweep_after: Duration::from_secs(86_400),
+            numbers: NumberPlan::default(),
+            default_ident: String::new(),
+        }
+    }
+}
+
+/// What the service works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Rows.
+    pub store: Arc<dyn Store>,
+    /// Documents.
+    pub documents: Arc<dyn Documents>,
+    /// Calls.
+    pub dialler: Arc<dyn Dialler>,
+    /// Conversion.
+    pub converter: Arc<dyn Converter>,
+    /// Documents by URL.
+    pub fetcher: Arc<dyn Fetcher>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}

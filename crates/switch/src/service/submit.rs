@@ -1,0 +1,232 @@
+//! Taking a job: checked, filled in from its faxbox, and on disk before the answer.
+
+use super::Service;
+use bytes::Bytes;
+use fax_store::StoreError;
+use fax_store::model::{AccountId, FaxboxId, Job, JobState, Source, Timestamp};
+
+/// A job as a front hands it in. What is `None` or empty is filled in from the faxbox.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewJob {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The faxbox it is sent from.
+    pub faxbox: Option<FaxboxId>,
+    /// Caller's number.
+    pub from_number: Option<String>,
+    /// Caller's name.
+    pub from_name: Option<String>,
+    /// The number to be called, as typed.
+    pub to_number: String,
+    /// The recipient's name.
+    pub to_name: Option<String>,
+    /// A subject.
+    pub subject: Option<String>,
+    /// Subscriber number for TSI.
+    pub ident: Option<String>,
+    /// Text at the top of each page.
+    pub header: Option<String>,
+    /// IANA time zone.
+    pub timezone: Option<String>,
+    /// Sub-address of the recipient.
+    pub sub_address: Option<String>,
+    /// Attempts in all.
+    pub retries: Option<u32>,
+    /// Who is told the result, besides nobody: the faxbox's list is added by the front if it wants.
+    pub notify: Vec<String>,
+    /// Not to be sent before this time.
+    pub not_before: Option<Timestamp>,
+    /// Dial the number as it was typed.
+    pub keep_number: bool,
+    /// The document.
+    pub document: NewDocument,
+    /// Fields of the client that are kept and given back.
+    pub client: serde_json::Map<String, serde_json::Value>,
+}
+
+impl NewJob {
+    /// A job with nothing but what is needed.
+    #[must_use]
+    pub fn new(account: AccountId, to_number: impl Into<String>, document: NewDocument) -> Self {
+        NewJob {
+            account,
+            faxbox: None,
+            from_number: None,
+            from_name: None,
+            to_number: to_number.into(),
+            to_name: None,
+            subject: None,
+            ident: None,
+            header: None,
+            timezone: None,
+            sub_address: None,
+            retries: None,
+            notify: Vec::new(),
+            not_before: None,
+            keep_number: false,
+            document,
+            client: serde_json::Map::new(),
+        }
+    }
+}
+
+/// The document of a new job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NewDocument {
+    /// Here it is.
+    Octets {
+        /// The document.
+        octets: Bytes,
+        /// What it is said to be.
+        content_type: String,
+        /// Its name.
+        file_name: Option<String>,
+    },
+    /// Fetch it.
+    Url {
+        /// Where.
+        url: String,
+        /// `get` or `post`.
+        method: String,
+        /// `Host`.
+        host: Option<String>,
+        /// `Referer`.
+        referer: Option<String>,
+        /// Body.
+        content: Option<String>,
+        /// Type of the body.
+        content_type: Option<String>,
+    },
+}
+
+/// Why a job was not taken.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// There is no such account.
+    #[error("there is no such account")]
+    UnknownAccount,
+    /// There is no such faxbox in this account.
+    #[error("there is no such faxbox")]
+    UnknownFaxbox,
+    /// The number cannot be called.
+    #[error("{0:?} is not a number that can be called")]
+    BadNumber(String),
+    /// The document is empty.
+    #[error("the document is empty")]
+    EmptyDocument,
+    /// The document is larger than this many octets.
+    #[error("the document is larger than {0} octets")]
+    TooLarge(usize),
+    /// The store failed: the job was not taken.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(e: StoreError) -> Self {
+        SubmitError::Unavailable(e.to_string())
+    }
+}
+
+impl Service {
+    /// Takes a job. It is on disk when this comes back with `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// See [`SubmitError`]; nothing is left behind but perhaps a document without a row, which is
+    /// swept later.
+    pub async fn submit(&self, new: NewJob) -> Result<Job, SubmitError> {
+        let config = &self.inner.config;
+        let directory = self.directory();
+        let account = directory
+            .account(&new.account)
+            .ok_or(SubmitError::UnknownAccount)?;
+        let faxbox = match &new.faxbox {
+            None => None,
+            Some(id) => Some(
+                directory
+                    .faxbox(id)
+                    .filter(|f| f.account == new.account)
+                    .ok_or(SubmitError::UnknownFaxbox)?,
+            ),
+        };
+        let to_number = if new.keep_number {
+            Some(new.to_number.trim().to_owned()).filter(|n| !crate::number::digits(n).is_empty())
+        } else {
+            config.numbers.accept(&new.to_number)
+        };
+        let to_number = to_number.ok_or_else(|| SubmitError::BadNumber(new.to_number.clone()))?;
+        let source = self.source(new.document).await?;
+
+        let filled = |own: Option<String>, from: Option<&String>| {
+            own.filter(|s| !s.is_empty())
+                .or_else(|| from.filter(|s| !s.is_empty()).cloned())
+                .unwrap_or_default()
+        };
+        let now = self.now();
+        let mut job = Job::new(new.account, to_number, source, now);
+        job.from_number = filled(new.from_number, faxbox.map(|f| &f.caller_id));
+        job.from_name = filled(new.from_name, faxbox.map(|f| &f.caller_name));
+        job.to_name = new.to_name.unwrap_or_default();
+        job.subject = new.subject;
+        job.ident = filled(new.ident, faxbox.map(|f| &f.fax_identity));
+        if job.ident.is_empty() {
+            job.ident.clone_from(&job.from_number);
+        }
+        job.header = filled(new.header, faxbox.map(|f| &f.fax_header));
+        let zone = filled(new.timezone, faxbox.map(|f| &f.timezone));
+        job.timezone = filled(Some(zone), Some(&account.timezone));
+        job.sub_address = new.sub_address;
+        let retries = new
+            .retries
+            .or(faxbox.map(|f| f.retries))
+            .unwrap_or(config.default_retries);
+        job.retries = retries.min(config.max_retries);
+        job.notify = new.notify;
+        job.client = new.client;
+        job.faxbox = new.faxbox;
+        job.not_before = new.not_before.unwrap_or(now);
+        job.state = JobState::Converting;
+        self.inner.ports.store.insert_job(job.clone()).await?;
+        self.inner.wake.notify_one();
+        Ok(job)
+    }
+
+    async fn source(&self, document: NewDocument) -> Result<Source, SubmitError> {
+        match document {
+            NewDocument::Octets {
+                octets,
+                content_type,
+                file_name,
+            } => {
+                if octets.is_empty() {
+                    return Err(SubmitError::EmptyDocument);
+                }
+                if octets.len() > self.inner.config.max_document {
+                    return Err(SubmitError::TooLarge(self.inner.config.max_document));
+                }
+                let original = self.inner.ports.documents.put(octets).await?;
+                Ok(Source::Stored {
+                    original,
+                    content_type,
+                    file_name,
+                })
+            }
+            NewDocument::Url {
+                url,
+                method,
+                host,
+                referer,
+                content,
+                content_type,
+            } => Ok(Source::Url {
+                url,
+                method,
+                host,
+                referer,
+                content,
+                content_type,
+            }),
+        }
+    }
+}
