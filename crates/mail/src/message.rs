@@ -1,0 +1,289 @@
+//! The document inside a mail: MIME (RFC 2045 to 2049) walked depth first for the parts that can be faxed.
+//!
+//! Several usable parts: the last one is taken, as clients of the KAZOO fax service expect; text bodies are never faxed.
+//! A mail whose only body is the document counts too, and so does a mail forwarded as an attachment.
+
+use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
+
+/// A document found in a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its type, as one of the known names.
+    pub content_type: String,
+    /// Its file name without folders, if it had one.
+    pub file_name: Option<String>,
+    /// The decoded document.
+    pub octets: Vec<u8>,
+}
+
+/// What a mail holds for a fax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaxMail {
+    /// The Subject, decoded, at most 250 characters.
+    pub subject: Option<String>,
+    /// The document.
+    pub attachment: Attachment,
+    /// How many usable parts before it were left out.
+    pub left_out: usize,
+}
+
+/// Why a mail holds nothing to fax. Displays as the text of the 554 reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailFault {
+    /// Not a readable MIME mail, or its document could not be decoded.
+    #[error("Message decode failed")]
+    Undecodable,
+    /// No part of a type that can be faxed.
+    #[error("no valid attachment")]
+    NoAttachment,
+}
+
+/// Nested mails are looked into this deep.
+const DEPTH_LIMIT: usize = 4;
+
+/// Finds the document of a mail.
+///
+/// # Errors
+/// [`MailFault`] if there is none or it cannot be decoded.
+pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
+    let message = MessageParser::new()
+        .parse(octets)
+        .ok_or(MailFault::Undecodable)?;
+    let subject = message
+        .subject()
+        .map(|s| s.trim().chars().take(250).collect::<String>())
+        .filter(|s| !s.is_empty());
+    let mut found = Vec::new();
+    let mut broken = false;
+    walk(&message, DEPTH_LIMIT, &mut |part| match usable(part) {
+        Some(Ok(attachment)) => found.push(attachment),
+        Some(Err(())) => broken = true,
+        None => {}
+    });
+    let left_out = found.len().saturating_sub(1);
+    match found.pop() {
+        Some(attachment) => Ok(FaxMail {
+            subject,
+            attachment,
+            left_out,
+        }),
+        None if broken => Err(MailFault::Undecodable),
+        None => Err(MailFault::NoAttachment),
+    }
+}
+
+/// Visits every leaf part in the order of the mail, nested mails included.
+fn walk<'m>(message: &'m Message<'m>, depth: usize, visit: &mut dyn FnMut(&'m MessagePart<'m>)) {
+    // mail-parser lists parts depth first, so the list's order is the mail's order.
+    for part in &message.parts {
+        match &part.body {
+            PartType::Message(inner) if depth > 0 => walk(inner, depth - 1, visit),
+            PartType::Message(_) | PartType::Multipart(_) => {}
+            _ => visit(part),
+        }
+    }
+}
+
+/// The part as an attachment, an error if it should be one but is broken, None if it is none.
+fn usable(part: &MessagePart<'_>) -> Option<Result<Attachment, ()>> {
+    let declared = part.content_type().map(|t| match t.subtype() {
+        Some(subtype) => format!("{}/{}", t.ctype(), subtype).to_ascii_lowercase(),
+        None => t.ctype().to_ascii_lowercase(),
+    });
+    let file_name = part.attachment_name().and_then(base_name);
+    let content_type = match declared.as_deref() {
+        Some(
+            "application/octet-stream"
+            | "application/x-download"
+            | "application/force-download"
+            | "binary/octet-stream",
+        )
+        | None => type_of_name(file_name.as_deref()?)?,
+        Some(declared) => known_type(declared)?,
+    };
+    let octets = part.contents();
+    if octets.is_empty() || (part.is_encoding_problem && !looks_like(content_type, octets)) {
+        return Some(Err(()));
+    }
+    Some(Ok(Attachment {
+        content_type: content_type.to_owned(),
+        file_name,
+        octets: octets.to_vec(),
+    }))
+}
+
+const OFFICE: [(&str, &str); 9] = [
+    (
+        "docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ),
+    (
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ),
+    (
+        "pptx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ),
+    ("odt", "application/vnd.oasis.opendocument.text"),
+    ("ods", "application/vnd.oasis.opendocument.spreadsheet"),
+    ("odp", "application/vnd.oasis.opendocument.presentation"),
+    ("doc", "application/msword"),
+    ("xls", "application/vnd.ms-excel"),
+    ("ppt", "application/vnd.ms-powerpoint"),
+];
+
+/// The type under its usual name if documents of that type are faxed. Pictures other than TIFF are not: most are
+/// logos in signatures.
+fn known_type(declared: &str) -> Option<&'static str> {
+    match declared {
+        "application/pdf" | "application/x-pdf" | "text/pdf" | "application/acrobat" => {
+            Some("application/pdf")
+        }
+        "image/tiff" | "image/tif" | "image/x-tif" | "image/x-tiff" | "application/tiff" => {
+            Some("image/tiff")
+        }
+        _ => OFFICE.iter().find(|(_, t)| *t == declared).map(|(_, t)| *t),
+    }
+}
+
+fn type_of_name(name: &str) -> Option<&'static str> {
+    let (_, extension) = name.rsplit_once('.')?;
+    let extension = extension.trim().to_ascii_lowercase();
+    match extension.as_str() {
+        "pdf" => Some("application/pdf"),
+        "tif" | "tiff" => Some("image/tiff"),
+        _ => OFFICE
+            .iter()
+            .find(|(e, _)| *e == extension)
+            .map(|(_, t)| *t),
+    }
+}
+
+/// Whether octets begin as their type must (PDF's header may stand within the first 1024 octets).
+fn looks_like(content_type: &str, octets: &[u8]) -> bool {
+    match content_type {
+        "application/pdf" => octets
+            .get(..1024)
+            .unwrap_or(octets)
+            .windows(5)
+            .any(|w| w == b"%PDF-"),
+        "image/tiff" => octets.starts_with(b"II*\0") || octets.starts_with(b"MM\0*"),
+        _ => false,
+    }
+}
+
+/// The last component of a name, printable, at most 200 characters.
+fn base_name(name: &str) -> Option<String> {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = name.trim().trim_start_matches('.').to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PDF: &str = "JVBERi0xLjQKJSVFT0YK"; // "%PDF-1.4\n%%EOF\n"
+
+    fn multipart(parts: &[&str]) -> Vec<u8> {
+        let mut mail = "From: a@b\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=XX\r\n\r\n".to_owned();
+        for part in parts {
+            mail += &format!("--XX\r\n{part}\r\n");
+        }
+        (mail + "--XX--\r\n").into_bytes()
+    }
+
+    fn pdf_part(kind: &str, name: &str) -> String {
+        format!(
+            "Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"{name}\"\r\n\r\n{PDF}\r\n"
+        )
+    }
+
+    #[test]
+    fn the_last_usable_part_is_the_fax() {
+        let text = "Content-Type: text/plain\r\n\r\nhello\r\n";
+        let logo = "Content-Type: image/png; name=logo.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0K\r\n";
+        let mail = multipart(&[
+            text,
+            &pdf_part("application/pdf", "one.pdf"),
+            &pdf_part("application/x-pdf", "C:\\\\x\\\\two.pdf"),
+            logo,
+        ]);
+        let fax = fax_mail(&mail).unwrap();
+        assert_eq!(fax.subject.as_deref(), Some("Grüße"));
+        assert_eq!(fax.attachment.file_name.as_deref(), Some("two.pdf"));
+        assert_eq!(
+            (fax.attachment.content_type.as_str(), fax.left_out),
+            ("application/pdf", 1)
+        );
+        assert_eq!(fax.attachment.octets, b"%PDF-1.4\n%%EOF\n");
+    }
+
+    #[test]
+    fn octet_stream_goes_by_its_name() {
+        let named =
+            |name: &str| fax_mail(&multipart(&[&pdf_part("application/octet-stream", name)]));
+        assert_eq!(
+            named("Letter.PDF").unwrap().attachment.content_type,
+            "application/pdf"
+        );
+        assert_eq!(
+            named("scan.tif").unwrap().attachment.content_type,
+            "image/tiff"
+        );
+        assert_eq!(
+            named("letter.docx").unwrap().attachment.content_type,
+            OFFICE[0].1
+        );
+        assert_eq!(named("virus.exe"), Err(MailFault::NoAttachment));
+        assert_eq!(named("noextension"), Err(MailFault::NoAttachment));
+    }
+
+    #[test]
+    fn a_mail_that_is_nothing_but_a_pdf_is_taken() {
+        let mail = format!(
+            "From: a@b\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n{PDF}\r\n"
+        );
+        let fax = fax_mail(mail.as_bytes()).unwrap();
+        assert_eq!(
+            (fax.attachment.octets.as_slice(), fax.subject),
+            (&b"%PDF-1.4\n%%EOF\n"[..], None)
+        );
+    }
+
+    #[test]
+    fn nested_multiparts_and_forwarded_mails_are_looked_into() {
+        let inner = format!(
+            "Content-Type: multipart/alternative; boundary=YY\r\n\r\n--YY\r\nContent-Type: text/plain\r\n\r\nx\r\n--YY\r\n{}\r\n--YY--\r\n",
+            pdf_part("application/pdf", "in.pdf")
+        );
+        assert!(fax_mail(&multipart(&[&inner])).is_ok());
+        let forwarded = format!(
+            "Content-Type: message/rfc822\r\n\r\nFrom: c@d\r\nContent-Type: multipart/mixed; boundary=YY\r\n\r\n--YY\r\n{}\r\n--YY--\r\n",
+            pdf_part("application/pdf", "fw.pdf")
+        );
+        assert_eq!(
+            fax_mail(&multipart(&[&forwarded]))
+                .unwrap()
+                .attachment
+                .file_name
+                .as_deref(),
+            Some("fw.pdf")
+        );
+    }
+
+    #[test]
+    fn nothing_to_fax_is_said() {
+        assert_eq!(
+            fax_mail(b"Subject: hi\r\n\r\njust text\r\n"),
+            Err(MailFault::NoAttachment)
+        );
+        assert_eq!(fax_mail(&multipart(&[])), Err(MailFault::NoAttachment));
+        assert!(fax_mail(b"").is_err());
+        assert!(fax_mail(b"\0\xff\r\n").is_err());
+        let broken = "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n%%%%not base64%%%%\r\n";
+        assert!(fax_mail(&multipart(&[broken])).is_err());
+    }
+}
