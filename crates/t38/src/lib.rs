@@ -2,7 +2,9 @@
 //! carries the words of [`fax_base::line`] as paced packets (ITU-T T.38).
 
 pub mod api;
+mod endpoint;
 pub mod ifp;
 pub mod udptl;
 
 pub use api::*;
+pub use endpoint::Endpoint;
