@@ -42,7 +42,11 @@ impl Default for Capabilities {
             ecm: true,
             modulations: Modulation::ALL.to_vec(),
             codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr],
-            resolutions: vec![Resolution::Standard, Resolution::Fine, Resolution::Superfine],
+            resolutions: vec![
+                Resolution::Standard,
+                Resolution::Fine,
+                Resolution::Superfine,
+            ],
             max_width: Width::A3,
             max_length: Length::Unlimited,
             min_row_time: Duration::ZERO,
@@ -192,6 +196,8 @@ pub enum Event {
     },
     /// The far end's subscriber number.
     RemoteIdent(String),
+    /// As a receiver: the sub-address (SUB) that the caller wants.
+    SubAddress(String),
     /// A page begins to be sent.
     PageSending {
         /// Index into [`Config::send`].
@@ -286,6 +292,8 @@ pub enum Cause {
     RemoteCannotReceive,
     /// No common coding, modulation, width or resolution, or a sub-address that cannot be given.
     Incompatible,
+    /// We were asked to send (polled) and have nothing.
+    NothingToPoll,
     /// Training failed at every rate.
     CannotTrain,
     /// No answer to DCS and TCF.

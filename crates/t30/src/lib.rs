@@ -6,5 +6,22 @@
 //! sees a pel: pages come and go as coded octets.
 
 pub mod api;
+mod call;
+mod called;
+mod calling;
+pub mod dis;
+mod dis_table;
+mod ecm;
+mod exchange;
+pub mod frames;
+mod negotiate;
+mod rates;
+mod receive;
+mod release;
+mod send;
+mod session;
+mod tcf;
+mod timers;
 
 pub use api::*;
+pub use session::Session;

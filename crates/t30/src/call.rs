@@ -1,0 +1,504 @@
+//! What all states of a call share: the line as V.21 bursts and image signals, the timers, the
+//! outputs, and the tally that becomes the outcome.
+
+use crate::api::{Cause, Config, Event, Failure, Outcome, Output, Phase};
+use crate::frames::{self, Fcf, Frame};
+use crate::negotiate::Agreed;
+use crate::receive::Reception;
+use crate::send::Transmission;
+use crate::timers::{self, Timer};
+use bytes::Bytes;
+use core::time::Duration;
+use fax_base::Instant;
+use fax_base::line::{Channel, Heard, Listen, Modulation, Tone, Training, Transmit};
+use fax_base::timer::Timers;
+use std::collections::VecDeque;
+
+/// The good frames of one V.21 transmission; the last of them ended it.
+#[derive(Clone, Debug)]
+pub(crate) struct Burst {
+    /// In order; never empty.
+    pub(crate) frames: Vec<Frame>,
+    /// What the last frame says.
+    pub(crate) last: Frame,
+    /// When its first flags were seen.
+    pub(crate) began: Instant,
+}
+
+/// What a state is told.
+#[derive(Clone, Debug)]
+pub(crate) enum On {
+    /// V.21 flags were seen.
+    Flags,
+    /// A whole burst came.
+    Burst(Burst),
+    /// V.21 was heard, but no good final frame. Says whether there was any frame at all.
+    BurstLost { frames: bool },
+    /// A tone.
+    Tone(Tone),
+    /// The image channel.
+    Image(ImageSignal),
+    /// All that was to be sent has left.
+    Sent,
+    /// The coded page that was asked for.
+    Page(Bytes),
+    /// The decoded page's quality.
+    Verdict(crate::api::Verdict),
+    /// Audio to T.38 or back.
+    LineChanged,
+    /// A timer ran out.
+    Expired(Timer),
+}
+
+/// What the image channel tells.
+#[derive(Clone, Debug)]
+pub(crate) enum ImageSignal {
+    Up,
+    Bits(Bytes),
+    Frame(Frame),
+    Lost(usize),
+    Down,
+}
+
+/// Frames of one burst at most: more is nonsense and would only cost memory.
+const BURST_FRAMES: usize = 32;
+
+/// The far end's V.21 signal.
+#[derive(Clone, Debug, Default)]
+struct Signalling {
+    up: bool,
+    began: Instant,
+    frames: Vec<Frame>,
+    any_frame: bool,
+    /// The final frame was given to the state; what follows is tail.
+    done: bool,
+}
+
+/// What becomes the outcome.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) pages_confirmed: usize,
+    pub(crate) page_uncertain: Option<usize>,
+    pub(crate) pages_received: usize,
+    pub(crate) remote_ident: Option<String>,
+    pub(crate) agreed: Option<Agreed>,
+    pub(crate) resends: u32,
+    pub(crate) last_sent: Option<&'static str>,
+    pub(crate) last_received: Option<&'static str>,
+}
+
+/// The call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) now: Instant,
+    pub(crate) config: Config,
+    pub(crate) timers: Timers<Timer>,
+    outputs: VecDeque<Output>,
+    phase: Phase,
+    /// The X bit of our frames: one when we received a DIS (T.30 §5.3.6.1).
+    pub(crate) x: bool,
+    /// Something was given out to be sent and has not left yet.
+    transmitting: bool,
+    /// What waits for the far end's carrier to drop.
+    gated: Vec<Transmit>,
+    signalling: Signalling,
+    /// The command or response search that runs when nothing is being sent.
+    search: Option<(Timer, Duration)>,
+    /// Our last burst, to know its echo.
+    last_burst: Vec<Bytes>,
+    pub(crate) tally: Tally,
+    pub(crate) transmission: Transmission,
+    pub(crate) reception: Reception,
+}
+
+impl Call {
+    pub(crate) fn new(config: Config) -> Self {
+        Call {
+            now: Instant::ZERO,
+            config,
+            timers: Timers::new(),
+            outputs: VecDeque::new(),
+            phase: Phase::A,
+            x: false,
+            transmitting: false,
+            gated: Vec::new(),
+            signalling: Signalling::default(),
+            search: None,
+            last_burst: Vec::new(),
+            tally: Tally::default(),
+            transmission: Transmission::default(),
+            reception: Reception::default(),
+        }
+    }
+
+    // Outputs.
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.output(Output::Event(event));
+    }
+
+    pub(crate) fn enter(&mut self, phase: Phase) {
+        if self.phase != phase {
+            self.phase = phase;
+            self.event(Event::Phase(phase));
+        }
+    }
+
+    pub(crate) fn listen(&mut self, listen: Listen) {
+        self.output(Output::Listen(listen));
+    }
+
+    // Sending.
+
+    /// Sends these one after the other, when the far end's V.21 carrier has dropped. What was still
+    /// waiting for that is forgotten.
+    pub(crate) fn send(&mut self, what: Vec<Transmit>) {
+        self.search = None;
+        self.timers.clear(Timer::T2);
+        self.timers.clear(Timer::T4);
+        self.gated = what;
+        if self.signalling.up {
+            self.timers
+                .set(Timer::Turnaround, self.now + timers::TURNAROUND);
+        } else {
+            self.flush();
+        }
+    }
+
+    /// Sends `frames` as one burst after the usual gap.
+    pub(crate) fn send_burst(&mut self, frames: Vec<Bytes>) {
+        self.send(burst(frames));
+    }
+
+    /// Sends one frame of ours, with our X bit.
+    pub(crate) fn send_frame(&mut self, fcf: Fcf, fif: &[u8]) {
+        let frame = self.frame(fcf, fif);
+        self.send_burst(vec![frame]);
+    }
+
+    /// A final frame of ours.
+    pub(crate) fn frame(&self, fcf: Fcf, fif: &[u8]) -> Bytes {
+        frames::build(fcf, self.x, true, fif)
+    }
+
+    fn flush(&mut self) {
+        self.timers.clear(Timer::Turnaround);
+        let what = core::mem::take(&mut self.gated);
+        if what.is_empty() {
+            return;
+        }
+        let mut length = Duration::ZERO;
+        for transmit in what {
+            length += duration(&transmit);
+            if let Transmit::Control(frames) = &transmit {
+                for octets in frames {
+                    let name = frames::name_of(octets);
+                    self.tally.last_sent = Some(name);
+                    self.event(Event::FrameSent {
+                        name,
+                        octets: octets.clone(),
+                    });
+                }
+                self.last_burst.clone_from(frames);
+            }
+            self.output(Output::Transmit(transmit));
+        }
+        self.transmitting = true;
+        self.signalling = Signalling::default();
+        self.timers.clear(Timer::Frame);
+        self.timers
+            .set(Timer::Sending, self.now + length * 2 + timers::SENDING);
+    }
+
+    /// Stops what is being sent.
+    pub(crate) fn stop(&mut self) {
+        self.gated.clear();
+        self.timers.clear(Timer::Turnaround);
+        self.timers.clear(Timer::Sending);
+        if self.transmitting {
+            self.transmitting = false;
+            self.output(Output::StopTransmit);
+        }
+    }
+
+    /// Whether something is being sent or waits to be.
+    pub(crate) fn sending(&self) -> bool {
+        self.transmitting || !self.gated.is_empty()
+    }
+
+    // Searching.
+
+    /// Starts the search for a command ([`Timer::T2`]) or a response ([`Timer::T4`]). Flags hold its
+    /// timer; when no good final frame comes of them it starts anew.
+    pub(crate) fn search(&mut self, timer: Timer, length: Duration) {
+        self.timers.clear(Timer::T2);
+        self.timers.clear(Timer::T4);
+        self.search = Some((timer, length));
+        if !self.signalling.up {
+            self.timers.set(timer, self.now + length);
+        }
+    }
+
+    /// Ends the search, if one is on.
+    pub(crate) fn stop_search(&mut self) {
+        self.search = None;
+        self.timers.clear(Timer::T2);
+        self.timers.clear(Timer::T4);
+    }
+
+    fn hold_search(&mut self) {
+        self.timers.clear(Timer::T2);
+        self.timers.clear(Timer::T4);
+    }
+
+    fn resume_search(&mut self) {
+        if let Some((timer, length)) = self.search {
+            self.timers.set(timer, self.now + length);
+        }
+    }
+
+    // Hearing.
+
+    /// Takes in what was heard; answers what the state is to be told.
+    pub(crate) fn hear(&mut self, heard: Heard) -> Option<On> {
+        match heard {
+            Heard::Tone(tone) => Some(On::Tone(tone)),
+            Heard::CarrierUp(Channel::Control) => self.flags(),
+            Heard::CarrierUp(Channel::Image(_)) => self.image(ImageSignal::Up),
+            Heard::Frame {
+                channel: Channel::Control,
+                octets,
+                good,
+            } => self.control(&octets, good),
+            Heard::Frame {
+                channel: Channel::Image(_),
+                octets,
+                good,
+            } => {
+                let frame = Frame::parse(&octets).filter(|_| good)?;
+                self.image(ImageSignal::Frame(frame))
+            }
+            Heard::Bits {
+                modulation: _,
+                octets,
+            } => self.image(ImageSignal::Bits(octets)),
+            Heard::Lost { octets } => self.image(ImageSignal::Lost(octets)),
+            Heard::CarrierDown(Channel::Control) => self.signalling_ends(),
+            Heard::CarrierDown(Channel::Image(_)) => self.image(ImageSignal::Down),
+        }
+    }
+
+    fn image(&mut self, signal: ImageSignal) -> Option<On> {
+        // Half duplex: while we send, this is nothing but our own echo.
+        (!self.transmitting).then_some(On::Image(signal))
+    }
+
+    fn flags(&mut self) -> Option<On> {
+        if self.signalling.up {
+            return None;
+        }
+        self.signalling = Signalling {
+            up: true,
+            began: self.now,
+            ..Signalling::default()
+        };
+        self.timers.set(Timer::Frame, self.now + timers::FRAME);
+        self.hold_search();
+        Some(On::Flags)
+    }
+
+    fn control(&mut self, octets: &Bytes, good: bool) -> Option<On> {
+        if !self.signalling.up {
+            self.flags();
+        }
+        let Some(frame) = Frame::parse(octets).filter(|_| good) else {
+            if !good {
+                self.event(Event::FrameBad);
+            }
+            self.timers.set(Timer::Frame, self.now + timers::FRAME);
+            self.signalling.any_frame = true;
+            return None;
+        };
+        if self.is_echo(&frame) {
+            self.timers.set(Timer::Frame, self.now + timers::FRAME);
+            return None;
+        }
+        let name = frame.name();
+        self.tally.last_received = Some(name);
+        self.event(Event::FrameReceived {
+            name,
+            octets: octets.clone(),
+        });
+        self.signalling.any_frame = true;
+        if self.signalling.frames.len() < BURST_FRAMES {
+            self.signalling.frames.push(frame.clone());
+        }
+        if !frame.last {
+            self.timers.set(Timer::Frame, self.now + timers::FRAME);
+            return None;
+        }
+        let frames = core::mem::take(&mut self.signalling.frames);
+        self.signalling.done = true;
+        self.timers.set(Timer::Frame, self.now + timers::FRAME);
+        // While we send, the far end has most likely not heard us out and will speak again; only
+        // its farewell is final.
+        if self.transmitting && frame.fcf != Fcf::Dcn {
+            return None;
+        }
+        Some(On::Burst(Burst {
+            frames,
+            last: frame,
+            began: self.signalling.began,
+        }))
+    }
+
+    fn is_echo(&self, frame: &Frame) -> bool {
+        self.last_burst.contains(&frame.octets) && !matches!(frame.fcf, Fcf::Dcn | Fcf::Crp)
+    }
+
+    fn signalling_ends(&mut self) -> Option<On> {
+        if !self.signalling.up {
+            return None;
+        }
+        self.timers.clear(Timer::Frame);
+        let ended = core::mem::take(&mut self.signalling);
+        if !self.gated.is_empty() {
+            self.flush();
+            return None;
+        }
+        if self.transmitting {
+            return None;
+        }
+        self.resume_search();
+        (!ended.done).then_some(On::BurstLost {
+            frames: ended.any_frame,
+        })
+    }
+
+    // Time.
+
+    /// Takes the timers of the line layer; others are for the state.
+    pub(crate) fn expired(&mut self, timer: Timer) -> Option<On> {
+        match timer {
+            Timer::Frame => self.signalling_ends(),
+            Timer::Turnaround => {
+                self.flush();
+                None
+            }
+            Timer::T0
+            | Timer::T1
+            | Timer::T1A
+            | Timer::T2
+            | Timer::T4
+            | Timer::T5
+            | Timer::Tcf
+            | Timer::Image
+            | Timer::Page
+            | Timer::Sending
+            | Timer::Assembly
+            | Timer::Release
+            | Timer::Call => {
+                if matches!(timer, Timer::T2 | Timer::T4) {
+                    self.search = None;
+                }
+                self.event(Event::TimerExpired(timer.name()));
+                Some(On::Expired(timer))
+            }
+        }
+    }
+
+    /// What we asked to be sent has left. False when we did not ask.
+    pub(crate) fn sent(&mut self) -> bool {
+        self.timers.clear(Timer::Sending);
+        core::mem::take(&mut self.transmitting)
+    }
+
+    /// The carrier below us changed: what was being sent and heard is gone.
+    pub(crate) fn line_changed(&mut self) {
+        self.transmitting = false;
+        self.gated.clear();
+        self.signalling = Signalling::default();
+        for timer in [Timer::Sending, Timer::Turnaround, Timer::Frame] {
+            self.timers.clear(timer);
+        }
+    }
+
+    /// Ends the call with this outcome.
+    pub(crate) fn conclude(&mut self, failure: Option<Failure>) {
+        self.timers.clear_all();
+        self.stop_search();
+        let tally = core::mem::take(&mut self.tally);
+        self.output(Output::End(Box::new(Outcome {
+            failure,
+            pages_confirmed: tally.pages_confirmed,
+            page_uncertain: tally.page_uncertain,
+            pages_received: tally.pages_received,
+            remote_ident: tally.remote_ident,
+            modulation: tally.agreed.map(|a| a.modulation),
+            format: tally.agreed.map(|a| a.format),
+            resends: tally.resends,
+        })));
+    }
+
+    /// What to say of a failure that happens now.
+    pub(crate) fn failure(&self, cause: Cause) -> Failure {
+        Failure {
+            cause,
+            phase: self.phase,
+            last_sent: self.tally.last_sent,
+            last_received: self.tally.last_received,
+        }
+    }
+}
+
+/// A burst after the gap between carriers.
+pub(crate) fn burst(frames: Vec<Bytes>) -> Vec<Transmit> {
+    vec![Transmit::Silence(timers::GAP), Transmit::Control(frames)]
+}
+
+/// The training before an image: V.17 has a short one, the others only one.
+pub(crate) const fn image_training(modulation: Modulation) -> Training {
+    match modulation {
+        Modulation::V17At7200
+        | Modulation::V17At9600
+        | Modulation::V17At12000
+        | Modulation::V17At14400 => Training::Short,
+        Modulation::V27ter2400
+        | Modulation::V27ter4800
+        | Modulation::V29At7200
+        | Modulation::V29At9600 => Training::Long,
+    }
+}
+
+/// About how long this takes to send.
+fn duration(transmit: &Transmit) -> Duration {
+    let bits = |octets: usize, rate: u32| {
+        let bits = u64::try_from(octets)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(8_500_000);
+        Duration::from_micros(bits / u64::from(rate.max(1)))
+    };
+    match transmit {
+        Transmit::Silence(length) | Transmit::Tone(_, length) => *length,
+        Transmit::Control(frames) => {
+            Duration::from_secs(1) + bits(frames.iter().map(|f| f.len() + 3).sum(), 300)
+        }
+        Transmit::Bits {
+            modulation, octets, ..
+        } => Duration::from_secs(2) + bits(octets.len(), modulation.bit_rate()),
+        Transmit::Frames {
+            modulation, frames, ..
+        } => {
+            let octets = frames.iter().map(|f| f.len() + 4).sum();
+            Duration::from_secs(2) + bits(octets, modulation.bit_rate())
+        }
+    }
+}

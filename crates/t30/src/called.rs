@@ -1,0 +1,219 @@
+//! The called terminal until it is told what to receive: CED, then DIS every T4 until T1
+//! (T.30 §3.1, §5.2 flow chart "RECEIVE").
+
+use crate::api::{Cause, Event, Phase};
+use crate::call::{Call, On};
+use crate::frames::{self, Fcf};
+use crate::negotiate;
+use crate::receive;
+use crate::release;
+use crate::session::State;
+use crate::timers::{self, Timer};
+use core::time::Duration;
+use fax_base::line::{Listen, Tone, Transmit};
+
+/// Silence after the answer: 0.2 s at least.
+const ANSWER_SILENCE: Duration = Duration::from_millis(500);
+/// CED: 2.6 s … 4.0 s.
+const CED: Duration = Duration::from_secs(3);
+/// After so many DIS without an answer the next are short: some old machines choke on long ones.
+const LONG_DIS: u32 = 3;
+
+/// Sending CED and the first DIS.
+#[derive(Debug)]
+pub(crate) struct Answering;
+
+impl Answering {
+    pub(crate) fn begin(call: &mut Call) -> State {
+        call.event(Event::Phase(Phase::A));
+        call.listen(Listen::Control);
+        call.send(vec![
+            Transmit::Silence(ANSWER_SILENCE),
+            Transmit::Tone(Tone::Ced, CED),
+        ]);
+        State::Answering(Answering)
+    }
+
+    pub(crate) fn on(self, call: &mut Call, on: On) -> State {
+        match on {
+            On::Sent | On::LineChanged | On::Expired(Timer::Sending) => AwaitDcs::begin(call),
+            On::Burst(burst) if burst.last.fcf == Fcf::Dcn => {
+                call.stop();
+                release::end(call, Some(Cause::CallerLeftBeforePage))
+            }
+            On::Burst(_)
+            | On::Flags
+            | On::BurstLost { .. }
+            | On::Tone(_)
+            | On::Image(_)
+            | On::Page(_)
+            | On::Verdict(_)
+            | On::Expired(
+                Timer::T0
+                | Timer::T1
+                | Timer::T1A
+                | Timer::T2
+                | Timer::T4
+                | Timer::T5
+                | Timer::Frame
+                | Timer::Turnaround
+                | Timer::Tcf
+                | Timer::Image
+                | Timer::Page
+                | Timer::Assembly
+                | Timer::Release
+                | Timer::Call,
+            ) => State::Answering(self),
+        }
+    }
+}
+
+/// In phase B: DIS is sent and sent again until a DCS comes.
+#[derive(Debug)]
+pub(crate) struct AwaitDcs {
+    sent: u32,
+    /// Whether anything of a fax was heard since phase B began.
+    heard: bool,
+}
+
+impl AwaitDcs {
+    /// Enters phase B and sends the first DIS.
+    pub(crate) fn begin(call: &mut Call) -> State {
+        call.enter(Phase::B);
+        call.listen(Listen::Control);
+        call.timers.set(Timer::T1, call.now + timers::T1);
+        let mut state = AwaitDcs {
+            sent: 0,
+            heard: call.reception.any_dcs,
+        };
+        state.identify(call);
+        State::AwaitDcs(state)
+    }
+
+    /// Waits for a command first (after EOM or FTT), then sends DIS.
+    pub(crate) fn after(call: &mut Call) -> State {
+        call.enter(Phase::B);
+        call.listen(Listen::Control);
+        call.timers
+            .set(Timer::T1, call.now + timers::T1 + timers::T2);
+        State::AwaitDcs(AwaitDcs {
+            sent: 0,
+            heard: true,
+        })
+    }
+
+    fn identify(&mut self, call: &mut Call) {
+        self.sent = self.sent.saturating_add(1);
+        let mut dis = negotiate::dis(&call.config.capabilities);
+        if self.sent > LONG_DIS {
+            dis.truncate(32);
+        }
+        let mut burst = Vec::new();
+        if !call.config.ident.trim().is_empty() {
+            let ident = frames::ident_to_fif(&call.config.ident);
+            burst.push(frames::build(Fcf::Csi, false, false, &ident));
+        }
+        burst.push(frames::build(Fcf::Dis, false, true, &dis.to_octets()));
+        call.send_burst(burst);
+    }
+
+    pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
+        match on {
+            On::Sent => {
+                if self.sent == 0 {
+                    call.search(Timer::T2, timers::T2_AFTER_EOM);
+                } else {
+                    call.search(Timer::T4, timers::T4);
+                }
+                State::AwaitDcs(self)
+            }
+            On::Expired(Timer::T2 | Timer::T4 | Timer::Sending) => {
+                self.identify(call);
+                State::AwaitDcs(self)
+            }
+            On::Burst(burst) => {
+                self.heard = true;
+                match burst.last.fcf {
+                    Fcf::Dcn => self.left(call),
+                    Fcf::Crp => {
+                        self.identify(call);
+                        State::AwaitDcs(self)
+                    }
+                    Fcf::Dcs => receive::training::commanded(call, &burst, State::AwaitDcs(self)),
+                    // We are asked to send and have nothing (T.30 §5.3.6.1.2); DIS from a caller is
+                    // taken as DTC.
+                    Fcf::Dtc | Fcf::Dis => release::disconnect(call, Some(Cause::NothingToPoll)),
+                    Fcf::Mps
+                    | Fcf::Eom
+                    | Fcf::Eop
+                    | Fcf::Eos
+                    | Fcf::PriMps
+                    | Fcf::PriEom
+                    | Fcf::PriEop
+                    | Fcf::Pps
+                    | Fcf::Eor
+                    | Fcf::Rr => {
+                        // Our confirmation was lost; it is given again.
+                        if receive::commands::answer_repeat(call, &burst) {
+                            self.sent = 0;
+                        }
+                        State::AwaitDcs(self)
+                    }
+                    _ => State::AwaitDcs(self),
+                }
+            }
+            On::LineChanged => {
+                call.timers.set(Timer::T1, call.now + timers::T1);
+                self.sent = 0;
+                self.identify(call);
+                State::AwaitDcs(self)
+            }
+            On::Expired(Timer::T1) => {
+                if call.reception.document_done {
+                    release::disconnect(call, None)
+                } else {
+                    let cause = if self.heard {
+                        Cause::CommandLost
+                    } else {
+                        Cause::NoFax
+                    };
+                    release::disconnect(call, Some(cause))
+                }
+            }
+            On::BurstLost { frames } => {
+                self.heard |= frames;
+                State::AwaitDcs(self)
+            }
+            On::Flags
+            | On::Tone(_)
+            | On::Image(_)
+            | On::Page(_)
+            | On::Verdict(_)
+            | On::Expired(
+                Timer::T0
+                | Timer::T1A
+                | Timer::T5
+                | Timer::Frame
+                | Timer::Turnaround
+                | Timer::Tcf
+                | Timer::Image
+                | Timer::Page
+                | Timer::Assembly
+                | Timer::Release
+                | Timer::Call,
+            ) => State::AwaitDcs(self),
+        }
+    }
+
+    /// The caller said farewell.
+    fn left(self, call: &mut Call) -> State {
+        let cause = (!call.reception.document_done).then_some(Cause::CallerLeftBeforePage);
+        release::end(call, cause)
+    }
+
+    /// The call was cleared: after a whole document that is no failure.
+    pub(crate) fn hung_up(self, call: &mut Call) -> State {
+        let cause = (!call.reception.document_done).then_some(Cause::CallDropped);
+        release::end(call, cause)
+    }
+}

@@ -1,0 +1,177 @@
+//! Error correction mode: pages cut into blocks and frames, and blocks put together again
+//! (T.30 Annex A, T.4 Annex A).
+
+use crate::frames::{ADDRESS, CONTROL_MORE, Fcf, Frame};
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Octets of coded data in the frames that we send.
+pub(crate) const FRAME_OCTETS: usize = 256;
+/// Frames of a block at most.
+pub(crate) const BLOCK_FRAMES: usize = 256;
+/// Octets of a whole block.
+pub(crate) const BLOCK_OCTETS: usize = FRAME_OCTETS * BLOCK_FRAMES;
+/// Octets of a partial page request's map.
+pub(crate) const MAP_OCTETS: usize = 32;
+
+/// The frames of one block of a page; at least one. The last one is filled with zeros.
+pub(crate) fn cut(block: &[u8]) -> Vec<Bytes> {
+    let mut numbers = 0u8..=u8::MAX;
+    let mut frames: Vec<Bytes> = block
+        .chunks(FRAME_OCTETS)
+        .zip(&mut numbers)
+        .map(|(data, number)| data_frame(number, data))
+        .collect();
+    if frames.is_empty() {
+        frames.push(data_frame(0, &[]));
+    }
+    frames
+}
+
+fn data_frame(number: u8, data: &[u8]) -> Bytes {
+    let mut octets = BytesMut::with_capacity(4 + FRAME_OCTETS);
+    octets.put_u8(ADDRESS);
+    octets.put_u8(CONTROL_MORE);
+    octets.put_u8(Fcf::Fcd.octet(false));
+    octets.put_u8(number.reverse_bits());
+    octets.put_slice(data);
+    octets.resize(4 + FRAME_OCTETS, 0);
+    octets.freeze()
+}
+
+/// The three frames that close a block.
+pub(crate) fn closing() -> [Bytes; 3] {
+    let rcp = Bytes::from_static(&[ADDRESS, CONTROL_MORE, 0x61]);
+    [rcp.clone(), rcp.clone(), rcp]
+}
+
+/// The numbers of frames below `count` that a partial page request asks for; bits beyond are ignored.
+pub(crate) fn requested(map: &[u8], count: usize) -> Vec<usize> {
+    (0..count.min(BLOCK_FRAMES))
+        .filter(|i| {
+            map.get(i / 8)
+                .is_some_and(|octet| octet & (0x80 >> (i % 8)) != 0)
+        })
+        .collect()
+}
+
+/// A block as it is received.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Block {
+    frames: Vec<Option<Bytes>>,
+    /// From the first PPS of the block.
+    stated: Option<usize>,
+    /// The length of all frames but the last.
+    size: Option<usize>,
+}
+
+impl Block {
+    /// Takes a good frame of the image channel in. False when it is not a data frame of any use.
+    pub(crate) fn take(&mut self, frame: &Frame) -> bool {
+        if !matches!(frame.fcf, Fcf::Fcd | Fcf::Ccd) || frame.fif.len() < 2 {
+            return false;
+        }
+        let Some(number) = frame.fif.first().map(|n| usize::from(n.reverse_bits())) else {
+            return false;
+        };
+        let data = frame.fif.slice(1..);
+        if data.len() > FRAME_OCTETS {
+            return false;
+        }
+        if self.frames.len() <= number {
+            self.frames.resize(number + 1, None);
+        }
+        if let Some(slot) = self.frames.get_mut(number) {
+            *slot = Some(data);
+        }
+        true
+    }
+
+    /// Whether nothing has come.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// A PPS states how many frames were sent. Only the first of a block says how many there are;
+    /// what was seen says it too.
+    pub(crate) fn state_count(&mut self, count: usize) {
+        if self.stated.is_none() {
+            self.stated = Some(count.clamp(1, BLOCK_FRAMES));
+        }
+        self.vet();
+    }
+
+    fn count(&self) -> usize {
+        self.stated
+            .unwrap_or(0)
+            .max(self.frames.len())
+            .min(BLOCK_FRAMES)
+    }
+
+    /// Frames but the last must all be as long as the first of them; others are asked for again.
+    fn vet(&mut self) {
+        let count = self.count();
+        let inner = self.frames.iter().take(count.saturating_sub(1)).flatten();
+        let (long, short) = inner.fold((0usize, 0usize), |(l, s), f| match f.len() {
+            FRAME_OCTETS => (l + 1, s),
+            64 => (l, s + 1),
+            _ => (l, s),
+        });
+        let size = if short > long { 64 } else { FRAME_OCTETS };
+        self.size = Some(size);
+        for (i, slot) in self.frames.iter_mut().enumerate() {
+            let fits = |f: &Bytes| f.len() == size || (i + 1 == count && f.len() < size);
+            if slot.as_ref().is_some_and(|f| !fits(f)) {
+                *slot = None;
+            }
+        }
+    }
+
+    /// The map of what is missing, `None` when nothing is. Bits beyond the block are ones.
+    pub(crate) fn missing(&self) -> Option<[u8; MAP_OCTETS]> {
+        let count = self.count();
+        let mut map = [0u8; MAP_OCTETS];
+        let mut whole = count > 0;
+        for i in 0..BLOCK_FRAMES {
+            let has = self.frames.get(i).is_some_and(Option::is_some);
+            if i < count && !has {
+                whole = false;
+            }
+            if i >= count || !has {
+                if let Some(octet) = map.get_mut(i / 8) {
+                    *octet |= 0x80 >> (i % 8);
+                }
+            }
+        }
+        (!whole).then_some(map)
+    }
+
+    /// What is there, in order: data, or the number of octets of a hole. Holes at the end are left
+    /// away.
+    pub(crate) fn content(&self) -> Vec<Result<Bytes, usize>> {
+        let size = self.size.unwrap_or(FRAME_OCTETS);
+        let mut out: Vec<Result<Bytes, usize>> = Vec::with_capacity(self.frames.len());
+        for slot in &self.frames {
+            match (slot, out.last_mut()) {
+                (Some(data), _) => out.push(Ok(data.clone())),
+                (None, Some(Err(hole))) => *hole += size,
+                (None, _) => out.push(Err(size)),
+            }
+        }
+        if let Some(Err(_)) = out.last() {
+            out.pop();
+        }
+        out
+    }
+
+    /// Whether every frame that is here is also there, the same.
+    pub(crate) fn repeats(&self, earlier: &Block) -> bool {
+        self.frames.iter().enumerate().all(|(i, f)| {
+            f.is_none() || f.as_ref() == earlier.frames.get(i).and_then(Option::as_ref)
+        })
+    }
+
+    /// Octets of data that are here.
+    pub(crate) fn octets(&self) -> usize {
+        self.frames.iter().flatten().map(Bytes::len).sum()
+    }
+}

@@ -1,0 +1,256 @@
+//! From DIS to DCS: what both ends can do and what the sender picks; and a DCS taken apart by the
+//! receiver (T.30 §5.3.6.2 and Table 2).
+
+use crate::api::Capabilities;
+use crate::dis::Fif;
+use crate::rates;
+use core::time::Duration;
+use fax_base::line::Modulation;
+use fax_base::page::{Coding, Length, PageFormat, PageShape, Resolution, Width};
+
+/// What a DCS fixed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) format: PageFormat,
+    pub(crate) modulation: Modulation,
+}
+
+/// Our DIS: what `capabilities` allow, ready to receive, sub-addresses welcome.
+pub(crate) fn dis(capabilities: &Capabilities) -> Fif {
+    let mut fif = Fif::new();
+    fif.put(10, true);
+    fif.put_group(11, 4, rates::to_dis(&capabilities.modulations));
+    let can = |r: Resolution| capabilities.resolutions.contains(&r);
+    let fine_needed = can(Resolution::Superfine) || can(Resolution::R16);
+    fif.put(15, can(Resolution::Fine) || fine_needed);
+    fif.put(16, capabilities.codings.contains(&Coding::Mr));
+    fif.put_group(
+        17,
+        2,
+        match capabilities.max_width {
+            Width::A4 => 0b00,
+            Width::B4 => 0b10,
+            Width::A3 => 0b01,
+        },
+    );
+    fif.put_group(19, 2, length_code(capabilities.max_length));
+    fif.put_group(21, 3, row_time_code(capabilities.min_row_time));
+    fif.put(27, capabilities.ecm);
+    fif.put(
+        31,
+        capabilities.ecm && capabilities.codings.contains(&Coding::Mmr),
+    );
+    fif.put(41, can(Resolution::Superfine));
+    fif.put(42, can(Resolution::Inch300));
+    fif.put(43, can(Resolution::R16));
+    fif.put(45, can(Resolution::Superfine) || can(Resolution::R16));
+    fif.put(49, true);
+    fif
+}
+
+const fn length_code(length: Length) -> u8 {
+    match length {
+        Length::A4 => 0b00,
+        Length::B4 => 0b10,
+        Length::Unlimited => 0b01,
+    }
+}
+
+/// The smallest minimum row time that is not below `time`: 0, 5, 10, 20 or 40 ms. Good for DIS and
+/// DCS alike.
+fn row_time_code(time: Duration) -> u8 {
+    match time.as_millis() {
+        0 if time.is_zero() => 0b111,
+        0..=5 => 0b100,
+        6..=10 => 0b010,
+        11..=20 => 0b000,
+        _ => 0b001,
+    }
+}
+
+/// The minimum row time that a DIS demands at `resolution` (T.30 Table 2 bits 21–23 and 46).
+fn row_time_demanded(dis: &Fif, resolution: Resolution) -> Duration {
+    let (standard, fine) = match dis.group(21, 3) {
+        0b100 => (5, 5),
+        0b010 => (10, 10),
+        0b110 => (20, 10),
+        0b001 => (40, 40),
+        0b101 => (40, 20),
+        0b011 => (10, 5),
+        0b111 => (0, 0),
+        _ => (20, 20),
+    };
+    let millis = match resolution {
+        Resolution::Standard => standard,
+        Resolution::Fine => fine,
+        Resolution::Superfine | Resolution::R16 | Resolution::Inch300 if dis.bit(46) => {
+            u64::div_ceil(fine, 2)
+        }
+        Resolution::Superfine | Resolution::R16 | Resolution::Inch300 => fine,
+    };
+    Duration::from_millis(millis)
+}
+
+/// The row time that a DCS states; reserved codes are 20 ms.
+fn row_time_stated(dcs: &Fif) -> Duration {
+    Duration::from_millis(match dcs.group(21, 3) {
+        0b100 => 5,
+        0b010 => 10,
+        0b001 => 40,
+        0b111 => 0,
+        _ => 20,
+    })
+}
+
+fn dis_has(dis: &Fif, resolution: Resolution) -> bool {
+    match resolution {
+        Resolution::Standard => true,
+        Resolution::Fine => dis.bit(15),
+        Resolution::Superfine => dis.bit(41),
+        Resolution::Inch300 => dis.bit(42),
+        Resolution::R16 => dis.bit(43),
+    }
+}
+
+/// What a page may be sent as, best first: its own resolution, then what it can be reduced to.
+const fn reductions(resolution: Resolution) -> &'static [Resolution] {
+    use Resolution::{Fine, Inch300, R16, Standard, Superfine};
+    match resolution {
+        R16 => &[R16, Inch300, Superfine, Fine, Standard],
+        Inch300 => &[Inch300, Fine, Standard],
+        Superfine => &[Superfine, Fine, Standard],
+        Fine => &[Fine, Standard],
+        Standard => &[Standard],
+    }
+}
+
+/// How a page of this shape goes to a terminal with this DIS.
+pub(crate) fn choose(ours: &Capabilities, dis: &Fif, shape: &PageShape) -> PageFormat {
+    let ecm = ours.ecm && dis.bit(27);
+    let coding = if ecm && dis.bit(31) && ours.codings.contains(&Coding::Mmr) {
+        Coding::Mmr
+    } else if dis.bit(16) && ours.codings.contains(&Coding::Mr) {
+        Coding::Mr
+    } else {
+        Coding::Mh
+    };
+    let resolution = reductions(shape.resolution)
+        .iter()
+        .copied()
+        .find(|r| dis_has(dis, *r) && (ours.resolutions.contains(r) || *r == Resolution::Standard))
+        .unwrap_or(Resolution::Standard);
+    let widest = match dis.group(17, 2) {
+        0b00 => Width::A4,
+        0b10 => Width::B4,
+        _ => Width::A3,
+    };
+    let width = shape.width.min(widest).min(ours.max_width);
+    let min_row_time = if ecm {
+        Duration::ZERO
+    } else {
+        row_time_demanded(dis, resolution)
+    };
+    PageFormat {
+        coding,
+        resolution,
+        width,
+        ecm,
+        min_row_time,
+    }
+}
+
+/// The DCS that says so, to a terminal with this DIS.
+pub(crate) fn dcs(agreed: &Agreed, dis: &Fif, sub_address: bool) -> Fif {
+    let mut fif = Fif::new();
+    let format = &agreed.format;
+    fif.put(10, true);
+    fif.put_group(11, 4, rates::to_dcs(agreed.modulation));
+    fif.put(15, format.resolution == Resolution::Fine);
+    fif.put(16, format.coding == Coding::Mr);
+    fif.put_group(
+        17,
+        2,
+        match format.width {
+            Width::A4 => 0b00,
+            Width::B4 => 0b10,
+            Width::A3 => 0b01,
+        },
+    );
+    fif.put_group(
+        19,
+        2,
+        match dis.group(19, 2) {
+            0b00 => 0b00,
+            0b10 => 0b10,
+            _ => 0b01,
+        },
+    );
+    fif.put_group(21, 3, row_time_code(format.min_row_time));
+    fif.put(27, format.ecm);
+    fif.put(31, format.coding == Coding::Mmr);
+    fif.put(41, format.resolution == Resolution::Superfine);
+    fif.put(42, format.resolution == Resolution::Inch300);
+    fif.put(43, format.resolution == Resolution::R16);
+    fif.put(49, sub_address);
+    fif
+}
+
+/// Bits of a DCS that only go with ECM (T.30 Table 2, notes).
+const NEED_ECM: [u32; 21] = [
+    31, 36, 38, 51, 53, 54, 55, 57, 59, 60, 62, 65, 68, 78, 79, 92, 93, 94, 115, 116, 127,
+];
+
+/// Bits of a DCS that ask for a coding or resolution which we do not have.
+const FOREIGN: [u32; 28] = [
+    26, 36, 38, 53, 54, 55, 57, 60, 62, 65, 68, 78, 79, 92, 93, 94, 105, 106, 107, 108, 109, 110,
+    111, 115, 116, 124, 125, 127,
+];
+
+/// Takes a DCS apart. What we did not offer but can decode is accepted; `None` for what cannot be
+/// received: a reserved modulation, a coding that is not ours, MMR without ECM.
+pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
+    let modulation = rates::from_dcs(dcs)?;
+    let ecm = dcs.bit(27);
+    if FOREIGN.iter().any(|n| dcs.bit(*n)) || dcs.bit(126) {
+        return None;
+    }
+    if !ecm && NEED_ECM.iter().any(|n| dcs.bit(*n)) {
+        return None;
+    }
+    let coding = if dcs.bit(31) {
+        Coding::Mmr
+    } else if dcs.bit(16) {
+        Coding::Mr
+    } else {
+        Coding::Mh
+    };
+    let resolution = if dcs.bit(43) {
+        Resolution::R16
+    } else if dcs.bit(42) {
+        Resolution::Inch300
+    } else if dcs.bit(41) {
+        Resolution::Superfine
+    } else if dcs.bit(15) {
+        Resolution::Fine
+    } else {
+        Resolution::Standard
+    };
+    let width = match dcs.group(17, 2) {
+        0b00 => Width::A4,
+        0b10 => Width::B4,
+        _ => Width::A3,
+    };
+    let min_row_time = if ecm {
+        Duration::ZERO
+    } else {
+        row_time_stated(dcs)
+    };
+    let format = PageFormat {
+        coding,
+        resolution,
+        width,
+        ecm,
+        min_row_time,
+    };
+    Some(Agreed { format, modulation })
+}

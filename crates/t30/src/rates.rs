@@ -1,0 +1,149 @@
+//! Modulations in DIS and DCS, and the order in which a sender falls back (T.30 Table 2 bits 11–14).
+
+use crate::dis::Fif;
+use fax_base::line::Modulation;
+
+/// DCS bits 11–14 of each modulation.
+const CODES: [(Modulation, u8); 8] = [
+    (Modulation::V27ter2400, 0b0000),
+    (Modulation::V27ter4800, 0b0100),
+    (Modulation::V29At9600, 0b1000),
+    (Modulation::V29At7200, 0b1100),
+    (Modulation::V17At14400, 0b0001),
+    (Modulation::V17At12000, 0b0101),
+    (Modulation::V17At9600, 0b1001),
+    (Modulation::V17At7200, 0b1101),
+];
+
+/// The order in which modulations are tried.
+const FALL_BACK: [Modulation; 8] = [
+    Modulation::V17At14400,
+    Modulation::V17At12000,
+    Modulation::V17At9600,
+    Modulation::V29At9600,
+    Modulation::V17At7200,
+    Modulation::V29At7200,
+    Modulation::V27ter4800,
+    Modulation::V27ter2400,
+];
+
+const fn is_v17(modulation: Modulation) -> bool {
+    match modulation {
+        Modulation::V17At7200
+        | Modulation::V17At9600
+        | Modulation::V17At12000
+        | Modulation::V17At14400 => true,
+        Modulation::V27ter2400
+        | Modulation::V27ter4800
+        | Modulation::V29At7200
+        | Modulation::V29At9600 => false,
+    }
+}
+
+/// DCS bits 11–14 for `modulation`.
+pub(crate) fn to_dcs(modulation: Modulation) -> u8 {
+    CODES
+        .iter()
+        .find(|(m, _)| *m == modulation)
+        .map_or(0, |(_, code)| *code)
+}
+
+/// The modulation that DCS or CTC bits 11–14 name; `None` for reserved codes and V.33.
+pub(crate) fn from_dcs(fif: &Fif) -> Option<Modulation> {
+    let code = fif.group(11, 4);
+    CODES.iter().find(|(_, c)| *c == code).map(|(m, _)| *m)
+}
+
+/// DIS bits 11–14 for a set of modulations. There is no code for V.17 without V.29 and V.27ter, nor
+/// for V.29 without V.27ter 2400 as the last resort; the wider set is announced then.
+pub(crate) fn to_dis(modulations: &[Modulation]) -> u8 {
+    let v17 = modulations.iter().any(|m| is_v17(*m));
+    let v29 = modulations
+        .iter()
+        .any(|m| matches!(m, Modulation::V29At7200 | Modulation::V29At9600));
+    let v27 = modulations.contains(&Modulation::V27ter4800);
+    match (v17, v29, v27) {
+        (true, _, _) => 0b1101,
+        (false, true, _) => 0b1100,
+        (false, false, true) => 0b0100,
+        (false, false, false) => 0b0000,
+    }
+}
+
+/// Whether a terminal with this DIS takes `modulation`. Reserved codes are read by their bits: 12 for
+/// V.27ter, 11 for V.29, 14 with both for V.17; V.33's code means V.29 and V.27ter.
+pub(crate) fn dis_takes(dis: &Fif, modulation: Modulation) -> bool {
+    let (b11, b12, b14) = (dis.bit(11), dis.bit(12), dis.bit(14));
+    let none = !b11 && !b12 && (dis.bit(13) || b14);
+    match modulation {
+        Modulation::V27ter2400 => true,
+        Modulation::V27ter4800 => b12 || none,
+        Modulation::V29At7200 | Modulation::V29At9600 => b11,
+        Modulation::V17At7200
+        | Modulation::V17At9600
+        | Modulation::V17At12000
+        | Modulation::V17At14400 => b11 && b12 && b14,
+    }
+}
+
+/// The rates of one call: what both ends can do, where we are, and what has failed. It lasts over
+/// EOM, so that a rate that failed is not tried again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ladder {
+    common: Vec<Modulation>,
+    current: Option<Modulation>,
+    failed: Vec<Modulation>,
+}
+
+impl Ladder {
+    /// Takes the far end's DIS in: the fastest common modulation that has not failed yet.
+    pub(crate) fn meet(&mut self, dis: &Fif, ours: &[Modulation]) -> Modulation {
+        self.common = FALL_BACK
+            .into_iter()
+            .filter(|m| dis_takes(dis, *m))
+            .filter(|m| ours.contains(m) || *m == Modulation::V27ter2400)
+            .collect();
+        let best = self
+            .common
+            .iter()
+            .copied()
+            .find(|m| !self.failed.contains(m));
+        let chosen = best.unwrap_or(Modulation::V27ter2400);
+        self.current = Some(chosen);
+        chosen
+    }
+
+    /// Where we are.
+    pub(crate) fn current(&self) -> Modulation {
+        self.current.unwrap_or(Modulation::V27ter2400)
+    }
+
+    /// The present one failed: the next one down, or `None` when there is none. After two failures of
+    /// V.17 another modulation is tried if there is one, as V.17 itself is then in doubt.
+    pub(crate) fn fall_back(&mut self) -> Option<Modulation> {
+        let current = self.current();
+        if !self.failed.contains(&current) {
+            self.failed.push(current);
+        }
+        let v17_failures = self.failed.iter().filter(|m| is_v17(**m)).count();
+        if v17_failures >= 2
+            && self
+                .common
+                .iter()
+                .any(|m| !is_v17(*m) && m.bit_rate() >= 7200)
+        {
+            for m in self.common.iter().copied().filter(|m| is_v17(*m)) {
+                if !self.failed.contains(&m) {
+                    self.failed.push(m);
+                }
+            }
+        }
+        let next = self
+            .common
+            .iter()
+            .copied()
+            .find(|m| !self.failed.contains(m))?;
+        self.current = Some(next);
+        Some(next)
+    }
+}

@@ -1,0 +1,274 @@
+//! The page in hand towards our own assembly: begun, filled, judged, settled (T.30 §5.3.6.1.7).
+
+use crate::api::{Cause, Event, Output, Phase, Verdict};
+use crate::call::{Call, On};
+use crate::called::AwaitDcs;
+use crate::frames::{Fcf, Fcf2};
+use crate::receive::ending::AwaitDisconnect;
+use crate::receive::message::AwaitMessage;
+use crate::receive::{ends_document, respond};
+use crate::release;
+use crate::session::State;
+use crate::timers::{self, Timer};
+use bytes::Bytes;
+use fax_base::line::Channel;
+
+/// Fewer octets of a page that was never confirmed are not worth keeping.
+const WORTH_KEEPING: usize = 128;
+
+/// Bad rows in a hundred from which a page is only fair (T.30 leaves it open; TSB-85: 4.9 % is good).
+const POOR_PERCENT: u64 = 5;
+
+/// Where the page in hand is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Page {
+    /// None is.
+    #[default]
+    None,
+    /// So many octets came.
+    Open(usize),
+    /// It ended and is being judged.
+    Ended,
+    /// It was refused with RTN and should come again.
+    Refused,
+}
+
+/// Gives data of the page out, beginning it if it is not begun.
+pub(super) fn data(call: &mut Call, octets: Bytes) {
+    let length = octets.len();
+    if length == 0 {
+        return;
+    }
+    let before = open(call);
+    call.reception.page = Page::Open(before.saturating_add(length));
+    call.output(Output::PageData(octets));
+}
+
+/// Says that data of the page were lost. A page does not begin with that.
+pub(super) fn lost(call: &mut Call, octets: usize) {
+    if octets > 0 && matches!(call.reception.page, Page::Open(_)) {
+        call.output(Output::PageLost { octets });
+    }
+}
+
+/// Begins the page if it is not begun; the octets that came already.
+fn open(call: &mut Call) -> usize {
+    match call.reception.page {
+        Page::Open(octets) => octets,
+        Page::None | Page::Ended | Page::Refused => {
+            if call.reception.page == Page::Refused {
+                call.tally.resends = call.tally.resends.saturating_add(1);
+                call.output(Output::PageDone {
+                    kept: false,
+                    confirmed: false,
+                });
+            }
+            if let Some(agreed) = call.reception.agreed {
+                let index = call.tally.pages_received;
+                call.output(Output::PageStart {
+                    index,
+                    format: agreed.format,
+                });
+            }
+            call.reception.page = Page::Open(0);
+            0
+        }
+    }
+}
+
+/// Whether data of a page have come that is not settled.
+pub(super) fn is_open(call: &Call) -> bool {
+    match call.reception.page {
+        Page::Open(octets) => octets > 0,
+        Page::None | Page::Ended | Page::Refused => false,
+    }
+}
+
+/// Drops what came of the page: the sender begins it again.
+pub(super) fn abandon(call: &mut Call) {
+    if is_open(call) {
+        call.output(Output::PageDone {
+            kept: false,
+            confirmed: false,
+        });
+        call.reception.page = Page::None;
+    }
+}
+
+/// Gives the block in hand out, holes and all.
+pub(super) fn give_block(call: &mut Call) {
+    let block = core::mem::take(&mut call.reception.block);
+    for part in block.content() {
+        match part {
+            Ok(octets) => data(call, octets),
+            Err(hole) => {
+                open(call);
+                lost(call, hole);
+            }
+        }
+    }
+}
+
+/// The call ends: what came of a page that was not confirmed is kept if it is worth it.
+pub(crate) fn salvage(call: &mut Call) {
+    let in_block = call.reception.block.octets();
+    let worth = match call.reception.page {
+        Page::Open(octets) => octets.saturating_add(in_block) >= WORTH_KEEPING,
+        Page::None | Page::Refused => in_block >= WORTH_KEEPING,
+        Page::Ended => true,
+    };
+    if worth && in_block > 0 {
+        give_block(call);
+    }
+    match call.reception.page {
+        Page::None => return,
+        Page::Open(_) if !worth => {
+            call.output(Output::PageDone {
+                kept: false,
+                confirmed: false,
+            });
+            call.reception.page = Page::None;
+            return;
+        }
+        Page::Open(_) => call.output(Output::PageEnd),
+        Page::Ended | Page::Refused => {}
+    }
+    settle(call, true, false);
+}
+
+fn settle(call: &mut Call, kept: bool, confirmed: bool) {
+    call.reception.page = Page::None;
+    if kept {
+        call.tally.pages_received += 1;
+    }
+    call.output(Output::PageDone { kept, confirmed });
+}
+
+/// What the page was ended with.
+#[derive(Clone, Debug)]
+pub(super) enum Ending {
+    /// MPS, EOM, EOP … of a page without error correction.
+    Plain,
+    /// PPS-MPS, -EOM, -EOP …: the page is whole.
+    Whole,
+    /// EOR-MPS, -EOM, -EOP …: the sender gave the page up.
+    GivenUp,
+}
+
+/// The page ended and our assembly counts its rows.
+#[derive(Debug)]
+pub(crate) struct Judging {
+    ending: Ending,
+    second: Fcf2,
+    command: Vec<u8>,
+}
+
+/// Ends the page and asks for the verdict.
+pub(super) fn judge(call: &mut Call, ending: Ending, second: Fcf2, command: Vec<u8>) -> State {
+    call.enter(Phase::D);
+    call.stop_search();
+    call.reception.page = Page::Ended;
+    call.reception.without_image = 0;
+    call.output(Output::PageEnd);
+    call.timers
+        .set(Timer::Assembly, call.now + timers::ASSEMBLY);
+    State::Judging(Judging {
+        ending,
+        second,
+        command,
+    })
+}
+
+impl Judging {
+    pub(crate) fn on(self, call: &mut Call, on: On) -> State {
+        match on {
+            On::Verdict(verdict) => self.answer(call, verdict),
+            // No verdict: one row, bad, tells nothing good about the page.
+            On::Expired(Timer::Assembly) => self.answer(call, Verdict::default()),
+            On::Burst(burst) if burst.last.fcf == Fcf::Dcn => {
+                release::end(call, Some(Cause::CallerLeftInPage))
+            }
+            On::Sent
+            | On::Flags
+            | On::Burst(_)
+            | On::BurstLost { .. }
+            | On::Tone(_)
+            | On::Image(_)
+            | On::Page(_)
+            | On::LineChanged
+            | On::Expired(
+                Timer::T0
+                | Timer::T1
+                | Timer::T1A
+                | Timer::T2
+                | Timer::T4
+                | Timer::T5
+                | Timer::Frame
+                | Timer::Turnaround
+                | Timer::Tcf
+                | Timer::Image
+                | Timer::Page
+                | Timer::Sending
+                | Timer::Release
+                | Timer::Call,
+            ) => State::Judging(self),
+        }
+    }
+
+    fn answer(self, call: &mut Call, verdict: Verdict) -> State {
+        call.timers.clear(Timer::Assembly);
+        let response = match self.ending {
+            // Every octet is right; what the decoder thinks of them is the sender's affair.
+            Ending::Whole => Fcf::Mcf,
+            Ending::GivenUp => Fcf::Err,
+            Ending::Plain => grade(call, verdict),
+        };
+        if response == Fcf::Rtn {
+            call.reception.page = Page::Refused;
+        } else {
+            settle(call, true, response != Fcf::Err);
+        }
+        let ends = ends_document(self.second);
+        if ends && matches!(response, Fcf::Mcf | Fcf::RetrainPositive) {
+            call.reception.document_done = true;
+        }
+        respond(call, self.command, response, &[]);
+        match self.second.plain() {
+            Fcf2::Eop if response != Fcf::Rtn => {
+                AwaitDisconnect::begin((response == Fcf::Err).then_some(Cause::EcmGaveUp))
+            }
+            Fcf2::Eom => AwaitDcs::after(call),
+            Fcf2::Eop
+            | Fcf2::Null
+            | Fcf2::Mps
+            | Fcf2::Eos
+            | Fcf2::PriMps
+            | Fcf2::PriEom
+            | Fcf2::PriEop => State::AwaitMessage(AwaitMessage),
+        }
+    }
+}
+
+/// MCF, RTP or RTN for a page without error correction. A page without a single row was not received.
+fn grade(call: &Call, verdict: Verdict) -> Fcf {
+    if verdict.rows == 0 {
+        return Fcf::Rtn;
+    }
+    let (bad, rows) = (u64::from(verdict.bad_rows), u64::from(verdict.rows));
+    let at_least = |percent: u64| bad * 100 >= rows * percent;
+    match call.config.refuse_at_percent {
+        Some(percent) if at_least(u64::from(percent)) && bad > 0 => Fcf::Rtn,
+        _ if at_least(POOR_PERCENT) => Fcf::RetrainPositive,
+        _ => Fcf::Mcf,
+    }
+}
+
+/// The training was judged.
+pub(super) fn trained(call: &mut Call, passed: bool) {
+    if let Some(agreed) = call.reception.agreed {
+        let Channel::Image(modulation) = Channel::Image(agreed.modulation) else {
+            return;
+        };
+        call.event(Event::Training { modulation, passed });
+    }
+}

@@ -1,0 +1,115 @@
+//! DCS and the training check, and their answer (T.30 §5.3.6.1.3, flow chart box "D" to "III").
+
+use crate::api::{Cause, Event, Phase};
+use crate::call::{Call, On};
+use crate::exchange::{Exchange, Reply};
+use crate::frames::{self, Fcf};
+use crate::negotiate::{self, Agreed};
+use crate::release;
+use crate::send;
+use crate::session::State;
+use crate::tcf;
+use crate::timers;
+use fax_base::line::{Listen, Training, Transmit};
+
+/// DCS and TCF were sent, CFR or FTT is awaited.
+#[derive(Debug)]
+pub(crate) struct AwaitTrained {
+    exchange: Exchange,
+}
+
+/// Sends (TSI)(SUB)DCS and TCF for the page in hand at the present rate.
+pub(crate) fn train(call: &mut Call) -> State {
+    let Some(format) = send::format(call, call.transmission.page) else {
+        return release::disconnect(call, Some(Cause::Incompatible));
+    };
+    call.enter(Phase::B);
+    let modulation = call.transmission.ladder.current();
+    let agreed = Agreed { format, modulation };
+    call.transmission.agreed = Some(agreed);
+    call.tally.agreed = Some(agreed);
+    call.event(Event::Negotiated { format, modulation });
+    let mut burst = Vec::new();
+    if !call.config.ident.trim().is_empty() {
+        let ident = frames::ident_to_fif(&call.config.ident);
+        burst.push(frames::build(Fcf::Tsi, call.x, false, &ident));
+    }
+    if let Some(sub) = &call.config.sub_address {
+        burst.push(frames::build(
+            Fcf::Sub,
+            call.x,
+            false,
+            &frames::ident_to_fif(sub),
+        ));
+    }
+    let sub_sent = call.config.sub_address.is_some();
+    let dcs = negotiate::dcs(&agreed, &call.transmission.dis, sub_sent);
+    burst.push(frames::build(Fcf::Dcs, call.x, true, &dcs.to_octets()));
+    let command = vec![
+        Transmit::Silence(timers::GAP),
+        Transmit::Control(burst),
+        Transmit::Silence(timers::GAP),
+        Transmit::Bits {
+            modulation,
+            training: Training::Long,
+            octets: tcf::octets(modulation),
+        },
+    ];
+    call.listen(Listen::Control);
+    State::AwaitTrained(AwaitTrained {
+        exchange: Exchange::begin(call, Vec::new(), command),
+    })
+}
+
+impl AwaitTrained {
+    pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
+        let burst = match self.exchange.on(call, on) {
+            Reply::Wait | Reply::Left => return State::AwaitTrained(self),
+            Reply::Disconnected => {
+                return release::end(call, Some(Cause::DisconnectedBeforePage));
+            }
+            Reply::Silence => {
+                return release::disconnect(call, Some(Cause::NoResponseToTraining));
+            }
+            Reply::Frames(burst) => burst,
+        };
+        let modulation = call.transmission.ladder.current();
+        match burst.last.fcf {
+            Fcf::Cfr => {
+                call.event(Event::Training {
+                    modulation,
+                    passed: true,
+                });
+                send::want_page(call)
+            }
+            Fcf::Ftt => {
+                call.event(Event::Training {
+                    modulation,
+                    passed: false,
+                });
+                match call.transmission.ladder.fall_back() {
+                    Some(_) => train(call),
+                    None => release::disconnect(call, Some(Cause::CannotTrain)),
+                }
+            }
+            // The far end did not hear us.
+            Fcf::Dis => self.repeat(call, Cause::RemoteDoesNotHear),
+            // The answer to the last page once more: it did not hear DCS either.
+            Fcf::Mcf | Fcf::Rtn | Fcf::RetrainPositive | Fcf::Pip | Fcf::Pin
+                if call.transmission.any_sent =>
+            {
+                self.repeat(call, Cause::NoResponseToTraining)
+            }
+            Fcf::Fnv => release::disconnect(call, Some(Cause::Incompatible)),
+            _ => release::disconnect(call, Some(Cause::InvalidResponseToTraining)),
+        }
+    }
+
+    fn repeat(mut self, call: &mut Call, cause: Cause) -> State {
+        if self.exchange.again(call) {
+            State::AwaitTrained(self)
+        } else {
+            release::disconnect(call, Some(cause))
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The training check: 1.5 s of zeros, sent and judged (T.30 §5.3.6.1.3).
+
+use bytes::Bytes;
+use fax_base::line::Modulation;
+
+/// The octets of a training check at this rate: 1.5 s of zeros.
+pub(crate) fn octets(modulation: Modulation) -> Bytes {
+    let bits = u64::from(modulation.bit_rate()) * 3 / 2;
+    Bytes::from(vec![0; usize::try_from(bits / 8).unwrap_or(0)])
+}
+
+/// Listens to a training check. It is good when one second of zeros comes in one run and, from where
+/// that run began, ones stay rare; garbage before it is tolerated. What the network lost counts as
+/// zeros, as its loss is not the modem's fault, but a check that is mostly loss is not good.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    needed: u64,
+    run: u64,
+    longest: u64,
+    heard: u64,
+    lost: u64,
+}
+
+impl Check {
+    /// For a check at this rate.
+    pub(crate) fn new(modulation: Modulation) -> Self {
+        Check {
+            needed: u64::from(modulation.bit_rate()),
+            run: 0,
+            longest: 0,
+            heard: 0,
+            lost: 0,
+        }
+    }
+
+    /// The next bits.
+    pub(crate) fn take(&mut self, octets: &[u8]) {
+        for &octet in octets {
+            self.heard += 8;
+            if octet == 0 {
+                self.run += 8;
+            } else {
+                self.longest = self
+                    .longest
+                    .max(self.run + u64::from(octet.leading_zeros()));
+                self.run = u64::from(octet.trailing_zeros());
+            }
+            self.longest = self.longest.max(self.run);
+        }
+    }
+
+    /// Octets that were lost on the way.
+    pub(crate) fn lose(&mut self, octets: usize) {
+        // More than a few seconds' worth is no loss in a training check.
+        let bits = u64::try_from(octets).unwrap_or(u64::MAX).saturating_mul(8);
+        let bits = bits.min(self.needed.saturating_mul(2));
+        self.lost = self.lost.saturating_add(bits);
+        self.run = self.run.saturating_add(bits);
+        self.longest = self.longest.max(self.run);
+    }
+
+    /// Whether anything was heard at all.
+    pub(crate) fn anything(&self) -> bool {
+        self.heard > 0
+    }
+
+    /// The judgement.
+    pub(crate) fn good(&self) -> bool {
+        self.longest >= self.needed && self.heard >= self.lost
+    }
+}
