@@ -1,1 +1,13 @@
-//! fax-dsp
+//! Signals of the telephone network at 8 kHz, without I/O: G.711, and the tones of phase A (ITU-T G.711,
+//! T.30 §4, V.25).
+//!
+//! Samples are 16 bit linear PCM; levels are in dBm0 (see [`fax_base::level`]). Nothing here allocates
+//! once it is made.
+
+pub mod detect;
+pub mod g711;
+pub mod tone;
+
+pub use detect::ToneDetector;
+pub use g711::Law;
+pub use tone::ToneGenerator;

@@ -245,6 +245,8 @@ impl Ear {
 const UP: Heard = Heard::CarrierUp(Channel::Control);
 const DOWN: Heard = Heard::CarrierDown(Channel::Control);
 const V17: Modulation = Modulation::V17At14400;
+const UP17: Heard = Heard::CarrierUp(Channel::Image(V17));
+const DOWN17: Heard = Heard::CarrierDown(Channel::Image(V17));
 
 fn frame(octets: &str, good: bool) -> Heard {
     Heard::Frame { channel: Channel::Control, octets: Bytes::from(hex(octets)), good }
@@ -324,22 +326,20 @@ fn nothing_is_trusted_over_a_hole() {
 
 #[test]
 fn signals_end_in_many_ways() {
-    let image_up = Heard::CarrierUp(Channel::Image(V17));
-    let image_down = Heard::CarrierDown(Channel::Image(V17));
     let mut e = Ear::new(0);
     // hdlc-sig-end closes a training check.
-    assert_eq!(e.hear("1e"), [image_up.clone()]);
+    assert_eq!(e.hear("1e"), [UP17]);
     assert_eq!(e.hear("d0 01 e0 00 01 00 00"), [bits("00 00")]);
-    assert_eq!(e.hear("d0 01 10"), [image_down.clone()]);
+    assert_eq!(e.hear("d0 01 10"), [DOWN17]);
     // Data without an indicator, ended by octets in sig-end, then by no-signal alone.
-    assert_eq!(e.hear("d0 01 e0 00 01 00 00"), [image_up.clone(), bits("00 00")]);
-    assert_eq!(e.hear("d0 01 f0 00 00 07"), [bits("07"), image_down.clone()]);
-    assert_eq!(e.hear("d0 01 e0 00 01 00 00"), [image_up.clone(), bits("00 00")]);
-    assert_eq!(e.hear("00"), [image_down.clone()]);
+    assert_eq!(e.hear("d0 01 e0 00 01 00 00"), [UP17, bits("00 00")]);
+    assert_eq!(e.hear("d0 01 f0 00 00 07"), [bits("07"), DOWN17]);
+    assert_eq!(e.hear("d0 01 e0 00 01 00 00"), [UP17, bits("00 00")]);
+    assert_eq!(e.hear("00"), [DOWN17]);
     // Nothing for 15 s.
-    assert_eq!(e.hear("1c"), [image_up]);
+    assert_eq!(e.hear("1c"), [UP17]);
     assert_eq!(e.wait(ms(14_900)), []);
-    assert_eq!(e.wait(ms(200)), [image_down]);
+    assert_eq!(e.wait(ms(200)), [DOWN17]);
     // Tones, told once however often they are repeated.
     assert_eq!(e.hear("02"), [Heard::Tone(Tone::Cng)]);
     assert_eq!(e.hear("02"), []);

@@ -66,7 +66,7 @@ impl<'a> PerReader<'a> {
     }
 
     fn align(&mut self) -> Result<(), DecodeError> {
-        while self.at % 8 != 0 {
+        while !self.at.is_multiple_of(8) {
             if self.bits(1)? != 0 {
                 return Err(DecodeError::FillBits);
             }
