@@ -9,7 +9,11 @@
 mod document;
 mod error;
 mod format;
+mod geometry;
+mod grey;
+mod ink;
 mod options;
+mod pdf;
 mod pdf_file;
 mod preview;
 mod render;

@@ -21,6 +21,7 @@ pub fn render(
         )));
     }
     match format {
+        Format::Pdf => crate::pdf::render(octets, options),
         Format::Tiff => FaxDocument::from_tiff(octets),
         other => Err(RenderError::Unsupported {
             what: format!("A {} document", other.name()),
