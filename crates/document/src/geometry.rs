@@ -173,14 +173,7 @@ mod tests {
             (0.0, 1.0),
         ] {
             assert!(
-                place(
-                    (w, h),
-                    Resolution::Fine,
-                    Width::A4,
-                    f64::INFINITY,
-                    64 << 20
-                )
-                .is_err(),
+                place((w, h), Resolution::Fine, Width::A4, f64::INFINITY, 64 << 20).is_err(),
                 "{w} × {h}"
             );
         }

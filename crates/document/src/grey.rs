@@ -72,10 +72,7 @@ mod tests {
             data: vec![1, 2, 3, 4, 5, 6],
         };
         let t = g.turned();
-        assert_eq!(
-            (t.width, t.rows, t.data),
-            (2, 3, vec![4, 1, 5, 2, 6, 3])
-        );
+        assert_eq!((t.width, t.rows, t.data), (2, 3, vec![4, 1, 5, 2, 6, 3]));
     }
 
     #[test]

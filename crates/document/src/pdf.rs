@@ -83,9 +83,10 @@ fn load_error(e: LoadPdfError) -> RenderError {
         LoadPdfError::Decryption(_) => {
             RenderError::broken(Format::Pdf, "its encryption is not valid")
         }
-        LoadPdfError::Invalid => {
-            RenderError::broken(Format::Pdf, "its pages cannot be found, it may be incomplete")
-        }
+        LoadPdfError::Invalid => RenderError::broken(
+            Format::Pdf,
+            "its pages cannot be found, it may be incomplete",
+        ),
     }
 }
 
@@ -110,7 +111,10 @@ impl Warnings {
 
     fn sentences(&self) -> Vec<String> {
         [
-            (&self.font, "A font could not be used; some text may be missing."),
+            (
+                &self.font,
+                "A font could not be used; some text may be missing.",
+            ),
             (&self.image, "A picture is damaged and was left out."),
             (&self.annotation, "A form field or note could not be drawn."),
         ]
@@ -146,8 +150,8 @@ fn draw<'a>(
         options.max_page_pels,
     )?;
     let (columns, rows) = (place.columns, place.shape.rows);
-    let transform = onto_page(f64::from(w), f64::from(h), &place)
-        * page.initial_transform(true).to_kurbo();
+    let transform =
+        onto_page(f64::from(w), f64::from(h), &place) * page.initial_transform(true).to_kurbo();
     let (Ok(pixmap_w), Ok(pixmap_h)) = (u16::try_from(columns), u16::try_from(rows)) else {
         return Err(RenderError::too_large("a page has too many rows"));
     };
@@ -283,7 +287,12 @@ impl<'a> Device<'a> for PictureFinder {
     fn draw_glyph_run(&mut self, _: &GlyphRun<'_, 'a>, _: DrawProps<'a>, _: &DrawMode) {}
     fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
         if matches!(image, Image::Raster(_)) {
-            let size = Rect::new(0.0, 0.0, f64::from(image.width()), f64::from(image.height()));
+            let size = Rect::new(
+                0.0,
+                0.0,
+                f64::from(image.width()),
+                f64::from(image.height()),
+            );
             self.note(props.transform.transform_rect_bbox(size));
         }
     }

@@ -137,6 +137,63 @@ impl Cells {
             }
             self.fill_hull(&group, (x0, x1, y0, y1), &allowed);
         }
+        if self.any(Kind::Photo) {
+            self.fill_pictures(pictures);
+            self.fill_tints(measures, &allowed);
+        }
+    }
+
+    /// A picture of which a good part is continuous tone is a photograph as a whole.
+    fn fill_pictures(&mut self, pictures: Option<&[Area]>) {
+        let (columns, rows) = (self.columns, self.rows);
+        let whole = [Area {
+            x0: 0,
+            y0: 0,
+            x1: columns * self.cell_w,
+            y1: rows * self.cell_h,
+        }];
+        for a in pictures.unwrap_or(&whole) {
+            let across = a.x0 / self.cell_w..a.x1.div_ceil(self.cell_w).min(columns);
+            let down = a.y0 / self.cell_h..a.y1.div_ceil(self.cell_h).min(rows);
+            let all: Vec<usize> = down
+                .flat_map(|cy| across.clone().map(move |cx| cy * columns + cx))
+                .collect();
+            let photo = all
+                .iter()
+                .filter(|&&c| self.kinds.get(c) == Some(&Kind::Photo))
+                .count();
+            if photo * 100 >= all.len() * 60 {
+                for c in all {
+                    if let Some(k) = self.kinds.get_mut(c) {
+                        *k = Kind::Photo;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tints without writing that touch a photograph are a part of it, such as its sky.
+    fn fill_tints(&mut self, measures: &[Measure], allowed: &impl Fn(usize) -> bool) {
+        let plain = |at: usize| {
+            allowed(at)
+                && measures
+                    .get(at)
+                    .is_some_and(|m| m.tint && m.darker < 8 && m.lighter < 8)
+        };
+        let mut open: Vec<usize> = (0..self.kinds.len())
+            .filter(|&c| self.kinds.get(c) == Some(&Kind::Photo))
+            .collect();
+        while let Some(c) = open.pop() {
+            for n in neighbours(c, self.columns, self.rows, false) {
+                if let Some(k) = self.kinds.get_mut(n)
+                    && *k != Kind::Photo
+                    && plain(n)
+                {
+                    *k = Kind::Photo;
+                    open.push(n);
+                }
+            }
+        }
     }
 
     /// A photograph also has white and black places: everything between its cells, in rows and in
@@ -281,13 +338,12 @@ fn measure(g: &Grey, x0: usize, y0: usize, w: usize, h: usize) -> Measure {
 }
 
 fn bounds(group: &[usize], columns: usize) -> (usize, usize, usize, usize) {
-    group.iter().fold(
-        (usize::MAX, 0, usize::MAX, 0),
-        |(x0, x1, y0, y1), &c| {
+    group
+        .iter()
+        .fold((usize::MAX, 0, usize::MAX, 0), |(x0, x1, y0, y1), &c| {
             let (x, y) = (c % columns, c / columns);
             (x0.min(x), x1.max(x), y0.min(y), y1.max(y))
-        },
-    )
+        })
 }
 
 /// The cells connected with `start`, sorted; marks them as seen.

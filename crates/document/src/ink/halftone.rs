@@ -47,7 +47,8 @@ pub(super) fn diffuse(
             if !is_photo(x, y) {
                 continue;
             }
-            let want = values.get(x).copied().unwrap_or(0) + ahead.get(x + 1).copied().unwrap_or(0) / 16;
+            let want =
+                values.get(x).copied().unwrap_or(0) + ahead.get(x + 1).copied().unwrap_or(0) / 16;
             let ink = want < 128 * 16;
             if ink {
                 put(x, y);

@@ -4,6 +4,7 @@
 mod cells;
 mod halftone;
 mod morphology;
+mod strokes;
 
 pub(crate) use cells::Area;
 
@@ -16,8 +17,6 @@ use fax_image::Bitmap;
 
 /// A stroke stands out from its paper by at least this many shades.
 const CONTRAST: u8 = 40;
-/// A thin line is kept if it stands out by this many shades.
-const THIN: u8 = 40;
 
 /// Turns a grey page into pels. `pictures`: where photographs can be, if that is known.
 pub(crate) fn to_bitmap(
@@ -44,13 +43,15 @@ pub(crate) fn to_bitmap(
         let ground = morphology::opening(g, across(1.0), down(1.0));
         let height = difference(g, &ground);
         let highest = morphology::largest(&height, across(0.4), down(0.4));
-        (height, highest)
+        (height, highest, ground)
     });
 
     for y in 0..g.rows {
         let cy = y / cells.cell_h;
         let (row, paper, depth, deepest) = (g.row(y), paper.row(y), depth.row(y), deepest.row(y));
-        let light = light.as_ref().map(|(h, m)| (h.row(y), m.row(y)));
+        let light = light
+            .as_ref()
+            .map(|(h, m, g)| (h.row(y), m.row(y), g.row(y)));
         for (cx, &kind) in cells.row(cy).iter().enumerate() {
             if kind == Kind::Photo {
                 continue;
@@ -67,9 +68,10 @@ pub(crate) fn to_bitmap(
                 };
                 let stroke = most >= CONTRAST && is_stroke(d, most);
                 let black = match kind {
-                    Kind::CleanDark => light.is_none_or(|(height, highest)| {
+                    Kind::CleanDark => light.is_none_or(|(height, highest, under)| {
                         let (h, most) = (at(height), at(highest));
-                        most < CONTRAST || !is_stroke(h, most)
+                        // The paper beside the tint is no light writing, but it is white.
+                        at(under) < 200 && (most < CONTRAST || !is_stroke(h, most))
                     }),
                     _ if stroke => true,
                     Kind::CleanLight => false,
@@ -82,7 +84,8 @@ pub(crate) fn to_bitmap(
             }
         }
     }
-    keep_thin_lines(&depth, &cells, &mut pels);
+    strokes::thin_pairs(&depth, &mut pels);
+    strokes::keep_thin_lines(&depth, &cells, &mut pels);
     if cells.any(Kind::Photo) {
         let is_photo = |x: usize, y: usize| {
             cells
@@ -113,57 +116,6 @@ fn difference(a: &Grey, b: &Grey) -> Grey {
     }
 }
 
-/// Lines thinner than a pel lie between two rows or beside darker strokes and would fall through:
-/// the crest of every such line is kept, one pel wide.
-fn keep_thin_lines(depth: &Grey, cells: &Cells, pels: &mut Pels) {
-    let mut found = Vec::new();
-    for y in 0..depth.rows {
-        let rows: [&[u8]; 5] = core::array::from_fn(|i| {
-            (y + i)
-                .checked_sub(2)
-                .map_or(&[][..], |yy| depth.row(yy))
-        });
-        let row = depth.row(y);
-        for (x, &d) in row.iter().enumerate() {
-            if d < THIN || pels.get(x, y) {
-                continue;
-            }
-            let kind = cells.row(y / cells.cell_h).get(x / cells.cell_w);
-            if matches!(kind, Some(Kind::Photo | Kind::CleanDark)) {
-                continue;
-            }
-            let v = |i: usize| rows.get(i).and_then(|r| r.get(x)).copied().unwrap_or(0);
-            let h = |i: usize| {
-                (x + i)
-                    .checked_sub(2)
-                    .and_then(|xx| row.get(xx))
-                    .copied()
-                    .unwrap_or(0)
-            };
-            let free = |dx: isize, dy: isize| {
-                let (nx, ny) = (x.checked_add_signed(dx), y.checked_add_signed(dy));
-                !matches!((nx, ny), (Some(nx), Some(ny)) if pels.get(nx, ny))
-            };
-            let vertical = crest(d, v(0), v(1), v(3), v(4)) && free(0, -1) && free(0, 1);
-            let horizontal = crest(d, h(0), h(1), h(3), h(4)) && free(-1, 0) && free(1, 0);
-            if vertical || horizontal {
-                found.push((x, y));
-            }
-        }
-    }
-    for (x, y) in found {
-        pels.set(x, y);
-    }
-}
-
-/// `d` is a crest between the two pels before and the two after it.
-fn crest(d: u8, before2: u8, before: u8, after: u8, after2: u8) -> bool {
-    d > before
-        && d >= after
-        && d - before2.min(before) >= THIN
-        && d.saturating_sub(after2.min(after)) >= THIN
-}
-
 /// One-bit rows in the making, packed most significant bit first.
 struct Pels {
     width: usize,
@@ -184,6 +136,12 @@ impl Pels {
     fn set(&mut self, x: usize, y: usize) {
         if let Some(o) = self.data.get_mut(y * self.stride + x / 8) {
             *o |= 0x80 >> (x % 8);
+        }
+    }
+
+    fn clear(&mut self, x: usize, y: usize) {
+        if let Some(o) = self.data.get_mut(y * self.stride + x / 8) {
+            *o &= !(0x80 >> (x % 8));
         }
     }
 

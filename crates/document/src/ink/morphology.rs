@@ -91,9 +91,10 @@ fn combine_ahead(line: &mut [u8], distance: usize, pick: impl Fn(u8, u8) -> u8) 
     let mut at = 0;
     while at < count {
         let n = ahead.len().min(count - at);
-        let (Some(buffer), Some(source)) =
-            (ahead.get_mut(..n), line.get(at + distance..at + distance + n))
-        else {
+        let (Some(buffer), Some(source)) = (
+            ahead.get_mut(..n),
+            line.get(at + distance..at + distance + n),
+        ) else {
             return;
         };
         buffer.copy_from_slice(source);
