@@ -33,6 +33,54 @@ impl Builder {
         Builder::start(Start::Response { code, reason: Bytes::from(phrase) }, Bytes::from(line))
     }
 
+    /// The same request once more, as a new transaction: other Via and CSeq, no credentials yet.
+    #[must_use]
+    pub fn again(request: &Message, via: &str, cseq: u32) -> Builder {
+        let mut message = request.clone();
+        message.headers.clear();
+        for header in &request.headers {
+            if header.is("Via") {
+                message.headers.push(Header::new("Via", via.as_bytes()));
+            } else if header.is("CSeq") {
+                let method = request.method().map_or("", Method::as_str);
+                message.headers.push(Header::new("CSeq", format!("{cseq} {method}").as_bytes()));
+            } else if !["Authorization", "Proxy-Authorization", "Content-Length"].iter().any(|n| header.is(n)) {
+                message.headers.push(header.clone());
+            }
+        }
+        Builder { message }
+    }
+
+    /// The ACK of a failed INVITE, within its transaction (§17.1.1.3).
+    #[must_use]
+    pub fn ack_of_failure(invite: &Message, response: &Message) -> Message {
+        let builder = Builder::companion(invite, Method::Ack);
+        let builder = match response.value("To") {
+            Some(to) => builder.header("To", to),
+            None => builder.copy(invite, "To"),
+        };
+        builder.companion_rest(invite, "ACK")
+    }
+
+    /// The CANCEL of an INVITE (§9.1).
+    #[must_use]
+    pub fn cancel_of(invite: &Message, reason: Option<String>) -> Message {
+        let builder = Builder::companion(invite, Method::Cancel).copy(invite, "To");
+        builder.maybe("Reason", reason).companion_rest(invite, "CANCEL")
+    }
+
+    fn companion(invite: &Message, method: Method) -> Builder {
+        let uri = invite.uri().cloned().or_else(|| Uri::read(Bytes::from_static(b"sip:invalid")));
+        let Some(uri) = uri else { return Builder::response(500, "") };
+        let builder = Builder::request(method, uri).copy(invite, "Via").header("Max-Forwards", "70");
+        builder.copy(invite, "Route").copy(invite, "From")
+    }
+
+    fn companion_rest(self, invite: &Message, method: &str) -> Message {
+        let number = invite.cseq().map_or(1, |c| c.number);
+        self.copy(invite, "Call-ID").header("CSeq", format!("{number} {method}")).copy(invite, "User-Agent").finish()
+    }
+
     fn start(start: Start, start_raw: Bytes) -> Builder {
         let blank_raw = Bytes::from_static(b"\r\n");
         Builder { message: Message { start, start_raw, headers: Vec::new(), blank_raw, body: Bytes::new() } }
@@ -60,6 +108,13 @@ impl Builder {
         for (name, value) in more.iter().filter(|(n, _)| super::scan::is_token(n.as_bytes())) {
             self.message.headers.push(Header::new(name, value.as_bytes()));
         }
+        self
+    }
+
+    /// Takes all headers of this name out.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Builder {
+        self.message.headers.retain(|h| !h.is(name));
         self
     }
 

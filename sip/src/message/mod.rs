@@ -16,6 +16,7 @@ pub use header::{Header, canonical_name};
 pub use name_addr::NameAddr;
 pub use parse::{Limits, ParseError};
 pub use scan::{Params, text};
+pub(crate) use scan::{number, quote};
 pub use uri::Uri;
 pub use via::Via;
 pub use views::{Challenge, CSeq, SessionExpires};

@@ -8,6 +8,7 @@ use super::uri::Uri;
 /// `"Name" <uri>;parameters` or `uri;parameters`: without brackets all parameters are the header's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NameAddr {
+    raw: Bytes,
     display: Bytes,
     uri: Uri,
     params: Params,
@@ -44,13 +45,20 @@ impl NameAddr {
             [b';', rest @ ..] => Params::read(value, rest).ok()?,
             _ => return None,
         };
-        Some(NameAddr { display: value.slice_ref(display), uri: Uri::read(value.slice_ref(uri))?, params })
+        let (raw, display) = (value.slice_ref(trimmed), value.slice_ref(display));
+        Some(NameAddr { raw, display, uri: Uri::read(value.slice_ref(uri))?, params })
     }
 
     /// Reads a list with commas between.
     #[must_use]
     pub fn read_list(value: &Bytes) -> Option<Vec<NameAddr>> {
         split(value, b',').ok()?.into_iter().map(|part| NameAddr::read(&value.slice_ref(part))).collect()
+    }
+
+    /// All of it as written.
+    #[must_use]
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.raw
     }
 
     /// The display name without quotes; empty when there is none.

@@ -1,1 +1,18 @@
 //! Session descriptions for fax: offers and answers of G.711 and T.38 (RFC 8866, RFC 3264, T.38 Annex D).
+
+/// Whether `new` describes the same session as `old`: line by line the same but for the version in `o=`. Then a
+/// re-INVITE only renews the session (RFC 4028 §7.4), whether or not the peer counts the version up.
+#[must_use]
+pub fn unchanged(old: &[u8], new: &[u8]) -> bool {
+    fn lines(sdp: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+        sdp.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).filter(|l| !l.is_empty()).map(|line| {
+            let words = line.split(|&b| b == b' ');
+            if line.starts_with(b"o=") {
+                words.enumerate().filter(|(i, _)| *i != 2).map(|(_, w)| w).collect()
+            } else {
+                words.collect()
+            }
+        })
+    }
+    lines(old).eq(lines(new))
+}

@@ -1,27 +1,99 @@
 //! The user agent: it ties messages, transactions and dialogs together (RFC 3261 §8, §13, §14, §15).
 
-use std::collections::VecDeque;
+mod call;
+mod client;
+mod commands;
+mod hangup;
+mod in_dialog;
+mod offers;
+mod registration;
+mod requests;
+mod schedule;
+mod session;
+mod transactions;
 
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
 use fax_base::Instant;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
 
-use crate::api::{Config, Input, Output};
+use crate::api::{CallKey, Config, Event, Input, Output, RegKey, Transport};
+use crate::dialog::DialogId;
+use crate::message::{Message, Method, Via, response_to};
+use crate::transaction::{MergeKey, ServerKey};
+use call::Call;
+use registration::Registration;
+use schedule::{CallTimer, Due, Schedule, TxId};
+use transactions::{ClientEntry, ServerEntry, answer_to};
+
+/// What we understand, in Allow.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+/// The extensions we know, in Supported.
+pub(crate) const SUPPORTED: &str = "timer";
 
 /// All calls, registrations and pings of a set of sockets.
 pub struct UserAgent {
     config: Config,
+    random: ChaCha12Rng,
     outputs: VecDeque<Output>,
+    schedule: Schedule,
+    last_id: TxId,
+    last_call: u64,
+    clients: BTreeMap<TxId, ClientEntry>,
+    client_keys: BTreeMap<(Bytes, String), TxId>,
+    servers: BTreeMap<TxId, ServerEntry>,
+    server_keys: BTreeMap<ServerKey, TxId>,
+    merged: BTreeMap<MergeKey, TxId>,
+    calls: BTreeMap<CallKey, Call>,
+    live_calls: usize,
+    dialogs: BTreeMap<DialogId, CallKey>,
+    registrations: BTreeMap<RegKey, Registration>,
 }
 
 impl UserAgent {
     /// A user agent with nothing going on.
     #[must_use]
     pub fn new(config: Config) -> UserAgent {
-        UserAgent { config, outputs: VecDeque::new() }
+        UserAgent {
+            random: ChaCha12Rng::from_seed(config.seed),
+            config,
+            outputs: VecDeque::new(),
+            schedule: Schedule::default(),
+            last_id: 0,
+            last_call: CallKey::INCOMING.0,
+            clients: BTreeMap::new(),
+            client_keys: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            server_keys: BTreeMap::new(),
+            merged: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            live_calls: 0,
+            dialogs: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+        }
     }
 
     /// Takes in what happened at `now`; then [`UserAgent::poll`] until it is empty.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
-        let _ = (now, input, &self.config);
+        match input {
+            Input::Datagram { transport, local, remote, octets } => {
+                self.receive(now, transport, local, remote, octets);
+            }
+            Input::Unreachable { transport, remote } => self.unreachable(now, transport, remote),
+            Input::Command(command) => self.command(now, command),
+            Input::Timeout => {}
+        }
+        while let Some(due) = self.schedule.expired(now) {
+            match due {
+                Due::Client(id, timer) => self.client_expired(now, id, timer),
+                Due::Server(id, timer) => self.server_expired(now, id, timer),
+                Due::Call(call, timer) => self.call_expired(now, call, timer),
+                Due::Registration(registration) => self.registration_due(now, registration),
+            }
+        }
     }
 
     /// The next thing to be done.
@@ -32,6 +104,87 @@ impl UserAgent {
     /// When [`Input::Timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        self.schedule.deadline()
+    }
+
+    /// How many calls there are that have not ended.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.live_calls
+    }
+
+    /// How many transactions are remembered; for limits and figures.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    fn receive(&mut self, now: Instant, transport: Transport, local: SocketAddr, source: SocketAddr, octets: &[u8]) {
+        match Message::parse(&Bytes::copy_from_slice(octets), &self.config.limits) {
+            Ok(message) if message.code().is_some() => self.receive_response(now, &message, source),
+            Ok(message) => self.receive_request(now, transport, local, source, message),
+            Err(error) => {
+                let Some(request) = error.partial else { return };
+                if matches!(request.method(), Some(method) if *method != Method::Ack) {
+                    self.refuse(transport, local, source, &request, error.code, error.phrase);
+                }
+            }
+        }
+    }
+
+    /// Answers without keeping state: for what is no proper request, or too much.
+    fn refuse(
+        &mut self,
+        transport: Transport,
+        local: SocketAddr,
+        source: SocketAddr,
+        request: &Message,
+        code: u16,
+        phrase: &str,
+    ) {
+        let tag = self.random_token(8);
+        let builder = response_to(request, source, code, phrase, Some(&tag));
+        let builder = if code == 503 { builder.header("Retry-After", "5") } else { builder };
+        let octets = self.sign(builder, "Server").finish().to_bytes();
+        let to = answer_to(request, transport, source);
+        self.send(transport, Some(local), to, octets);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn next_id(&mut self) -> TxId {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.last_id
+    }
+
+    /// `octets` random octets in hexadecimal: a token.
+    fn random_token(&mut self, octets: usize) -> String {
+        (0..octets).map(|_| format!("{:02x}", self.random.next_u32() & 0xff)).collect()
+    }
+
+    /// A number below `limit`.
+    fn random_below(&mut self, limit: u64) -> u64 {
+        self.random.next_u64() % limit.max(1)
+    }
+
+    /// A fresh Via of ours.
+    fn new_via(&mut self, transport: Transport, contact: SocketAddr) -> String {
+        let branch = self.random_token(10);
+        format!("SIP/2.0/{} {contact};rport;branch={}-{branch}", transport.via(), Via::COOKIE)
+    }
+
+    fn call_expired(&mut self, now: Instant, call: CallKey, timer: CallTimer) {
+        match timer {
+            CallTimer::Ring => self.ring_timed_out(now, call),
+            CallTimer::Cancelled => self.cancel_timed_out(call),
+            CallTimer::Repeat2xx => self.repeat_2xx(now, call),
+            CallTimer::NoAck => self.no_ack(now, call),
+            CallTimer::Glare => self.try_offer(now, call),
+            CallTimer::Reinvite => self.reinvite_timed_out(now, call),
+            CallTimer::Session => self.session_due(now, call),
+            CallTimer::Linger => self.forget_call(call),
+        }
     }
 }

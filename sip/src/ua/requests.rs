@@ -1,0 +1,299 @@
+//! Requests that come in: matching, the checks of a user agent server, calls, CANCEL, OPTIONS (RFC 3261 §8.2, §9.2, §11.2).
+
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+use fax_base::Instant;
+
+use super::call::{Call, Stage};
+use super::client::own_cause;
+use super::schedule::TxId;
+use super::{ALLOW, SUPPORTED, UserAgent};
+use crate::api::{CallKey, EndedBy, Event, Incoming, Transport};
+use crate::dialog::{Dialog, Flow};
+use crate::message::{Message, Method, Uri};
+use crate::transaction::{MergeKey, ServerKey};
+
+/// The Contact value for one of our addresses.
+pub(crate) fn contact_value(user: Option<Bytes>, contact: SocketAddr, transport: Transport) -> String {
+    // Only what needs no escapes is taken over.
+    let plain = |u: &Bytes| {
+        !u.is_empty() && u.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%".contains(b))
+    };
+    let user = user.filter(plain).map(|u| format!("{}@", String::from_utf8_lossy(&u))).unwrap_or_default();
+    let parameter = match transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    };
+    format!("<sip:{user}{contact}{parameter}>")
+}
+
+/// Why a body or its description cannot be used: code, header, value.
+type Refusal = (u16, &'static str, String);
+
+/// Checks Require, the body's type and coding, Accept (§8.2.2.3, §8.2.3).
+pub(crate) fn check_content(request: &Message) -> Result<(), Refusal> {
+    let unknown: Vec<String> =
+        request.tokens("Require").into_iter().filter(|t| !t.eq_ignore_ascii_case(SUPPORTED)).collect();
+    if !unknown.is_empty() {
+        return Err((420, "Unsupported", unknown.join(", ")));
+    }
+    if !matches!(request.method(), Some(Method::Invite | Method::Update)) {
+        return Ok(());
+    }
+    let coded = request.tokens("Content-Encoding").iter().any(|c| !c.eq_ignore_ascii_case("identity"));
+    if coded && !request.body.is_empty() {
+        return Err((415, "Accept-Encoding", String::from("identity")));
+    }
+    let optional = request
+        .text("Content-Disposition")
+        .is_some_and(|d| d.to_ascii_lowercase().replace(' ', "").contains("handling=optional"));
+    if !request.body.is_empty() && request.sdp().is_none() && !optional {
+        return Err((415, "Accept", String::from("application/sdp")));
+    }
+    let accepts = request.tokens("Accept");
+    let takes_sdp = accepts.iter().any(|a| {
+        let kind = a.split(';').next().unwrap_or_default().replace(' ', "").to_ascii_lowercase();
+        matches!(kind.as_str(), "application/sdp" | "application/*" | "*/*")
+    });
+    if !accepts.is_empty() && !takes_sdp {
+        return Err((406, "Accept", String::from("application/sdp")));
+    }
+    Ok(())
+}
+
+impl UserAgent {
+    pub(crate) fn receive_request(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        local: SocketAddr,
+        source: SocketAddr,
+        request: Message,
+    ) {
+        let Some(method) = request.method().cloned() else { return };
+        let matched = if method == Method::Ack { Method::Invite } else { method.clone() };
+        let Some(key) = ServerKey::of(&request, &matched) else { return };
+        if let Some(&id) = self.server_keys.get(&key) {
+            if method != Method::Ack {
+                return self.server_repeated(now, id);
+            }
+            if !self.server_acknowledged(now, id) {
+                return;
+            }
+        }
+        if method == Method::Ack {
+            return self.receive_ack(now, &request);
+        }
+        if !self.has_room() {
+            return self.refuse(transport, local, source, &request, 503, "");
+        }
+        let merge = MergeKey::of(&request).filter(|_| request.to_tag().is_none());
+        let merged = merge.is_some_and(|m| self.merged.contains_key(&m)) && method != Method::Cancel;
+        let id = self.start_server(key, request.clone(), transport, local, source);
+        if method == Method::Cancel {
+            return self.receive_cancel(now, id, &request);
+        }
+        if request.to_tag().is_some() {
+            return self.receive_in_dialog(now, id, &request);
+        }
+        // §8.2: method, then Request-URI, merged requests, Require, content.
+        if self.refuse_method(now, id, &method) {
+            return;
+        }
+        let known_scheme = request.uri().is_some_and(|u| u.is_sip() || u.scheme().eq_ignore_ascii_case(b"tel"));
+        if !known_scheme {
+            return self.reply_plain(now, id, 416, "");
+        }
+        if merged {
+            return self.reply_plain(now, id, 482, "");
+        }
+        if request.seconds("Max-Forwards") == Some(0) {
+            return self.reply_plain(now, id, 483, "");
+        }
+        if let Err(refusal) = check_content(&request) {
+            return self.reply_refusal(now, id, &refusal);
+        }
+        match method {
+            Method::Options => self.reply_options(now, id),
+            Method::Invite => self.receive_invite(now, id, request, transport, local, source),
+            // BYE, INFO, UPDATE: there is no such dialog.
+            _ => self.reply_plain(now, id, 481, ""),
+        }
+    }
+
+    pub(crate) fn reply_refusal(&mut self, now: Instant, id: TxId, (code, header, value): &Refusal) {
+        if let Some(draft) = self.draft(id, *code, "") {
+            self.reply(now, id, &draft.header(header, value).finish());
+        }
+    }
+
+    /// 405 or 501 for methods we do not have (§8.2.1); says whether that was so.
+    pub(crate) fn refuse_method(&mut self, now: Instant, id: TxId, method: &Method) -> bool {
+        let code = match method {
+            Method::Invite
+            | Method::Ack
+            | Method::Cancel
+            | Method::Bye
+            | Method::Options
+            | Method::Info
+            | Method::Update => return false,
+            Method::Register
+            | Method::Prack
+            | Method::Refer
+            | Method::Notify
+            | Method::Subscribe
+            | Method::Message
+            | Method::Publish => 405,
+            Method::Other(_) => 501,
+        };
+        if let Some(draft) = self.draft(id, code, "") {
+            self.reply(now, id, &draft.header("Allow", ALLOW).finish());
+        }
+        true
+    }
+
+    /// What we can do (§11.2); the same within and outside dialogs.
+    pub(crate) fn reply_options(&mut self, now: Instant, id: TxId) {
+        let Some(entry) = self.servers.get(&id) else { return };
+        let user = entry.request.uri().and_then(Uri::raw_user);
+        let contact = contact_value(user, entry.local, entry.transport);
+        let Some(draft) = self.draft(id, 200, "") else { return };
+        let response = draft
+            .header("Contact", contact)
+            .header("Allow", ALLOW)
+            .header("Accept", "application/sdp")
+            .header("Accept-Encoding", "identity")
+            .header("Accept-Language", "en")
+            .header("Supported", SUPPORTED);
+        self.reply(now, id, &response.finish());
+    }
+
+    fn receive_invite(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        request: Message,
+        transport: Transport,
+        local: SocketAddr,
+        source: SocketAddr,
+    ) {
+        if self.live_calls >= self.config.max_calls {
+            if let Some(draft) = self.draft(id, 503, "") {
+                self.reply(now, id, &draft.header("Retry-After", "10").finish());
+            }
+            return;
+        }
+        if self.session_too_small(now, id, &request) {
+            return;
+        }
+        let Some(tag) = self.servers.get(&id).map(|s| Bytes::from(s.tag.clone())) else { return };
+        let cseq = u32::try_from(self.random_below(1 << 16)).unwrap_or(1);
+        let (Some(from), Some(to), Some(uri)) = (request.from(), request.to(), request.uri().cloned()) else { return };
+        let Some(dialog) = Dialog::called(&request, tag, cseq) else { return };
+        let key = CallKey(self.last_call);
+        self.last_call = self.last_call.wrapping_add(1) | CallKey::INCOMING.0;
+        self.reply_trying(now, id);
+        let flow = Flow { transport, local: Some(local), contact: local, remote: source };
+        self.dialogs.insert(dialog.id(), key);
+        let contact = contact_value(uri.raw_user(), local, transport);
+        let mut call = Call::new(key, flow, dialog, Stage::Ringing { tx: id }, contact);
+        let offer = request.sdp();
+        call.remote_sdp.clone_from(&offer);
+        call.updates = request.has_token("Allow", "UPDATE");
+        self.calls.insert(key, call);
+        self.live_calls += 1;
+        if let Some(entry) = self.servers.get_mut(&id) {
+            entry.call = Some(key);
+        }
+        let incoming =
+            Incoming { call: key, transport, local, remote: source, from, to, request_uri: uri, request, offer };
+        self.event(Event::Incoming(Box::new(incoming)));
+    }
+
+    pub(crate) fn reply_trying(&mut self, now: Instant, id: TxId) {
+        let Some(entry) = self.servers.get(&id) else { return };
+        let trying = crate::message::response_to(&entry.request, entry.source, 100, "", None);
+        self.reply(now, id, &trying.finish());
+    }
+
+    fn receive_cancel(&mut self, now: Instant, id: TxId, request: &Message) {
+        let target = ServerKey::of(request, &Method::Invite).and_then(|k| self.server_keys.get(&k).copied());
+        let Some(target) = target else {
+            return self.reply_plain(now, id, 481, "");
+        };
+        // §9.2: the answer to CANCEL has the To tag of the answer to the INVITE.
+        if let Some(tag) = self.servers.get(&target).map(|s| s.tag.clone()) {
+            if let Some(entry) = self.servers.get_mut(&id) {
+                entry.tag = tag;
+            }
+        }
+        self.reply_plain(now, id, 200, "");
+        let Some(entry) = self.servers.get(&target).filter(|e| e.machine.is_open()) else { return };
+        let call = entry.call;
+        let initial = call.and_then(|c| self.calls.get(&c)).map(|c| matches!(c.stage, Stage::Ringing { tx } if tx == target));
+        match (call, initial) {
+            (Some(key), Some(true)) => {
+                self.reply_plain(now, target, 487, "");
+                let mut cause = own_cause(EndedBy::Remote, Some(487), "cancelled");
+                cause.q850 = request.q850();
+                if let Some(text) = request.reason_text() {
+                    cause.reason = text;
+                }
+                self.end_call(now, key, cause);
+            }
+            (Some(key), Some(false)) => {
+                // CANCEL of a re-INVITE: the offer is off, the call goes on.
+                self.reply_plain(now, target, 487, "");
+                if let Some(call) = self.calls.get_mut(&key) {
+                    call.offered = call.offered.take().filter(|o| o.tx != target);
+                }
+                self.try_offer(now, key);
+            }
+            _ => {}
+        }
+    }
+
+    /// Refuses a call that is not answered yet.
+    pub(crate) fn reject(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        code: u16,
+        reason: &str,
+        headers: &[(String, String)],
+    ) {
+        let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) else { return };
+        let tx = *tx;
+        let code = if (300..700).contains(&code) { code } else { 500 };
+        let Some(draft) = self.draft(tx, code, reason) else { return };
+        let response = draft.headers(headers).finish();
+        let mut cause = own_cause(EndedBy::Local, Some(code), &response.reason());
+        cause.q850 = response.q850();
+        self.reply(now, tx, &response);
+        self.end_call(now, key, cause);
+    }
+
+    /// 180 or 183.
+    pub(crate) fn ring(&mut self, now: Instant, key: CallKey, code: u16) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let Stage::Ringing { tx } = call.stage else { return };
+        let contact = call.contact.clone();
+        let code = if (101..200).contains(&code) { code } else { 180 };
+        let Some(draft) = self.draft(tx, code, "") else { return };
+        self.reply(now, tx, &draft.header("Contact", contact).header("Allow", ALLOW).finish());
+    }
+
+    /// 200 to the INVITE of a call.
+    pub(crate) fn answer(&mut self, now: Instant, key: CallKey, sdp: Bytes) {
+        let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) else { return };
+        let tx = *tx;
+        let Some(request) = self.servers.get(&tx).map(|s| s.request.clone()) else { return };
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.stage = Stage::Established;
+            call.local_sdp = Some(sdp.clone());
+        }
+        self.accept_invite(now, key, tx, &request, sdp, true);
+    }
+}
