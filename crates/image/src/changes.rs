@@ -54,10 +54,25 @@ impl Changes {
             }
         }
         // A black run up to the last pel changes back in the pad bits: that is no element.
-        while at.last().is_some_and(|&p| p >= width) {
-            at.pop();
+        self.seal(width);
+    }
+
+    /// Ends the row that was put together in `at`: drops elements at the width or behind it, sets the
+    /// sentinels.
+    pub(crate) fn seal(&mut self, width: u32) {
+        while self.at.last().is_some_and(|&p| p >= width) {
+            self.at.pop();
         }
-        at.extend([width; SENTINELS]);
+        self.at.extend([width; SENTINELS]);
+    }
+
+    /// Black and white exchanged.
+    pub(crate) fn invert(&mut self, width: u32) {
+        if self.at.first() == Some(&0) {
+            self.at.remove(0);
+        } else if width > 0 {
+            self.at.insert(0, 0);
+        }
     }
 
     /// The elements without the sentinels.

@@ -16,6 +16,7 @@ mod encode;
 mod recode;
 pub mod scale;
 pub mod tiff;
+mod turn;
 
 pub use bitmap::{Bitmap, MAX_WIDTH};
 pub use decode::{Decoded, Decoder, Limits, decode};

@@ -1,5 +1,6 @@
 //! Decoding MH, MR and MMR as it arrives (T.4 §4, T.6 §2).
 
+mod plain;
 mod row;
 mod t4;
 mod t6;
@@ -8,6 +9,7 @@ mod tables;
 use crate::Bitmap;
 use crate::changes::paint;
 use fax_base::page::Coding;
+pub(crate) use plain::PlainRows;
 pub(crate) use t4::{T4Lines, T4Next};
 pub(crate) use t6::{T6Next, T6Rows};
 

@@ -1,7 +1,7 @@
 //! Decoding one row: run lengths (T.4 §4.1.1) and two-dimensional modes (T.4 §4.2.1, T.6 §2.2).
 
 use super::tables::{MODES, Mode, RunCode};
-use crate::changes::{Changes, SENTINELS};
+use crate::changes::Changes;
 
 /// Bits in printed order, read from any position.
 #[derive(Clone, Copy, Debug)]
@@ -60,14 +60,6 @@ fn change(row: &mut Vec<u32>, at: u32) {
     } else {
         row.push(at);
     }
-}
-
-/// Ends a row.
-fn seal(row: &mut Changes, width: u32) {
-    while row.at.last().is_some_and(|&p| p >= width) {
-        row.at.pop();
-    }
-    row.at.extend([width; SENTINELS]);
 }
 
 /// How a run was decoded.
@@ -139,7 +131,7 @@ pub(super) fn row_1d(
                 return match full_at {
                     Some((pos, len)) => {
                         row.at.truncate(len);
-                        seal(row, width);
+                        row.seal(width);
                         OneD::Surplus(pos)
                     }
                     None => OneD::Illegal,
@@ -151,7 +143,7 @@ pub(super) fn row_1d(
             change(&mut row.at, at);
         }
     }
-    seal(row, width);
+    row.seal(width);
     OneD::Pels(at)
 }
 
@@ -289,8 +281,27 @@ pub(super) fn row_2d(
     *bits = b;
     *state = TwoD { a0, j, black };
     if end == TwoDEnd::Full {
-        seal(row, width);
+        row.seal(width);
         *state = TwoD::default();
     }
     end
+}
+
+/// Decodes one row of run lengths that is not followed by an EOL: as many as fill the width. Pels beyond
+/// it are dropped. `false` when that cannot be done.
+pub(super) fn row_plain(bits: &mut Bits<'_>, width: u32, row: &mut Changes) -> bool {
+    row.at.clear();
+    let (mut at, mut black) = (0u32, false);
+    while at < width {
+        match run(bits, black, width) {
+            Run::Pels(n) => at += n,
+            Run::Short | Run::Illegal => return false,
+        }
+        black = !black;
+        if at < width {
+            change(&mut row.at, at);
+        }
+    }
+    row.seal(width);
+    true
 }

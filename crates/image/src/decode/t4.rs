@@ -144,6 +144,11 @@ impl T4Lines {
         self.ended
     }
 
+    /// Whether the data up to now ends with an EOL or with zeros behind one.
+    pub(crate) fn at_end(&self) -> bool {
+        self.started && self.buffer.len() * 8 - self.zeros.min(self.buffer.len() * 8) <= self.start
+    }
+
     /// What comes next in the data.
     pub(crate) fn next(&mut self) -> T4Next {
         if self.pending > 0 {

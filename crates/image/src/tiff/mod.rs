@@ -3,9 +3,19 @@
 //! [`read`] takes what is found in the field and says what was odd about it; [`write`] writes the
 //! strict form: little-endian, first IFD at octet 8, one strip a page.
 
+mod ifd;
+mod page;
+mod remark;
+mod sink;
+mod strip;
+mod write;
+
 use crate::Bitmap;
 use bytes::Bytes;
 use fax_base::page::{Coding, Resolution, Width};
+pub use remark::{Remark, RemarkKind};
+use std::collections::HashSet;
+pub use write::write;
 
 /// Bounds on what is read from a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,24 +169,6 @@ pub struct Document {
     pub remarks: Vec<Remark>,
 }
 
-/// Something odd in a file that was accepted.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Remark {
-    /// The page, from 0, thumbnails counted.
-    pub page: usize,
-    /// What.
-    pub kind: RemarkKind,
-}
-
-/// What can be odd about a file and is accepted.
-#[derive(Clone, PartialEq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RemarkKind {
-    /// A thumbnail was skipped.
-    #[error("a reduced copy of another page was skipped")]
-    ThumbnailSkipped,
-}
-
 /// Why a file was refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -225,12 +217,37 @@ impl Default for WriteOptions {
 ///
 /// See [`Error`]. [`Error::Unsupported`] names the compression or layout, so that another reader
 /// can be asked.
-pub fn read(_file: &[u8], _limits: &Limits) -> Result<Document, Error> {
-    Err(Error::NotTiff)
-}
-
-/// Writes a file.
-#[must_use]
-pub fn write(_pages: &[TiffPage], _options: &WriteOptions) -> Vec<u8> {
-    Vec::new()
+pub fn read(file: &[u8], limits: &Limits) -> Result<Document, Error> {
+    let (file, mut at) = ifd::File::open(file)?;
+    let mut document = Document::default();
+    if file.big_endian {
+        document.remarks.push(Remark {
+            page: 0,
+            kind: RemarkKind::BigEndian,
+        });
+    }
+    let mut seen = HashSet::new();
+    let mut pels_left = limits.max_pels;
+    while at != 0 {
+        if !seen.insert(at) {
+            return Err(Error::Damaged("the directories form a loop".into()));
+        }
+        if seen.len() > limits.max_pages {
+            return Err(Error::TooLarge(format!(
+                "more than {} pages",
+                limits.max_pages
+            )));
+        }
+        let dir = file.directory(at)?;
+        let number = seen.len() - 1;
+        let remarks = &mut document.remarks;
+        let mut remark = |kind| remarks.push(Remark { page: number, kind });
+        let page = page::read(&file, &dir, limits, &mut pels_left, &mut remark)?;
+        document.pages.extend(page);
+        at = dir.next;
+    }
+    if document.pages.is_empty() {
+        return Err(Error::Damaged("no pages".into()));
+    }
+    Ok(document)
 }
