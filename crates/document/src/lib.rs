@@ -18,6 +18,7 @@ mod pdf_file;
 mod preview;
 mod render;
 pub mod sandbox;
+mod wire;
 mod worker;
 
 pub use document::{FaxDocument, Page};
