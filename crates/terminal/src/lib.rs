@@ -2,5 +2,9 @@
 //! codecs bound to T.30. Without I/O.
 
 pub mod api;
+mod audio;
+mod pages;
+mod terminal;
 
 pub use api::*;
+pub use terminal::Terminal;

@@ -1,0 +1,284 @@
+//! The terminal: T.30's session, the line that carries its words, and the pages (T.30; T.38 §6).
+
+use crate::api::{Config, Input, Output};
+use crate::audio::AudioLine;
+use crate::pages::{Inbox, Outbox};
+use bytes::Bytes;
+use core::time::Duration;
+use fax_base::Instant;
+use fax_base::line::{Heard, Tone, Transmit};
+use fax_base::time::earliest;
+use fax_t30 as t30;
+use fax_t30::{Role, Session};
+use fax_t38 as t38;
+use std::collections::VecDeque;
+
+/// UDPTL may overtake the signalling that agrees on it: packets are kept for this long.
+const EARLY: Duration = Duration::from_secs(1);
+/// And so many of them.
+const EARLY_PACKETS: usize = 64;
+
+/// What carries the words of T.30.
+#[derive(Debug)]
+enum Line {
+    Audio(Box<AudioLine>),
+    T38(Box<t38::Endpoint>),
+}
+
+/// A fax terminal without I/O. See the crate's documentation.
+#[derive(Debug)]
+pub struct Terminal {
+    role: Role,
+    session: Session,
+    line: Line,
+    outbox: Outbox,
+    inbox: Option<Inbox>,
+    early: VecDeque<(Instant, Bytes)>,
+    outputs: VecDeque<Output>,
+    ended: bool,
+}
+
+impl Terminal {
+    /// A terminal that waits for [`Input::Start`].
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let session = Session::new(t30::Config {
+            role: config.role,
+            ident: config.ident,
+            capabilities: config.capabilities,
+            send: config.pages.iter().map(|p| p.shape).collect(),
+            sub_address: config.sub_address,
+            page_retries: 2,
+            refuse_at_percent: Some(15),
+        });
+        Terminal {
+            role: config.role,
+            session,
+            line: Line::Audio(Box::new(AudioLine::new())),
+            outbox: Outbox::new(config.pages),
+            inbox: None,
+            early: VecDeque::new(),
+            outputs: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// Tells the terminal what happened.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        if self.ended {
+            return;
+        }
+        match input {
+            Input::Start => self.session.handle(now, t30::Input::Start),
+            Input::SwitchToT38(config) => self.switch_to_t38(now, config),
+            Input::SwitchToAudio => {
+                if matches!(self.line, Line::T38(_)) {
+                    self.line = Line::Audio(Box::new(AudioLine::new()));
+                    self.early.clear();
+                    self.session.handle(now, t30::Input::LineChanged);
+                }
+            }
+            Input::Datagram(datagram) => self.datagram(now, datagram),
+            Input::Audio(samples) => self.audio(now, samples),
+            Input::AudioLost(samples) => match &mut self.line {
+                Line::Audio(audio) => audio.lost(samples),
+                Line::T38(_) => {}
+            },
+            Input::Timeout => self.timeout(now),
+            Input::HungUp => self.session.handle(now, t30::Input::HungUp),
+            Input::Cancel => self.session.handle(now, t30::Input::Cancel),
+        }
+        self.advance(now);
+    }
+
+    /// What is to be done next.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        let line = match &self.line {
+            Line::Audio(audio) => audio.deadline(),
+            Line::T38(endpoint) => endpoint.deadline(),
+        };
+        earliest(self.session.deadline(), line)
+    }
+
+    /// The next samples for the far end, from `now` on; silence when the fax goes by T.38.
+    pub fn transmit_audio(&mut self, now: Instant, out: &mut [i16]) {
+        if self.deadline().is_some_and(|at| at <= now) {
+            self.handle(now, Input::Timeout);
+        }
+        match &mut self.line {
+            Line::Audio(audio) if !self.ended => audio.transmit(out),
+            Line::Audio(_) | Line::T38(_) => out.fill(0),
+        }
+    }
+
+    /// Whether the fax goes by T.38 now.
+    #[must_use]
+    pub fn is_t38(&self) -> bool {
+        matches!(self.line, Line::T38(_))
+    }
+
+    /// Valid UDPTL packets since the switch to T.38: while there are none, going back to audio is
+    /// still worth while.
+    #[must_use]
+    pub fn t38_packets_received(&self) -> u64 {
+        self.t38_statistics().map_or(0, |s| s.packets_received)
+    }
+
+    /// The counters of the present T.38 session.
+    #[must_use]
+    pub fn t38_statistics(&self) -> Option<t38::Statistics> {
+        match &self.line {
+            Line::Audio(_) => None,
+            Line::T38(endpoint) => Some(endpoint.statistics()),
+        }
+    }
+
+    fn switch_to_t38(&mut self, now: Instant, config: t38::Config) {
+        // Agreed once more (a session refresh): nothing changes.
+        if self.is_t38() {
+            return;
+        }
+        self.line = Line::T38(Box::new(t38::Endpoint::new(config, now)));
+        self.session.handle(now, t30::Input::LineChanged);
+        self.advance(now);
+        for (at, datagram) in core::mem::take(&mut self.early) {
+            if now.since(at) <= EARLY {
+                self.datagram(now, &datagram);
+            }
+        }
+    }
+
+    fn datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match &mut self.line {
+            Line::T38(endpoint) => endpoint.handle(now, t38::Input::Datagram(datagram)),
+            Line::Audio(_) => {
+                if self.early.len() == EARLY_PACKETS {
+                    self.early.pop_front();
+                }
+                self.early.push_back((now, Bytes::copy_from_slice(datagram)));
+            }
+        }
+    }
+
+    fn audio(&mut self, now: Instant, samples: &[i16]) {
+        let Line::Audio(audio) = &mut self.line else { return };
+        // Our own tone comes back as an echo: each end listens for the other's.
+        let awaited = match self.role {
+            Role::Calling => Tone::Ced,
+            Role::Called => Tone::Cng,
+        };
+        for tone in audio.receive(samples).filter(|tone| *tone == awaited) {
+            self.outputs.push_back(Output::FaxToneHeard(tone));
+            self.session.handle(now, t30::Input::Heard(Heard::Tone(tone)));
+        }
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        match &mut self.line {
+            Line::Audio(audio) => {
+                if audio.timeout(now) {
+                    self.session.handle(now, t30::Input::Sent);
+                }
+            }
+            Line::T38(endpoint) => {
+                if endpoint.deadline().is_some_and(|at| at <= now) {
+                    endpoint.handle(now, t38::Input::Timeout);
+                }
+            }
+        }
+        self.advance(now);
+        if self.session.deadline().is_some_and(|at| at <= now) {
+            self.session.handle(now, t30::Input::Timeout);
+        }
+    }
+
+    /// Carries words between the session and the line until both are silent.
+    fn advance(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.session.poll() {
+                self.obey(now, output);
+                continue;
+            }
+            let Line::T38(endpoint) = &mut self.line else { return };
+            match endpoint.poll() {
+                None => return,
+                Some(t38::Output::Datagram(datagram)) => {
+                    self.outputs.push_back(Output::Datagram(datagram));
+                }
+                Some(t38::Output::Heard(heard)) => {
+                    self.session.handle(now, t30::Input::Heard(heard));
+                }
+                Some(t38::Output::Sent) => self.session.handle(now, t30::Input::Sent),
+            }
+        }
+    }
+
+    /// Does what the session wants.
+    fn obey(&mut self, now: Instant, output: t30::Output) {
+        match output {
+            t30::Output::Transmit(transmit) => self.transmit(now, transmit),
+            t30::Output::StopTransmit => match &mut self.line {
+                Line::Audio(audio) => audio.stop(),
+                Line::T38(endpoint) => endpoint.handle(now, t38::Input::StopTransmit),
+            },
+            // T.38 says by itself what comes.
+            t30::Output::Listen(_) => {}
+            t30::Output::WantPage { index, format, bit_rate } => {
+                let page = self.outbox.page(index, format, bit_rate);
+                self.session.handle(now, t30::Input::Page(page));
+            }
+            t30::Output::PageStart { index, format } => {
+                self.inbox = Some(Inbox::new(index, format));
+            }
+            t30::Output::PageData(octets) => {
+                if let Some(inbox) = &mut self.inbox {
+                    inbox.data(&octets);
+                }
+            }
+            t30::Output::PageLost { octets } => {
+                if let Some(inbox) = &mut self.inbox {
+                    inbox.lost(octets);
+                }
+            }
+            t30::Output::PageEnd => {
+                let verdict = match self.inbox.take() {
+                    None => t30::Verdict::default(),
+                    Some(inbox) => {
+                        let (inbox, verdict) = inbox.end();
+                        self.inbox = Some(inbox);
+                        verdict
+                    }
+                };
+                self.session.handle(now, t30::Input::Verdict(verdict));
+            }
+            t30::Output::PageDone { kept, confirmed } => {
+                if let Some(inbox) = self.inbox.take()
+                    && kept
+                {
+                    self.outputs.push_back(Output::Page(inbox.settle(confirmed)));
+                }
+            }
+            t30::Output::Event(event) => self.outputs.push_back(Output::Event(event)),
+            t30::Output::End(outcome) => {
+                self.ended = true;
+                self.outputs.push_back(Output::End(outcome));
+            }
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, transmit: Transmit) {
+        match &mut self.line {
+            Line::Audio(audio) => audio.push(now, transmit),
+            Line::T38(endpoint) => endpoint.handle(now, t38::Input::Transmit(transmit)),
+        }
+    }
+}
