@@ -7,5 +7,7 @@ pub mod folder;
 pub mod model;
 pub mod port;
 pub mod redb;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 
 pub use port::{Documents, Store, StoreError};

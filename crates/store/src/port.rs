@@ -176,6 +176,9 @@ pub trait Store: Send + Sync + 'static {
     /// When the next job becomes due (Pending or Converting); limits are not looked at. `None`: no job waits.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
+    /// Looks again at accounts that were at their limit: to be called when limits were raised.
+    async fn refresh_queue(&self) -> Result<(), StoreError>;
+
     /// Prolongs the leases of a node. Answers the jobs among `jobs` that it does not hold any more.
     async fn renew(
         &self,

@@ -1,1 +1,216 @@
-//! Rows in one redb file.
+//! Rows in one redb file: one writer with group commit, readers on snapshots (DESIGN.md §4).
+//!
+//! Invariants, each kept inside every transaction:
+//! * a Pending job has exactly one row, in `queue` or in `parked`; a Converting one without lease has
+//!   one in `converting`;
+//! * an account has a row in `heads` if its `queue` has one, unless it was found at its limit;
+//! * a job is parked only while another job to its number is held, or waits in `queue` itself;
+//! * `running` counts the Locked and Processing jobs of an account, `numbers` names theirs.
+
+mod jobs;
+mod lists;
+mod queue;
+mod rows;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use crate::model::{
+    DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Received, Timestamp,
+};
+use crate::port::{Guard, JobChange, JobQuery, LeaseRequest, ReceivedQuery, Store, StoreError};
+use ::redb::{Database, ReadTransaction};
+use async_trait::async_trait;
+use std::path::{Path, PathBuf};
+use tables::Tables;
+use writer::{Fault, Writer};
+
+/// The file in the folder that is opened.
+const FILE: &str = "ferrofax.redb";
+
+/// A store in one file. It is closed when the last clone is dropped.
+#[derive(Clone)]
+pub struct RedbStore {
+    writer: Writer,
+}
+
+impl RedbStore {
+    /// Opens the store in this folder, which is made if need be. Blocks: call it before the service
+    /// starts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]: the folder or file cannot be used, or another process uses it.
+    /// [`StoreError::Damaged`]: it was written by a newer ferrofax, or is no store.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let folder: PathBuf = folder.as_ref().to_owned();
+        std::fs::create_dir_all(&folder).map_err(writer::io)?;
+        let path = folder.join(FILE);
+        let store = Self::open_with(move || Database::create(&path))?;
+        crate::folder::sync_folder(&folder)?;
+        Ok(store)
+    }
+
+    /// Opens a store on a database of the caller's making: it is asked for again after an I/O error.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedbStore::open`].
+    pub fn open_with(
+        opener: impl FnMut() -> Result<Database, ::redb::DatabaseError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        Ok(RedbStore {
+            writer: Writer::start(Box::new(opener))?,
+        })
+    }
+
+    async fn write<T, F>(&self, f: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tables<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        self.writer.write(f).await
+    }
+
+    async fn read<T, F>(&self, f: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
+    {
+        self.writer.read(f).await
+    }
+}
+
+#[async_trait]
+impl Store for RedbStore {
+    async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
+        self.write(move |t| jobs::insert(t, &job)).await
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
+        let id = id.clone();
+        self.read(move |r| lists::job(r, &id)).await
+    }
+
+    async fn jobs(&self, query: JobQuery) -> Result<Vec<Job>, StoreError> {
+        self.read(move |r| lists::jobs(r, &query)).await
+    }
+
+    async fn update_job(
+        &self,
+        id: &JobId,
+        guard: Guard,
+        change: JobChange,
+        notices: Vec<Notice>,
+    ) -> Result<Job, StoreError> {
+        let id = id.clone();
+        self.write(move |t| jobs::update(t, &id, &guard, change, &notices))
+            .await
+    }
+
+    async fn delete_job(&self, id: &JobId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |t| jobs::delete(t, &id)).await
+    }
+
+    async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError> {
+        self.write(move |t| queue::lease_due(t, &request)).await
+    }
+
+    async fn lease_converting(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let node = node.clone();
+        self.write(move |t| queue::lease_converting(t, &node, now, until, limit))
+            .await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(lists::next_due).await
+    }
+
+    async fn refresh_queue(&self) -> Result<(), StoreError> {
+        self.write(queue::refresh_all).await
+    }
+
+    async fn renew(
+        &self,
+        node: &NodeId,
+        jobs: Vec<JobId>,
+        until: Timestamp,
+    ) -> Result<Vec<JobId>, StoreError> {
+        let node = node.clone();
+        self.write(move |t| queue::renew(t, &node, jobs, until))
+            .await
+    }
+
+    async fn stale(&self, node: Option<&NodeId>, now: Timestamp) -> Result<Vec<Job>, StoreError> {
+        let node = node.cloned();
+        self.read(move |r| lists::stale(r, node.as_ref(), now))
+            .await
+    }
+
+    async fn record_page(
+        &self,
+        job: &JobId,
+        node: &NodeId,
+        page: u32,
+        entry: PageEntry,
+    ) -> Result<(), StoreError> {
+        let (job, node) = (job.clone(), node.clone());
+        self.write(move |t| jobs::record_page(t, &job, &node, page, entry))
+            .await
+    }
+
+    async fn insert_received(&self, fax: Received, notices: Vec<Notice>) -> Result<(), StoreError> {
+        self.write(move |t| rows::insert_received(t, &fax, &notices))
+            .await
+    }
+
+    async fn received(&self, id: &FaxId) -> Result<Option<Received>, StoreError> {
+        let id = id.clone();
+        self.read(move |r| lists::received(r, &id)).await
+    }
+
+    async fn received_list(&self, query: ReceivedQuery) -> Result<Vec<Received>, StoreError> {
+        self.read(move |r| lists::received_list(r, &query)).await
+    }
+
+    async fn delete_received(&self, id: &FaxId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |t| rows::delete_received(t, &id)).await
+    }
+
+    async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError> {
+        self.write(move |t| rows::insert_notices(t, &notices)).await
+    }
+
+    async fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
+        self.read(move |r| lists::notices_due(r, now, limit)).await
+    }
+
+    async fn next_notice(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(lists::next_notice).await
+    }
+
+    async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |t| rows::notice_done(t, &id)).await
+    }
+
+    async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |t| rows::notice_retry(t, &id, not_before))
+            .await
+    }
+
+    async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.read(move |r| lists::is_named(r, &key)).await
+    }
+}

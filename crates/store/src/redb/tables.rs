@@ -1,0 +1,72 @@
+//! The tables of the redb file and their keys.
+
+use super::writer::Fault;
+use ::redb::{Table, TableDefinition, WriteTransaction};
+
+/// The layout that this code writes. A file with a higher number is refused.
+pub(super) const SCHEMA: u64 = 1;
+
+/// Sorts after every id.
+pub(super) const LAST: &str = "\u{10FFFF}";
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $field:ident $name:ident : $key:ty => $value:ty;)+) => {
+        $($(#[$doc])* pub(super) const $name: TableDefinition<'static, $key, $value> =
+            TableDefinition::new(stringify!($field));)+
+
+        /// All tables, open for writing.
+        pub(super) struct Tables<'t> {
+            $($(#[$doc])* pub(super) $field: Table<'t, $key, $value>,)+
+        }
+
+        impl<'t> Tables<'t> {
+            /// Opens all of them; makes those that are not there.
+            pub(super) fn open(txn: &'t WriteTransaction) -> Result<Self, Fault> {
+                Ok(Tables {
+                    $($field: txn.open_table($name)?,)+
+                })
+            }
+        }
+    };
+}
+
+tables! {
+    /// `schema` → number of the layout.
+    meta META: &'static str => u64;
+    /// id → the job as JSON, without lease and ledger.
+    jobs JOBS: &'static str => &'static [u8];
+    /// (job, page) → (state, attempt, time). A page without a row is unsent.
+    ledger LEDGER: (&'static str, u32) => (u8, u32, i64);
+    /// job → (until, node).
+    leases LEASES: &'static str => (i64, &'static str);
+    /// (account, not before, job) → number: pending jobs that are not parked.
+    queue QUEUE: (&'static str, i64, &'static str) => &'static str;
+    /// (not before, account): the first of each account's queue.
+    heads HEADS: (i64, &'static str) => ();
+    /// account → the time in its row of `heads`.
+    head_of HEAD_OF: &'static str => i64;
+    /// (number, not before, job) → account: pending jobs that wait for a number.
+    parked PARKED: (&'static str, i64, &'static str) => &'static str;
+    /// number → the job that is held.
+    numbers NUMBERS: &'static str => &'static str;
+    /// account → jobs that are held.
+    running RUNNING: &'static str => u32;
+    /// (not before, job): jobs to be converted that nobody holds.
+    converting CONVERTING: (i64, &'static str) => ();
+    /// (account, folder, created, job).
+    listed LISTED: (&'static str, u8, i64, &'static str) => ();
+    /// (folder, created, job).
+    listed_all LISTED_ALL: (u8, i64, &'static str) => ();
+    /// id → the received fax as JSON.
+    received RECEIVED: &'static str => &'static [u8];
+    /// (account, created, fax).
+    received_listed RECEIVED_LISTED: (&'static str, i64, &'static str) => ();
+    /// (created, fax).
+    received_all RECEIVED_ALL: (i64, &'static str) => ();
+    /// id → the notice as JSON.
+    notices NOTICES: &'static str => &'static [u8];
+    /// (not before, notice).
+    notices_due NOTICES_DUE: (i64, &'static str) => ();
+    /// document → how many rows name it.
+    documents DOCUMENTS: &'static str => u32;
+}
