@@ -99,6 +99,8 @@ pub(crate) struct Call {
     pub(crate) x: bool,
     /// Something was given out to be sent and has not left yet.
     transmitting: bool,
+    /// What is being sent is CNG: the far end is listened to all the same.
+    calling_tone: bool,
     /// What waits for the far end's carrier to drop.
     gated: Vec<Transmit>,
     signalling: Signalling,
@@ -121,6 +123,7 @@ impl Call {
             phase: Phase::A,
             x: false,
             transmitting: false,
+            calling_tone: false,
             gated: Vec::new(),
             signalling: Signalling::default(),
             search: None,
@@ -196,6 +199,7 @@ impl Call {
             return;
         }
         let mut length = Duration::ZERO;
+        self.calling_tone = what.iter().any(|t| matches!(t, Transmit::Tone(Tone::Cng, _)));
         for transmit in what {
             length += duration(&transmit);
             if let Transmit::Control(frames) = &transmit {
@@ -316,16 +320,15 @@ impl Call {
     }
 
     fn control(&mut self, octets: &Bytes, good: bool) -> Option<On> {
-        if !self.signalling.up {
-            self.flags();
-        }
+        // Its flags may not have been told, or not have been heard.
+        let began = if self.signalling.up { None } else { self.flags() };
         let Some(frame) = Frame::parse(octets).filter(|_| good) else {
             if !good {
                 self.event(Event::FrameBad);
             }
             self.timers.set(Timer::Frame, self.now + timers::FRAME);
             self.signalling.any_frame = true;
-            return None;
+            return began;
         };
         if self.is_echo(&frame) {
             self.timers.set(Timer::Frame, self.now + timers::FRAME);
@@ -343,14 +346,14 @@ impl Call {
         }
         if !frame.last {
             self.timers.set(Timer::Frame, self.now + timers::FRAME);
-            return None;
+            return began;
         }
         let frames = core::mem::take(&mut self.signalling.frames);
         self.signalling.done = true;
         self.timers.set(Timer::Frame, self.now + timers::FRAME);
         // While we send, the far end has most likely not heard us out and will speak again; only
         // its farewell is final.
-        if self.transmitting && frame.fcf != Fcf::Dcn {
+        if self.transmitting && !self.calling_tone && frame.fcf != Fcf::Dcn {
             return None;
         }
         Some(On::Burst(Burst {

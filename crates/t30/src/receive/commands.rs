@@ -145,6 +145,10 @@ fn is_repeat(call: &Call, burst: &Burst) -> bool {
 }
 
 fn without_image(call: &mut Call) -> bool {
+    if call.reception.image_since {
+        // There was one, but nothing of it could be read.
+        return false;
+    }
     call.reception.without_image += 1;
     call.reception.without_image > WITHOUT_IMAGE
 }
