@@ -199,7 +199,9 @@ impl Call {
             return;
         }
         let mut length = Duration::ZERO;
-        self.calling_tone = what.iter().any(|t| matches!(t, Transmit::Tone(Tone::Cng, _)));
+        self.calling_tone = what
+            .iter()
+            .any(|t| matches!(t, Transmit::Tone(Tone::Cng, _)));
         for transmit in what {
             length += duration(&transmit);
             if let Transmit::Control(frames) = &transmit {
@@ -321,7 +323,11 @@ impl Call {
 
     fn control(&mut self, octets: &Bytes, good: bool) -> Option<On> {
         // Its flags may not have been told, or not have been heard.
-        let began = if self.signalling.up { None } else { self.flags() };
+        let began = if self.signalling.up {
+            None
+        } else {
+            self.flags()
+        };
         let Some(frame) = Frame::parse(octets).filter(|_| good) else {
             if !good {
                 self.event(Event::FrameBad);

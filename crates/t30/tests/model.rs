@@ -14,7 +14,13 @@ use testkit::line::rng::Rng;
 const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 fn impairments(rng: &mut Rng) -> Impairments {
-    let mut chance = |most: u64| if rng.below(2) == 0 { 0 } else { rng.below(most) as u32 };
+    let mut chance = |most: u64| {
+        if rng.below(2) == 0 {
+            0
+        } else {
+            rng.below(most) as u32
+        }
+    };
     Impairments {
         control_bad: chance(300),
         control_lost: chance(300),
@@ -47,7 +53,11 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
         .collect();
     let mut config = |role: Role, send: Vec<PageShape>| Config {
         role,
-        ident: if rng.below(2) == 0 { "123".into() } else { String::new() },
+        ident: if rng.below(2) == 0 {
+            "123".into()
+        } else {
+            String::new()
+        },
         capabilities: Capabilities {
             ecm: rng.below(4) != 0,
             modulations: match rng.below(3) {
@@ -62,11 +72,15 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
         page_retries: rng.below(4) as u32,
         refuse_at_percent: if rng.below(2) == 0 { None } else { Some(15) },
     };
-    let (calling, called) = (config(Role::Calling, shapes), config(Role::Called, Vec::new()));
+    let (calling, called) = (
+        config(Role::Calling, shapes),
+        config(Role::Called, Vec::new()),
+    );
     let mut pair = Pair::new(Session::new(calling), Session::new(called), octets, i, seed);
     if rng.below(3) == 0 {
         for _ in 0..1 + rng.below(3) {
-            pair.line_changes.push(Instant::from_millis(rng.below(120_000)));
+            pair.line_changes
+                .push(Instant::from_millis(rng.below(120_000)));
         }
     }
     let mut wrong = Vec::new();
@@ -109,11 +123,19 @@ fn judge(pair: &Pair, octets: usize) -> Vec<String> {
     if let Some(outcome) = &called.outcome
         && outcome.pages_received != called.pages.len()
     {
-        wrong.push(format!("{} pages counted, {} kept", outcome.pages_received, called.pages.len()));
+        wrong.push(format!(
+            "{} pages counted, {} kept",
+            outcome.pages_received,
+            called.pages.len()
+        ));
     }
     // A page that was confirmed, and whose confirmation arrived, is not kept twice.
     let kept = |index: usize| {
-        called.pages.iter().filter(|p| p.confirmed && recognise(&p.octets) == Some(index)).count()
+        called
+            .pages
+            .iter()
+            .filter(|p| p.confirmed && recognise(&p.octets) == Some(index))
+            .count()
     };
     for index in &confirmed {
         let refused = caller
@@ -141,7 +163,10 @@ fn run(seeds: core::ops::Range<u64>) {
             }
             panic!("seed {seed} ({octets} octets): {wrong:?}");
         }
-        let ok = pair.ends[0].outcome.as_ref().is_some_and(|o| o.failure.is_none());
+        let ok = pair.ends[0]
+            .outcome
+            .as_ref()
+            .is_some_and(|o| o.failure.is_none());
         if ok { delivered += 1 } else { failed += 1 }
     }
     println!("{delivered} delivered, {failed} failed");
