@@ -1,5 +1,18 @@
 //! Session descriptions for fax: offers and answers of G.711 and T.38 (RFC 8866, RFC 3264, T.38 Annex D).
 
+mod audio;
+mod negotiation;
+mod parse;
+mod t38;
+
+pub use audio::Codec;
+pub use negotiation::{
+    Agreed, AudioLine, AudioSession, Capabilities, Direction, ImageLine, ImageSession, LocalMedia, Negotiation,
+    Unacceptable,
+};
+pub use parse::{Attribute, Media, Origin, SdpError, SessionDescription};
+pub use t38::{ErrorCorrection, RateManagement, T38Parameters};
+
 /// Whether `new` describes the same session as `old`: line by line the same but for the version in `o=`. Then a
 /// re-INVITE only renews the session (RFC 4028 §7.4), whether or not the peer counts the version up.
 #[must_use]

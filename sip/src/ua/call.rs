@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fax_base::time::Duration;
 
 use super::schedule::TxId;
-use crate::api::{CallKey, EndedBy, Q850};
+use crate::api::{EndedBy, Q850};
 use crate::dialog::{Dialog, Flow};
 use crate::digest::Authentication;
 
@@ -86,7 +86,6 @@ pub(crate) struct Session {
 /// One call.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) key: CallKey,
     pub(crate) flow: Flow,
     pub(crate) dialog: Dialog,
     pub(crate) stage: Stage,
@@ -110,13 +109,11 @@ pub(crate) struct Call {
     pub(crate) min_se: u32,
     /// The peer allows UPDATE.
     pub(crate) updates: bool,
-    pub(crate) ring_timeout: Duration,
 }
 
 impl Call {
-    pub(crate) fn new(key: CallKey, flow: Flow, dialog: Dialog, stage: Stage, contact: String) -> Call {
+    pub(crate) fn new(flow: Flow, dialog: Dialog, stage: Stage, contact: String) -> Call {
         Call {
-            key,
             flow,
             dialog,
             stage,
@@ -133,7 +130,6 @@ impl Call {
             session_wish: None,
             min_se: 90,
             updates: false,
-            ring_timeout: Duration::from_secs(180),
         }
     }
 

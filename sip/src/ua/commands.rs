@@ -82,7 +82,7 @@ impl UserAgent {
             entry.half = Some(Box::new((dialog.clone(), flow)));
         }
         let stage = Stage::Calling { tx: id, provisional: false, ending: None, early: None };
-        let mut call = Call::new(key, flow, dialog, stage, contact);
+        let mut call = Call::new(flow, dialog, stage, contact);
         call.authentication = Authentication::new(invite.credentials);
         call.local_sdp = Some(invite.offer);
         call.session_wish = wish;

@@ -198,7 +198,7 @@ impl UserAgent {
         let flow = Flow { transport, local: Some(local), contact: local, remote: source };
         self.dialogs.insert(dialog.id(), key);
         let contact = contact_value(uri.raw_user(), local, transport);
-        let mut call = Call::new(key, flow, dialog, Stage::Ringing { tx: id }, contact);
+        let mut call = Call::new(flow, dialog, Stage::Ringing { tx: id }, contact);
         let offer = request.sdp();
         call.remote_sdp.clone_from(&offer);
         call.updates = request.has_token("Allow", "UPDATE");
