@@ -24,8 +24,10 @@ mod session;
 mod t38;
 pub mod tiff;
 pub mod udptl;
+mod udptl_peer;
 
 pub use audio::{AudioPeer, BLOCK};
 pub use options::{Options, Recommendation};
 pub use session::{Direction, Frame, PageReport, Report};
 pub use t38::{Packet, T38Peer};
+pub use udptl_peer::UdptlPeer;

@@ -1,0 +1,101 @@
+//! spandsp's T.38 terminal behind UDPTL: datagrams in and out (T.38 §9.1).
+
+use crate::options::Options;
+use crate::session::{Frame, Report};
+use crate::t38::T38Peer;
+use crate::udptl::{Malformed, Protection, Receiver, Sender};
+use std::collections::VecDeque;
+use std::io;
+
+/// A [`T38Peer`] that speaks UDPTL.
+pub struct UdptlPeer {
+    terminal: T38Peer,
+    sender: Sender,
+    receiver: Receiver,
+    outbox: VecDeque<Vec<u8>>,
+    /// IFP packets of the far end that came whole and in which spandsp found a fault.
+    pub refused: Vec<Vec<u8>>,
+    /// Octets of the longest datagram received.
+    pub longest: usize,
+}
+
+impl UdptlPeer {
+    /// A terminal at the start of a call.
+    ///
+    /// # Errors
+    ///
+    /// As [`T38Peer::new`].
+    pub fn new(calling: bool, options: &Options, protection: Protection) -> io::Result<Self> {
+        Ok(UdptlPeer {
+            terminal: T38Peer::new(calling, options)?,
+            sender: Sender::new(protection),
+            receiver: Receiver::new(),
+            outbox: VecDeque::new(),
+            refused: Vec::new(),
+            longest: 0,
+        })
+    }
+
+    /// Lets `samples` of 8 kHz pass. True when the terminal is done.
+    pub fn step(&mut self, samples: u32) -> bool {
+        let done = self.terminal.step(samples);
+        while let Some(packet) = self.terminal.take() {
+            let datagram = self.sender.wrap(&packet.ifp);
+            for _ in 0..packet.copies {
+                self.outbox.push_back(datagram.clone());
+            }
+        }
+        done
+    }
+
+    /// A datagram comes from the network.
+    ///
+    /// # Errors
+    ///
+    /// It is not UDPTL to the letter.
+    pub fn feed(&mut self, datagram: &[u8]) -> Result<(), Malformed> {
+        self.longest = self.longest.max(datagram.len());
+        let before = self.receiver.recovered;
+        for (sequence, ifp) in self.receiver.unwrap(datagram)? {
+            // What parity recovers may have zeros behind its end, which spandsp notes as a fault.
+            if !self.terminal.feed(&ifp, sequence) && before == self.receiver.recovered {
+                self.refused.push(ifp);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next datagram to be sent.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
+        self.outbox.pop_front()
+    }
+
+    /// Gives up.
+    pub fn terminate(&mut self) {
+        self.terminal.terminate();
+    }
+
+    /// The completion code, once the call has ended; 0 is success.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.terminal.code()
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.terminal.report()
+    }
+
+    /// The control frames so far.
+    #[must_use]
+    pub fn frames(&self) -> Vec<Frame> {
+        self.terminal.frames()
+    }
+
+    /// What came by UDPTL.
+    #[must_use]
+    pub fn received(&self) -> &Receiver {
+        &self.receiver
+    }
+}
