@@ -7,6 +7,8 @@ use crate::pages::Xorshift;
 pub struct Network {
     /// Datagrams lost in 1000.
     pub loss_per_mille: usize,
+    /// Never more than so many one after the other.
+    pub most_in_a_row: usize,
     /// Delay of every datagram, µs.
     pub delay: u64,
     /// Up to so much more, µs; datagrams may overtake each other.
@@ -16,6 +18,7 @@ pub struct Network {
     random: Xorshift,
     under_way: Vec<(u64, u64, Vec<u8>)>,
     count: u64,
+    in_a_row: usize,
     /// Datagrams lost so far.
     pub lost: u64,
 }
@@ -26,6 +29,8 @@ impl Network {
     pub fn new(seed: u64) -> Self {
         Network {
             loss_per_mille: 0,
+            most_in_a_row: usize::MAX,
+            in_a_row: 0,
             delay: 0,
             jitter: 0,
             doubled_per_mille: 0,
@@ -39,10 +44,13 @@ impl Network {
     /// A datagram enters at `now`.
     pub fn send(&mut self, now: u64, datagram: Vec<u8>) {
         self.count += 1;
-        if self.random.below(1000) < self.loss_per_mille {
+        let unlucky = self.random.below(1000) < self.loss_per_mille;
+        if unlucky && self.in_a_row < self.most_in_a_row {
+            self.in_a_row += 1;
             self.lost += 1;
             return;
         }
+        self.in_a_row = 0;
         if self.random.below(1000) < self.doubled_per_mille {
             self.enqueue(now, datagram.clone());
         }
