@@ -1,1 +1,94 @@
-//! fax-net
+//! The network driver: SIP over UDP, RTP and UDPTL, media workers, and calls as their owners see them.
+//!
+//! An [`Endpoint`] binds one SIP address. [`Endpoint::call`] makes a fax call and answers with a [`Call`]
+//! that tells what happens until it has ended; calls that come in are handed out as [`IncomingCall`]s
+//! to be accepted with a fax terminal, or refused. The machines below do no I/O; all of it is here.
+
+mod call;
+mod config;
+mod media;
+mod signalling;
+
+pub use call::{Call, CallEnd, CallEvent, CallReport, CallRequest, IncomingCall};
+pub use config::{Config, Network, T38Policy, Trunk};
+
+use call::{LegKey, Wish};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How often the trunks' hosts are looked up again.
+const LOOK_UP: Duration = Duration::from_secs(60);
+
+/// One SIP address and its calls. Clones are the same endpoint.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    wishes: mpsc::UnboundedSender<Wish>,
+    next: Arc<AtomicU64>,
+    local: SocketAddr,
+}
+
+impl Endpoint {
+    /// Binds the address, starts the media workers and the signalling task, looks the trunks up and
+    /// registers where that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound or no thread can be started.
+    pub async fn start(config: Config) -> io::Result<(Endpoint, mpsc::Receiver<IncomingCall>)> {
+        let hosts: Vec<(String, String)> =
+            config.trunks.iter().map(|t| (t.name.clone(), t.peer.clone())).collect();
+        let (driver, ends) = signalling::Driver::start(config).await?;
+        tokio::spawn(driver.run());
+        tokio::spawn(look_up(hosts, ends.wishes.clone()));
+        let endpoint =
+            Endpoint { wishes: ends.wishes, next: Arc::new(AtomicU64::new(1)), local: ends.local };
+        Ok((endpoint, ends.incoming))
+    }
+
+    /// The SIP address that was bound.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Makes a call.
+    #[must_use]
+    pub fn call(&self, request: CallRequest) -> Call {
+        let key = LegKey(self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, events) = mpsc::unbounded_channel();
+        let request = Box::new(request);
+        let _ = self.wishes.send(Wish::Call { key, request, events: sender });
+        Call { events, give_up: self.wishes.clone(), key }
+    }
+
+    /// Takes registrations back, releases all calls and closes the sockets; comes back when that is
+    /// done, or after a few seconds.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.wishes.send(Wish::Stop { done }).is_ok() {
+            let _ = stopped.await;
+        }
+    }
+}
+
+/// Keeps the trunks' addresses fresh, as long as the driver lives.
+async fn look_up(hosts: Vec<(String, String)>, wishes: mpsc::UnboundedSender<Wish>) {
+    loop {
+        for (trunk, peer) in &hosts {
+            match signalling::resolve(peer).await {
+                Ok(addresses) => {
+                    let trunk = trunk.clone();
+                    if wishes.send(Wish::Resolved { trunk, addresses }).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => tracing::warn!(%trunk, %peer, %error, "the trunk's host cannot be looked up"),
+            }
+        }
+        tokio::time::sleep(LOOK_UP).await;
+    }
+}

@@ -1,0 +1,171 @@
+//! A call as its owner sees it: what was asked for, what happens, how it ended.
+
+use fax_base::time::Duration;
+use fax_t30 as t30;
+use fax_terminal::ReceivedPage;
+use std::net::SocketAddr;
+use tokio::sync::{mpsc, oneshot};
+
+/// A call to be made.
+#[derive(Clone, Debug)]
+pub struct CallRequest {
+    /// By which trunk, by name.
+    pub trunk: String,
+    /// The number to be called, as the trunk wants it.
+    pub to: String,
+    /// The caller's number.
+    pub from: String,
+    /// The caller's name; may be empty.
+    pub from_name: String,
+    /// More headers of the INVITE.
+    pub headers: Vec<(String, String)>,
+    /// What the fax terminal is to do.
+    pub terminal: fax_terminal::Config,
+}
+
+/// What happens in a call, in order. [`CallEvent::Ended`] is the last.
+#[derive(Debug)]
+pub enum CallEvent {
+    /// It rings there.
+    Ringing,
+    /// It was answered; audio is up.
+    Answered,
+    /// T.38 was agreed.
+    T38,
+    /// From T.30.
+    Fax(t30::Event),
+    /// A page was received.
+    Page(ReceivedPage),
+    /// It is over.
+    Ended(Box<CallReport>),
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub struct CallReport {
+    /// In short.
+    pub end: CallEnd,
+    /// How the fax ended, if it came to one.
+    pub outcome: Option<t30::Outcome>,
+    /// The SIP status that refused or ended the call.
+    pub sip_status: Option<u16>,
+    /// The cause in `Reason: Q.850`.
+    pub q850: Option<u16>,
+    /// The peer's words (reason phrase or warning).
+    pub reason: String,
+    /// T.38 was in use.
+    pub t38: bool,
+    /// The SIP Call-ID, where known.
+    pub call_id: String,
+    /// From the call's beginning to its end.
+    pub duration: Duration,
+}
+
+/// The ways in which a call ends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CallEnd {
+    /// A fax session ran to an end, good or bad: see [`CallReport::outcome`].
+    Fax,
+    /// The call was refused or cleared before it was answered: see [`CallReport::sip_status`].
+    NotAnswered,
+    /// Nothing common in the session descriptions.
+    NoCommonMedia,
+    /// The far end refused T.38, and fax over audio is not available.
+    T38Refused,
+    /// T.38 was agreed, but nothing ever came.
+    T38Silent,
+    /// There is no such trunk, its host is unknown, or no port or place is free.
+    NoRoute,
+    /// Our own machines failed.
+    Internal,
+}
+
+/// A call in the hands of its owner. Dropping it gives the call up.
+#[derive(Debug)]
+pub struct Call {
+    pub(crate) events: mpsc::UnboundedReceiver<CallEvent>,
+    pub(crate) give_up: mpsc::UnboundedSender<Wish>,
+    pub(crate) key: LegKey,
+}
+
+/// Names a call within the driver.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct LegKey(pub(crate) u64);
+
+/// What owners want of the driver.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Call { key: LegKey, request: Box<CallRequest>, events: mpsc::UnboundedSender<CallEvent> },
+    Accept { key: LegKey, terminal: Box<fax_terminal::Config>, events: mpsc::UnboundedSender<CallEvent> },
+    Reject { key: LegKey, code: u16, reason: String },
+    GiveUp { key: LegKey },
+    Resolved { trunk: String, addresses: Vec<SocketAddr> },
+    Stop { done: oneshot::Sender<()> },
+}
+
+impl Call {
+    /// The next event; `None` after [`CallEvent::Ended`].
+    pub async fn next(&mut self) -> Option<CallEvent> {
+        self.events.recv().await
+    }
+
+    /// Ends the call as early as the standards allow: CANCEL, or DCN and BYE. Its events go on to
+    /// [`CallEvent::Ended`].
+    pub fn give_up(&self) {
+        let _ = self.give_up.send(Wish::GiveUp { key: self.key });
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// Somebody calls us. Dropping it refuses the call.
+#[derive(Debug)]
+pub struct IncomingCall {
+    /// The number called: the user of the Request-URI.
+    pub to: String,
+    /// The number in To, which a peer may keep where the Request-URI was rewritten.
+    pub to_header: String,
+    /// The caller's number: the user of P-Asserted-Identity or From.
+    pub from: String,
+    /// The caller's name.
+    pub from_name: String,
+    /// The trunk it came by.
+    pub trunk: String,
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// The SIP Call-ID.
+    pub call_id: String,
+    pub(crate) key: LegKey,
+    pub(crate) wishes: mpsc::UnboundedSender<Wish>,
+    pub(crate) settled: bool,
+}
+
+impl IncomingCall {
+    /// Answers the call with a fax terminal.
+    #[must_use]
+    pub fn accept(mut self, terminal: fax_terminal::Config) -> Call {
+        self.settled = true;
+        let (sender, events) = mpsc::unbounded_channel();
+        let terminal = Box::new(terminal);
+        let _ = self.wishes.send(Wish::Accept { key: self.key, terminal, events: sender });
+        Call { events, give_up: self.wishes.clone(), key: self.key }
+    }
+
+    /// Refuses the call: 404 for a number nobody has, 486 when busy, 603 when unwanted …
+    pub fn reject(mut self, code: u16, reason: &str) {
+        self.settled = true;
+        let _ = self.wishes.send(Wish::Reject { key: self.key, code, reason: reason.to_owned() });
+    }
+}
+
+impl Drop for IncomingCall {
+    fn drop(&mut self) {
+        if !self.settled {
+            let _ = self.wishes.send(Wish::Reject { key: self.key, code: 480, reason: String::new() });
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! How the driver is set up: addresses, ports, trunks.
+
+use fax_base::time::Duration;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// Everything the driver needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where SIP over UDP is bound.
+    pub sip: SocketAddr,
+    /// The address that peers are told for signalling and media; `None`: the one that the system would
+    /// use towards the peer.
+    pub advertise: Option<IpAddr>,
+    /// The address media is bound to; `None`: the one of `sip`.
+    pub media_ip: Option<IpAddr>,
+    /// UDP ports for media, even ones are used; `None`: any free port.
+    pub media_ports: Option<RangeInclusive<u16>>,
+    /// Media worker threads; 0: one a core.
+    pub workers: usize,
+    /// The User-Agent header.
+    pub user_agent: String,
+    /// Peers that we call through and that may call us.
+    pub trunks: Vec<Trunk>,
+    /// Calls at a time, both ways; more get 503.
+    pub max_calls: usize,
+}
+
+impl Config {
+    /// A configuration with this address and no trunks.
+    #[must_use]
+    pub fn new(sip: SocketAddr) -> Self {
+        Config {
+            sip,
+            advertise: None,
+            media_ip: None,
+            media_ports: None,
+            workers: 0,
+            user_agent: concat!("ferrofax/", env!("CARGO_PKG_VERSION")).to_owned(),
+            trunks: Vec::new(),
+            max_calls: 200,
+        }
+    }
+}
+
+/// A configured peer.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// Its name in configuration, logs and reports.
+    pub name: String,
+    /// Where requests are sent: host or address, with or without port (5060).
+    pub peer: String,
+    /// The domain in Request-URI, From and To; empty: the peer's host.
+    pub domain: String,
+    /// For 401 and 407, and for registering.
+    pub credentials: Option<(String, String)>,
+    /// Register there, asking for this long.
+    pub register: Option<Duration>,
+    /// The user we register as; empty: the user name of `credentials`.
+    pub register_user: String,
+    /// Who else may call us as this trunk, beside the peer's own address.
+    pub accept_from: Vec<Network>,
+    /// Who offers T.38, and when.
+    pub t38: T38Policy,
+    /// A call that nobody answered for this long is cancelled.
+    pub ring_timeout: Duration,
+}
+
+impl Trunk {
+    /// A trunk to `peer` with sensible defaults.
+    #[must_use]
+    pub fn new(name: &str, peer: &str) -> Self {
+        Trunk {
+            name: name.to_owned(),
+            peer: peer.to_owned(),
+            domain: String::new(),
+            credentials: None,
+            register: None,
+            register_user: String::new(),
+            accept_from: Vec::new(),
+            t38: T38Policy::default(),
+            ring_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Who offers T.38, and when. An offer of the far end is always taken, unless `accept` is false.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct T38Policy {
+    /// As the called side: so long after the call was answered. This is the rule of the field.
+    pub offer_as_called: Option<Duration>,
+    /// As the calling side: so long after the call was answered, if the far end has not.
+    pub offer_as_caller: Option<Duration>,
+    /// Take the far end's offer.
+    pub accept: bool,
+}
+
+impl Default for T38Policy {
+    fn default() -> Self {
+        T38Policy {
+            offer_as_called: Some(Duration::from_millis(1_000)),
+            offer_as_caller: Some(Duration::from_millis(6_000)),
+            accept: true,
+        }
+    }
+}
+
+/// An address or a network: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether `ip` is in it. IPv4 addresses mapped into IPv6 count as IPv4.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address.to_canonical(), ip.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                let shift = 32 - u32::from(self.prefix.min(32));
+                a.to_bits().checked_shr(shift) == b.to_bits().checked_shr(shift)
+            }
+            (IpAddr::V6(a), IpAddr::V6(b)) => {
+                let shift = 128 - u32::from(self.prefix.min(128));
+                a.to_bits().checked_shr(shift) == b.to_bits().checked_shr(shift)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| format!("{text} is no address"))?;
+        let whole = Network::from(address);
+        let Some(prefix) = prefix else { return Ok(whole) };
+        match prefix.parse() {
+            Ok(prefix) if prefix <= whole.prefix => Ok(Network { prefix, ..whole }),
+            _ => Err(format!("{text}: the length after / is 0 to {}", whole.prefix)),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_their_addresses() {
+        let contains = |n: &str, a: &str| n.parse::<Network>().unwrap().contains(a.parse().unwrap());
+        assert!(contains("192.0.2.0/24", "192.0.2.200"));
+        assert!(!contains("192.0.2.0/24", "192.0.3.1"));
+        assert!(contains("192.0.2.7", "::ffff:192.0.2.7"));
+        assert!(contains("0.0.0.0/0", "203.0.113.1"));
+        assert!(contains("2001:db8::/32", "2001:db8:1::1"));
+        assert!(!contains("2001:db8::/32", "192.0.2.1"));
+        for bad in ["", "192.0.2.0/33", "x/8", "192.0.2.0/-1", "192.0.2.0/"] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! One call's media: its socket, its terminal, and which of RTP and UDPTL it is.
+
+use super::rtp::{Receiver, Sender, Step};
+use super::worker::MediaSink;
+use super::{Codec, MediaCommand, MediaEvent, Start};
+use fax_base::Instant;
+use fax_base::time::Duration;
+use fax_t30 as t30;
+use fax_terminal::{Input, Output, Terminal};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+/// One RTP packet: 20 ms.
+pub(super) const PACKET: Duration = Duration::from_millis(20);
+const PACKET_SAMPLES: usize = 160;
+
+/// The largest datagram of interest; longer ones are cut and then refused as malformed.
+const DATAGRAM: usize = 2_048;
+
+/// Datagrams read from one socket in a turn, so that a flood on one call leaves the others their time.
+const BATCH: usize = 32;
+
+/// T.38 that stays silent for so long after it was agreed will stay so.
+const T38_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Frames told to the ladder in one second at most: a hostile peer must not fill the queue.
+const EVENTS_PER_SECOND: u32 = 100;
+
+enum Mode {
+    Audio { codec: Codec, receiver: Receiver, next_packet: Instant },
+    T38 { since: Instant, heard: bool, told_silent: bool },
+}
+
+/// One call's media.
+pub(super) struct Leg {
+    pub(super) socket: UdpSocket,
+    terminal: Terminal,
+    sink: MediaSink,
+    mode: Mode,
+    remote: SocketAddr,
+    latched: bool,
+    sender: Sender,
+    samples: Vec<i16>,
+    events_from: Instant,
+    events: u32,
+    ended: bool,
+}
+
+impl Leg {
+    /// Begins the call: its time starts now.
+    pub(super) fn start(start: Start) -> Self {
+        let Start { socket, terminal, remote, codec, sink } = start;
+        let sender =
+            Sender::new(codec.payload_type(), rand::random(), rand::random(), rand::random());
+        let mut leg = Leg {
+            socket: socket.socket,
+            terminal,
+            sink,
+            mode: audio(codec, Instant::ZERO),
+            remote,
+            latched: false,
+            sender,
+            samples: Vec::with_capacity(PACKET_SAMPLES * 10),
+            events_from: Instant::ZERO,
+            events: 0,
+            ended: false,
+        };
+        leg.terminal.handle(Instant::ZERO, Input::Start);
+        leg.flush(Instant::ZERO);
+        leg
+    }
+
+    /// When this call wants its next turn, even if nothing comes.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let own = match &self.mode {
+            Mode::Audio { next_packet, .. } => Some(*next_packet),
+            Mode::T38 { since, heard, told_silent } => {
+                (!heard && !told_silent).then(|| *since + T38_PATIENCE)
+            }
+        };
+        fax_base::time::earliest(own, self.terminal.deadline())
+    }
+
+    /// Does what is due.
+    pub(super) fn turn(&mut self, now: Instant) {
+        if self.terminal.deadline().is_some_and(|at| at <= now) {
+            self.terminal.handle(now, Input::Timeout);
+            self.flush(now);
+        }
+        match &mut self.mode {
+            Mode::Audio { next_packet, .. } if *next_packet <= now => {
+                *next_packet += PACKET;
+                // After a stall (suspended host) the stream goes on from now, not in a burst.
+                if now.since(*next_packet) > Duration::from_millis(200) {
+                    *next_packet = now + PACKET;
+                }
+                self.send_audio(now);
+            }
+            Mode::T38 { since, heard: false, told_silent: told @ false }
+                if *since + T38_PATIENCE <= now =>
+            {
+                *told = true;
+                self.sink.send(MediaEvent::T38Silent);
+            }
+            Mode::Audio { .. } | Mode::T38 { .. } => {}
+        }
+    }
+
+    /// Carries out what signalling wants. Answers false when the call is over.
+    pub(super) fn command(&mut self, now: Instant, command: MediaCommand) -> bool {
+        match command {
+            MediaCommand::Start(_) => {}
+            MediaCommand::Audio { remote, codec } => {
+                self.turn_to(remote);
+                self.sender.set_payload_type(codec.payload_type());
+                let was_t38 = matches!(self.mode, Mode::T38 { .. });
+                self.mode = audio(codec, now);
+                if was_t38 {
+                    self.terminal.handle(now, Input::SwitchToAudio);
+                }
+            }
+            MediaCommand::T38 { remote, config } => {
+                self.turn_to(remote);
+                if matches!(self.mode, Mode::Audio { .. }) {
+                    self.mode = Mode::T38 { since: now, heard: false, told_silent: false };
+                    self.terminal.handle(now, Input::SwitchToT38(config));
+                }
+            }
+            MediaCommand::Cancel => self.terminal.handle(now, Input::Cancel),
+            MediaCommand::HungUp => self.terminal.handle(now, Input::HungUp),
+            MediaCommand::Stop => return false,
+        }
+        self.flush(now);
+        true
+    }
+
+    fn turn_to(&mut self, remote: SocketAddr) {
+        if remote != self.remote {
+            self.remote = remote;
+            self.latched = false;
+        }
+    }
+
+    /// Reads what has come, a batch at most.
+    pub(super) fn read(&mut self, now: Instant) {
+        let mut buffer = [0u8; DATAGRAM];
+        for _ in 0..BATCH {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, from)) => {
+                    if let Some(datagram) = buffer.get(..length) {
+                        self.receive(now, from, datagram);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                // A refused earlier packet (ICMP) is reported here; it says nothing about the next.
+                Err(_) => {}
+            }
+        }
+        self.flush(now);
+    }
+
+    fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        // Once the true source is known, nobody else is listened to.
+        if self.latched && from != self.remote {
+            return;
+        }
+        let mut valid = false;
+        match &mut self.mode {
+            Mode::Audio { codec, receiver, .. } => {
+                let (codec, samples, terminal) = (*codec, &mut self.samples, &mut self.terminal);
+                valid |= receiver.receive(datagram, |step| match step {
+                    Step::Audio(octets) => {
+                        samples.clear();
+                        samples.extend(octets.iter().map(|&o| codec.law().decode(o)));
+                        terminal.handle(now, Input::Audio(samples));
+                    }
+                    Step::Lost(count) => terminal.handle(now, Input::AudioLost(count)),
+                });
+                if !valid {
+                    // UDPTL may overtake the answer that agrees to it; the terminal keeps it for then.
+                    self.terminal.handle(now, Input::Datagram(datagram));
+                }
+            }
+            Mode::T38 { heard, .. } => {
+                let before = self.terminal.t38_packets_received();
+                self.terminal.handle(now, Input::Datagram(datagram));
+                valid = self.terminal.t38_packets_received() > before;
+                *heard |= valid;
+            }
+        }
+        if valid && !self.latched {
+            self.latched = true;
+            self.remote = from;
+        }
+    }
+
+    fn send_audio(&mut self, now: Instant) {
+        let Mode::Audio { codec, .. } = self.mode else { return };
+        let mut samples = [0i16; PACKET_SAMPLES];
+        self.terminal.transmit_audio(now, &mut samples);
+        self.flush(now);
+        let octets = samples.map(|s| codec.law().encode(s));
+        let mut packet = [0u8; PACKET_SAMPLES + 12];
+        if let Some(datagram) = self.sender.packet(&octets, &mut packet).and_then(|n| packet.get(..n)) {
+            // A full or refused send is a lost packet, as on any network.
+            let _ = self.socket.send_to(datagram, self.remote);
+        }
+    }
+
+    fn flush(&mut self, now: Instant) {
+        while let Some(output) = self.terminal.poll() {
+            match output {
+                Output::Datagram(datagram) => {
+                    let _ = self.socket.send_to(&datagram, self.remote);
+                }
+                Output::FaxToneHeard(tone) => self.sink.send(MediaEvent::Tone(tone)),
+                Output::Page(page) => self.sink.send(MediaEvent::Page(page)),
+                Output::Event(event) => {
+                    if self.tellable(now, &event) {
+                        self.sink.send(MediaEvent::Event(event));
+                    }
+                }
+                Output::End(outcome) => {
+                    if !self.ended {
+                        self.ended = true;
+                        self.sink.send(MediaEvent::End(outcome));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells signalling that the terminal is broken, as a dropped call.
+    pub(super) fn fail(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            self.sink.send(MediaEvent::Failed);
+        }
+    }
+
+    /// Confirmations always get through; chatter only so much a second.
+    fn tellable(&mut self, now: Instant, event: &t30::Event) -> bool {
+        if matches!(event, t30::Event::PageConfirmed { .. } | t30::Event::PageSent { .. }) {
+            return true;
+        }
+        if now.since(self.events_from) >= Duration::from_secs(1) {
+            self.events_from = now;
+            self.events = 0;
+        }
+        self.events = self.events.saturating_add(1);
+        self.events <= EVENTS_PER_SECOND
+    }
+}
+
+fn audio(codec: Codec, now: Instant) -> Mode {
+    Mode::Audio { codec, receiver: Receiver::new(codec.payload_type()), next_packet: now }
+}

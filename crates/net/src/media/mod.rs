@@ -1,0 +1,88 @@
+//! Media: worker threads that own their calls' sockets and terminals outright.
+//!
+//! A worker reads datagrams, feeds the terminal, sends what it wants sent, and ticks every 20 ms while
+//! a call is audio. Signalling talks to it in [`MediaCommand`]s and hears [`MediaEvent`]s; nothing is
+//! shared and nothing is locked.
+
+mod leg;
+mod rtp;
+mod socket;
+mod worker;
+
+pub(crate) use socket::{MediaPorts, MediaSocket};
+pub(crate) use worker::{Media, MediaHandle, MediaSink};
+
+use fax_base::line::Tone;
+use fax_dsp::g711::Law;
+use fax_t30 as t30;
+use fax_terminal::{ReceivedPage, Terminal};
+use std::net::SocketAddr;
+
+/// Names a call's media at its worker.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct MediaKey(pub(crate) u64);
+
+/// The two laws of G.711 (RFC 3551 payload types 0 and 8).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Codec {
+    Pcmu,
+    Pcma,
+}
+
+impl Codec {
+    pub(crate) const fn payload_type(self) -> u8 {
+        match self {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+        }
+    }
+
+    pub(crate) const fn law(self) -> Law {
+        match self {
+            Codec::Pcmu => Law::Mu,
+            Codec::Pcma => Law::A,
+        }
+    }
+}
+
+/// What signalling wants of a call's media.
+pub(crate) enum MediaCommand {
+    /// The call is up with audio.
+    Start(Box<Start>),
+    /// The call goes (back) to audio, or its audio moves.
+    Audio { remote: SocketAddr, codec: Codec },
+    /// T.38 was agreed.
+    T38 { remote: SocketAddr, config: fax_t38::Config },
+    /// Give up: send DCN if that still makes sense.
+    Cancel,
+    /// The far end cleared the call: the terminal ends, and the media with it.
+    HungUp,
+    /// The call is over.
+    Stop,
+}
+
+/// Everything a call's media begins with.
+pub(crate) struct Start {
+    pub(crate) socket: MediaSocket,
+    pub(crate) terminal: Terminal,
+    pub(crate) remote: SocketAddr,
+    pub(crate) codec: Codec,
+    pub(crate) sink: MediaSink,
+}
+
+/// What a call's media tells signalling.
+#[derive(Debug)]
+pub(crate) enum MediaEvent {
+    /// The far end was recognised as a fax by this tone.
+    Tone(Tone),
+    /// A page was received.
+    Page(ReceivedPage),
+    /// For the ladder, the progress and the ledger.
+    Event(t30::Event),
+    /// T.38 was agreed and nothing has come.
+    T38Silent,
+    /// The call's machines failed; there will be no more events.
+    Failed,
+    /// The fax is over.
+    End(Box<t30::Outcome>),
+}

@@ -1,0 +1,245 @@
+//! The worker threads: one a core, each with its own calls, one epoll and one wheel of deadlines.
+
+use super::leg::Leg;
+use super::{MediaCommand, MediaEvent, MediaKey, Start};
+use fax_base::Instant;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The token of a worker's own wake-up.
+const WAKE: u64 = u64::MAX;
+
+/// Events fetched from the kernel at a time.
+const EVENTS: usize = 256;
+
+/// Where a call's media events go.
+#[derive(Clone)]
+pub(crate) struct MediaSink {
+    key: MediaKey,
+    sender: tokio::sync::mpsc::UnboundedSender<(MediaKey, MediaEvent)>,
+}
+
+impl MediaSink {
+    pub(crate) fn new(
+        key: MediaKey,
+        sender: tokio::sync::mpsc::UnboundedSender<(MediaKey, MediaEvent)>,
+    ) -> Self {
+        MediaSink { key, sender }
+    }
+
+    pub(super) fn send(&self, event: MediaEvent) {
+        // Signalling is gone only when the whole program stops.
+        let _ = self.sender.send((self.key, event));
+    }
+}
+
+/// The pool of workers.
+pub(crate) struct Media {
+    workers: Vec<Worker>,
+}
+
+struct Worker {
+    commands: Sender<(MediaKey, Option<MediaCommand>)>,
+    wake: Arc<OwnedFd>,
+    calls: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A call's place at its worker.
+#[derive(Clone)]
+pub(crate) struct MediaHandle {
+    key: MediaKey,
+    commands: Sender<(MediaKey, Option<MediaCommand>)>,
+    wake: Arc<OwnedFd>,
+}
+
+impl MediaHandle {
+    pub(crate) fn send(&self, command: MediaCommand) {
+        if self.commands.send((self.key, Some(command))).is_ok() {
+            let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+impl Media {
+    /// Starts `count` workers.
+    pub(crate) fn start(count: usize) -> io::Result<Self> {
+        let workers = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
+        Ok(Media { workers })
+    }
+
+    /// Begins a call's media at the worker that has the fewest calls.
+    pub(crate) fn begin(&self, key: MediaKey, start: Start) -> Option<MediaHandle> {
+        let worker = self.workers.iter().min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
+        worker.calls.fetch_add(1, Ordering::Relaxed);
+        let handle =
+            MediaHandle { key, commands: worker.commands.clone(), wake: worker.wake.clone() };
+        handle.send(MediaCommand::Start(Box::new(start)));
+        Some(handle)
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            let _ = worker.commands.send((MediaKey(WAKE), None));
+            let _ = rustix::io::write(&*worker.wake, &1u64.to_ne_bytes());
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn start(number: usize) -> io::Result<Worker> {
+        let (commands, inbox) = channel();
+        let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&poll, &*wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        let calls = Arc::new(AtomicU64::new(0));
+        let mut state = State {
+            inbox,
+            wake: wake.clone(),
+            poll,
+            calls: calls.clone(),
+            legs: HashMap::new(),
+            wheel: BTreeSet::new(),
+            clock: std::time::Instant::now(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("media-{number}"))
+            .spawn(move || state.run())?;
+        Ok(Worker { commands, wake, calls, thread: Some(thread) })
+    }
+}
+
+struct Owned {
+    leg: Leg,
+    /// When the call began, on the worker's clock.
+    began: Duration,
+    /// Where it stands in the wheel.
+    due: Option<Duration>,
+}
+
+struct State {
+    inbox: Receiver<(MediaKey, Option<MediaCommand>)>,
+    wake: Arc<OwnedFd>,
+    poll: OwnedFd,
+    calls: Arc<AtomicU64>,
+    legs: HashMap<u64, Owned>,
+    wheel: BTreeSet<(Duration, u64)>,
+    clock: std::time::Instant,
+}
+
+impl State {
+    fn run(&mut self) {
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            if !self.obey() {
+                return;
+            }
+            self.turn_due();
+            let timeout = self.wheel.first().map(|(at, _)| at.saturating_sub(self.clock.elapsed()));
+            let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
+            events.clear();
+            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the media worker's epoll failed");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+            for event in &events {
+                let token = event.data.u64();
+                if token == WAKE {
+                    let mut count = [0; 8];
+                    let _ = rustix::io::read(&*self.wake, &mut count);
+                } else {
+                    self.with(token, |leg, now| {
+                        leg.read(now);
+                        true
+                    });
+                }
+            }
+        }
+    }
+
+    /// Carries out what is asked; false when the pool is dropped.
+    fn obey(&mut self) -> bool {
+        while let Ok((key, command)) = self.inbox.try_recv() {
+            match command {
+                None => return false,
+                Some(MediaCommand::Start(start)) => self.add(key.0, *start),
+                Some(command) => self.with(key.0, |leg, now| leg.command(now, command)),
+            }
+        }
+        true
+    }
+
+    fn add(&mut self, key: u64, start: Start) {
+        let began = self.clock.elapsed();
+        let leg = Leg::start(start);
+        let flags = epoll::EventFlags::IN;
+        if let Err(error) = epoll::add(&self.poll, &leg.socket, epoll::EventData::new_u64(key), flags) {
+            tracing::error!(%error, "a media socket cannot be watched");
+        }
+        self.legs.insert(key, Owned { leg, began, due: None });
+        self.with(key, |_, _| true);
+    }
+
+    fn turn_due(&mut self) {
+        let now = self.clock.elapsed();
+        while let Some(&(at, key)) = self.wheel.first() {
+            if at > now {
+                break;
+            }
+            self.wheel.pop_first();
+            if let Some(owned) = self.legs.get_mut(&key) {
+                owned.due = None;
+            }
+            self.with(key, |leg, now| {
+                leg.turn(now);
+                true
+            });
+        }
+    }
+
+    /// Gives a call its turn and puts it back into the wheel; false from the turn ends the call. A
+    /// panic in one call's machines ends that call and no other.
+    fn with(&mut self, key: u64, turn: impl FnOnce(&mut Leg, Instant) -> bool) {
+        let Some(owned) = self.legs.get_mut(&key) else { return };
+        let micros = self.clock.elapsed().saturating_sub(owned.began).as_micros();
+        let now = Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        let leg = &mut owned.leg;
+        let goes_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| turn(leg, now)))
+            .unwrap_or_else(|_| {
+                tracing::error!("a call's media failed; the call is given up");
+                owned.leg.fail();
+                false
+            });
+        if let Some(due) = owned.due.take() {
+            self.wheel.remove(&(due, key));
+        }
+        if !goes_on {
+            let _ = epoll::delete(&self.poll, &owned.leg.socket);
+            self.legs.remove(&key);
+            self.calls.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        if let Some(deadline) = owned.leg.deadline() {
+            let at = owned.began + Duration::from_micros(deadline.as_micros());
+            owned.due = Some(at);
+            self.wheel.insert((at, key));
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! A leg: one SIP session and its media, without I/O. It decides when T.38 is offered and taken, what
+//! a refusal means, and when the call is released.
+
+use super::session::{Agreed, Session};
+use crate::call::{CallEnd, CallEvent, CallReport};
+use crate::config::T38Policy;
+use crate::media::{Codec, MediaCommand, MediaEvent};
+use bytes::Bytes;
+use fax_base::Instant;
+use fax_base::time::Duration;
+use fax_base::timer::Timers;
+use fax_sip as sip;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+/// After our T.38 was refused, the far end may yet offer its own (some do).
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+
+/// After BYE or a hang-up the terminal says how the fax ended; it needs no time for that.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// No fax call lasts longer.
+const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Timer {
+    /// T.38 is to be offered by us.
+    Offer,
+    /// The far end refused T.38 and did not offer it.
+    Refused,
+    /// The fax's outcome is awaited after the call was cleared.
+    LastWords,
+    /// The call has lasted too long.
+    Longest,
+}
+
+/// What happened to a leg.
+#[derive(Debug)]
+pub(super) enum Input {
+    Sip(sip::Event),
+    Media(MediaEvent),
+    /// The owner answers an incoming call.
+    Accept(Box<fax_terminal::Config>),
+    /// The owner refuses an incoming call.
+    Reject { code: u16, reason: String },
+    /// The owner gives the call up.
+    GiveUp,
+    Timeout,
+}
+
+/// What a leg wants done.
+#[derive(Debug)]
+pub(super) enum Output {
+    Sip(sip::Command),
+    /// Begin the media with this terminal.
+    Begin { terminal: Box<fax_terminal::Config>, remote: SocketAddr, codec: Codec },
+    Media(MediaCommand),
+    Tell(CallEvent),
+    /// The leg is done with; drop it.
+    Done,
+}
+
+impl std::fmt::Debug for MediaCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            MediaCommand::Start(_) => "Start",
+            MediaCommand::Audio { .. } => "Audio",
+            MediaCommand::T38 { .. } => "T38",
+            MediaCommand::Cancel => "Cancel",
+            MediaCommand::HungUp => "HungUp",
+            MediaCommand::Stop => "Stop",
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Our INVITE is out.
+    Calling,
+    /// The owner thinks about an incoming call.
+    Offered,
+    /// Answered by us; its ACK is awaited.
+    Answered,
+    /// Both ends talk.
+    Up,
+    /// The call is cleared; the fax's outcome is awaited.
+    Clearing,
+    /// Everything is said.
+    Done,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Carrier {
+    Audio,
+    T38,
+}
+
+/// One leg.
+pub(super) struct Leg {
+    call: sip::CallKey,
+    policy: T38Policy,
+    session: Session,
+    state: State,
+    carrier: Carrier,
+    terminal: Option<Box<fax_terminal::Config>>,
+    agreed: Option<(SocketAddr, Codec)>,
+    offering: bool,
+    media_up: bool,
+    began: Instant,
+    timers: Timers<Timer>,
+    outputs: VecDeque<Output>,
+    report: CallReport,
+}
+
+impl Leg {
+    /// A leg that calls. The INVITE is the driver's; its SDP comes from [`Leg::first_offer`].
+    pub(super) fn calling(
+        now: Instant,
+        call: sip::CallKey,
+        policy: T38Policy,
+        session: Session,
+        terminal: Box<fax_terminal::Config>,
+    ) -> Self {
+        Self::new(now, call, policy, session, State::Calling, Some(terminal))
+    }
+
+    /// A leg that is called.
+    pub(super) fn called(
+        now: Instant,
+        call: sip::CallKey,
+        policy: T38Policy,
+        session: Session,
+        call_id: String,
+    ) -> Self {
+        let mut leg = Self::new(now, call, policy, session, State::Offered, None);
+        leg.report.call_id = call_id;
+        leg
+    }
+
+    fn new(
+        now: Instant,
+        call: sip::CallKey,
+        policy: T38Policy,
+        session: Session,
+        state: State,
+        terminal: Option<Box<fax_terminal::Config>>,
+    ) -> Self {
+        let mut timers = Timers::new();
+        timers.set(Timer::Longest, now + LONGEST_CALL);
+        Leg {
+            call,
+            policy,
+            session,
+            state,
+            carrier: Carrier::Audio,
+            terminal,
+            agreed: None,
+            offering: false,
+            media_up: false,
+            began: now,
+            timers,
+            outputs: VecDeque::new(),
+            report: CallReport {
+                end: CallEnd::NotAnswered,
+                outcome: None,
+                sip_status: None,
+                q850: None,
+                reason: String::new(),
+                t38: false,
+                call_id: String::new(),
+                duration: Duration::ZERO,
+            },
+        }
+    }
+
+    /// The SDP of our INVITE.
+    pub(super) fn first_offer(&mut self) -> Bytes {
+        self.session.audio_offer()
+    }
+
+    /// Reads the offer of an incoming INVITE; `None` when nothing in it serves us.
+    pub(super) fn offered(&mut self, offer: Option<&Bytes>) -> Option<()> {
+        let Some(offer) = offer else { return Some(()) };
+        self.session.take_first_offer(offer, self.policy.accept)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.deadline()
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(super) fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Sip(event) => self.sip(now, event),
+            Input::Media(event) => self.media(now, event),
+            Input::Accept(terminal) => self.accept(now, terminal),
+            Input::Reject { code, reason } => self.reject(code, reason),
+            Input::GiveUp => self.give_up(now),
+            Input::Timeout => {
+                while let Some(timer) = self.timers.expired(now) {
+                    self.expired(now, timer);
+                }
+            }
+        }
+    }
+
+    fn want(&mut self, command: sip::Command) {
+        self.outputs.push_back(Output::Sip(command));
+    }
+
+    fn tell(&mut self, event: CallEvent) {
+        self.outputs.push_back(Output::Tell(event));
+    }
+
+    fn media_do(&mut self, command: MediaCommand) {
+        if self.media_up {
+            self.outputs.push_back(Output::Media(command));
+        }
+    }
+
+    // --- the owner ---
+
+    fn accept(&mut self, now: Instant, terminal: Box<fax_terminal::Config>) {
+        if self.state != State::Offered {
+            return;
+        }
+        let (sdp, agreed) = self.session.first_answer();
+        self.terminal = Some(terminal);
+        self.state = State::Answered;
+        self.want(sip::Command::Answer { call: self.call, sdp });
+        if let Some(agreed) = agreed {
+            self.up(now, agreed);
+        }
+    }
+
+    fn reject(&mut self, code: u16, reason: String) {
+        if self.state != State::Offered {
+            return;
+        }
+        self.report.sip_status = Some(code);
+        self.report.reason.clone_from(&reason);
+        self.want(sip::Command::Reject { call: self.call, code, reason, headers: Vec::new() });
+        self.done(CallEnd::NotAnswered, self.began);
+    }
+
+    fn give_up(&mut self, now: Instant) {
+        match self.state {
+            State::Offered => self.reject(480, String::new()),
+            State::Calling => {
+                "given up by us".clone_into(&mut self.report.reason);
+                self.want(sip::Command::Hangup { call: self.call, reason: None });
+                self.done(CallEnd::NotAnswered, now);
+            }
+            // DCN first; the terminal's end releases the call.
+            State::Answered | State::Up if self.media_up => self.media_do(MediaCommand::Cancel),
+            State::Answered | State::Up => {
+                self.want(sip::Command::Hangup { call: self.call, reason: None });
+                self.done(CallEnd::NotAnswered, now);
+            }
+            State::Clearing | State::Done => {}
+        }
+    }
+
+    // --- signalling ---
+
+    fn sip(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Progress { .. } => {
+                if self.state == State::Calling {
+                    self.tell(CallEvent::Ringing);
+                }
+            }
+            sip::Event::Answered { answer, .. } => self.answered(now, answer),
+            sip::Event::Confirmed { answer, .. } => self.confirmed(now, answer),
+            sip::Event::ReinviteOffered { offer, .. } => self.offer_came(now, &offer),
+            sip::Event::ReinviteAnswered { answer, .. } => self.offer_taken(now, &answer),
+            sip::Event::ReinviteRefused { code, reason, .. } => {
+                self.offering = false;
+                self.refused(now, code, reason);
+            }
+            sip::Event::Ended { cause, .. } => self.ended(now, cause),
+            sip::Event::Refreshed { .. } => {}
+            // These are not about a call; the driver keeps them.
+            sip::Event::Incoming(_)
+            | sip::Event::Registered { .. }
+            | sip::Event::RegistrationFailed { .. }
+            | sip::Event::Unregistered { .. }
+            | sip::Event::PeerAlive { .. }
+            | sip::Event::PeerSilent { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, now: Instant, answer: Option<Bytes>) {
+        if self.state != State::Calling {
+            return;
+        }
+        match answer.and_then(|sdp| self.session.read_answer(&sdp)) {
+            Some(agreed) => {
+                self.state = State::Up;
+                self.tell(CallEvent::Answered);
+                self.up(now, agreed);
+                self.schedule_offer(now, self.policy.offer_as_caller);
+            }
+            None => {
+                "the answer holds no audio that we know".clone_into(&mut self.report.reason);
+                self.release(now, CallEnd::NoCommonMedia, Some(sip::Q850(88)));
+            }
+        }
+    }
+
+    fn confirmed(&mut self, now: Instant, answer: Option<Bytes>) {
+        if self.state != State::Answered {
+            return;
+        }
+        self.state = State::Up;
+        self.tell(CallEvent::Answered);
+        if !self.media_up {
+            match answer.and_then(|sdp| self.session.read_answer(&sdp)) {
+                Some(agreed) => self.up(now, agreed),
+                None => {
+                    "the ACK holds no answer to our offer".clone_into(&mut self.report.reason);
+                    return self.release(now, CallEnd::NoCommonMedia, Some(sip::Q850(88)));
+                }
+            }
+        }
+        self.schedule_offer(now, self.policy.offer_as_called);
+    }
+
+    fn schedule_offer(&mut self, now: Instant, after: Option<Duration>) {
+        if let (Some(after), Carrier::Audio) = (after, self.carrier) {
+            self.timers.set(Timer::Offer, now + after);
+        }
+    }
+
+    /// The first session is agreed: media begins.
+    fn up(&mut self, now: Instant, agreed: Agreed) {
+        let Some(terminal) = self.terminal.take() else { return };
+        self.media_up = true;
+        match agreed {
+            Agreed::Audio { remote, codec } => {
+                self.agreed = Some((remote, codec));
+                self.outputs.push_back(Output::Begin { terminal, remote, codec });
+            }
+            Agreed::T38 { remote, config } => {
+                self.outputs.push_back(Output::Begin { terminal, remote, codec: Codec::Pcma });
+                self.to_t38(now, remote, config);
+            }
+        }
+    }
+
+    fn to_t38(&mut self, _now: Instant, remote: SocketAddr, config: fax_t38::Config) {
+        self.timers.clear(Timer::Offer);
+        self.timers.clear(Timer::Refused);
+        self.media_do(MediaCommand::T38 { remote, config });
+        if self.carrier != Carrier::T38 {
+            self.carrier = Carrier::T38;
+            self.report.t38 = true;
+            self.tell(CallEvent::T38);
+        }
+    }
+
+    fn offer_came(&mut self, now: Instant, offer: &Bytes) {
+        // Back to audio in mid-fax: T.38 goes on, as a refused re-INVITE changes nothing.
+        let t38_only = self.carrier == Carrier::T38;
+        match self.session.answer_offer(offer, self.policy.accept, t38_only) {
+            Some((answer, agreed)) => {
+                self.want(sip::Command::AcceptReinvite { call: self.call, answer });
+                match agreed {
+                    Agreed::T38 { remote, config } => self.to_t38(now, remote, config),
+                    Agreed::Audio { remote, codec } => {
+                        self.agreed = Some((remote, codec));
+                        self.media_do(MediaCommand::Audio { remote, codec });
+                    }
+                }
+            }
+            None => self.want(sip::Command::RejectReinvite { call: self.call, code: 488 }),
+        }
+    }
+
+    fn offer_taken(&mut self, now: Instant, answer: &Bytes) {
+        self.offering = false;
+        match self.session.read_answer(answer) {
+            Some(Agreed::T38 { remote, config }) => self.to_t38(now, remote, config),
+            Some(Agreed::Audio { .. }) => self.refused(now, 200, "audio only".to_owned()),
+            None => self.refused(now, 200, "the answer refuses the image stream".to_owned()),
+        }
+    }
+
+    /// Our T.38 was not taken. The session stays as it was (RFC 3261 §14.1).
+    fn refused(&mut self, now: Instant, code: u16, reason: String) {
+        if self.carrier == Carrier::T38 {
+            return;
+        }
+        self.session.offer_failed();
+        self.report.sip_status = Some(code);
+        self.report.reason = format!("T.38 refused: {code} {reason}");
+        self.timers.set(Timer::Refused, now + AFTER_REFUSAL);
+    }
+
+    fn ended(&mut self, now: Instant, cause: sip::EndCause) {
+        if cause.by != sip::EndedBy::Local {
+            self.report.q850 = cause.q850.or(self.report.q850);
+            self.report.sip_status = cause.code.or(self.report.sip_status);
+            if self.report.reason.is_empty() {
+                self.report.reason = cause.warning.unwrap_or(cause.reason);
+            }
+        }
+        match self.state {
+            State::Calling | State::Offered => self.done(CallEnd::NotAnswered, now),
+            State::Answered | State::Up if self.media_up => {
+                self.state = State::Clearing;
+                self.media_do(MediaCommand::HungUp);
+                self.timers.set(Timer::LastWords, now + LAST_WORDS);
+            }
+            State::Answered | State::Up => self.done(CallEnd::NotAnswered, now),
+            State::Clearing | State::Done => {}
+        }
+    }
+
+    // --- media ---
+
+    fn media(&mut self, now: Instant, event: MediaEvent) {
+        if self.state == State::Done {
+            return;
+        }
+        match event {
+            MediaEvent::Tone(tone) => tracing::debug!(?tone, "heard in audio"),
+            MediaEvent::Page(page) => self.tell(CallEvent::Page(page)),
+            MediaEvent::Event(event) => self.tell(CallEvent::Fax(event)),
+            MediaEvent::T38Silent => {
+                "T.38 was agreed but the far end sent nothing".clone_into(&mut self.report.reason);
+                self.release(now, CallEnd::T38Silent, None);
+            }
+            MediaEvent::Failed => self.release(now, CallEnd::Internal, None),
+            MediaEvent::End(outcome) => {
+                self.report.outcome = Some(*outcome);
+                match self.state {
+                    State::Clearing => self.done(CallEnd::Fax, now),
+                    State::Calling
+                    | State::Offered
+                    | State::Answered
+                    | State::Up
+                    | State::Done => self.release(now, CallEnd::Fax, Some(sip::Q850(16))),
+                }
+            }
+        }
+    }
+
+    // --- time and the end ---
+
+    fn expired(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Offer => {
+                if self.state == State::Up && self.carrier == Carrier::Audio && !self.offering {
+                    self.offering = true;
+                    let offer = self.session.t38_offer();
+                    self.want(sip::Command::Reinvite { call: self.call, offer });
+                }
+            }
+            Timer::Refused => {
+                if self.carrier == Carrier::Audio {
+                    self.release(now, CallEnd::T38Refused, None);
+                }
+            }
+            Timer::LastWords => self.done(CallEnd::Fax, now),
+            Timer::Longest => {
+                "the call lasted too long".clone_into(&mut self.report.reason);
+                self.release(now, CallEnd::Internal, None);
+            }
+        }
+    }
+
+    fn release(&mut self, now: Instant, end: CallEnd, reason: Option<sip::Q850>) {
+        self.want(sip::Command::Hangup { call: self.call, reason });
+        self.done(end, now);
+    }
+
+    fn done(&mut self, end: CallEnd, now: Instant) {
+        if self.state == State::Done {
+            return;
+        }
+        self.state = State::Done;
+        self.timers.clear_all();
+        self.media_do(MediaCommand::Stop);
+        self.report.end = end;
+        self.report.duration = now.since(self.began);
+        self.tell(CallEvent::Ended(Box::new(self.report.clone())));
+        self.outputs.push_back(Output::Done);
+    }
+}

@@ -1,0 +1,9 @@
+//! Signalling: one task with the SIP socket, the user agent and a [`leg::Leg`] for each call.
+
+mod driver;
+mod leg;
+mod peers;
+mod session;
+
+pub(crate) use driver::Driver;
+pub(crate) use peers::resolve;
