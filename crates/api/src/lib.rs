@@ -1,1 +1,28 @@
-//! fax-api
+//! The REST face of ferrofax: the paths, envelopes, fields and states of KAZOO's Crossbar (v1 and v2), over
+//! [`fax_switch::Service`].
+//!
+//! [`router`] is the whole face as an [`axum::Router`]; [`serve`] gives it sockets with limits; [`HttpFetcher`] is the
+//! switch's port for documents by URL, which never goes to addresses that are not public.
+//!
+//! A request passes through: [`request`] (id, query, body, verb), [`route`] (what is meant, which verbs it knows), [`auth`]
+//! (whose it is), then [`faxes`], [`boxes`] or [`attachment`], and leaves through [`envelope`].
+
+pub mod attachment;
+pub mod auth;
+pub mod boxes;
+pub mod document;
+pub mod envelope;
+pub mod faxes;
+pub mod fetch;
+pub mod filter;
+pub mod multipart;
+pub mod present;
+pub mod request;
+pub mod route;
+pub mod router;
+pub mod server;
+pub mod submit;
+
+pub use fetch::{FetchConfig, HttpFetcher};
+pub use router::{Config, router};
+pub use server::{ServeConfig, serve};

@@ -1,0 +1,290 @@
+//! Lists of faxes, single faxes, deleting and sending again (Crossbar's `faxes`).
+
+use axum::http::Method;
+use fax_store::model::{AccountId, FaxId, FaxboxId, Folder as Jobs, Job, JobId, JobState, Received, unfiled_id};
+use fax_store::port::{JobQuery, ReceivedQuery};
+use fax_switch::{Format, Service, ServiceError, Which};
+use serde_json::{Map, Value, json};
+
+use crate::document::Upload;
+use crate::envelope::{Fault, Success};
+use crate::filter::{Listing, write_key};
+use crate::present::{self, Document};
+use crate::request::{Envelope, Query};
+use crate::route::{Folder, Scope};
+use crate::submit;
+
+/// The list of a folder.
+///
+/// # Errors
+///
+/// 400 for a query that cannot be, 404 for a faxbox that is not the account's, 503.
+pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Query) -> Result<Success, Fault> {
+    let listing = Listing::of_query(query, folder != Folder::Outgoing, service.now())?;
+    let directory = service.directory();
+    let account = AccountId::new(scope.account.as_str());
+    if let Some(id) = &scope.faxbox {
+        let found = directory.faxbox(&FaxboxId::new(id.as_str())).filter(|f| f.account == account);
+        found.ok_or_else(|| Fault::bad_identifier(id))?;
+    }
+    let faxbox = scope.faxbox.as_deref().map(FaxboxId::new);
+    // Faxes of a user are those of the faxboxes that the user owns.
+    let owned: Option<Vec<&str>> = scope.user.as_deref().map(|user| {
+        let of_user = directory.faxboxes_of(&account).filter(|f| f.owner.as_deref() == Some(user));
+        of_user.map(|f| f.id.as_str()).collect()
+    });
+    let wanted = |document: &Document| {
+        let own = owned.as_ref().is_none_or(|boxes| {
+            document.get("faxbox_id").and_then(Value::as_str).is_some_and(|id| boxes.contains(&id))
+        });
+        own && listing.passes(document)
+    };
+
+    let mut range = listing.range.clone();
+    let mut items = Vec::new();
+    let mut next = None;
+    'pages: loop {
+        range.limit = listing.page_size.clamp(1, 500) + 1;
+        let asked = range.limit;
+        let page: Vec<(fax_store::model::Timestamp, String, Document)> = match folder {
+            Folder::Outgoing | Folder::Outbox => {
+                let live = folder == Folder::Outgoing;
+                let jobs = service
+                    .jobs(JobQuery {
+                        account: Some(account.clone()),
+                        folder: Some(if live { Jobs::Live } else { Jobs::Filed }),
+                        faxbox: faxbox.clone(),
+                        states: Vec::new(),
+                        range: range.clone(),
+                    })
+                    .await
+                    .map_err(|e| Fault::of_service(&e, &scope.account))?;
+                let show = if live { present::queued } else { present::filed };
+                jobs.iter().map(|j| (j.created, j.id.to_string(), show(j))).collect()
+            }
+            Folder::Inbox | Folder::Incoming => {
+                let faxes = service
+                    .faxes(ReceivedQuery { account: Some(account.clone()), faxbox: faxbox.clone(), range: range.clone() })
+                    .await
+                    .map_err(|e| Fault::of_service(&e, &scope.account))?;
+                faxes.iter().map(|f| (f.created, f.id.to_string(), present::received_item(f))).collect()
+            }
+        };
+        let last = page.len() < asked;
+        for (created, id, document) in page {
+            if wanted(&document) {
+                if items.len() == listing.page_size {
+                    next = range.after.as_ref().map(|(created, id)| write_key(*created, id));
+                    break 'pages;
+                }
+                items.push(Value::Object(document));
+            }
+            range.after = Some((created, id));
+        }
+        if last {
+            break;
+        }
+    }
+    let mut extra = Map::new();
+    extra.insert("page_size".into(), items.len().into());
+    if let Some(key) = &listing.start_key {
+        extra.insert("start_key".into(), key.as_str().into());
+    }
+    if let Some(next) = next {
+        if listing.all {
+            let status = axum::http::StatusCode::RANGE_NOT_SATISFIABLE;
+            return Err(Fault::new(status, "range not satisfiable", "too many items for one answer: use pages"));
+        }
+        extra.insert("next_start_key".into(), next.into());
+    }
+    Ok(Success { extra, ..Success::ok(Value::Array(items)) })
+}
+
+/// A fax of either kind.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A job.
+    Job(Box<Job>),
+    /// A received fax.
+    Fax(Box<Received>),
+}
+
+impl Found {
+    /// Which attachment is its.
+    #[must_use]
+    pub fn which(&self) -> Which {
+        match self {
+            Found::Job(job) => Which::Job(job.id.clone()),
+            Found::Fax(fax) => Which::Fax(fax.id.clone()),
+        }
+    }
+}
+
+/// The fax `id` of a folder. A fax that is in the other folder is told as Crossbar tells it.
+///
+/// # Errors
+///
+/// 404, 500 `document is not in folder …`, 503.
+pub async fn find(service: &Service, scope: &Scope, folder: Folder, id: &str) -> Result<Found, Fault> {
+    let account = AccountId::new(scope.account.as_str());
+    let plain = unfiled_id(id);
+    let in_box = |faxbox: &Option<FaxboxId>| match (&scope.faxbox, faxbox) {
+        (None, _) => true,
+        (Some(wanted), Some(found)) => wanted == found.as_str(),
+        (Some(_), None) => false,
+    };
+    let job = async || match service.job(&account, &JobId::new(plain)).await {
+        Ok(job) => Ok(Some(job).filter(|j| in_box(&j.faxbox))),
+        Err(ServiceError::NotFound) => Ok(None),
+        Err(e) => Err(Fault::of_service(&e, id)),
+    };
+    let fax = async || match service.fax(&account, &FaxId::new(plain)).await {
+        Ok(fax) => Ok(Some(fax).filter(|f| in_box(&f.faxbox))),
+        Err(ServiceError::NotFound) => Ok(None),
+        Err(e) => Err(Fault::of_service(&e, id)),
+    };
+    let misplaced = || Fault::named(&format!("document is not in folder {}", folder.as_str()));
+    match folder {
+        // A job stays visible here after it is filed, so that a client that polls sees its end.
+        Folder::Outgoing => job().await?.map(|j| Found::Job(Box::new(j))).ok_or_else(|| Fault::bad_identifier(id)),
+        Folder::Outbox => match job().await? {
+            Some(job) if job.state.is_final() => Ok(Found::Job(Box::new(job))),
+            Some(_) => Err(Fault::bad_identifier(id)),
+            None if fax().await?.is_some() => Err(misplaced()),
+            None => Err(Fault::bad_identifier(id)),
+        },
+        Folder::Inbox | Folder::Incoming => match fax().await? {
+            Some(fax) => Ok(Found::Fax(Box::new(fax))),
+            None if job().await?.is_some_and(|j| j.state.is_final()) => Err(misplaced()),
+            None => Err(Fault::bad_identifier(id)),
+        },
+    }
+}
+
+fn shown(service: &Service, folder: Folder, found: &Found) -> Document {
+    let (mut document, created, status) = match found {
+        Found::Fax(fax) => (present::received(fax), fax.created, None),
+        Found::Job(job) => {
+            let mut document = present::job(job);
+            let mut status = present::status_word(job.state).to_owned();
+            if folder == Folder::Outgoing {
+                if !job.state.is_final() {
+                    document.insert("id".into(), job.id.as_str().into());
+                }
+                // While it is in work the status is the live text.
+                if job.state == JobState::Processing {
+                    let live = service.latest(&job.id);
+                    status = live.as_ref().map_or_else(|| "not available".to_owned(), |e| e.text.clone());
+                    if let Some(event) = live {
+                        let progress = json!({
+                            "stage": event.stage.as_str(), "text": event.text, "page": event.page, "pages": event.pages,
+                        });
+                        document.insert("progress".into(), progress);
+                    }
+                }
+                document.insert("status".into(), status.as_str().into());
+            }
+            (document, job.created, Some(status))
+        }
+    };
+    if folder != Folder::Outgoing {
+        let mut read_only = Map::new();
+        read_only.insert("created".into(), created.gregorian_seconds().into());
+        if let Some(status) = status {
+            read_only.insert("status".into(), status.into());
+        }
+        document.insert("_read_only".into(), Value::Object(read_only));
+    }
+    document
+}
+
+/// Reading, deleting, or sending again of one fax.
+///
+/// # Errors
+///
+/// 404, 409 for a state in which it cannot be, 500 as Crossbar names it, 503; of sending again those of a new fax.
+pub async fn one(
+    service: &Service,
+    scope: &Scope,
+    folder: Folder,
+    id: &str,
+    verb: &Method,
+    envelope: Envelope,
+) -> Result<Success, Fault> {
+    let found = find(service, scope, folder, id).await?;
+    match *verb {
+        Method::DELETE => delete(service, scope, folder, id, &found).await,
+        Method::PUT => again(service, scope, folder, envelope, &found).await,
+        _ => Ok(Success::ok(Value::Object(shown(service, folder, &found)))),
+    }
+}
+
+async fn delete(service: &Service, scope: &Scope, folder: Folder, id: &str, found: &Found) -> Result<Success, Fault> {
+    let account = AccountId::new(scope.account.as_str());
+    let fault = |e: ServiceError| Fault::of_service(&e, id);
+    let mut document = shown(service, folder, found);
+    match (found, folder) {
+        (Found::Job(job), Folder::Outgoing) => {
+            let cancelled = service.cancel(&account, &job.id).await.map_err(fault)?;
+            document = present::job(&cancelled);
+            document.insert("id".into(), job.id.as_str().into());
+        }
+        (Found::Job(job), _) => service.delete_job(&account, &job.id).await.map_err(fault)?,
+        (Found::Fax(fax), _) => service.delete_fax(&account, &fax.id).await.map_err(fault)?,
+    }
+    let read_only = document.entry("_read_only").or_insert_with(|| json!({}));
+    if let Value::Object(read_only) = read_only {
+        read_only.insert("deleted".into(), true.into());
+    }
+    Ok(Success::ok(Value::Object(document)))
+}
+
+/// `PUT …/outbox/{ID}` with `action: resubmit`, `PUT …/inbox/{ID}` with `action: forward`: a new job with the same pages.
+async fn again(
+    service: &Service,
+    scope: &Scope,
+    folder: Folder,
+    envelope: Envelope,
+    found: &Found,
+) -> Result<Success, Fault> {
+    let (wanted, failed) = match folder {
+        Folder::Outbox => ("resubmit", "error when resubmitting fax"),
+        _ => ("forward", "error when forwarding fax"),
+    };
+    match envelope.text("action") {
+        None => return Err(Fault::named("action required")),
+        Some(action) if action != wanted => return Err(Fault::named("invalid action")),
+        Some(_) => {}
+    }
+    let account = AccountId::new(scope.account.as_str());
+    let Value::Object(changes) = envelope.data else { return Err(Fault::named(failed)) };
+    let which = found.which();
+    let (mut data, faxbox, retries) = match found {
+        Found::Job(job) => (present::job(job), job.faxbox.clone(), Some(job.retries)),
+        Found::Fax(fax) => (present::received(fax), fax.faxbox.clone(), None),
+    };
+    // The old result and folder stay behind; what the client sends counts over what was.
+    for key in ["document", "tx_result", "rx_result", "reason", "retries", "cancelled", "uncertain", "progress", "folder", "delivered", "call_id"] {
+        data.remove(key);
+    }
+    data.insert("retries".into(), retries.unwrap_or(3).min(4).into());
+    if changes.contains_key("to_number") {
+        data.remove("to_name");
+    }
+    data.extend(changes);
+    let format = if matches!(found, Found::Job(_)) { Format::Original } else { Format::Tiff };
+    let attachment = match service.attachment(&account, &which, format).await {
+        Err(ServiceError::NoDocument) => service.attachment(&account, &which, Format::Tiff).await,
+        other => other,
+    };
+    let attachment = attachment.map_err(|_| Fault::named(failed))?;
+    let upload = Upload {
+        octets: attachment.octets,
+        content_type: attachment.content_type,
+        file_name: Some(attachment.file_name),
+    };
+    let faxbox = faxbox.as_ref().map(FaxboxId::as_str).filter(|id| service.directory().faxbox(&FaxboxId::new(*id)).is_some());
+    let new = submit::new_job(service, account, faxbox, data, Some(upload))?;
+    let job = service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox))?;
+    Ok(Success::created(Value::Object(present::job(&job)), job.id.as_str()))
+}

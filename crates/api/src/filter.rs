@@ -1,0 +1,201 @@
+//! Lists: the range of time, paging and filters on any field, as query parameters.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fax_store::model::Timestamp;
+use fax_store::port::Range;
+use serde_json::{Value, json};
+
+use crate::envelope::{Fault, Validation};
+use crate::present::Document;
+use crate::request::Query;
+
+/// The longest range of a list, and the default: 31 days and an hour, in seconds.
+pub const LONGEST_RANGE: i64 = 31 * 86_400 + 3_600;
+/// Items of a page by default.
+pub const PAGE_SIZE: usize = 50;
+/// Most items of a page, and of an answer with `paginate=false`.
+pub const PAGE_LIMIT: usize = 10_000;
+
+/// What a list is asked for.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Range and order; `after` is where to go on.
+    pub range: Range,
+    /// Items wanted.
+    pub page_size: usize,
+    /// `paginate=false`: all of them, no `next_start_key`.
+    pub all: bool,
+    /// `start_key` as it was given.
+    pub start_key: Option<String>,
+    filters: Vec<Filter>,
+}
+
+#[derive(Clone, Debug)]
+enum Filter {
+    Is(String, String),
+    IsNot(String, String),
+    HasKey(String),
+    KeyMissing(String),
+    HasValue(String),
+    MissingValue(String),
+}
+
+impl Listing {
+    /// Reads the query; `dated` lists have a range of time.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a range, page size or start key that cannot be.
+    pub fn of_query(query: &Query, dated: bool, now: Timestamp) -> Result<Listing, Fault> {
+        let mut range = Range::default();
+        if dated {
+            (range.from, range.to) = dates(query, now)?;
+        }
+        let is = |key: &str, value: &str| query.get(key).is_some_and(|v| v == value);
+        range.ascending = is("ascending", "true") || is("descending", "false");
+        let all = is("paginate", "false");
+        let page_size = match query.get("page_size") {
+            None => PAGE_SIZE,
+            Some(text) => match text.parse::<usize>() {
+                Ok(n) if n > 0 => n.min(PAGE_LIMIT),
+                _ => {
+                    let mut v = Validation::default();
+                    v.add("page_size", "error", json!({ "message": "invalid page size", "cause": text }));
+                    return Err(v.fault());
+                }
+            },
+        };
+        let start_key = query.get("start_key").filter(|k| !k.is_empty()).cloned();
+        range.after = match &start_key {
+            None => None,
+            Some(key) => Some(read_key(key).ok_or_else(|| {
+                let mut v = Validation::default();
+                v.add("start_key", "error", json!({ "message": "invalid start key", "cause": key }));
+                v.fault()
+            })?),
+        };
+        let filters = query.iter().filter_map(|(k, v)| {
+            Some(match k.as_str() {
+                "has_key" => Filter::HasKey(v.clone()),
+                "key_missing" => Filter::KeyMissing(v.clone()),
+                "has_value" => Filter::HasValue(v.clone()),
+                "missing_value" => Filter::MissingValue(v.clone()),
+                _ => match (k.strip_prefix("filter_not_"), k.strip_prefix("filter_")) {
+                    (Some(field), _) => Filter::IsNot(field.to_owned(), v.clone()),
+                    (None, Some(field)) => Filter::Is(field.to_owned(), v.clone()),
+                    (None, None) => return None,
+                },
+            })
+        });
+        Ok(Listing { filters: filters.collect(), range, page_size: if all { PAGE_LIMIT } else { page_size }, all, start_key })
+    }
+
+    /// Whether a document passes all filters.
+    #[must_use]
+    pub fn passes(&self, document: &Document) -> bool {
+        self.filters.iter().all(|filter| match filter {
+            Filter::Is(key, wanted) => field(document, key).is_some_and(|v| plain(v) == *wanted),
+            Filter::IsNot(key, wanted) => field(document, key).is_none_or(|v| plain(v) != *wanted),
+            Filter::HasKey(key) => field(document, key).is_some(),
+            Filter::KeyMissing(key) => field(document, key).is_none(),
+            Filter::HasValue(key) => field(document, key).is_some_and(|v| !is_empty(v)),
+            Filter::MissingValue(key) => field(document, key).is_none_or(is_empty),
+        })
+    }
+}
+
+fn dates(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault> {
+    let fault = |message: &str, cause: &Value| {
+        let mut v = Validation::default();
+        v.add("created_from", "date_range", json!({ "message": message, "cause": cause }));
+        v.fault()
+    };
+    let read = |key: &str| match query.get(key) {
+        None => Ok(None),
+        Some(text) => text.parse::<i64>().map(Some).map_err(|_| fault(&format!("{key} is no Gregorian time stamp"), &json!(text))),
+    };
+    let (from, to) = (read("created_from")?, read("created_to")?);
+    let to_seconds = to.or(from.map(|f| f.saturating_add(LONGEST_RANGE))).unwrap_or(now.gregorian_seconds());
+    let from_seconds = from.unwrap_or(to_seconds.saturating_sub(LONGEST_RANGE));
+    if to_seconds < from_seconds {
+        return Err(fault("created_from must come before created_to", &json!(from_seconds)));
+    }
+    if to_seconds.saturating_sub(from_seconds) > LONGEST_RANGE {
+        return Err(fault(&format!("the range must not be longer than {LONGEST_RANGE} seconds"), &json!(from_seconds)));
+    }
+    let last_of = Timestamp::from_gregorian_seconds(to_seconds);
+    // The end is a whole second.
+    let to = if to.is_none() && from.is_none() { now } else { Timestamp(last_of.0.saturating_add(999_999)) };
+    Ok((Timestamp::from_gregorian_seconds(from_seconds), to))
+}
+
+/// Where to go on, opaque to clients.
+#[must_use]
+pub fn write_key(created: Timestamp, id: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}/{id}", created.0))
+}
+
+fn read_key(key: &str) -> Option<(Timestamp, String)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(key).ok()?).ok()?;
+    let (created, id) = text.split_once('/')?;
+    Some((Timestamp(created.parse().ok()?), id.to_owned()))
+}
+
+fn field<'d>(document: &'d Document, dotted: &str) -> Option<&'d Value> {
+    let mut keys = dotted.split('.');
+    let mut value = document.get(keys.next()?)?;
+    for key in keys {
+        value = value.get(key)?;
+    }
+    Some(value)
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(s) => s.is_empty(),
+        Value::Array(a) => a.is_empty(),
+        Value::Object(o) => o.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(query: &str) -> Result<Listing, Fault> {
+        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Listing::of_query(&query, true, Timestamp::from_gregorian_seconds(63_900_000_000))
+    }
+
+    #[test]
+    fn ranges_are_bounded_and_in_order() {
+        let l = listing("").unwrap();
+        assert_eq!(l.range.to.gregorian_seconds() - l.range.from.gregorian_seconds(), LONGEST_RANGE);
+        assert!(listing("created_from=63900000000&created_to=63899999999").unwrap_err().data["created_from"]["date_range"].is_object());
+        assert!(listing("created_from=1&created_to=63899999999").is_err());
+        assert!(listing("created_from=x").is_err());
+        assert!(listing("created_from=-9223372036854775808&created_to=9223372036854775807").is_err());
+        assert!(listing("page_size=0").is_err() && listing("page_size=-1").is_err());
+        assert!(listing("start_key=%00").is_err());
+        let key = write_key(Timestamp(7), "ab");
+        assert_eq!(listing(&format!("start_key={key}")).unwrap().range.after, Some((Timestamp(7), "ab".into())));
+    }
+
+    #[test]
+    fn filters_look_into_nested_fields() {
+        let document: Document = serde_json::from_value(json!({ "a": { "b": 5 }, "s": "x", "e": "" })).unwrap();
+        for (query, passes) in [
+            ("filter_a.b=5", true), ("filter_a.b=6", false), ("filter_not_s=y", true), ("filter_not_s=x", false), ("has_key=e", true),
+            ("key_missing=e", false), ("has_value=e", false), ("missing_value=e", true), ("filter_s=x&filter_a.b=6", false), ("other=1", true),
+        ] {
+            assert_eq!(listing(query).unwrap().passes(&document), passes, "{query}");
+        }
+    }
+}
