@@ -34,12 +34,20 @@ impl Tokens {
             Some(secret) => hash.update(secret.as_bytes()),
             None => (0..3).for_each(|_| hash.update(uuid::Uuid::new_v4().as_bytes())),
         }
-        Tokens { secret: hash.finalize().into() }
+        Tokens {
+            secret: hash.finalize().into(),
+        }
     }
 
     /// A token for `account`, bound to the credential with this digest.
     #[must_use]
-    pub fn issue(&self, account: &AccountId, credential: &[u8; 32], owner: Option<&str>, now: Timestamp) -> String {
+    pub fn issue(
+        &self,
+        account: &AccountId,
+        credential: &[u8; 32],
+        owner: Option<&str>,
+        now: Timestamp,
+    ) -> String {
         let claims = json!({
             "iss": "ferrofax",
             "account_id": account.as_str(),
@@ -60,23 +68,40 @@ impl Tokens {
     /// # Errors
     ///
     /// 401 for what is neither, or has ended.
-    pub fn check(&self, directory: &Directory, token: &str, now: Timestamp) -> Result<(AccountId, Option<String>), Fault> {
+    pub fn check(
+        &self,
+        directory: &Directory,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(AccountId, Option<String>), Fault> {
         if token.len() > 4096 {
             return Err(Fault::invalid_credentials());
         }
         if let Some(account) = account_of_key(directory, token) {
             return Ok((account.id.clone(), None));
         }
-        self.claims(directory, token, now).ok_or_else(Fault::invalid_credentials)
+        self.claims(directory, token, now)
+            .ok_or_else(Fault::invalid_credentials)
     }
 
-    fn claims(&self, directory: &Directory, token: &str, now: Timestamp) -> Option<(AccountId, Option<String>)> {
+    fn claims(
+        &self,
+        directory: &Directory,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<(AccountId, Option<String>)> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        if !bool::from(signature.as_slice().ct_eq(&hmac(&self.secret, signed.as_bytes()))) {
+        if !bool::from(
+            signature
+                .as_slice()
+                .ct_eq(&hmac(&self.secret, signed.as_bytes())),
+        ) {
             return None;
         }
-        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?).ok()?;
+        let claims: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?)
+                .ok()?;
         if claims["exp"].as_i64()? <= now.unix_seconds() {
             return None;
         }
@@ -85,8 +110,14 @@ impl Tokens {
         let credential = claims["crd"].as_str()?;
         let owner = claims["owner_id"].as_str();
         let stands = match owner {
-            None => account.api_keys_sha256.iter().any(|k| hex(&k[..8]) == credential),
-            Some(owner) => account.users.iter().any(|u| u.id == owner && hex(&user_digest(u)[..8]) == credential),
+            None => account
+                .api_keys_sha256
+                .iter()
+                .any(|k| hex(&k[..8]) == credential),
+            Some(owner) => account
+                .users
+                .iter()
+                .any(|u| u.id == owner && hex(&user_digest(u)[..8]) == credential),
         };
         stands.then(|| (id, owner.map(str::to_owned)))
     }
@@ -96,7 +127,11 @@ impl Tokens {
 fn account_of_key<'d>(directory: &'d Directory, key: &str) -> Option<&'d Account> {
     let account = directory.account_by_key(key)?;
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-    account.api_keys_sha256.iter().any(|k| bool::from(k.ct_eq(&digest))).then_some(account)
+    account
+        .api_keys_sha256
+        .iter()
+        .any(|k| bool::from(k.ct_eq(&digest)))
+        .then_some(account)
 }
 
 /// `PUT /api_auth`.
@@ -104,14 +139,22 @@ fn account_of_key<'d>(directory: &'d Directory, key: &str) -> Option<&'d Account
 /// # Errors
 ///
 /// 400 without `api_key`, 401 for a wrong one.
-pub fn api_auth(tokens: &Tokens, directory: &Directory, data: &Value, now: Timestamp) -> Result<(Success, String), Fault> {
+pub fn api_auth(
+    tokens: &Tokens,
+    directory: &Directory,
+    data: &Value,
+    now: Timestamp,
+) -> Result<(Success, String), Fault> {
     let Some(key) = data["api_key"].as_str().filter(|k| !k.is_empty()) else {
         return Err(required(&["api_key"]));
     };
     let account = account_of_key(directory, key).ok_or_else(Fault::invalid_credentials)?;
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     let token = tokens.issue(&account.id, &digest, None, now);
-    Ok((Success::created(identity(account, None), token.clone()), token))
+    Ok((
+        Success::created(identity(account, None), token.clone()),
+        token,
+    ))
 }
 
 /// `PUT /user_auth`: hexadecimal MD5 or SHA-1 of `name:password`, with the account's name or realm.
@@ -119,33 +162,64 @@ pub fn api_auth(tokens: &Tokens, directory: &Directory, data: &Value, now: Times
 /// # Errors
 ///
 /// 400 without what is needed, 401 for what is wrong.
-pub fn user_auth(tokens: &Tokens, directory: &Directory, data: &Value, now: Timestamp) -> Result<(Success, String), Fault> {
+pub fn user_auth(
+    tokens: &Tokens,
+    directory: &Directory,
+    data: &Value,
+    now: Timestamp,
+) -> Result<(Success, String), Fault> {
     let text = |key: &str| data[key].as_str().map(str::trim).filter(|s| !s.is_empty());
-    let Some(credentials) = text("credentials") else { return Err(required(&["credentials"])) };
+    let Some(credentials) = text("credentials") else {
+        return Err(required(&["credentials"]));
+    };
     let realm = text("account_realm").or_else(|| text("realm"));
     let name = text("account_name");
     if realm.is_none() && name.is_none() {
         return Err(required(&["account_name", "account_realm"]));
     }
-    let plain = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let plain = |s: &str| {
+        s.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_lowercase)
+            .collect::<String>()
+    };
     let account = match realm {
         Some(realm) => directory.account_by_realm(realm),
-        None => name.and_then(|name| directory.accounts().iter().find(|a| plain(&a.name) == plain(name))),
+        None => name.and_then(|name| {
+            directory
+                .accounts()
+                .iter()
+                .find(|a| plain(&a.name) == plain(name))
+        }),
     };
     let account = account.ok_or_else(Fault::invalid_credentials)?;
     let sha = text("method").is_some_and(|m| m.eq_ignore_ascii_case("sha"));
     let given = Sha256::digest(credentials.to_ascii_lowercase().as_bytes());
     let user = account.users.iter().find(|user| {
-        let stored = if sha { &user.credentials_sha1 } else { &user.credentials_md5 };
-        stored.as_deref().is_some_and(|s| Sha256::digest(s.to_ascii_lowercase().as_bytes()).ct_eq(&given).into())
+        let stored = if sha {
+            &user.credentials_sha1
+        } else {
+            &user.credentials_md5
+        };
+        stored.as_deref().is_some_and(|s| {
+            Sha256::digest(s.to_ascii_lowercase().as_bytes())
+                .ct_eq(&given)
+                .into()
+        })
     });
     let user = user.ok_or_else(Fault::invalid_credentials)?;
     let token = tokens.issue(&account.id, &user_digest(user), Some(&user.id), now);
-    Ok((Success::created(identity(account, Some(user)), token.clone()), token))
+    Ok((
+        Success::created(identity(account, Some(user)), token.clone()),
+        token,
+    ))
 }
 
 fn user_digest(user: &User) -> [u8; 32] {
-    let text = format!("{:?}{:?}{:?}", user.id, user.credentials_md5, user.credentials_sha1);
+    let text = format!(
+        "{:?}{:?}{:?}",
+        user.id, user.credentials_md5, user.credentials_sha1
+    );
     Sha256::digest(text.as_bytes()).into()
 }
 
@@ -167,7 +241,11 @@ fn identity(account: &Account, user: Option<&User>) -> Value {
 fn required(fields: &[&str]) -> Fault {
     let mut v = Validation::default();
     for field in fields {
-        v.add(field, "required", json!({ "message": "Field is required but missing" }));
+        v.add(
+            field,
+            "required",
+            json!({ "message": "Field is required but missing" }),
+        );
     }
     v.fault()
 }
@@ -179,8 +257,13 @@ fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
         block.iter_mut().zip(key).for_each(|(b, k)| *b ^= k);
         block
     };
-    let inner = Sha256::new_with_prefix(pad(0x36)).chain_update(message).finalize();
-    Sha256::new_with_prefix(pad(0x5c)).chain_update(inner).finalize().into()
+    let inner = Sha256::new_with_prefix(pad(0x36))
+        .chain_update(message)
+        .finalize();
+    Sha256::new_with_prefix(pad(0x5c))
+        .chain_update(inner)
+        .finalize()
+        .into()
 }
 
 /// Lower-case hexadecimal.
@@ -198,6 +281,9 @@ mod tests {
     fn hmac_as_rfc_4231_has_it() {
         let mut key = [0; 32];
         key[..20].fill(0x0b);
-        assert_eq!(hex(&hmac(&key, b"Hi There")), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+        assert_eq!(
+            hex(&hmac(&key, b"Hi There")),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
     }
 }

@@ -59,8 +59,16 @@ struct Face {
 pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
     let places = Semaphore::new(config.max_requests);
-    let face = Arc::new(Face { service, config, tokens, places });
-    Router::new().route("/healthz", any(health)).fallback(dispatch).with_state(face)
+    let face = Arc::new(Face {
+        service,
+        config,
+        tokens,
+        places,
+    });
+    Router::new()
+        .route("/healthz", any(health))
+        .fallback(dispatch)
+        .with_state(face)
 }
 
 async fn health() -> &'static str {
@@ -75,13 +83,20 @@ async fn dispatch(State(face): State<Arc<Face>>, request: Request) -> Response<B
         auth_token: None,
         node: face.config.node.clone(),
         pretty: query.get("pretty_print").is_some_and(|v| v == "true")
-            || parts.headers.get("x-pretty-print").is_some_and(|v| v == "true"),
+            || parts
+                .headers
+                .get("x-pretty-print")
+                .is_some_and(|v| v == "true"),
     };
     if parts.method == Method::OPTIONS {
         return frame.mark(Response::new(Body::empty()));
     }
     let Ok(_place) = face.places.acquire().await else {
-        let fault = Fault::new(StatusCode::SERVICE_UNAVAILABLE, "going down", "the server is going down");
+        let fault = Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "going down",
+            "the server is going down",
+        );
         return frame.answer(Err(fault));
     };
     match face.answer(&parts, body, &query, &mut frame).await {
@@ -105,7 +120,10 @@ impl Face {
         frame: &mut Frame,
     ) -> Result<Answer, Fault> {
         let path = parts.uri.path();
-        let below = path.strip_prefix("/v2/").or_else(|| path.strip_prefix("/v1/")).ok_or_else(Fault::not_found)?;
+        let below = path
+            .strip_prefix("/v2/")
+            .or_else(|| path.strip_prefix("/v1/"))
+            .ok_or_else(Fault::not_found)?;
         let route = Route::of_path(below);
         if let Some(route) = &route
             && !route.verbs().contains(&parts.method)
@@ -117,19 +135,25 @@ impl Face {
         let directory = self.service.directory();
         let now = self.service.now();
         let open = matches!(route, Some(Route::ApiAuth | Route::UserAuth));
-        let outside = request::header_token(&parts.headers).or_else(|| query.get("auth_token").cloned());
+        let outside =
+            request::header_token(&parts.headers).or_else(|| query.get("auth_token").cloned());
         let mut caller = None;
         if let (false, Some(token)) = (open, &outside) {
             caller = Some(self.tokens.check(&directory, token, now)?);
             frame.auth_token = outside.clone();
         }
         let limit = self.config.max_upload;
-        let body = request::read_body(&parts.headers, body, limit, self.config.body_patience).await?;
+        let body =
+            request::read_body(&parts.headers, body, limit, self.config.body_patience).await?;
         let takes_document = route.as_ref().is_some_and(Route::takes_document);
         let envelope = request::envelope(&parts.headers, &body, query, takes_document);
         drop(body);
         if let (false, None) = (open, &caller) {
-            let token = envelope.as_ref().ok().and_then(|e| e.text("auth_token")).map(str::to_owned);
+            let token = envelope
+                .as_ref()
+                .ok()
+                .and_then(|e| e.text("auth_token"))
+                .map(str::to_owned);
             let token = token.ok_or_else(Fault::invalid_credentials)?;
             caller = Some(self.tokens.check(&directory, &token, now)?);
             frame.auth_token = Some(token);
@@ -138,7 +162,9 @@ impl Face {
         if let (Some(account), Some((of, user))) = (route.account(), &caller) {
             let admin = match user {
                 None => true,
-                Some(user) => directory.account(of).is_some_and(|a| a.users.iter().any(|u| u.id == *user && u.admin)),
+                Some(user) => directory
+                    .account(of)
+                    .is_some_and(|a| a.users.iter().any(|u| u.id == *user && u.admin)),
             };
             if of.as_str() != account || !(admin || own_path(&route, user.as_deref())) {
                 return Err(Fault::forbidden());
@@ -169,8 +195,17 @@ impl Face {
         let service = &self.service;
         let success = match route {
             Route::ApiAuth | Route::UserAuth => {
-                let login = if route == Route::ApiAuth { auth::api_auth } else { auth::user_auth };
-                let (success, token) = login(&self.tokens, &service.directory(), &envelope.data, service.now())?;
+                let login = if route == Route::ApiAuth {
+                    auth::api_auth
+                } else {
+                    auth::user_auth
+                };
+                let (success, token) = login(
+                    &self.tokens,
+                    &service.directory(),
+                    &envelope.data,
+                    service.now(),
+                )?;
                 frame.auth_token = Some(token);
                 success
             }
@@ -182,10 +217,13 @@ impl Face {
                 submit::submit(service, &scope, envelope).await?
             }
             Route::Folder(scope, folder) => faxes::list(service, &scope, folder, query).await?,
-            Route::Fax(scope, folder, id) => faxes::one(service, &scope, folder, &id, &verb, envelope).await?,
+            Route::Fax(scope, folder, id) => {
+                faxes::one(service, &scope, folder, &id, &verb, envelope).await?
+            }
             Route::Attachment(scope, folder, id) => {
                 let format = self.config.attachment_format;
-                let response = attachment::get(service, &scope, folder, &id, &parts.headers, query, format);
+                let response =
+                    attachment::get(service, &scope, folder, &id, &parts.headers, query, format);
                 return Ok(Answer::Plain(response.await?));
             }
             // Mails that were refused are told to their senders at once and not kept.
@@ -200,7 +238,9 @@ impl Face {
 fn own_path(route: &Route, user: Option<&str>) -> bool {
     match route {
         Route::Account(_) => true,
-        Route::Folder(scope, _) | Route::Faxboxes(scope) => scope.user.is_some() && scope.user.as_deref() == user,
+        Route::Folder(scope, _) | Route::Faxboxes(scope) => {
+            scope.user.is_some() && scope.user.as_deref() == user
+        }
         _ => false,
     }
 }

@@ -39,7 +39,11 @@ impl Default for ServeConfig {
 }
 
 /// Serves until `shutdown` is done, then finishes the requests in work.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     serve_with(listener, router, shutdown, ServeConfig::default()).await;
 }
 
@@ -79,10 +83,18 @@ pub async fn serve_with(
         });
     }
     let _ = stop.send(true);
-    let _ = tokio::time::timeout(config.drain, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(config.drain, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
 }
 
-async fn converse(stream: TcpStream, router: Router, config: &ServeConfig, mut stopped: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    config: &ServeConfig,
+    mut stopped: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
@@ -92,9 +104,12 @@ async fn converse(stream: TcpStream, router: Router, config: &ServeConfig, mut s
         .max_buf_size(config.header_size)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    let stop = async {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stopped.wait_for(|stop| *stop) => {
+        () = stop => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
