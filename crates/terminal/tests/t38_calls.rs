@@ -1,0 +1,330 @@
+//! Calls between two terminals over T.38 on simulated networks.
+
+use core::time::Duration;
+use fax_base::line::Modulation;
+use fax_base::page::{Coding, Resolution, Width};
+use fax_image::{Bitmap, Decoder, Limits};
+use fax_t30::{Capabilities, Cause, Event, Role};
+use fax_t38::ErrorCorrection;
+use fax_terminal::{CodedPage, Config, ReceivedPage, Terminal};
+use std::sync::Arc;
+use testkit::network::Impairments;
+use testkit::pair::{End, Plan, Switch, call};
+use testkit::pages;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Small pages, so that many calls can be made.
+fn small(count: u64, rows: u32) -> Vec<Bitmap> {
+    (0..count).map(|n| pages::text(1728, rows, n + 1)).collect()
+}
+
+fn coded(bitmaps: &[Bitmap]) -> Vec<Arc<CodedPage>> {
+    bitmaps.iter().map(|b| Arc::new(pages::coded(b, Resolution::Fine, Width::A4))).collect()
+}
+
+fn terminal(role: Role, capabilities: &Capabilities, pages: Vec<Arc<CodedPage>>) -> Terminal {
+    Terminal::new(Config {
+        role,
+        ident: match role {
+            Role::Calling => "+15550001".into(),
+            Role::Called => "+15550002".into(),
+        },
+        capabilities: capabilities.clone(),
+        pages,
+        sub_address: None,
+    })
+}
+
+fn send(bitmaps: &[Bitmap], capabilities: &Capabilities, plan: &Plan) -> (End, End) {
+    let calling = terminal(Role::Calling, capabilities, coded(bitmaps));
+    let called = terminal(Role::Called, &Capabilities::default(), vec![]);
+    call(calling, called, plan)
+}
+
+fn pels(page: &ReceivedPage) -> Bitmap {
+    let mut d = Decoder::new(Coding::Mmr, page.format.pels(), Limits::default());
+    d.push(&page.t6);
+    d.finish().bitmap
+}
+
+/// The last things that were told, for failures.
+fn ladder(end: &End) -> String {
+    let skip = end.events.len().saturating_sub(40);
+    end.events.iter().skip(skip).map(|(at, e)| format!("{at} {e:?}\n")).collect()
+}
+
+fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End) {
+    let told = || format!("{what}\ncalling:\n{}called:\n{}", ladder(calling), ladder(called));
+    assert_eq!(calling.cause(), None, "{}", told());
+    assert_eq!(called.cause(), None, "{}", told());
+    let (_, outcome) = calling.outcome.as_ref().unwrap();
+    assert_eq!(outcome.pages_confirmed, bitmaps.len(), "{}", told());
+    assert_eq!(called.pages.len(), bitmaps.len(), "{}", told());
+    for (i, (page, sent)) in called.pages.iter().zip(bitmaps).enumerate() {
+        assert!(page.confirmed && page.index == i, "{}", told());
+        assert_eq!((page.rows, page.bad_rows), (sent.rows(), 0), "{}", told());
+        assert!(pels(page) == *sent, "page {i} differs: {}", told());
+    }
+}
+
+fn non_ecm() -> Capabilities {
+    Capabilities { ecm: false, codings: vec![Coding::Mh, Coding::Mr], ..Capabilities::default() }
+}
+
+#[test]
+fn one_page_with_and_without_ecm() {
+    let bitmaps = small(1, 300);
+    for capabilities in [Capabilities::default(), non_ecm()] {
+        let (calling, called) = send(&bitmaps, &capabilities, &Plan::default());
+        assert_identical("perfect line", &bitmaps, &calling, &called);
+        assert_eq!(called.pages[0].format.ecm, capabilities.ecm);
+    }
+}
+
+#[test]
+fn every_modulation_in_both_syntaxes() {
+    let bitmaps = small(1, 60);
+    for version in [0, 3] {
+        for modulation in Modulation::ALL {
+            for ecm in [true, false] {
+                let capabilities =
+                    Capabilities { ecm, modulations: vec![modulation], ..Capabilities::default() };
+                let config = fax_t38::Config { version, ..fax_t38::Config::default() };
+                let plan =
+                    Plan { calling: config.clone(), called: config, ..Plan::default() };
+                let (calling, called) = send(&bitmaps, &capabilities, &plan);
+                let what = format!("{modulation} version {version} ecm {ecm}");
+                assert_identical(&what, &bitmaps, &calling, &called);
+                let (_, outcome) = calling.outcome.as_ref().unwrap();
+                assert_eq!(outcome.modulation, Some(modulation), "{what}");
+            }
+        }
+    }
+}
+
+/// A network that loses, doubles, delays and reorders.
+fn rough(loss: f64, burst: f64, longest_burst: u32) -> Impairments {
+    Impairments {
+        latency: ms(60),
+        jitter: ms(15),
+        loss,
+        burst,
+        longest_burst,
+        duplicates: 0.01,
+        reorder: 0.01,
+        reorder_delay: ms(40),
+    }
+}
+
+/// With three earlier packets in each, a hundred calls of a hundred get through a network that loses up to
+/// 5 % of the packets, up to three in a row.
+#[test]
+fn a_hundred_calls_through_losses() {
+    let mut recovered = 0;
+    for seed in 0..100u64 {
+        let loss = [0.0, 0.005, 0.01, 0.03, 0.05][seed as usize % 5];
+        let burst = if seed % 2 == 0 { 1.0 } else { 2.0 };
+        let capabilities = match seed % 4 {
+            0 => Capabilities::default(),
+            1 => non_ecm(),
+            2 => Capabilities { codings: vec![Coding::Mh], ..non_ecm() },
+            _ => Capabilities { codings: vec![Coding::Mh, Coding::Mr], ..Capabilities::default() },
+        };
+        let bitmaps = small(1 + seed % 2, 60);
+        let there = rough(loss, burst, 3);
+        let plan = Plan { there, back: there, seed, ..Plan::default() };
+        let (calling, called) = send(&bitmaps, &capabilities, &plan);
+        assert_identical(&format!("seed {seed}"), &bitmaps, &calling, &called);
+        recovered += called.statistics.unwrap().recovered;
+        assert_eq!(called.statistics.unwrap().lost, 0, "{seed}");
+    }
+    assert!(recovered > 100, "{recovered}");
+}
+
+/// Bursts that redundancy cannot repair: ECM does.
+#[test]
+fn ecm_repairs_what_redundancy_cannot() {
+    let bitmaps = small(1, 120);
+    let mut lost = 0;
+    for seed in 0..20 {
+        let there = rough(0.05, 4.0, 12);
+        let plan = Plan { there, back: rough(0.02, 2.0, 6), seed, ..Plan::default() };
+        let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
+        assert_identical(&format!("seed {seed}"), &bitmaps, &calling, &called);
+        lost += called.statistics.unwrap().lost;
+    }
+    assert!(lost > 20, "{lost}");
+}
+
+/// Without ECM and without redundancy rows are lost, but the call ends with a page of about its length.
+#[test]
+fn without_anything_rows_are_lost_not_calls() {
+    let bitmaps = small(1, 200);
+    let capabilities = non_ecm();
+    for seed in 0..10 {
+        let config = fax_t38::Config {
+            error_correction: ErrorCorrection::None,
+            ..fax_t38::Config::default()
+        };
+        let there = Impairments { loss: 0.01, ..Impairments::default() };
+        let plan = Plan { calling: config, there, seed, ..Plan::default() };
+        let (calling, called) = send(&bitmaps, &capabilities, &plan);
+        let told = || format!("{seed}\n{}\n{}", ladder(&calling), ladder(&called));
+        assert!(calling.outcome.is_some() && called.outcome.is_some(), "{}", told());
+        for page in &called.pages {
+            assert!((150..=220).contains(&page.rows), "{} rows {}", page.rows, told());
+        }
+    }
+}
+
+#[test]
+fn every_datagram_limit_and_correction() {
+    let bitmaps = small(1, 100);
+    for error_correction in [ErrorCorrection::None, ErrorCorrection::Redundancy, ErrorCorrection::Fec] {
+        for far_max_datagram in [0, 72, 80, 100, 120, 176, 200, 320, 400, 1400] {
+            for capabilities in [Capabilities::default(), non_ecm()] {
+                let config = fax_t38::Config {
+                    far_max_datagram,
+                    error_correction,
+                    ..fax_t38::Config::default()
+                };
+                // With room for one earlier packet a single loss is repaired.
+                let loss = if error_correction == ErrorCorrection::None { 0.0 } else { 0.01 };
+                let there = Impairments { loss, ..Impairments::default() };
+                let plan = Plan {
+                    calling: config.clone(),
+                    called: config,
+                    there,
+                    back: there,
+                    seed: 7,
+                    ..Plan::default()
+                };
+                let (calling, called) = send(&bitmaps, &capabilities, &plan);
+                let what = format!("{error_correction:?} {far_max_datagram}");
+                assert_identical(&what, &bitmaps, &calling, &called);
+            }
+        }
+    }
+}
+
+/// The ends disagree on the version: each finds out what the other writes.
+#[test]
+fn version_mismatch() {
+    let bitmaps = small(2, 80);
+    for (a, b) in [(0, 3), (3, 0), (1, 2)] {
+        for capabilities in [Capabilities::default(), non_ecm()] {
+            let config = |version| fax_t38::Config { version, ..fax_t38::Config::default() };
+            let plan = Plan { calling: config(a), called: config(b), ..Plan::default() };
+            let (calling, called) = send(&bitmaps, &capabilities, &plan);
+            assert_identical(&format!("{a} against {b}"), &bitmaps, &calling, &called);
+        }
+    }
+}
+
+#[test]
+fn many_pages() {
+    let bitmaps = small(5, 150);
+    for capabilities in [Capabilities::default(), non_ecm()] {
+        let there = rough(0.02, 1.5, 3);
+        let plan = Plan { there, back: there, seed: 3, ..Plan::default() };
+        let (calling, called) = send(&bitmaps, &capabilities, &plan);
+        assert_identical("five pages", &bitmaps, &calling, &called);
+    }
+}
+
+/// Pages of different shapes: EOM between them, and phase B again.
+#[test]
+fn a_change_of_format_on_the_way() {
+    let shapes = [
+        (Resolution::Fine, Width::A4),
+        (Resolution::Standard, Width::A4),
+        (Resolution::Superfine, Width::B4),
+        (Resolution::Superfine, Width::B4),
+        (Resolution::Fine, Width::A3),
+    ];
+    let bitmaps: Vec<Bitmap> = shapes
+        .iter()
+        .enumerate()
+        .map(|(i, (r, w))| pages::text(w.pels(*r), 100, i as u64 + 40))
+        .collect();
+    for capabilities in [Capabilities::default(), non_ecm()] {
+        let coded = shapes
+            .iter()
+            .zip(&bitmaps)
+            .map(|((r, w), b)| Arc::new(pages::coded(b, *r, *w)))
+            .collect();
+        let calling = terminal(Role::Calling, &capabilities, coded);
+        let called = terminal(Role::Called, &Capabilities::default(), vec![]);
+        let (calling, called) = call(calling, called, &Plan::default());
+        assert_identical("formats", &bitmaps, &calling, &called);
+        for (page, (r, w)) in called.pages.iter().zip(shapes) {
+            assert_eq!((page.format.resolution, page.format.width), (r, w));
+        }
+    }
+}
+
+#[test]
+fn from_audio_to_t38() {
+    let bitmaps = small(1, 100);
+    for switch in [
+        Switch::OnTone(ms(0)),
+        Switch::OnTone(ms(600)),
+        Switch::OnTone(ms(2500)),
+        Switch::After(ms(0)),
+        Switch::After(ms(4000)),
+        Switch::After(ms(9000)),
+    ] {
+        for capabilities in [Capabilities::default(), non_ecm()] {
+            let plan = Plan { switch, ..Plan::default() };
+            let (calling, called) = send(&bitmaps, &capabilities, &plan);
+            assert_identical(&format!("{switch:?}"), &bitmaps, &calling, &called);
+            assert!(calling.terminal.t38_packets_received() > 50);
+        }
+    }
+}
+
+/// There are no modems yet: a call that stays in audio ends by T.30's timers, with the cause of silence.
+#[test]
+fn audio_alone_ends_by_timers() {
+    let bitmaps = small(1, 50);
+    let plan = Plan { switch: Switch::Never, limit: Duration::from_secs(300), ..Plan::default() };
+    let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
+    assert_eq!(calling.cause(), Some(Cause::NoFax));
+    assert_eq!(called.cause(), Some(Cause::NoFax));
+    let (at, _) = calling.outcome.as_ref().unwrap();
+    assert!(at.as_millis() > 30_000 && at.as_millis() < 130_000, "{at}");
+}
+
+/// T.38 is agreed and nothing ever arrives: the ends end by themselves.
+#[test]
+fn a_dead_network() {
+    let bitmaps = small(1, 50);
+    let there = Impairments { loss: 1.0, burst: 1e9, ..Impairments::default() };
+    let plan =
+        Plan { there, back: there, limit: Duration::from_secs(300), ..Plan::default() };
+    let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
+    assert_eq!(calling.cause(), Some(Cause::NoFax));
+    assert_eq!(called.cause(), Some(Cause::NoFax));
+    assert_eq!(calling.terminal.t38_packets_received(), 0);
+}
+
+/// The network dies in the middle of the page.
+#[test]
+fn the_pages_are_told_as_they_are() {
+    let bitmaps = small(2, 400);
+    let (calling, called) = send(&bitmaps, &Capabilities::default(), &Plan {
+        limit: Duration::from_secs(30),
+        ..Plan::default()
+    });
+    // Cut by the limit: at most one page is through, and nothing claims more.
+    assert!(called.pages.len() <= 1);
+    let confirmed = calling
+        .events
+        .iter()
+        .filter(|(_, e)| matches!(e, Event::PageConfirmed { .. }))
+        .count();
+    assert!(confirmed <= called.pages.len());
+}
