@@ -49,7 +49,7 @@ pub struct Impairments {
     pub latency: Duration,
     /// Up to so much more, evenly; packets overtake one another.
     pub jitter: Duration,
-    /// The part of all packets that is lost.
+    /// The part of all packets that is lost; 1 lets nothing through.
     pub loss: f64,
     /// The mean number of packets lost in a row; 1 loses each by itself.
     pub burst: f64,
@@ -127,6 +127,9 @@ impl Network {
     /// Gilbert's model: good and bad states, of which the bad one loses everything.
     fn loses(&mut self) -> bool {
         let i = &self.impairments;
+        if i.loss >= 1.0 {
+            return true;
+        }
         let stays = if self.losing > 0 {
             self.losing < i.longest_burst && self.random.chance(1.0 - 1.0 / i.burst.max(1.0))
         } else {

@@ -170,8 +170,8 @@ fn nothing_to_say_is_said_every_few_seconds() {
         now = e.deadline().unwrap();
         e.handle(now, Input::Timeout);
     }
-    assert_eq!(count, 3 + 7);
-    assert_eq!(e.statistics().packets_sent, 1 + 8);
+    assert_eq!(count, 3 + 9);
+    assert_eq!(e.statistics().packets_sent, 1 + 10);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) const REPEAT: Duration = Duration::from_millis(10);
 /// Copies in all.
 pub(crate) const COPIES: u8 = 3;
 /// Without anything sent for this long, the present state is told again: NAT bindings stay open.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_millis(2500);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_millis(2000);
 /// A signal in which nothing came for this long is over.
 pub(crate) const MID_SIGNAL: Duration = Duration::from_secs(15);
 /// V.21.

@@ -174,9 +174,11 @@ impl Receiver {
         self.counters.packets += 1;
         if self.known.contains_key(&number) || self.expected.is_some_and(|e| number < e) {
             self.counters.duplicate += 1;
-            return Ok(());
+        } else {
+            self.put(number, packet.primary, false);
         }
-        self.put(number, packet.primary, false);
+        // What rides along on a late packet, or on one that is known already from the packets behind
+        // it, may still be wanted.
         match &packet.recovery {
             Recovery::Secondaries(items) => self.put_secondaries(number, items),
             Recovery::Fec { span, items } => self.put_parities(number, *span, items),

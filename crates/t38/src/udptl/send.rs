@@ -12,7 +12,7 @@ const MOST_OCTETS: u16 = 1400;
 /// T38FaxMaxDatagram when nothing sensible is said.
 const DEFAULT_OCTETS: u16 = 400;
 /// Older packets do not ride along.
-const OLDEST: Duration = Duration::from_secs(2);
+const OLDEST: Duration = Duration::from_millis(2500);
 /// Packets under one item of parity.
 const FEC_SPAN: u16 = 3;
 /// Most items of parity in a packet.

@@ -147,6 +147,18 @@ fn redundancy_recovers_bursts() {
     }
 }
 
+/// The packet behind a burst is overtaken by the next one, which knows it but not all of the burst.
+#[test]
+fn an_overtaken_packet_still_recovers() {
+    let all = packets(ErrorCorrection::Redundancy, 3, 10);
+    let mut r = Receiver::new(0);
+    for i in [0, 1, 6, 5, 7] {
+        r.receive(at(0), &all[i].1).unwrap();
+    }
+    assert_eq!(drain(&mut r).len(), 8);
+    assert_eq!(r.counters().recovered, 4);
+}
+
 #[test]
 fn fec_recovers_bursts_as_deep_as_its_interleaving() {
     for depth in 1..=5u8 {
