@@ -418,7 +418,9 @@ impl Call {
                 if matches!(timer, Timer::T2 | Timer::T4) {
                     self.search = None;
                 }
-                self.event(Event::TimerExpired(timer.name()));
+                if timer.is_of_t30() {
+                    self.event(Event::TimerExpired(timer.name()));
+                }
                 Some(On::Expired(timer))
             }
         }

@@ -68,9 +68,13 @@ impl CallTone {
                 State::CallTone(self)
             }
             On::LineChanged => {
-                if call.timers.get(Timer::T1).is_some() {
-                    call.timers.set(Timer::T1, call.now + timers::T1);
-                }
+                let timer = match call.timers.get(Timer::T1) {
+                    Some(_) => Timer::T1,
+                    None => Timer::T0,
+                };
+                let extended = call.now + timers::T1;
+                let due = call.timers.get(timer).map_or(extended, |at| at.max(extended));
+                call.timers.set(timer, due);
                 Self::tone(call);
                 State::CallTone(self)
             }
@@ -144,7 +148,14 @@ impl AwaitDis {
                 call.timers.set(Timer::T1, call.now + timers::T1);
                 State::AwaitDis(self)
             }
-            On::Expired(Timer::T1) => release::disconnect(call, Some(Cause::NoFax)),
+            On::Expired(Timer::T1) => {
+                let cause = if call.transmission.any_sent {
+                    Cause::NoResponseAfterPage
+                } else {
+                    Cause::NoFax
+                };
+                release::disconnect(call, Some(cause))
+            }
             On::Expired(
                 Timer::T0
                 | Timer::T1A

@@ -136,10 +136,10 @@ impl Block {
             if i < count && !has {
                 whole = false;
             }
-            if i >= count || !has {
-                if let Some(octet) = map.get_mut(i / 8) {
-                    *octet |= 0x80 >> (i % 8);
-                }
+            if (i >= count || !has)
+                && let Some(octet) = map.get_mut(i / 8)
+            {
+                *octet |= 0x80 >> (i % 8);
             }
         }
         (!whole).then_some(map)

@@ -52,6 +52,12 @@ impl Exchange {
         true
     }
 
+    /// The far end begins anew: wait what it says, and count from the start.
+    pub(crate) fn listen(&mut self, call: &mut Call) {
+        self.sends = 0;
+        call.search(Timer::T4, timers::T4);
+    }
+
     /// What `on` means for this command.
     pub(crate) fn on(&mut self, call: &mut Call, on: On) -> Reply {
         match on {

@@ -58,6 +58,14 @@ impl Timer {
             Timer::Call => "call",
         }
     }
+
+    /// Whether it is worth telling that it ran out.
+    pub(crate) const fn is_of_t30(self) -> bool {
+        matches!(
+            self,
+            Timer::T0 | Timer::T1 | Timer::T1A | Timer::T2 | Timer::T4 | Timer::T5 | Timer::Page
+        )
+    }
 }
 
 /// 60 ± 5 s.

@@ -19,19 +19,29 @@ const WITHOUT_IMAGE: u32 = 6;
 
 /// The image is over; its post-message command is awaited.
 #[derive(Debug)]
-pub(crate) struct AwaitPostMessage;
+pub(crate) struct AwaitPostMessage {
+    /// The line changed below us: if an image comes, it is the page from its start.
+    pub(super) changed: bool,
+}
 
 impl AwaitPostMessage {
-    pub(crate) fn on(self, call: &mut Call, on: On) -> State {
+    pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
         match on {
             On::Burst(burst) => take(call, &burst, State::AwaitPostMessage(self)),
             // The carrier was lost for a moment only, or frames come again.
-            On::Image(signal) => message::begin(call, signal, State::AwaitPostMessage(self)),
+            On::Image(signal) => {
+                if self.changed && !call.reception.agreed.is_some_and(|a| a.format.ecm) {
+                    page::abandon(call);
+                    call.reception.image_over = None;
+                    self.changed = false;
+                }
+                message::begin(call, signal, State::AwaitPostMessage(self))
+            }
             On::Expired(Timer::T2) => release::disconnect(call, Some(Cause::CommandLost)),
             On::Expired(Timer::Page) => release::disconnect(call, Some(Cause::PageSignalLost)),
             On::LineChanged => {
                 call.search(Timer::T2, timers::T2);
-                State::AwaitPostMessage(self)
+                State::AwaitPostMessage(AwaitPostMessage { changed: true })
             }
             On::Sent
             | On::Flags

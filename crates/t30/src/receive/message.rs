@@ -27,6 +27,15 @@ pub(super) fn begin(call: &mut Call, signal: ImageSignal, stay: State) -> State 
     call.enter(Phase::C);
     call.stop_search();
     call.reception.image_since = true;
+    if let Some(over) = call.reception.image_over.take()
+        && !agreed.format.ecm
+    {
+        // The carrier was away for a moment: so much of the page is missing.
+        let micros = u64::try_from(call.now.since(over).as_micros()).unwrap_or(u64::MAX);
+        let rate = u64::from(agreed.modulation.bit_rate());
+        let octets = micros.saturating_mul(rate) / 8_000_000;
+        page::lost(call, usize::try_from(octets).unwrap_or(usize::MAX));
+    }
     if call.timers.get(Timer::Page).is_none() {
         call.timers.set(Timer::Page, call.now + timers::PAGE);
     }
@@ -106,7 +115,14 @@ impl ReceivingBits {
                 let next = over(call);
                 commands::take(call, &burst, next)
             }
-            On::Expired(Timer::Image) | On::LineChanged => over(call),
+            On::Expired(Timer::Image) => over(call),
+            On::LineChanged => {
+                // The page is cut: it comes again whole, or its command is refused.
+                page::abandon(call);
+                let state = over(call);
+                call.reception.image_over = None;
+                state
+            }
             On::Expired(Timer::Page) => release::disconnect(call, Some(Cause::PageSignalLost)),
             On::Sent
             | On::Flags
@@ -193,6 +209,7 @@ fn over(call: &mut Call) -> State {
     call.timers.clear(Timer::Image);
     call.timers.clear(Timer::T1A);
     call.enter(Phase::D);
+    call.reception.image_over = Some(call.now);
     call.search(Timer::T2, timers::T2);
-    State::AwaitPostMessage(AwaitPostMessage)
+    State::AwaitPostMessage(AwaitPostMessage { changed: false })
 }

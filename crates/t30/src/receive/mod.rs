@@ -44,6 +44,8 @@ pub(crate) struct Reception {
     responded: Option<Instant>,
     /// An image carrier was heard since.
     image_since: bool,
+    /// When the image carrier was heard last, as long as no command has come since.
+    image_over: Option<Instant>,
     /// Post-message commands in a row without any image before them.
     without_image: u32,
     /// The next image comes with long training, after CTC.
@@ -104,6 +106,7 @@ fn respond(call: &mut Call, command: Vec<u8>, fcf: Fcf, fif: &[u8]) {
     call.reception.last_response = Some(frame.clone());
     call.reception.responded = None;
     call.reception.image_since = false;
+    call.reception.image_over = None;
     call.reception.long_training = fcf == Fcf::Ctr;
     listen_image(call);
     call.send_burst(vec![frame]);

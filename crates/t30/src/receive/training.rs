@@ -53,6 +53,7 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
     reception.last_command = None;
     reception.last_response = None;
     reception.image_since = false;
+    reception.image_over = None;
     reception.without_image = 0;
     reception.long_training = false;
     reception.agreed = negotiate::read_dcs(&dcs);

@@ -110,9 +110,8 @@ impl Blocks {
     /// The far end has the block.
     fn confirmed(self: Box<Self>, call: &mut Call, poor: bool) -> State {
         let mut blocks = self;
-        call.timers.clear(Timer::T5);
         if blocks.is_last() {
-            return send::confirmed(call, blocks.second, poor, poor);
+            return send::confirmed(call, blocks.second, poor);
         }
         blocks.block += 1;
         blocks.load();
@@ -122,7 +121,6 @@ impl Blocks {
     /// The far end wants these frames again.
     fn requested(self: Box<Self>, call: &mut Call, map: &[u8]) -> State {
         let mut blocks = self;
-        call.timers.clear(Timer::T5);
         if map.len() != ecm::MAP_OCTETS {
             return release::disconnect(call, Some(Cause::InvalidResponseAfterPage));
         }
@@ -161,7 +159,7 @@ impl Blocks {
         State::ContinueToCorrect(ContinueToCorrect { blocks, exchange })
     }
 
-    fn give_up(self: Box<Self>, call: &mut Call) -> State {
+    fn give_up(&self, call: &mut Call) -> State {
         let frame = call.frame(Fcf::Eor, &[self.follows().octet(call.x)]);
         let exchange = Exchange::begin(call, Vec::new(), burst(vec![frame]));
         State::EndOfRetransmission(EndOfRetransmission { exchange })
@@ -182,6 +180,9 @@ impl Blocks {
 
     /// An answer to PPS, or to RR after PPS.
     fn answered(self: Box<Self>, call: &mut Call, burst: Burst) -> State {
+        if burst.last.fcf != Fcf::Rnr {
+            call.timers.clear(Timer::T5);
+        }
         match burst.last.fcf {
             Fcf::Mcf | Fcf::Pip => self.confirmed(call, false),
             Fcf::RetrainPositive => self.confirmed(call, true),

@@ -117,8 +117,8 @@ impl PostMessage {
             Reply::Frames(burst) => burst,
         };
         match burst.last.fcf {
-            Fcf::Mcf | Fcf::Pip => send::confirmed(call, self.second, false, false),
-            Fcf::RetrainPositive => send::confirmed(call, self.second, true, true),
+            Fcf::Mcf | Fcf::Pip => send::confirmed(call, self.second, false),
+            Fcf::RetrainPositive => send::confirmed(call, self.second, true),
             Fcf::Rtn | Fcf::Pin => send::refused(call, Cause::PageRefused, Again::Slower),
             Fcf::Pid => interrupted(call),
             // The far end is back in phase B and never said that it has the page.

@@ -27,6 +27,8 @@ pub(crate) struct Transmission {
     pub(crate) counter: u8,
     /// How often the page in hand was refused.
     refused: u32,
+    /// How many pages in a row were readable but not good.
+    poor: u8,
     /// The far end's last DIS.
     dis: Fif,
     pub(crate) ladder: Ladder,
@@ -111,9 +113,9 @@ pub(crate) fn page_sent(call: &mut Call) {
     }
 }
 
-/// The far end has the page in hand: on to what `second` said follows. With `retrain` there is a new
-/// training before the next page, one rate lower if there is one.
-pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool, retrain: bool) -> State {
+/// The far end has the page in hand: on to what `second` said follows. It was `poor` when RTP said
+/// so; then there is a new training before the next page, and the second time in a row one rate lower.
+pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
     let index = call.transmission.page;
     call.tally.page_uncertain = None;
     call.tally.pages_confirmed += 1;
@@ -121,13 +123,17 @@ pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool, retrain: bool
     call.transmission.page += 1;
     call.transmission.refused = 0;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
+    call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
     match second.plain() {
         Fcf2::Eop => release::disconnect(call, None),
         Fcf2::Eom => AwaitDis::begin(call),
         Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
-            if retrain {
-                // At the lowest rate it is kept.
-                let _ = call.transmission.ladder.fall_back();
+            if poor {
+                if call.transmission.poor > 1 {
+                    // At the lowest rate it is kept.
+                    let _ = call.transmission.ladder.fall_back();
+                    call.transmission.poor = 0;
+                }
                 training::train(call)
             } else {
                 want_page(call)

@@ -63,6 +63,11 @@ pub(crate) fn train(call: &mut Call) -> State {
 
 impl AwaitTrained {
     pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
+        if matches!(on, On::LineChanged) {
+            // The called terminal says again who it is.
+            self.exchange.listen(call);
+            return State::AwaitTrained(self);
+        }
         let burst = match self.exchange.on(call, on) {
             Reply::Wait | Reply::Left => return State::AwaitTrained(self),
             Reply::Disconnected => {

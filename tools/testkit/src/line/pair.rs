@@ -136,6 +136,10 @@ enum Due {
     },
 }
 
+/// What is done to a transmission: the end that sends it, its number from 0, itself; `None` when it is
+/// not heard.
+pub type Meddle = fn(usize, usize, &Transmit) -> Option<Transmit>;
+
 /// Two ends and the line between.
 #[derive(Debug)]
 pub struct Pair {
@@ -150,8 +154,8 @@ pub struct Pair {
     serial: u64,
     /// At these moments the carrier below both ends changes.
     pub line_changes: Vec<Instant>,
-    /// What is done to every transmission: end, its number from 0, itself; `None`: not heard.
-    pub meddle: Option<fn(usize, usize, &Transmit) -> Option<Transmit>>,
+    /// What is done to every transmission.
+    pub meddle: Option<Meddle>,
     count: [usize; 2],
 }
 
