@@ -39,13 +39,19 @@ impl Endpoint {
     ///
     /// When the address cannot be bound or no thread can be started.
     pub async fn start(config: Config) -> io::Result<(Endpoint, mpsc::Receiver<IncomingCall>)> {
-        let hosts: Vec<(String, String)> =
-            config.trunks.iter().map(|t| (t.name.clone(), t.peer.clone())).collect();
+        let hosts: Vec<(String, String)> = config
+            .trunks
+            .iter()
+            .map(|t| (t.name.clone(), t.peer.clone()))
+            .collect();
         let (driver, ends) = signalling::Driver::start(config).await?;
         tokio::spawn(driver.run());
         tokio::spawn(look_up(hosts, ends.wishes.clone()));
-        let endpoint =
-            Endpoint { wishes: ends.wishes, next: Arc::new(AtomicU64::new(1)), local: ends.local };
+        let endpoint = Endpoint {
+            wishes: ends.wishes,
+            next: Arc::new(AtomicU64::new(1)),
+            local: ends.local,
+        };
         Ok((endpoint, ends.incoming))
     }
 
@@ -61,8 +67,16 @@ impl Endpoint {
         let key = LegKey(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, events) = mpsc::unbounded_channel();
         let request = Box::new(request);
-        let _ = self.wishes.send(Wish::Call { key, request, events: sender });
-        Call { events, give_up: self.wishes.clone(), key }
+        let _ = self.wishes.send(Wish::Call {
+            key,
+            request,
+            events: sender,
+        });
+        Call {
+            events,
+            give_up: self.wishes.clone(),
+            key,
+        }
     }
 
     /// Takes registrations back, releases all calls and closes the sockets; comes back when that is
@@ -86,7 +100,9 @@ async fn look_up(hosts: Vec<(String, String)>, wishes: mpsc::UnboundedSender<Wis
                         return;
                     }
                 }
-                Err(error) => tracing::warn!(%trunk, %peer, %error, "the trunk's host cannot be looked up"),
+                Err(error) => {
+                    tracing::warn!(%trunk, %peer, %error, "the trunk's host cannot be looked up")
+                }
             }
         }
         tokio::time::sleep(LOOK_UP).await;

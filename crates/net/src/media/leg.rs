@@ -27,8 +27,16 @@ const T38_PATIENCE: Duration = Duration::from_secs(5);
 const EVENTS_PER_SECOND: u32 = 100;
 
 enum Mode {
-    Audio { codec: Codec, receiver: Receiver, next_packet: Instant },
-    T38 { since: Instant, heard: bool, told_silent: bool },
+    Audio {
+        codec: Codec,
+        receiver: Receiver,
+        next_packet: Instant,
+    },
+    T38 {
+        since: Instant,
+        heard: bool,
+        told_silent: bool,
+    },
 }
 
 /// One call's media.
@@ -49,9 +57,19 @@ pub(super) struct Leg {
 impl Leg {
     /// Begins the call: its time starts now.
     pub(super) fn start(start: Start) -> Self {
-        let Start { socket, terminal, remote, codec, sink } = start;
-        let sender =
-            Sender::new(codec.payload_type(), rand::random(), rand::random(), rand::random());
+        let Start {
+            socket,
+            terminal,
+            remote,
+            codec,
+            sink,
+        } = start;
+        let sender = Sender::new(
+            codec.payload_type,
+            rand::random(),
+            rand::random(),
+            rand::random(),
+        );
         let mut leg = Leg {
             socket: socket.socket,
             terminal,
@@ -74,9 +92,11 @@ impl Leg {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let own = match &self.mode {
             Mode::Audio { next_packet, .. } => Some(*next_packet),
-            Mode::T38 { since, heard, told_silent } => {
-                (!heard && !told_silent).then(|| *since + T38_PATIENCE)
-            }
+            Mode::T38 {
+                since,
+                heard,
+                told_silent,
+            } => (!heard && !told_silent).then(|| *since + T38_PATIENCE),
         };
         fax_base::time::earliest(own, self.terminal.deadline())
     }
@@ -96,9 +116,11 @@ impl Leg {
                 }
                 self.send_audio(now);
             }
-            Mode::T38 { since, heard: false, told_silent: told @ false }
-                if *since + T38_PATIENCE <= now =>
-            {
+            Mode::T38 {
+                since,
+                heard: false,
+                told_silent: told @ false,
+            } if *since + T38_PATIENCE <= now => {
                 *told = true;
                 self.sink.send(MediaEvent::T38Silent);
             }
@@ -112,7 +134,7 @@ impl Leg {
             MediaCommand::Start(_) => {}
             MediaCommand::Audio { remote, codec } => {
                 self.turn_to(remote);
-                self.sender.set_payload_type(codec.payload_type());
+                self.sender.set_payload_type(codec.payload_type);
                 let was_t38 = matches!(self.mode, Mode::T38 { .. });
                 self.mode = audio(codec, now);
                 if was_t38 {
@@ -122,7 +144,11 @@ impl Leg {
             MediaCommand::T38 { remote, config } => {
                 self.turn_to(remote);
                 if matches!(self.mode, Mode::Audio { .. }) {
-                    self.mode = Mode::T38 { since: now, heard: false, told_silent: false };
+                    self.mode = Mode::T38 {
+                        since: now,
+                        heard: false,
+                        told_silent: false,
+                    };
                     self.terminal.handle(now, Input::SwitchToT38(config));
                 }
             }
@@ -166,12 +192,14 @@ impl Leg {
         }
         let mut valid = false;
         match &mut self.mode {
-            Mode::Audio { codec, receiver, .. } => {
+            Mode::Audio {
+                codec, receiver, ..
+            } => {
                 let (codec, samples, terminal) = (*codec, &mut self.samples, &mut self.terminal);
                 valid |= receiver.receive(datagram, |step| match step {
                     Step::Audio(octets) => {
                         samples.clear();
-                        samples.extend(octets.iter().map(|&o| codec.law().decode(o)));
+                        samples.extend(octets.iter().map(|&o| codec.law.decode(o)));
                         terminal.handle(now, Input::Audio(samples));
                     }
                     Step::Lost(count) => terminal.handle(now, Input::AudioLost(count)),
@@ -195,13 +223,19 @@ impl Leg {
     }
 
     fn send_audio(&mut self, now: Instant) {
-        let Mode::Audio { codec, .. } = self.mode else { return };
+        let Mode::Audio { codec, .. } = self.mode else {
+            return;
+        };
         let mut samples = [0i16; PACKET_SAMPLES];
         self.terminal.transmit_audio(now, &mut samples);
         self.flush(now);
-        let octets = samples.map(|s| codec.law().encode(s));
+        let octets = samples.map(|s| codec.law.encode(s));
         let mut packet = [0u8; PACKET_SAMPLES + 12];
-        if let Some(datagram) = self.sender.packet(&octets, &mut packet).and_then(|n| packet.get(..n)) {
+        if let Some(datagram) = self
+            .sender
+            .packet(&octets, &mut packet)
+            .and_then(|n| packet.get(..n))
+        {
             // A full or refused send is a lost packet, as on any network.
             let _ = self.socket.send_to(datagram, self.remote);
         }
@@ -240,7 +274,10 @@ impl Leg {
 
     /// Confirmations always get through; chatter only so much a second.
     fn tellable(&mut self, now: Instant, event: &t30::Event) -> bool {
-        if matches!(event, t30::Event::PageConfirmed { .. } | t30::Event::PageSent { .. }) {
+        if matches!(
+            event,
+            t30::Event::PageConfirmed { .. } | t30::Event::PageSent { .. }
+        ) {
             return true;
         }
         if now.since(self.events_from) >= Duration::from_secs(1) {
@@ -253,5 +290,9 @@ impl Leg {
 }
 
 fn audio(codec: Codec, now: Instant) -> Mode {
-    Mode::Audio { codec, receiver: Receiver::new(codec.payload_type()), next_packet: now }
+    Mode::Audio {
+        codec,
+        receiver: Receiver::new(codec.payload_type),
+        next_packet: now,
+    }
 }

@@ -22,27 +22,19 @@ use std::net::SocketAddr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct MediaKey(pub(crate) u64);
 
-/// The two laws of G.711 (RFC 3551 payload types 0 and 8).
+/// G.711 as agreed: the law and its payload type (RFC 3551: 0 for µ-law, 8 for A-law, as a rule).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Codec {
-    Pcmu,
-    Pcma,
+pub(crate) struct Codec {
+    pub(crate) law: Law,
+    pub(crate) payload_type: u8,
 }
 
 impl Codec {
-    pub(crate) const fn payload_type(self) -> u8 {
-        match self {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
-        }
-    }
-
-    pub(crate) const fn law(self) -> Law {
-        match self {
-            Codec::Pcmu => Law::Mu,
-            Codec::Pcma => Law::A,
-        }
-    }
+    /// A-law, before anything is agreed.
+    pub(crate) const PCMA: Codec = Codec {
+        law: Law::A,
+        payload_type: 8,
+    };
 }
 
 /// What signalling wants of a call's media.
@@ -52,7 +44,10 @@ pub(crate) enum MediaCommand {
     /// The call goes (back) to audio, or its audio moves.
     Audio { remote: SocketAddr, codec: Codec },
     /// T.38 was agreed.
-    T38 { remote: SocketAddr, config: fax_t38::Config },
+    T38 {
+        remote: SocketAddr,
+        config: fax_t38::Config,
+    },
     /// Give up: send DCN if that still makes sense.
     Cancel,
     /// The far end cleared the call: the terminal ends, and the media with it.

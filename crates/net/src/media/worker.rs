@@ -7,9 +7,9 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -71,16 +71,24 @@ impl MediaHandle {
 impl Media {
     /// Starts `count` workers.
     pub(crate) fn start(count: usize) -> io::Result<Self> {
-        let workers = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
+        let workers = (0..count.max(1))
+            .map(Worker::start)
+            .collect::<io::Result<_>>()?;
         Ok(Media { workers })
     }
 
     /// Begins a call's media at the worker that has the fewest calls.
     pub(crate) fn begin(&self, key: MediaKey, start: Start) -> Option<MediaHandle> {
-        let worker = self.workers.iter().min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
+        let worker = self
+            .workers
+            .iter()
+            .min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
         worker.calls.fetch_add(1, Ordering::Relaxed);
-        let handle =
-            MediaHandle { key, commands: worker.commands.clone(), wake: worker.wake.clone() };
+        let handle = MediaHandle {
+            key,
+            commands: worker.commands.clone(),
+            wake: worker.wake.clone(),
+        };
         handle.send(MediaCommand::Start(Box::new(start)));
         Some(handle)
     }
@@ -105,7 +113,12 @@ impl Worker {
         let (commands, inbox) = channel();
         let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&poll, &*wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        epoll::add(
+            &poll,
+            &*wake,
+            epoll::EventData::new_u64(WAKE),
+            epoll::EventFlags::IN,
+        )?;
         let calls = Arc::new(AtomicU64::new(0));
         let mut state = State {
             inbox,
@@ -119,7 +132,12 @@ impl Worker {
         let thread = std::thread::Builder::new()
             .name(format!("media-{number}"))
             .spawn(move || state.run())?;
-        Ok(Worker { commands, wake, calls, thread: Some(thread) })
+        Ok(Worker {
+            commands,
+            wake,
+            calls,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -149,10 +167,17 @@ impl State {
                 return;
             }
             self.turn_due();
-            let timeout = self.wheel.first().map(|(at, _)| at.saturating_sub(self.clock.elapsed()));
+            let timeout = self
+                .wheel
+                .first()
+                .map(|(at, _)| at.saturating_sub(self.clock.elapsed()));
             let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
             events.clear();
-            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
+            match epoll::wait(
+                &self.poll,
+                rustix::buffer::spare_capacity(&mut events),
+                timeout.as_ref(),
+            ) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     tracing::error!(%error, "the media worker's epoll failed");
@@ -190,10 +215,22 @@ impl State {
         let began = self.clock.elapsed();
         let leg = Leg::start(start);
         let flags = epoll::EventFlags::IN;
-        if let Err(error) = epoll::add(&self.poll, &leg.socket, epoll::EventData::new_u64(key), flags) {
+        if let Err(error) = epoll::add(
+            &self.poll,
+            &leg.socket,
+            epoll::EventData::new_u64(key),
+            flags,
+        ) {
             tracing::error!(%error, "a media socket cannot be watched");
         }
-        self.legs.insert(key, Owned { leg, began, due: None });
+        self.legs.insert(
+            key,
+            Owned {
+                leg,
+                began,
+                due: None,
+            },
+        );
         self.with(key, |_, _| true);
     }
 
@@ -217,7 +254,9 @@ impl State {
     /// Gives a call its turn and puts it back into the wheel; false from the turn ends the call. A
     /// panic in one call's machines ends that call and no other.
     fn with(&mut self, key: u64, turn: impl FnOnce(&mut Leg, Instant) -> bool) {
-        let Some(owned) = self.legs.get_mut(&key) else { return };
+        let Some(owned) = self.legs.get_mut(&key) else {
+            return;
+        };
         let micros = self.clock.elapsed().saturating_sub(owned.began).as_micros();
         let now = Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
         let leg = &mut owned.leg;

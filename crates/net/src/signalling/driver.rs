@@ -7,7 +7,8 @@ use super::session::Session;
 use crate::call::{CallEnd, CallEvent, CallReport, IncomingCall, LegKey, Wish};
 use crate::config::Config;
 use crate::media::{
-    Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket, Start,
+    Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket,
+    Start,
 };
 use bytes::Bytes;
 use fax_base::Instant;
@@ -71,7 +72,11 @@ impl Driver {
         let socket = UdpSocket::bind(config.sip).await?;
         let local = socket.local_addr()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let media = Media::start(if config.workers == 0 { cores } else { config.workers })?;
+        let media = Media::start(if config.workers == 0 {
+            cores
+        } else {
+            config.workers
+        })?;
         let (wish_sender, wishes) = mpsc::unbounded_channel();
         let (media_sender, media_events) = mpsc::unbounded_channel();
         let (incoming, incoming_calls) = mpsc::channel(64);
@@ -81,8 +86,10 @@ impl Driver {
             max_calls: config.max_calls,
             ..sip::Config::default()
         });
-        let ports =
-            MediaPorts::new(config.media_ip.unwrap_or(local.ip()), config.media_ports.clone());
+        let ports = MediaPorts::new(
+            config.media_ip.unwrap_or(local.ip()),
+            config.media_ports.clone(),
+        );
         let driver = Driver {
             peers: config.trunks.iter().cloned().map(Peer::new).collect(),
             config,
@@ -104,7 +111,14 @@ impl Driver {
             stopping: None,
             unreachable: Vec::new(),
         };
-        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local }))
+        Ok((
+            driver,
+            Ends {
+                wishes: wish_sender,
+                incoming: incoming_calls,
+                local,
+            },
+        ))
     }
 
     fn now(&self) -> Instant {
@@ -122,7 +136,10 @@ impl Driver {
         loop {
             let wheel = self.wheel.first().map(|(at, _)| *at);
             let stop = self.stopping.as_ref().map(|(at, _)| *at);
-            let deadline = [wheel, self.agent.deadline(), stop].into_iter().flatten().min();
+            let deadline = [wheel, self.agent.deadline(), stop]
+                .into_iter()
+                .flatten()
+                .min();
             let wait = deadline.map(|at| at.since(self.now()));
             tokio::select! {
                 wish = self.wishes.recv() => match wish {
@@ -147,10 +164,20 @@ impl Driver {
     fn received(&mut self, received: io::Result<(usize, SocketAddr)>, buffer: &[u8]) {
         match received {
             Ok((length, remote)) => {
-                let Some(octets) = buffer.get(..length) else { return };
+                let Some(octets) = buffer.get(..length) else {
+                    return;
+                };
                 let (now, local) = (self.now(), self.contact(remote));
                 let transport = sip::Transport::Udp;
-                self.agent.handle(now, sip::Input::Datagram { transport, local, remote, octets });
+                self.agent.handle(
+                    now,
+                    sip::Input::Datagram {
+                        transport,
+                        local,
+                        remote,
+                        octets,
+                    },
+                );
             }
             // An ICMP refusal of something sent before; which, the system does not say.
             Err(error) => tracing::debug!(%error, "SIP socket"),
@@ -178,7 +205,11 @@ impl Driver {
 
     fn obey(&mut self, wish: Wish) {
         match wish {
-            Wish::Call { key, request, events } => {
+            Wish::Call {
+                key,
+                request,
+                events,
+            } => {
                 if let Err((end, sentence)) = self.place(key, *request, events.clone()) {
                     let report = CallReport {
                         end,
@@ -193,13 +224,19 @@ impl Driver {
                     let _ = events.send(CallEvent::Ended(Box::new(report)));
                 }
             }
-            Wish::Accept { key, terminal, events } => {
+            Wish::Accept {
+                key,
+                terminal,
+                events,
+            } => {
                 if let Some(entry) = self.legs.get_mut(&key) {
                     entry.events = Some(events);
                     self.input(key, leg::Input::Accept(terminal));
                 }
             }
-            Wish::Reject { key, code, reason } => self.input(key, leg::Input::Reject { code, reason }),
+            Wish::Reject { key, code, reason } => {
+                self.input(key, leg::Input::Reject { code, reason })
+            }
             Wish::GiveUp { key } => self.input(key, leg::Input::GiveUp),
             Wish::Resolved { trunk, addresses } => self.resolved(&trunk, addresses),
             Wish::Stop { done } => self.stop(done),
@@ -207,8 +244,12 @@ impl Driver {
     }
 
     fn resolved(&mut self, trunk: &str, addresses: Vec<SocketAddr>) {
-        let Some(number) = self.peers.iter().position(|p| p.trunk.name == trunk) else { return };
-        let Some(peer) = self.peers.get_mut(number) else { return };
+        let Some(number) = self.peers.iter().position(|p| p.trunk.name == trunk) else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(number) else {
+            return;
+        };
         let moved = peer.addresses.first() != addresses.first();
         peer.addresses = addresses;
         if moved {
@@ -227,7 +268,10 @@ impl Driver {
             return Err(none("ferrofax is stopping".to_owned()));
         }
         if self.legs.len() >= self.config.max_calls {
-            return Err(none(format!("{} calls are running already", self.legs.len())));
+            return Err(none(format!(
+                "{} calls are running already",
+                self.legs.len()
+            )));
         }
         let peer = self
             .peers
@@ -239,7 +283,10 @@ impl Driver {
             .first()
             .copied()
             .ok_or_else(|| none(format!("the host {} is not known to DNS", peer.trunk.peer)))?;
-        let socket = self.ports.bind().map_err(|e| none(format!("no media port: {e}")))?;
+        let socket = self
+            .ports
+            .bind()
+            .map_err(|e| none(format!("no media port: {e}")))?;
         let contact = self.contact(destination);
         let media = SocketAddr::new(
             self.seen_as(destination, socket.local.ip()),
@@ -247,7 +294,11 @@ impl Driver {
         );
         let call = sip::CallKey(key.0);
         let domain = peer.domain();
-        let name: String = request.from_name.chars().filter(|c| !c.is_control() && !"\"\\".contains(*c)).collect();
+        let name: String = request
+            .from_name
+            .chars()
+            .filter(|c| !c.is_control() && !"\"\\".contains(*c))
+            .collect();
         let from_user = escape(&request.from);
         let invite = |offer: Bytes| sip::Invite {
             call,
@@ -267,12 +318,24 @@ impl Driver {
             ring_timeout: peer.trunk.ring_timeout,
         };
         let session = Session::new(media, rand::random());
-        let mut leg =
-            Leg::calling(self.now(), call, peer.trunk.t38, session, Box::new(request.terminal));
+        let mut leg = Leg::calling(
+            self.now(),
+            call,
+            peer.trunk.t38,
+            session,
+            Box::new(request.terminal),
+        );
         let invite = invite(leg.first_offer());
         tracing::info!(trunk = %peer.trunk.name, to = %Redacted(&request.to), "calling");
         self.by_call.insert(call, key);
-        let entry = Entry { leg, call, events: Some(events), socket: Some(socket), media: None, due: None };
+        let entry = Entry {
+            leg,
+            call,
+            events: Some(events),
+            socket: Some(socket),
+            media: None,
+            due: None,
+        };
         self.legs.insert(key, entry);
         self.command(sip::Command::Invite(Box::new(invite)));
         self.reschedule(key);
@@ -280,8 +343,11 @@ impl Driver {
     }
 
     fn register(&mut self, number: usize) {
-        let Some(peer) = self.peers.get(number) else { return };
-        let (Some(expires), Some(registrar)) = (peer.trunk.register, peer.addresses.first().copied())
+        let Some(peer) = self.peers.get(number) else {
+            return;
+        };
+        let (Some(expires), Some(registrar)) =
+            (peer.trunk.register, peer.addresses.first().copied())
         else {
             return;
         };
@@ -313,8 +379,14 @@ impl Driver {
     fn stop(&mut self, done: oneshot::Sender<()>) {
         self.stopping = Some((self.now() + STOP, done));
         for number in 0..self.peers.len() {
-            if self.peers.get(number).is_some_and(|p| p.trunk.register.is_some()) {
-                self.command(sip::Command::Unregister { registration: sip::RegKey(number as u64) });
+            if self
+                .peers
+                .get(number)
+                .is_some_and(|p| p.trunk.register.is_some())
+            {
+                self.command(sip::Command::Unregister {
+                    registration: sip::RegKey(number as u64),
+                });
             }
         }
         let keys: Vec<LegKey> = self.legs.keys().copied().collect();
@@ -325,10 +397,9 @@ impl Driver {
 
     fn stopped(&mut self) -> bool {
         let now = self.now();
-        let over = self
-            .stopping
-            .as_ref()
-            .is_some_and(|(at, _)| *at <= now || (self.legs.is_empty() && self.agent.deadline().is_none()));
+        let over = self.stopping.as_ref().is_some_and(|(at, _)| {
+            *at <= now || (self.legs.is_empty() && self.agent.deadline().is_none())
+        });
         if over && let Some((_, done)) = self.stopping.take() {
             let _ = done.send(());
         }
@@ -356,9 +427,12 @@ impl Driver {
         loop {
             if let Some(remote) = self.unreachable.pop() {
                 let transport = sip::Transport::Udp;
-                self.agent.handle(self.now(), sip::Input::Unreachable { transport, remote });
+                self.agent
+                    .handle(self.now(), sip::Input::Unreachable { transport, remote });
             }
-            let Some(output) = self.agent.poll() else { break };
+            let Some(output) = self.agent.poll() else {
+                break;
+            };
             match output {
                 sip::Output::Send { remote, octets, .. } => self.send(remote, &octets),
                 sip::Output::Event(event) => self.event(event),
@@ -389,11 +463,23 @@ impl Driver {
             | sip::Event::ReinviteAnswered { call, .. }
             | sip::Event::ReinviteRefused { call, .. }
             | sip::Event::Ended { call, .. } => Some(*call),
-            sip::Event::Registered { registration, expires } => {
-                tracing::info!(trunk = self.trunk_name(registration.0), ?expires, "registered");
+            sip::Event::Registered {
+                registration,
+                expires,
+            } => {
+                tracing::info!(
+                    trunk = self.trunk_name(registration.0),
+                    ?expires,
+                    "registered"
+                );
                 return;
             }
-            sip::Event::RegistrationFailed { registration, code, reason, retry_after } => {
+            sip::Event::RegistrationFailed {
+                registration,
+                code,
+                reason,
+                retry_after,
+            } => {
                 let trunk = self.trunk_name(registration.0);
                 tracing::warn!(trunk, code, reason, ?retry_after, "not registered");
                 return;
@@ -422,7 +508,12 @@ impl Driver {
         let call = incoming.call;
         let refuse = |driver: &mut Self, code: u16| {
             let (reason, headers) = (String::new(), Vec::new());
-            driver.command(sip::Command::Reject { call, code, reason, headers });
+            driver.command(sip::Command::Reject {
+                call,
+                code,
+                reason,
+                headers,
+            });
         };
         let Some(peer) = self.peers.iter().find(|p| p.owns(incoming.remote.ip())) else {
             tracing::warn!(remote = %incoming.remote, "a call from an address that is no trunk's");
@@ -432,7 +523,9 @@ impl Driver {
             return refuse(self, 503);
         }
         let (policy, trunk) = (peer.trunk.t38, peer.trunk.name.clone());
-        let Ok(socket) = self.ports.bind() else { return refuse(self, 503) };
+        let Ok(socket) = self.ports.bind() else {
+            return refuse(self, 503);
+        };
         let media = SocketAddr::new(
             self.seen_as(incoming.remote, socket.local.ip()),
             socket.local.port(),
@@ -445,7 +538,10 @@ impl Driver {
         }
         let key = LegKey(self.next_incoming);
         self.next_incoming += 1;
-        let asserted = incoming.request.value("P-Asserted-Identity").and_then(sip::message::NameAddr::read);
+        let asserted = incoming
+            .request
+            .value("P-Asserted-Identity")
+            .and_then(sip::message::NameAddr::read);
         let caller = asserted.as_ref().unwrap_or(&incoming.from);
         let offer = IncomingCall {
             to: incoming.request_uri.user().unwrap_or_default(),
@@ -460,7 +556,14 @@ impl Driver {
             settled: false,
         };
         tracing::info!(trunk = %offer.trunk, to = %Redacted(&offer.to), from = %Redacted(&offer.from), "called");
-        let entry = Entry { leg, call, events: None, socket: Some(socket), media: None, due: None };
+        let entry = Entry {
+            leg,
+            call,
+            events: None,
+            socket: Some(socket),
+            media: None,
+            due: None,
+        };
         self.legs.insert(key, entry);
         self.by_call.insert(call, key);
         if let Err(full) = self.incoming.try_send(offer) {
@@ -472,7 +575,9 @@ impl Driver {
     /// Gives a leg something and carries out what it wants.
     fn input(&mut self, key: LegKey, input: leg::Input) {
         let now = self.now();
-        let Some(entry) = self.legs.get_mut(&key) else { return };
+        let Some(entry) = self.legs.get_mut(&key) else {
+            return;
+        };
         entry.leg.handle(now, input);
         while let Some(output) = self.legs.get_mut(&key).and_then(|e| e.leg.poll()) {
             self.carry_out(key, output);
@@ -481,15 +586,29 @@ impl Driver {
     }
 
     fn carry_out(&mut self, key: LegKey, output: leg::Output) {
-        let Some(entry) = self.legs.get_mut(&key) else { return };
+        let Some(entry) = self.legs.get_mut(&key) else {
+            return;
+        };
         match output {
             leg::Output::Sip(command) => self.command(command),
-            leg::Output::Begin { terminal, remote, codec } => {
-                let Some(socket) = entry.socket.take() else { return };
+            leg::Output::Begin {
+                terminal,
+                remote,
+                codec,
+            } => {
+                let Some(socket) = entry.socket.take() else {
+                    return;
+                };
                 let media_key = MediaKey(key.0);
                 let sink = MediaSink::new(media_key, self.media_sender.clone());
                 let terminal = fax_terminal::Terminal::new(*terminal);
-                let start = Start { socket, terminal, remote, codec, sink };
+                let start = Start {
+                    socket,
+                    terminal,
+                    remote,
+                    codec,
+                    sink,
+                };
                 entry.media = self.media.begin(media_key, start);
             }
             leg::Output::Media(command) => {
@@ -517,7 +636,9 @@ impl Driver {
     }
 
     fn reschedule(&mut self, key: LegKey) {
-        let Some(entry) = self.legs.get_mut(&key) else { return };
+        let Some(entry) = self.legs.get_mut(&key) else {
+            return;
+        };
         if let Some(at) = entry.due.take() {
             self.wheel.remove(&(at, key));
         }

@@ -42,7 +42,10 @@ pub(super) enum Input {
     /// The owner answers an incoming call.
     Accept(Box<fax_terminal::Config>),
     /// The owner refuses an incoming call.
-    Reject { code: u16, reason: String },
+    Reject {
+        code: u16,
+        reason: String,
+    },
     /// The owner gives the call up.
     GiveUp,
     Timeout,
@@ -53,7 +56,11 @@ pub(super) enum Input {
 pub(super) enum Output {
     Sip(sip::Command),
     /// Begin the media with this terminal.
-    Begin { terminal: Box<fax_terminal::Config>, remote: SocketAddr, codec: Codec },
+    Begin {
+        terminal: Box<fax_terminal::Config>,
+        remote: SocketAddr,
+        codec: Codec,
+    },
     Media(MediaCommand),
     Tell(CallEvent),
     /// The leg is done with; drop it.
@@ -230,7 +237,10 @@ impl Leg {
         let (sdp, agreed) = self.session.first_answer();
         self.terminal = Some(terminal);
         self.state = State::Answered;
-        self.want(sip::Command::Answer { call: self.call, sdp });
+        self.want(sip::Command::Answer {
+            call: self.call,
+            sdp,
+        });
         if let Some(agreed) = agreed {
             self.up(now, agreed);
         }
@@ -242,7 +252,12 @@ impl Leg {
         }
         self.report.sip_status = Some(code);
         self.report.reason.clone_from(&reason);
-        self.want(sip::Command::Reject { call: self.call, code, reason, headers: Vec::new() });
+        self.want(sip::Command::Reject {
+            call: self.call,
+            code,
+            reason,
+            headers: Vec::new(),
+        });
         self.done(CallEnd::NotAnswered, self.began);
     }
 
@@ -251,13 +266,19 @@ impl Leg {
             State::Offered => self.reject(480, String::new()),
             State::Calling => {
                 "given up by us".clone_into(&mut self.report.reason);
-                self.want(sip::Command::Hangup { call: self.call, reason: None });
+                self.want(sip::Command::Hangup {
+                    call: self.call,
+                    reason: None,
+                });
                 self.done(CallEnd::NotAnswered, now);
             }
             // DCN first; the terminal's end releases the call.
             State::Answered | State::Up if self.media_up => self.media_do(MediaCommand::Cancel),
             State::Answered | State::Up => {
-                self.want(sip::Command::Hangup { call: self.call, reason: None });
+                self.want(sip::Command::Hangup {
+                    call: self.call,
+                    reason: None,
+                });
                 self.done(CallEnd::NotAnswered, now);
             }
             State::Clearing | State::Done => {}
@@ -337,15 +358,25 @@ impl Leg {
 
     /// The first session is agreed: media begins.
     fn up(&mut self, now: Instant, agreed: Agreed) {
-        let Some(terminal) = self.terminal.take() else { return };
+        let Some(terminal) = self.terminal.take() else {
+            return;
+        };
         self.media_up = true;
         match agreed {
             Agreed::Audio { remote, codec } => {
                 self.agreed = Some((remote, codec));
-                self.outputs.push_back(Output::Begin { terminal, remote, codec });
+                self.outputs.push_back(Output::Begin {
+                    terminal,
+                    remote,
+                    codec,
+                });
             }
             Agreed::T38 { remote, config } => {
-                self.outputs.push_back(Output::Begin { terminal, remote, codec: Codec::Pcma });
+                self.outputs.push_back(Output::Begin {
+                    terminal,
+                    remote,
+                    codec: Codec::PCMA,
+                });
                 self.to_t38(now, remote, config);
             }
         }
@@ -365,9 +396,15 @@ impl Leg {
     fn offer_came(&mut self, now: Instant, offer: &Bytes) {
         // Back to audio in mid-fax: T.38 goes on, as a refused re-INVITE changes nothing.
         let t38_only = self.carrier == Carrier::T38;
-        match self.session.answer_offer(offer, self.policy.accept, t38_only) {
+        match self
+            .session
+            .answer_offer(offer, self.policy.accept, t38_only)
+        {
             Some((answer, agreed)) => {
-                self.want(sip::Command::AcceptReinvite { call: self.call, answer });
+                self.want(sip::Command::AcceptReinvite {
+                    call: self.call,
+                    answer,
+                });
                 match agreed {
                     Agreed::T38 { remote, config } => self.to_t38(now, remote, config),
                     Agreed::Audio { remote, codec } => {
@@ -376,7 +413,10 @@ impl Leg {
                     }
                 }
             }
-            None => self.want(sip::Command::RejectReinvite { call: self.call, code: 488 }),
+            None => self.want(sip::Command::RejectReinvite {
+                call: self.call,
+                code: 488,
+            }),
         }
     }
 
@@ -439,11 +479,9 @@ impl Leg {
                 self.report.outcome = Some(*outcome);
                 match self.state {
                     State::Clearing => self.done(CallEnd::Fax, now),
-                    State::Calling
-                    | State::Offered
-                    | State::Answered
-                    | State::Up
-                    | State::Done => self.release(now, CallEnd::Fax, Some(sip::Q850(16))),
+                    State::Calling | State::Offered | State::Answered | State::Up | State::Done => {
+                        self.release(now, CallEnd::Fax, Some(sip::Q850(16)))
+                    }
                 }
             }
         }
@@ -457,7 +495,10 @@ impl Leg {
                 if self.state == State::Up && self.carrier == Carrier::Audio && !self.offering {
                     self.offering = true;
                     let offer = self.session.t38_offer();
-                    self.want(sip::Command::Reinvite { call: self.call, offer });
+                    self.want(sip::Command::Reinvite {
+                        call: self.call,
+                        offer,
+                    });
                 }
             }
             Timer::Refused => {
@@ -474,7 +515,10 @@ impl Leg {
     }
 
     fn release(&mut self, now: Instant, end: CallEnd, reason: Option<sip::Q850>) {
-        self.want(sip::Command::Hangup { call: self.call, reason });
+        self.want(sip::Command::Hangup {
+            call: self.call,
+            reason,
+        });
         self.done(end, now);
     }
 

@@ -44,7 +44,11 @@ impl Peer {
 /// The address in a `peer` that is one: `192.0.2.1`, `192.0.2.1:5070`, `[2001:db8::1]:5060`.
 fn literal(peer: &str) -> Option<SocketAddr> {
     let bare = peer.trim_start_matches('[').trim_end_matches(']');
-    peer.parse().ok().or_else(|| bare.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, SIP_PORT)))
+    peer.parse().ok().or_else(|| {
+        bare.parse()
+            .ok()
+            .map(|ip: IpAddr| SocketAddr::new(ip, SIP_PORT))
+    })
 }
 
 /// Looks the host of `peer` up.
@@ -52,8 +56,14 @@ pub(crate) async fn resolve(peer: &str) -> std::io::Result<Vec<SocketAddr>> {
     if let Some(address) = literal(peer) {
         return Ok(vec![address]);
     }
-    let with_port = peer.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok());
-    let host = if with_port { peer.to_owned() } else { format!("{peer}:{SIP_PORT}") };
+    let with_port = peer
+        .rsplit_once(':')
+        .is_some_and(|(_, p)| p.parse::<u16>().is_ok());
+    let host = if with_port {
+        peer.to_owned()
+    } else {
+        format!("{peer}:{SIP_PORT}")
+    };
     Ok(tokio::net::lookup_host(host).await?.collect())
 }
 

@@ -1,38 +1,176 @@
-//! Our side of a session description: what we offer, what was agreed.
+//! A call's session description: what this driver offers and takes, in the words of its media.
 
 use crate::media::Codec;
 use bytes::Bytes;
+use fax_dsp::g711::Law;
+use fax_sip::sdp::{
+    self, AudioLine, Capabilities, ErrorCorrection, ImageLine, LocalMedia, Negotiation,
+    T38Parameters,
+};
 use std::net::SocketAddr;
+
+/// Octets of a UDPTL packet that we take.
+const MAX_DATAGRAM: u16 = 1_400;
 
 /// What both sides will do.
 pub(super) enum Agreed {
-    Audio { remote: SocketAddr, codec: Codec },
-    T38 { remote: SocketAddr, config: fax_t38::Config },
+    Audio {
+        remote: SocketAddr,
+        codec: Codec,
+    },
+    T38 {
+        remote: SocketAddr,
+        config: fax_t38::Config,
+    },
 }
 
-pub(super) struct Session;
+/// One call's offers and answers.
+pub(super) struct Session {
+    port: u16,
+    negotiation: Negotiation,
+    /// The answer to the first offer, ready before the owner has decided.
+    first: Option<(Bytes, Agreed)>,
+}
 
 impl Session {
-    pub(super) fn new(_local: SocketAddr, _id: u32) -> Self {
-        Session
+    /// A call whose media are at `local`.
+    pub(super) fn new(local: SocketAddr, id: u32) -> Self {
+        let negotiation = Negotiation::new(local.ip(), u64::from(id));
+        Session {
+            port: local.port(),
+            negotiation,
+            first: None,
+        }
     }
+
+    fn audio(&self) -> AudioLine {
+        AudioLine {
+            port: self.port,
+            codecs: vec![sdp::Codec::Pcma, sdp::Codec::Pcmu],
+        }
+    }
+
+    fn image(&self) -> ImageLine {
+        let parameters = T38Parameters {
+            version: 0,
+            max_bit_rate: 14_400,
+            max_datagram: Some(MAX_DATAGRAM),
+            error_correction: Some(ErrorCorrection::Redundancy),
+            ..T38Parameters::default()
+        };
+        ImageLine {
+            port: self.port,
+            parameters,
+        }
+    }
+
+    /// An offer of G.711.
     pub(super) fn audio_offer(&mut self) -> Bytes {
-        Bytes::new()
+        let audio = LocalMedia::Audio(self.audio());
+        self.negotiation.offer(&audio)
     }
+
+    /// An offer of T.38.
     pub(super) fn t38_offer(&mut self) -> Bytes {
-        Bytes::new()
+        let image = LocalMedia::Image(self.image());
+        self.negotiation.offer(&image)
     }
-    pub(super) fn offer_failed(&mut self) {}
-    pub(super) fn read_answer(&mut self, _sdp: &Bytes) -> Option<Agreed> {
-        None
+
+    /// Our offer was refused.
+    pub(super) fn offer_failed(&mut self) {
+        self.negotiation.refused();
     }
-    pub(super) fn take_first_offer(&mut self, _offer: &Bytes, _t38: bool) -> Option<()> {
-        None
+
+    /// The answer to our offer.
+    pub(super) fn read_answer(&mut self, answer: &Bytes) -> Option<Agreed> {
+        match self.negotiation.answered(answer) {
+            Ok(agreed) => Some(translate(agreed)),
+            Err(reason) => {
+                tracing::debug!(%reason, "the answer serves nothing");
+                None
+            }
+        }
     }
+
+    /// Reads the offer of an incoming INVITE, audio before T.38; `None` when nothing in it serves us.
+    pub(super) fn take_first_offer(&mut self, offer: &Bytes, t38: bool) -> Option<()> {
+        let (answer, agreed) = self.answer(offer, true, t38, false)?;
+        self.first = Some((answer, agreed));
+        Some(())
+    }
+
+    /// What goes into the 200: the answer, or our own offer when the INVITE had none.
     pub(super) fn first_answer(&mut self) -> (Bytes, Option<Agreed>) {
-        (Bytes::new(), None)
+        match self.first.take() {
+            Some((answer, agreed)) => (answer, Some(agreed)),
+            None => (self.audio_offer(), None),
+        }
     }
-    pub(super) fn answer_offer(&mut self, _offer: &Bytes, _t38: bool, _t38_only: bool) -> Option<(Bytes, Agreed)> {
-        None
+
+    /// The answer to an offer within the call; `None`: refuse it, what held before still holds.
+    pub(super) fn answer_offer(
+        &mut self,
+        offer: &Bytes,
+        t38: bool,
+        t38_only: bool,
+    ) -> Option<(Bytes, Agreed)> {
+        // Audio and image side by side are alternatives (RFC 3264 §5.1): in mid-call a fax means the image.
+        self.answer(offer, !t38_only, t38, true)
+    }
+
+    fn answer(
+        &mut self,
+        offer: &Bytes,
+        audio: bool,
+        t38: bool,
+        prefer_image: bool,
+    ) -> Option<(Bytes, Agreed)> {
+        let can = Capabilities {
+            audio: audio.then(|| self.audio()),
+            image: t38.then(|| self.image()),
+            prefer_image,
+        };
+        match self.negotiation.answer(offer, &can) {
+            Ok((answer, agreed)) => Some((answer, translate(agreed))),
+            Err(reason) => {
+                tracing::debug!(%reason, "the offer serves nothing");
+                None
+            }
+        }
+    }
+}
+
+fn translate(agreed: sdp::Agreed) -> Agreed {
+    match agreed {
+        sdp::Agreed::Audio(audio) => {
+            let law = match audio.codec {
+                sdp::Codec::Pcmu => Law::Mu,
+                sdp::Codec::Pcma => Law::A,
+            };
+            let codec = Codec {
+                law,
+                payload_type: audio.payload_type,
+            };
+            Agreed::Audio {
+                remote: audio.remote,
+                codec,
+            }
+        }
+        sdp::Agreed::Image(image) => {
+            let config = fax_t38::Config {
+                version: image.parameters.version,
+                far_max_datagram: image.far_max_datagram,
+                error_correction: match image.error_correction {
+                    ErrorCorrection::None => fax_t38::ErrorCorrection::None,
+                    ErrorCorrection::Redundancy => fax_t38::ErrorCorrection::Redundancy,
+                    ErrorCorrection::Fec => fax_t38::ErrorCorrection::Fec,
+                },
+                ..fax_t38::Config::default()
+            };
+            Agreed::T38 {
+                remote: image.remote,
+                config,
+            }
+        }
     }
 }
