@@ -67,6 +67,15 @@ pub struct LeaseRequest {
     pub serialise_numbers: bool,
 }
 
+/// When the next jobs become due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NextDue {
+    /// One that is Pending.
+    pub pending: Option<Timestamp>,
+    /// One that is Converting.
+    pub converting: Option<Timestamp>,
+}
+
 /// Which jobs are wanted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JobQuery {
@@ -173,8 +182,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Job>, StoreError>;
 
-    /// When the next job becomes due (Pending or Converting); limits are not looked at. `None`: no job waits.
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// When the next jobs become due. Jobs that cannot be taken before another is let go do not count.
+    async fn next_due(&self) -> Result<NextDue, StoreError>;
 
     /// Looks again at accounts that were at their limit: to be called when limits were raised.
     async fn refresh_queue(&self) -> Result<(), StoreError>;

@@ -4,11 +4,16 @@
 //! through [`port`]s: a [`port::Dialler`] makes calls, a [`port::Converter`] makes documents into fax
 //! pages, a [`port::Fetcher`] gets documents by URL. [`policy`] says what follows a failure.
 
+mod attempt;
+mod conversion;
 pub mod directory;
+mod dispatcher;
 pub mod event;
+mod finish;
 pub mod number;
 pub mod policy;
 pub mod port;
+mod running;
 pub mod service;
 
 pub use directory::{Account, Directory, Faxbox, User};

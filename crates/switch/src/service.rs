@@ -13,12 +13,13 @@ pub use incoming::{Decision, IncomingCall, ReceivedFax};
 pub use submit::{NewDocument, NewJob, SubmitError};
 
 use crate::Directory;
-use crate::event::JobEvent;
+use crate::event::{EventSubject, JobEvent};
+use crate::running::Running;
 use fax_store::StoreError;
-use fax_store::model::Timestamp;
+use fax_store::model::{JobState, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, broadcast};
 
 /// Why the service did not do what was asked.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ impl From<StoreError> for ServiceError {
 /// The switch. Clones are the same switch.
 #[derive(Clone)]
 pub struct Service {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -65,8 +66,8 @@ pub(crate) struct Inner {
     pub(crate) wake: Notify,
     /// A notice may be due.
     pub(crate) wake_notices: Notify,
-    /// Calls and conversions that run on this node, with the switch that calls them off.
-    pub(crate) running: Mutex<HashMap<fax_store::model::JobId, watch::Sender<bool>>>,
+    /// Calls and conversions that run on this node.
+    pub(crate) running: Running,
     /// The last event of every fax that is being sent, for status queries.
     pub(crate) latest: Mutex<HashMap<fax_store::model::JobId, JobEvent>>,
 }
@@ -84,7 +85,7 @@ impl Service {
                 events,
                 wake: Notify::new(),
                 wake_notices: Notify::new(),
-                running: Mutex::default(),
+                running: Running::default(),
                 latest: Mutex::default(),
             }),
         }
@@ -134,6 +135,14 @@ impl Service {
     }
 
     pub(crate) fn tell(&self, event: JobEvent) {
+        if let (EventSubject::Job(id), Some(state)) = (&event.subject, event.state) {
+            let mut latest = lock(&self.inner.latest);
+            if matches!(state, JobState::Locked | JobState::Processing) {
+                latest.insert(id.clone(), event.clone());
+            } else {
+                latest.remove(id);
+            }
+        }
         // Nobody listening is no error.
         let _ = self.inner.events.send(event);
     }

@@ -107,6 +107,9 @@ pub struct Job {
     /// Attempts that counted, which those failed for our own fault do not.
     #[serde(default)]
     pub attempts_counted: u32,
+    /// Conversions that failed for a passing reason.
+    #[serde(default)]
+    pub conversions: u32,
     /// Not to be taken before this time.
     pub not_before: Timestamp,
     /// Where the document comes from.
@@ -169,6 +172,7 @@ impl Job {
             retries: 1,
             attempts: Vec::new(),
             attempts_counted: 0,
+            conversions: 0,
             not_before: now,
             source,
             document: None,

@@ -7,7 +7,7 @@ use super::tables::{
 };
 use super::writer::Fault;
 use crate::model::{DocumentKey, FaxId, Folder, Job, JobId, NodeId, Notice, Received, Timestamp};
-use crate::port::{JobQuery, Range, ReceivedQuery, StoreError};
+use crate::port::{JobQuery, NextDue, Range, ReceivedQuery, StoreError};
 use ::redb::{ReadTransaction, ReadableTable};
 
 pub(super) fn job(r: &ReadTransaction, id: &JobId) -> Result<Option<Job>, Fault> {
@@ -43,12 +43,12 @@ pub(super) fn stale(
     Ok(found)
 }
 
-pub(super) fn next_due(r: &ReadTransaction) -> Result<Option<Timestamp>, Fault> {
-    let head = r.open_table(HEADS)?.first()?.map(|(k, _)| k.value().0);
-    let converting = r.open_table(CONVERTING)?;
-    let converting = converting.first()?.map(|(k, _)| k.value().0);
-    let first = [head, converting].into_iter().flatten().min();
-    Ok(first.map(Timestamp))
+pub(super) fn next_due(r: &ReadTransaction) -> Result<NextDue, Fault> {
+    let (heads, converting) = (r.open_table(HEADS)?, r.open_table(CONVERTING)?);
+    Ok(NextDue {
+        pending: heads.first()?.map(|(k, _)| Timestamp(k.value().0)),
+        converting: converting.first()?.map(|(k, _)| Timestamp(k.value().0)),
+    })
 }
 
 /// The two ends of a range of (time, id), both included but for `after`.

@@ -19,7 +19,9 @@ mod writer;
 use crate::model::{
     DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Received, Timestamp,
 };
-use crate::port::{Guard, JobChange, JobQuery, LeaseRequest, ReceivedQuery, Store, StoreError};
+use crate::port::{
+    Guard, JobChange, JobQuery, LeaseRequest, NextDue, ReceivedQuery, Store, StoreError,
+};
 use ::redb::{Database, ReadTransaction};
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
@@ -130,7 +132,7 @@ impl Store for RedbStore {
             .await
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self) -> Result<NextDue, StoreError> {
         self.read(lists::next_due).await
     }
 

@@ -241,7 +241,7 @@ const CLASSES: &[Class] = &[
         "No trunk is available for this number.",
         P::Local,
     ),
-    c("l.node", "The system stopped during the call.", P::Line).wait(30),
+    c("l.node", "Our system stopped during the call.", P::Local).wait(5),
 ];
 
 /// The class with this key.
@@ -263,6 +263,7 @@ pub const fn class_of_cause(cause: Cause) -> &'static str {
         Cause::NoFax => "call.nofax",
         Cause::CallDropped => "call.dropped",
         Cause::Cancelled => "call.cancelled",
+        Cause::NothingToPoll => "b.txincapable",
         Cause::RemoteCannotReceive => "b.rxincapable",
         Cause::Incompatible => "b.incompatible",
         Cause::CannotTrain => "b.train",

@@ -1,9 +1,15 @@
 //! Calls that come in: who they are for, and what came of them.
 
 use super::{Service, ServiceError};
+use crate::event::{EventSubject, JobEvent, Stage};
+use crate::policy::class_of_cause;
+use bytes::Bytes;
 use core::time::Duration;
-use fax_store::model::{AccountId, FaxboxId, Received};
-use fax_t30::Outcome;
+use fax_base::page::PageShape;
+use fax_document::{FaxDocument, Page};
+use fax_image::tiff::Quality;
+use fax_store::model::{AccountId, FaxId, FaxboxId, Notice, NoticeKind, NoticeSubject, Received};
+use fax_t30::{Cause, Outcome};
 use fax_terminal::ReceivedPage;
 
 /// A call that comes in.
@@ -92,7 +98,168 @@ impl Service {
     ///
     /// [`ServiceError::Unavailable`]: nothing is stored; try again.
     pub async fn received(&self, fax: ReceivedFax) -> Result<Received, ServiceError> {
-        let _ = fax;
-        Err(ServiceError::Unavailable("not there yet".into()))
+        let inner = &self.inner;
+        let now = self.now();
+        let outcome = &fax.outcome;
+        let format = outcome.format.or(fax.pages.last().map(|p| p.format));
+        let pages = u32::try_from(fax.pages.len()).unwrap_or(u32::MAX);
+        let class = match &outcome.failure {
+            None => "ok",
+            Some(f) => reception_class(f.cause),
+        };
+        let text = match class {
+            "ok" => "The fax was received.",
+            other => {
+                crate::policy::class(other).map_or("The fax was not received.", |c| c.sentence)
+            }
+        };
+        let bad = |f: fn(&ReceivedPage) -> u32| fax.pages.iter().map(f);
+        let bad_rows = bad(|p| p.bad_rows).fold(0u32, u32::saturating_add);
+        let longest_bad_run = bad(|p| p.longest_bad_run).max().unwrap_or(0);
+        let tiff = tiff_of(fax.pages).await?;
+        let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
+        let document = if tiff.is_empty() {
+            None
+        } else {
+            Some(inner.ports.documents.put(tiff).await?)
+        };
+        let directory = self.directory();
+        let notify = directory
+            .faxbox(&fax.faxbox)
+            .map(|f| f.notify_inbound.clone())
+            .unwrap_or_default();
+        let numbers = &inner.config.numbers;
+        let row = Received {
+            id: FaxId::generate(),
+            account: fax.account,
+            faxbox: Some(fax.faxbox),
+            created: now,
+            from_number: fax.call.from_number,
+            from_name: fax.call.from_name,
+            to_number: numbers.normalise(&fax.call.to_number),
+            remote_ident: outcome.remote_ident.clone(),
+            document,
+            pages,
+            success: outcome.failure.is_none() && pages > 0,
+            class: class.into(),
+            result_text: text.into(),
+            bit_rate: outcome.modulation.map(|m| m.bit_rate()),
+            modem: outcome.modulation.map(|m| m.recommendation().into()),
+            ecm: format.is_some_and(|f| f.ecm),
+            coding: format.map(|f| f.coding.to_string()),
+            resolution: format.map(|f| f.resolution.to_string()),
+            t38: fax.t38,
+            bad_rows,
+            longest_bad_run,
+            call_id: fax.call.call_id,
+            duration_ms: u64::try_from(fax.duration.as_millis()).unwrap_or(u64::MAX),
+            notify,
+            size,
+            client: serde_json::Map::new(),
+            trace: fax.trace.into_iter().take(TRACE_LINES).collect(),
+        };
+        let kind = if row.success {
+            NoticeKind::Received
+        } else {
+            NoticeKind::ReceiveFailed
+        };
+        let mut notices = Vec::new();
+        if !row.notify.is_empty() {
+            let subject = NoticeSubject::Fax(row.id.clone());
+            let (account, to) = (row.account.clone(), row.notify.clone());
+            notices.push(Notice::new(kind, account, subject, to, now));
+        }
+        inner
+            .ports
+            .store
+            .insert_received(row.clone(), notices)
+            .await?;
+        inner.wake_notices.notify_one();
+        let (stage, text) = if row.success {
+            (Stage::End, "Fax Successfully received".to_owned())
+        } else {
+            (
+                Stage::Error,
+                format!("Error receiving fax : {}", row.result_text),
+            )
+        };
+        self.tell(JobEvent {
+            at: now,
+            account: row.account.clone(),
+            faxbox: row.faxbox.clone(),
+            subject: EventSubject::Fax(row.id.clone()),
+            state: None,
+            stage,
+            text,
+            page: None,
+            pages: Some(row.pages),
+        });
+        Ok(row)
+    }
+
+    /// Tells how a reception goes, for those who watch.
+    pub fn receiving(
+        &self,
+        account: &AccountId,
+        faxbox: &FaxboxId,
+        call_id: &str,
+        stage: Stage,
+        text: String,
+        page: Option<u32>,
+    ) {
+        self.tell(JobEvent {
+            at: self.now(),
+            account: account.clone(),
+            faxbox: Some(faxbox.clone()),
+            subject: EventSubject::Call(call_id.to_owned()),
+            state: None,
+            stage,
+            text,
+            page,
+            pages: None,
+        });
+    }
+}
+
+/// Lines of the ladder that are kept.
+const TRACE_LINES: usize = 400;
+
+/// The class of a failed reception.
+fn reception_class(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NoFax => "r.nofax",
+        Cause::CallDropped => "r.dcnphd",
+        other => class_of_cause(other),
+    }
+}
+
+/// The pages as TIFF-F, pel for pel; empty when there is none.
+async fn tiff_of(pages: Vec<ReceivedPage>) -> Result<Bytes, ServiceError> {
+    if pages.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let document = FaxDocument {
+        pages: pages.into_iter().map(page_of).collect(),
+        remarks: Vec::new(),
+    };
+    let made = tokio::task::spawn_blocking(move || document.to_tiff()).await;
+    let tiff = made.map_err(|e| ServiceError::Unavailable(e.to_string()))?;
+    Ok(tiff.into())
+}
+
+fn page_of(page: ReceivedPage) -> Page {
+    Page {
+        shape: PageShape {
+            width: page.format.width,
+            resolution: page.format.resolution,
+            rows: page.rows,
+        },
+        t6: page.t6,
+        quality: Some(Quality {
+            bad_rows: page.bad_rows,
+            longest_bad_run: page.longest_bad_run,
+            left_in: false,
+        }),
+        description: None,
     }
 }

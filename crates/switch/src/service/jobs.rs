@@ -1,8 +1,11 @@
 //! Looking at jobs, calling them off, and looking at received faxes.
 
 use super::{Service, ServiceError};
+use crate::event::Stage;
+use fax_store::StoreError;
 use fax_store::model::{AccountId, FaxId, Job, JobId, Received};
-use fax_store::port::{JobQuery, ReceivedQuery};
+use fax_store::model::{DocumentKey, JobState, Source};
+use fax_store::port::{Guard, JobChange, JobQuery, ReceivedQuery};
 
 impl Service {
     /// A job of this account.
@@ -48,14 +51,37 @@ impl Service {
 
 impl Service {
     /// Calls a job off. One that waits is Cancelled at once; one with a call in progress when the call
-    /// has been cleared.
+    /// has been cleared: its `cancel` is true until then.
     ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for a job that is done with.
     pub async fn cancel(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
-        let _ = (account, id);
-        Err(ServiceError::Unavailable("not there yet".into()))
+        self.job(account, id).await?;
+        let now = self.now();
+        let change: JobChange = Box::new(move |j| {
+            if j.state.is_final() {
+                return Err(StoreError::Refused("the fax is done with already".into()));
+            }
+            if j.lease.is_some() {
+                j.cancel = true;
+            } else {
+                j.state = JobState::Cancelled;
+                j.reason = Some("The fax was called off.".into());
+            }
+            j.modified = now;
+            Ok(())
+        });
+        let store = &self.inner.ports.store;
+        let job = store.update_job(id, Guard::Any, change, vec![]).await?;
+        if job.state == JobState::Cancelled {
+            self.tell_job(&job, Stage::Error, "fax was cancelled".into(), None);
+        } else {
+            self.inner.running.call_off(id, crate::running::Why::Sender);
+        }
+        // Another job to the same number may go now.
+        self.inner.wake.notify_one();
+        Ok(job)
     }
 
     /// Removes a job that is done with, and its documents.
@@ -64,8 +90,20 @@ impl Service {
     ///
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for a job that is still in the queue.
     pub async fn delete_job(&self, account: &AccountId, id: &JobId) -> Result<(), ServiceError> {
-        let _ = (account, id);
-        Err(ServiceError::Unavailable("not there yet".into()))
+        let job = self.job(account, id).await?;
+        if !job.state.is_final() {
+            return Err(ServiceError::Conflict(
+                "the fax is still in the queue".into(),
+            ));
+        }
+        self.inner.ports.store.delete_job(id).await?;
+        if let Source::Stored { original, .. } = &job.source {
+            self.forget(original).await;
+        }
+        if let Some(key) = &job.document {
+            self.forget(key).await;
+        }
+        Ok(())
     }
 
     /// Removes a received fax and its document.
@@ -74,14 +112,21 @@ impl Service {
     ///
     /// [`ServiceError::NotFound`].
     pub async fn delete_fax(&self, account: &AccountId, id: &FaxId) -> Result<(), ServiceError> {
-        let _ = (account, id);
-        Err(ServiceError::Unavailable("not there yet".into()))
+        let fax = self.fax(account, id).await?;
+        self.inner.ports.store.delete_received(id).await?;
+        if let Some(key) = &fax.document {
+            self.forget(key).await;
+        }
+        Ok(())
     }
 
-    /// Runs the queue until `shutdown` becomes true (or its sender is gone); then takes no more jobs, gives running calls
-    /// some time, gives back what is left, and comes back.
-    pub async fn run(&self, shutdown: tokio::sync::watch::Receiver<bool>) {
-        let mut shutdown = shutdown;
-        let _ = shutdown.wait_for(|stop| *stop).await;
+    /// Removes a document that no row names any more. What cannot be removed now is swept later.
+    pub(crate) async fn forget(&self, key: &DocumentKey) {
+        let ports = &self.inner.ports;
+        if let Ok(false) = ports.store.is_named(key).await
+            && let Err(e) = ports.documents.delete(key).await
+        {
+            tracing::warn!(document = %key, error = %e, "a document could not be removed");
+        }
     }
 }

@@ -1,0 +1,199 @@
+//! A job's document is fetched, made into fax pages and stored: then the job can be sent.
+
+use crate::event::Stage;
+use crate::finish::Turn;
+use crate::port::{ConvertError, FetchOrder};
+use crate::running::{Ticket, Why};
+use crate::service::Service;
+use bytes::Bytes;
+use core::time::Duration;
+use fax_store::StoreError;
+use fax_store::model::{DocumentKey, Job, JobState, Source};
+use fax_store::port::{Guard, JobChange};
+use tokio::task::JoinSet;
+
+/// How often a document is tried that could not be had or converted for a passing reason.
+const TRIES: u32 = 5;
+/// Between two tries.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Fax pages on disk.
+struct Stored {
+    key: DocumentKey,
+    pages: u32,
+    size: u64,
+}
+
+impl Service {
+    /// Converts the document of a job that this node holds, and ends its turn.
+    pub(crate) async fn convert(self, job: Job, ticket: Ticket) {
+        let held = Guard::HeldBy(self.inner.config.node.clone());
+        if job.cancel {
+            self.finish(&job, held, Turn::CalledOff).await;
+            return;
+        }
+        let mut cancelled = ticket.entry.cancelled();
+        // A task of its own: a panic is a failed conversion and no more.
+        let (service, order) = (self.clone(), job.clone());
+        let mut work = JoinSet::new();
+        work.spawn(async move { service.fax_pages(&order).await });
+        let called_off = async move {
+            let _ = cancelled.wait_for(|c| *c).await;
+        };
+        let made = tokio::select! {
+            made = work.join_next() => made.and_then(Result::ok).unwrap_or_else(|| {
+                Err(ConvertError::Document("The document could not be converted.".into()))
+            }),
+            () = called_off => {
+                work.shutdown().await;
+                let turn = match ticket.entry.why() {
+                    Some(Why::LeaseLost) => return,
+                    Some(Why::Sender) => Turn::CalledOff,
+                    _ => Turn::Back(job.not_before),
+                };
+                self.finish(&job, held, turn).await;
+                return;
+            }
+        };
+        match made {
+            Ok(stored) => self.converted(job, held, stored).await,
+            Err(ConvertError::Document(why)) => {
+                self.finish(&job, held, Turn::Hopeless(why)).await;
+            }
+            Err(ConvertError::Later(why)) => self.convert_later(job, held, why).await,
+        }
+    }
+
+    async fn fax_pages(&self, job: &Job) -> Result<Stored, ConvertError> {
+        let (octets, content_type, file_name) = self.original_of(job).await?;
+        let converter = &self.inner.ports.converter;
+        let name = file_name.as_deref();
+        let document = converter.convert(octets, &content_type, name).await?;
+        let pages = document.page_count();
+        if pages == 0 {
+            return Err(ConvertError::Document("The document has no pages.".into()));
+        }
+        let tiff = tokio::task::spawn_blocking(move || document.to_tiff())
+            .await
+            .map_err(|e| ConvertError::Later(e.to_string()))?;
+        let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
+        let put = self.inner.ports.documents.put(tiff.into()).await;
+        let key = put.map_err(|e| ConvertError::Later(e.to_string()))?;
+        Ok(Stored { key, pages, size })
+    }
+
+    async fn original_of(
+        &self,
+        job: &Job,
+    ) -> Result<(Bytes, String, Option<String>), ConvertError> {
+        match &job.source {
+            Source::Stored {
+                original,
+                content_type,
+                file_name,
+            } => {
+                let got = self.inner.ports.documents.get(original).await;
+                let octets = got.map_err(|e| match e {
+                    StoreError::NotFound => ConvertError::Document("The document is lost.".into()),
+                    other => ConvertError::Later(other.to_string()),
+                })?;
+                Ok((octets, content_type.clone(), file_name.clone()))
+            }
+            Source::Url {
+                url,
+                method,
+                host,
+                referer,
+                content,
+                content_type,
+            } => {
+                self.tell_job(
+                    job,
+                    Stage::Prepare,
+                    "fetching document to send".into(),
+                    None,
+                );
+                let order = FetchOrder {
+                    url: url.clone(),
+                    method: method.clone(),
+                    host: host.clone(),
+                    referer: referer.clone(),
+                    content: content.clone(),
+                    content_type: content_type.clone(),
+                };
+                let got = self.inner.ports.fetcher.fetch(order).await?;
+                if got.octets.len() > self.inner.config.max_document {
+                    return Err(ConvertError::Document("The document is too large.".into()));
+                }
+                Ok((got.octets, got.content_type, got.file_name))
+            }
+        }
+    }
+
+    async fn converted(&self, job: Job, held: Guard, stored: Stored) {
+        let now = self.now();
+        let (store, clock) = (&self.inner.ports.store, &self.inner.ports.clock);
+        loop {
+            let key = stored.key.clone();
+            let (pages, size) = (stored.pages, stored.size);
+            let change: JobChange = Box::new(move |j| {
+                j.document = Some(key);
+                j.pages = pages;
+                j.size = size;
+                j.modified = now;
+                j.reason = None;
+                j.state = JobState::Pending;
+                if j.cancel {
+                    j.state = JobState::Cancelled;
+                    j.reason = Some("The fax was called off.".into());
+                }
+                Ok(())
+            });
+            match store
+                .update_job(&job.id, held.clone(), change, vec![])
+                .await
+            {
+                Ok(job) => {
+                    self.inner.wake.notify_one();
+                    let text = "prepared document for send".to_owned();
+                    self.tell_job(&job, Stage::Prepare, text, None);
+                    return;
+                }
+                Err(StoreError::Unavailable(e)) => {
+                    tracing::error!(job = %job.id, error = %e, "the pages wait for the store");
+                    clock
+                        .sleep_until(clock.now().plus(Duration::from_secs(1)))
+                        .await;
+                }
+                Err(e) => {
+                    tracing::warn!(job = %job.id, error = %e, "the converted pages are dropped");
+                    self.forget(&stored.key).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn convert_later(&self, job: Job, held: Guard, why: String) {
+        let now = self.now();
+        if job.conversions + 1 >= TRIES {
+            self.finish(&job, held, Turn::Hopeless(why)).await;
+            return;
+        }
+        let reason = why.clone();
+        let change: JobChange = Box::new(move |j| {
+            j.conversions = j.conversions.saturating_add(1);
+            j.reason = Some(reason);
+            Ok(())
+        });
+        let store = &self.inner.ports.store;
+        let counted = store
+            .update_job(&job.id, held.clone(), change, vec![])
+            .await;
+        if let Err(e) = counted {
+            tracing::warn!(job = %job.id, error = %e, "a failed conversion was not counted");
+        }
+        tracing::warn!(job = %job.id, why, "the document is tried again later");
+        self.finish(&job, held, Turn::Back(now.plus(AGAIN))).await;
+    }
+}

@@ -1,0 +1,217 @@
+//! The queue runs: jobs that are due are taken as far as there is room, and nothing polls.
+
+use crate::running::{Why, Work};
+use crate::service::Service;
+use core::time::Duration;
+use fax_store::StoreError;
+use fax_store::model::Timestamp;
+use fax_store::port::LeaseRequest;
+use std::collections::HashMap;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long to wait before the store is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// Between two sweeps of documents without rows.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long calls may take to come back after they were called off.
+const CALL_OFF: Duration = Duration::from_secs(10);
+/// Jobs taken in one request.
+const BATCH: usize = 64;
+
+impl Service {
+    /// Runs the queue until `shutdown` becomes true or its sender is gone; then takes no more jobs,
+    /// gives running calls some time, gives back what is left, and comes back.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        let clock = self.inner.ports.clock.clone();
+        let mut work = JoinSet::new();
+        self.begin(&shutdown).await;
+        let mut next_care = Timestamp(i64::MIN);
+        let mut next_sweep = clock.now();
+        while !*shutdown.borrow() {
+            let woken = self.inner.wake.notified();
+            let now = clock.now();
+            if now >= next_care {
+                self.care(now).await;
+                next_care = now.plus(self.inner.config.lease / 3);
+            }
+            if now >= next_sweep {
+                let service = self.clone();
+                work.spawn(async move { service.sweep().await });
+                next_sweep = now.plus(SWEEP_EVERY);
+            }
+            let next = match self.take(&mut work).await {
+                Ok(next) => next,
+                Err(e) => {
+                    tracing::error!(error = %e, "the queue waits for the store");
+                    Some(now.plus(STORE_AGAIN))
+                }
+            };
+            let until = next.into_iter().chain([next_care, next_sweep]).min();
+            tokio::select! {
+                stopped = shutdown.changed() => if stopped.is_err() { break },
+                () = woken => {}
+                Some(_) = work.join_next(), if !work.is_empty() => {}
+                () = clock.sleep_until(until.unwrap_or(next_care)) => {}
+            }
+        }
+        self.drain(work).await;
+    }
+
+    /// Takes back what this node held when it stopped.
+    async fn begin(&self, shutdown: &watch::Receiver<bool>) {
+        let ports = &self.inner.ports;
+        let node = &self.inner.config.node;
+        while !*shutdown.borrow() {
+            let held = match ports.store.refresh_queue().await {
+                Ok(()) => ports.store.stale(Some(node), self.now()).await,
+                Err(e) => Err(e),
+            };
+            match held {
+                Ok(jobs) => {
+                    for job in jobs {
+                        if !self.inner.running.contains(&job.id) {
+                            tracing::info!(job = %job.id, state = ?job.state, "taken back");
+                            self.settle(&job).await;
+                        }
+                    }
+                    return;
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "the queue waits for the store");
+                    ports.clock.sleep_until(self.now().plus(STORE_AGAIN)).await;
+                }
+            }
+        }
+    }
+
+    /// Renews the leases of this node and takes over those that have run out.
+    async fn care(&self, now: Timestamp) {
+        let inner = &self.inner;
+        let store = &inner.ports.store;
+        let until = now.plus(inner.config.lease);
+        let running = inner.running.jobs();
+        if !running.is_empty() {
+            match store.renew(&inner.config.node, running, until).await {
+                // One that has just ended is not held any more, and not running.
+                Ok(lost) => lost
+                    .iter()
+                    .for_each(|id| inner.running.call_off(id, Why::LeaseLost)),
+                Err(e) => tracing::error!(error = %e, "leases could not be renewed"),
+            }
+        }
+        match store.stale(None, now).await {
+            Ok(jobs) => {
+                for job in jobs {
+                    if !inner.running.contains(&job.id) {
+                        tracing::warn!(job = %job.id, "its lease has run out");
+                        self.settle(&job).await;
+                    }
+                }
+            }
+            Err(e) => tracing::error!(error = %e, "leases could not be looked at"),
+        }
+    }
+
+    /// Takes what is due and starts it. Answers when there will be more to take.
+    async fn take(&self, work: &mut JoinSet<()>) -> Result<Option<Timestamp>, StoreError> {
+        let inner = &self.inner;
+        let config = &inner.config;
+        let store = &inner.ports.store;
+        loop {
+            let now = self.now();
+            let until = now.plus(config.lease);
+            let room = |most: usize, of| most.saturating_sub(inner.running.count(of)).min(BATCH);
+            let conversions = room(config.max_conversions, Work::Conversion);
+            let calls = room(config.max_calls, Work::Call);
+            let due = store.next_due().await?;
+            let converting = due.converting.filter(|_| conversions > 0);
+            let pending = due.pending.filter(|_| calls > 0);
+            if converting.is_some_and(|at| at <= now) {
+                let node = &config.node;
+                let jobs = store
+                    .lease_converting(node, now, until, conversions)
+                    .await?;
+                for job in jobs {
+                    let ticket = inner.running.begin(&job.id, Work::Conversion);
+                    work.spawn(self.clone().convert(job, ticket));
+                }
+            } else if pending.is_some_and(|at| at <= now) {
+                for job in store.lease_due(self.request(now, until, calls)).await? {
+                    let ticket = inner.running.begin(&job.id, Work::Call);
+                    work.spawn(self.clone().attempt(job, ticket));
+                }
+            } else {
+                return Ok(converting.into_iter().chain(pending).min());
+            }
+        }
+    }
+
+    fn request(&self, now: Timestamp, until: Timestamp, limit: usize) -> LeaseRequest {
+        let config = &self.inner.config;
+        let directory = self.directory();
+        let other = |a: &&crate::Account| a.max_outbound != config.default_max_outbound;
+        let account_limits: HashMap<_, _> = directory
+            .accounts()
+            .iter()
+            .filter(other)
+            .map(|a| (a.id.clone(), a.max_outbound))
+            .collect();
+        LeaseRequest {
+            node: config.node.clone(),
+            now,
+            until,
+            limit,
+            account_limits,
+            default_account_limit: config.default_max_outbound,
+            serialise_numbers: config.serialise_numbers,
+        }
+    }
+
+    /// Lets running calls end, calls off what takes too long, and gives back the rest.
+    async fn drain(&self, mut work: JoinSet<()>) {
+        let clock = self.inner.ports.clock.clone();
+        let until = clock.now().plus(self.inner.config.drain);
+        self.inner.running.stop_conversions();
+        for (until, last) in [(until, false), (until.plus(CALL_OFF), true)] {
+            // Leases are renewed while calls go on.
+            loop {
+                let tick = clock.now().plus(self.inner.config.lease / 3).min(until);
+                tokio::select! {
+                    ended = work.join_next() => if ended.is_none() { break },
+                    () = clock.sleep_until(tick) => {
+                        if clock.now() >= until { break }
+                        self.care(clock.now()).await;
+                    }
+                }
+            }
+            if !last {
+                self.inner.running.call_all_off(Why::Shutdown);
+            }
+        }
+        work.shutdown().await;
+        let node = Some(&self.inner.config.node);
+        match self.inner.ports.store.stale(node, clock.now()).await {
+            Ok(jobs) => {
+                for job in jobs {
+                    self.settle(&job).await;
+                }
+            }
+            Err(e) => tracing::error!(error = %e, "leases could not be given back"),
+        }
+    }
+
+    /// Removes documents that no row names and that are too old to be on their way to one.
+    async fn sweep(&self) {
+        let ports = &self.inner.ports;
+        let age = self.inner.config.sweep_after;
+        match ports.documents.older_than(age).await {
+            Ok(keys) => {
+                for key in keys {
+                    self.forget(&key).await;
+                }
+            }
+            Err(e) => tracing::warn!(error = %e, "documents could not be swept"),
+        }
+    }
+}

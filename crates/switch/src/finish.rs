@@ -1,0 +1,230 @@
+//! Ending an attempt, a conversion or an interrupted job: the new state and its notice in one commit.
+
+use crate::event::{EventSubject, JobEvent, Stage};
+use crate::policy::{RetryTable, Verdict, judge};
+use crate::service::Service;
+use core::time::Duration;
+use fax_store::StoreError;
+use fax_store::model::{
+    Attempt, Job, JobState, Notice, NoticeKind, NoticeSubject, RetryPolicy, Timestamp,
+};
+use fax_store::port::Guard;
+
+/// How long to wait before the store is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What came of a job's turn.
+#[derive(Clone, Debug)]
+pub(crate) enum Turn {
+    /// A call was made.
+    Call(Box<Attempt>),
+    /// Nothing was done: back to where it was, for this time.
+    Back(Timestamp),
+    /// All pages were confirmed before.
+    Complete,
+    /// The sender called it off before anything was done.
+    CalledOff,
+    /// It cannot be sent: why.
+    Hopeless(String),
+    /// It may have been delivered.
+    Uncertain,
+}
+
+const UNCERTAIN: &str = "The result is uncertain: the last page was sent, but its confirmation never came. \
+     The fax may have been delivered; it is not sent again by itself.";
+
+/// Brings `job` to where `turn` leads.
+pub(crate) fn apply(job: &mut Job, turn: &Turn, table: &RetryTable, now: Timestamp) {
+    job.modified = now;
+    job.lease = None;
+    let waiting = if job.document.is_some() {
+        JobState::Pending
+    } else {
+        JobState::Converting
+    };
+    match turn {
+        Turn::Call(attempt) => {
+            job.attempts.push((**attempt).clone());
+            if attempt.outcome.retry != RetryPolicy::Local {
+                job.attempts_counted = job.attempts_counted.saturating_add(1);
+            }
+            let all = job.pages > 0 && job.pages_confirmed() == job.pages;
+            if all {
+                job.state = JobState::Completed;
+                job.reason = None;
+                return;
+            }
+            let verdict = judge(job, table);
+            match verdict {
+                Verdict::Uncertain => uncertain(job),
+                _ if job.cancel => called_off(job),
+                Verdict::GiveUp => {
+                    job.state = JobState::Failed;
+                    job.reason = Some(attempt.outcome.text.clone());
+                }
+                Verdict::Retry(delay) => {
+                    job.state = waiting;
+                    job.not_before = now.plus(delay);
+                    job.reason = Some(attempt.outcome.text.clone());
+                }
+            }
+        }
+        _ if job.cancel && !matches!(turn, Turn::Complete | Turn::Uncertain) => called_off(job),
+        Turn::Back(at) => {
+            job.state = waiting;
+            job.not_before = *at;
+        }
+        Turn::Complete => {
+            job.state = JobState::Completed;
+            job.reason = None;
+        }
+        Turn::CalledOff => called_off(job),
+        Turn::Hopeless(why) => {
+            job.state = JobState::Failed;
+            job.reason = Some(why.clone());
+        }
+        Turn::Uncertain => uncertain(job),
+    }
+}
+
+fn called_off(job: &mut Job) {
+    job.state = JobState::Cancelled;
+    job.reason = Some("The fax was called off.".into());
+}
+
+fn uncertain(job: &mut Job) {
+    job.state = JobState::Uncertain;
+    job.reason = Some(UNCERTAIN.into());
+}
+
+/// What its sender is told about a job in this state.
+fn notice(job: &Job, now: Timestamp) -> Option<Notice> {
+    let kind = match job.state {
+        JobState::Completed => NoticeKind::Sent,
+        JobState::Failed => NoticeKind::Failed,
+        JobState::Uncertain => NoticeKind::Uncertain,
+        _ => return None,
+    };
+    if job.notify.is_empty() {
+        return None;
+    }
+    let subject = NoticeSubject::Job(job.id.clone());
+    Some(Notice::new(
+        kind,
+        job.account.clone(),
+        subject,
+        job.notify.clone(),
+        now,
+    ))
+}
+
+impl Service {
+    /// Ends a turn durably; keeps trying while the store fails. `None`: another node has the job.
+    pub(crate) async fn finish(&self, job: &Job, guard: Guard, turn: Turn) -> Option<Job> {
+        loop {
+            match self.finish_once(job, guard.clone(), &turn).await {
+                Ok(job) => return Some(job),
+                Err(StoreError::LeaseLost | StoreError::NotFound) => {
+                    tracing::warn!(job = %job.id, "another node has taken the job over");
+                    return None;
+                }
+                // It changed between reading and writing.
+                Err(StoreError::Refused(_)) => {}
+                Err(e) => {
+                    tracing::error!(job = %job.id, error = %e, "the result waits for the store");
+                    let clock = &self.inner.ports.clock;
+                    clock.sleep_until(clock.now().plus(STORE_AGAIN)).await;
+                }
+            }
+        }
+    }
+
+    async fn finish_once(&self, job: &Job, guard: Guard, turn: &Turn) -> Result<Job, StoreError> {
+        let store = &self.inner.ports.store;
+        let now = self.now();
+        let read = store.job(&job.id).await?.ok_or(StoreError::NotFound)?;
+        let mut then = read.clone();
+        apply(&mut then, turn, &self.inner.config.retry, now);
+        let notices: Vec<Notice> = notice(&then, now).into_iter().collect();
+        let written = then.clone();
+        let change = Box::new(move |j: &mut Job| {
+            let lease = j.lease.take();
+            let same = *j
+                == Job {
+                    lease: None,
+                    ..read
+                };
+            if !same {
+                j.lease = lease;
+                return Err(StoreError::Refused("the job has changed".into()));
+            }
+            *j = written;
+            Ok(())
+        });
+        let told = !notices.is_empty();
+        let job = store.update_job(&job.id, guard, change, notices).await?;
+        if told {
+            self.inner.wake_notices.notify_one();
+        }
+        self.inner.wake.notify_one();
+        let (stage, text) = match job.state {
+            JobState::Completed => (Stage::End, "Fax Successfully sent".to_owned()),
+            JobState::Pending | JobState::Converting => match turn {
+                Turn::Call(_) => (Stage::Error, job.reason.clone().unwrap_or_default()),
+                _ => (Stage::Prepare, "waiting in the queue".to_owned()),
+            },
+            _ => (Stage::Error, job.reason.clone().unwrap_or_default()),
+        };
+        self.tell_job(&job, stage, text, None);
+        Ok(job)
+    }
+
+    /// Ends the turn of a job whose node is gone or was restarted.
+    pub(crate) async fn settle(&self, job: &Job) {
+        let now = self.now();
+        let turn = match job.state {
+            JobState::Processing if job.pages > 0 && job.pages_confirmed() == job.pages => {
+                Turn::Complete
+            }
+            JobState::Processing if job.is_last_page_open() => Turn::Uncertain,
+            JobState::Processing => Turn::Call(Box::new(interrupted(job, now))),
+            _ => Turn::Back(job.not_before),
+        };
+        self.finish(job, Guard::Lease(job.lease.clone()), turn)
+            .await;
+    }
+
+    /// Tells what happens to a job.
+    pub(crate) fn tell_job(&self, job: &Job, stage: Stage, text: String, page: Option<u32>) {
+        self.tell(JobEvent {
+            at: self.now(),
+            account: job.account.clone(),
+            faxbox: job.faxbox.clone(),
+            subject: EventSubject::Job(job.id.clone()),
+            state: Some(job.state),
+            stage,
+            text,
+            page,
+            pages: (job.pages > 0).then_some(job.pages),
+        });
+    }
+}
+
+/// The attempt that a stop of the node cut off.
+pub(crate) fn interrupted(job: &Job, now: Timestamp) -> Attempt {
+    let attempt = u32::try_from(job.attempts.len()).unwrap_or(u32::MAX);
+    let of_this = |p: &&fax_store::model::PageEntry| {
+        p.attempt == attempt && p.state != fax_store::model::PageState::Unsent
+    };
+    let confirmed = u32::try_from(job.ledger.iter().filter(of_this).count()).unwrap_or(u32::MAX);
+    let mut a = Attempt {
+        started: job.modified,
+        ended: now,
+        pages_confirmed: confirmed,
+        pages_sent: confirmed,
+        first_page: job.pages_confirmed().saturating_sub(confirmed),
+        ..Attempt::default()
+    };
+    a.outcome = crate::attempt::outcome("l.node");
+    a
+}

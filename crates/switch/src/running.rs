@@ -1,0 +1,138 @@
+//! What runs on this node: calls and conversions, and how they are called off.
+
+use crate::service::lock;
+use fax_store::model::JobId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// What is done for a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Work {
+    /// Its document is converted.
+    Conversion,
+    /// A call is made.
+    Call,
+}
+
+/// Why work was called off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Why {
+    /// The sender wants it.
+    Sender,
+    /// The switch stops.
+    Shutdown,
+    /// It took too long.
+    TooLong,
+    /// Another node has the job.
+    LeaseLost,
+}
+
+/// The work for one job.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    work: Work,
+    cancel: watch::Sender<bool>,
+    why: Mutex<Option<Why>>,
+}
+
+impl Entry {
+    /// Becomes true when the work is called off.
+    pub(crate) fn cancelled(&self) -> watch::Receiver<bool> {
+        self.cancel.subscribe()
+    }
+
+    /// Why it was called off, the first reason; `None`: it was not.
+    pub(crate) fn why(&self) -> Option<Why> {
+        *lock(&self.why)
+    }
+
+    /// Calls it off.
+    pub(crate) fn call_off(&self, why: Why) {
+        lock(&self.why).get_or_insert(why);
+        self.cancel.send_replace(true);
+    }
+}
+
+/// All work of this node.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    entries: Arc<Mutex<HashMap<JobId, Arc<Entry>>>>,
+}
+
+/// Takes the entry away when the work is over, however it ended.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    id: JobId,
+    entries: Arc<Mutex<HashMap<JobId, Arc<Entry>>>>,
+    pub(crate) entry: Arc<Entry>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // The job may have been taken again already.
+        let mut entries = lock(&self.entries);
+        if entries
+            .get(&self.id)
+            .is_some_and(|e| Arc::ptr_eq(e, &self.entry))
+        {
+            entries.remove(&self.id);
+        }
+    }
+}
+
+impl Running {
+    /// Work for this job begins.
+    pub(crate) fn begin(&self, id: &JobId, work: Work) -> Ticket {
+        let entry = Arc::new(Entry {
+            work,
+            cancel: watch::Sender::new(false),
+            why: Mutex::new(None),
+        });
+        lock(&self.entries).insert(id.clone(), entry.clone());
+        Ticket {
+            id: id.clone(),
+            entries: self.entries.clone(),
+            entry,
+        }
+    }
+
+    /// How much of this work there is.
+    pub(crate) fn count(&self, work: Work) -> usize {
+        lock(&self.entries)
+            .values()
+            .filter(|e| e.work == work)
+            .count()
+    }
+
+    /// The jobs.
+    pub(crate) fn jobs(&self) -> Vec<JobId> {
+        lock(&self.entries).keys().cloned().collect()
+    }
+
+    /// Whether there is work for this job.
+    pub(crate) fn contains(&self, id: &JobId) -> bool {
+        lock(&self.entries).contains_key(id)
+    }
+
+    /// Calls the work for a job off, if there is any.
+    pub(crate) fn call_off(&self, id: &JobId, why: Why) {
+        if let Some(entry) = lock(&self.entries).get(id) {
+            entry.call_off(why);
+        }
+    }
+
+    /// Calls the conversions off: they are begun again after the next start.
+    pub(crate) fn stop_conversions(&self) {
+        let entries = lock(&self.entries);
+        let conversions = entries.values().filter(|e| e.work == Work::Conversion);
+        conversions.for_each(|e| e.call_off(Why::Shutdown));
+    }
+
+    /// Calls all work off.
+    pub(crate) fn call_all_off(&self, why: Why) {
+        for entry in lock(&self.entries).values() {
+            entry.call_off(why);
+        }
+    }
+}
