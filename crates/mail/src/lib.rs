@@ -9,6 +9,9 @@
 
 pub mod address;
 pub mod data;
+pub mod ingress;
 pub mod listener;
+pub mod mailer;
 pub mod message;
+pub mod notice;
 pub mod session;

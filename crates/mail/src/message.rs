@@ -25,6 +25,8 @@ pub struct FaxMail {
     pub attachment: Attachment,
     /// How many usable parts before it were left out.
     pub left_out: usize,
+    /// A program sent it (Auto-Submitted, RFC 3834 §5): it gets no answers.
+    pub automatic: bool,
 }
 
 /// Why a mail holds nothing to fax. Displays as the text of the 554 reply.
@@ -36,10 +38,15 @@ pub enum MailFault {
     /// No part of a type that can be faxed.
     #[error("no valid attachment")]
     NoAttachment,
+    /// So many Received fields that it must be going round (RFC 5321 §6.3).
+    #[error("too many hops")]
+    Loop,
 }
 
 /// Nested mails are looked into this deep.
 const DEPTH_LIMIT: usize = 4;
+/// More Received fields than this are a loop.
+const HOP_LIMIT: usize = 100;
 
 /// Finds the document of a mail.
 ///
@@ -53,6 +60,14 @@ pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
         .subject()
         .map(|s| s.trim().chars().take(250).collect::<String>())
         .filter(|s| !s.is_empty());
+    if message.header_values("Received").count() > HOP_LIMIT {
+        return Err(MailFault::Loop);
+    }
+    let submitted = message
+        .header_raw("Auto-Submitted")
+        .map(|v| v.trim().to_ascii_lowercase());
+    let automatic =
+        submitted.is_some_and(|v| v.split(';').next().unwrap_or_default().trim() != "no");
     let mut found = Vec::new();
     let mut broken = false;
     walk(&message, DEPTH_LIMIT, &mut |part| match usable(part) {
@@ -66,6 +81,7 @@ pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
             subject,
             attachment,
             left_out,
+            automatic,
         }),
         None if broken => Err(MailFault::Undecodable),
         None => Err(MailFault::NoAttachment),
@@ -272,6 +288,22 @@ mod tests {
                 .as_deref(),
             Some("fw.pdf")
         );
+    }
+
+    #[test]
+    fn mails_of_programs_and_mails_that_go_round_are_known() {
+        let part = pdf_part("application/pdf", "a.pdf");
+        let with = |field: &str| fax_mail(&[field.as_bytes(), &multipart(&[&part])].concat());
+        assert!(!with("").unwrap().automatic);
+        assert!(!with("Auto-Submitted: no\r\n").unwrap().automatic);
+        assert!(
+            with("Auto-Submitted: auto-generated; x=y\r\n")
+                .unwrap()
+                .automatic
+        );
+        let hops = "Received: from a by b; Sat, 21 Nov 2026 00:00:00 +0000\r\n";
+        assert!(with(&hops.repeat(20)).is_ok());
+        assert_eq!(with(&hops.repeat(101)), Err(MailFault::Loop));
     }
 
     #[test]

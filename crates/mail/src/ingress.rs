@@ -1,0 +1,207 @@
+//! Which faxbox a mail is for, who may send to it, and the jobs made of it (one for every recipient).
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fax_switch::{Account, Directory, Faxbox, NewDocument, NewJob, Service, SubmitError};
+
+use crate::address::{FaxAddress, fax_address};
+use crate::listener::Ingress;
+use crate::message::{FaxMail, fax_mail};
+use crate::session::{Disposition, Envelope, Verdict};
+
+/// Mail becomes jobs of the switch.
+#[derive(Clone)]
+pub struct FaxIngress {
+    service: Service,
+    allow_all_when_empty: bool,
+}
+
+/// A recipient that is permitted: its faxbox and the number to be called.
+struct Target<'d> {
+    faxbox: &'d Faxbox,
+    address: FaxAddress,
+}
+
+impl FaxIngress {
+    /// Mail for this switch. A faxbox without owner and without permission list takes mail from anybody only if
+    /// `allow_all_when_empty`.
+    #[must_use]
+    pub fn new(service: Service, allow_all_when_empty: bool) -> Self {
+        FaxIngress {
+            service,
+            allow_all_when_empty,
+        }
+    }
+
+    fn target<'d>(
+        &self,
+        directory: &'d Directory,
+        sender: &str,
+        recipient: &str,
+    ) -> Result<Target<'d>, Verdict> {
+        let address = fax_address(recipient).ok_or(Verdict::NotFound)?;
+        self.service
+            .config()
+            .numbers
+            .accept(&address.number)
+            .ok_or(Verdict::NotFound)?;
+        // The null reverse-path is a bounce or a receipt: never a fax (RFC 5321 §4.5.5).
+        if sender.is_empty() {
+            return Err(Verdict::NotAllowed);
+        }
+        if let Some(faxbox) = directory.faxbox_by_mail_domain(&address.domain) {
+            return if self.permits(faxbox, sender) {
+                Ok(Target { faxbox, address })
+            } else {
+                Err(Verdict::NotAllowed)
+            };
+        }
+        let account = directory
+            .account_by_realm(&address.domain)
+            .ok_or(Verdict::NotFound)?;
+        let faxbox = box_in_realm(directory, account, sender).ok_or(Verdict::NotFound)?;
+        Ok(Target { faxbox, address })
+    }
+
+    fn permits(&self, faxbox: &Faxbox, sender: &str) -> bool {
+        let owner = faxbox.owner_email.as_deref().filter(|o| !o.is_empty());
+        if faxbox.smtp_permission_list.is_empty() && owner.is_none() {
+            return self.allow_all_when_empty;
+        }
+        owner.is_some_and(|o| o.eq_ignore_ascii_case(sender)) || faxbox.permits(sender)
+    }
+
+    fn new_job(&self, target: &Target<'_>, sender: &str, mail: &FaxMail, octets: &Bytes) -> NewJob {
+        let faxbox = target.faxbox;
+        // The sender, the owner and the faxbox's list are told; a program that sent the mail is not.
+        let mut told: BTreeSet<String> = faxbox.notify_outbound.iter().cloned().collect();
+        told.extend(faxbox.owner_email.clone());
+        if !mail.automatic {
+            told.insert(sender.to_owned());
+        }
+        let number = &target.address.number;
+        let document = NewDocument::Octets {
+            octets: octets.clone(),
+            content_type: mail.attachment.content_type.clone(),
+            file_name: mail.attachment.file_name.clone(),
+        };
+        NewJob {
+            faxbox: Some(faxbox.id.clone()),
+            to_name: Some(number.clone()),
+            subject: mail.subject.clone(),
+            sub_address: target.address.sub_address.clone(),
+            notify: told.into_iter().filter(|a| !a.is_empty()).collect(),
+            ..NewJob::new(faxbox.account.clone(), number.as_str(), document)
+        }
+    }
+}
+
+/// The faxbox of an account whose realm is the domain: the only box of the one user with this address, else the first
+/// whose permission list has the sender.
+fn box_in_realm<'d>(
+    directory: &'d Directory,
+    account: &'d Account,
+    sender: &str,
+) -> Option<&'d Faxbox> {
+    let mut users = account
+        .users
+        .iter()
+        .filter(|u| u.email.eq_ignore_ascii_case(sender));
+    if let (Some(user), None) = (users.next(), users.next()) {
+        let mut owned = directory
+            .faxboxes_of(&account.id)
+            .filter(|f| f.owner.as_deref() == Some(user.id.as_str()));
+        if let (Some(only), None) = (owned.next(), owned.next()) {
+            return Some(only);
+        }
+    }
+    directory
+        .faxboxes_of(&account.id)
+        .find(|f| f.permits(sender))
+}
+
+#[async_trait]
+impl Ingress for FaxIngress {
+    async fn recipient(&self, sender: &str, recipient: &str) -> Verdict {
+        match self.target(&self.service.directory(), sender, recipient) {
+            Ok(_) => Verdict::Accept,
+            Err(verdict) => {
+                tracing::info!(?verdict, "a mail recipient was refused");
+                verdict
+            }
+        }
+    }
+
+    async fn mail(&self, envelope: Envelope) -> Disposition {
+        let Envelope {
+            sender,
+            recipients,
+            octets,
+            ..
+        } = envelope;
+        let mail = match tokio::task::spawn_blocking(move || fax_mail(&octets)).await {
+            Ok(Ok(mail)) => mail,
+            Ok(Err(fault)) => {
+                tracing::info!(%fault, "a mail held no fax");
+                return Disposition::Refused(fault.to_string());
+            }
+            Err(error) => {
+                tracing::error!(%error, "reading a mail failed");
+                return Disposition::Refused("Message decode failed".into());
+            }
+        };
+        if mail.left_out > 0 {
+            tracing::info!(
+                left_out = mail.left_out,
+                "a mail held several documents; the last is faxed"
+            );
+        }
+        let document = Bytes::copy_from_slice(&mail.attachment.octets);
+        let directory = self.service.directory();
+        let mut jobs = Vec::new();
+        let mut failed = None;
+        for recipient in &recipients {
+            // Asked again: the directory may have been replaced since RCPT.
+            let Ok(target) = self.target(&directory, &sender, recipient) else {
+                failed = Some(Disposition::Refused("Not Found".into()));
+                break;
+            };
+            match self
+                .service
+                .submit(self.new_job(&target, &sender, &mail, &document))
+                .await
+            {
+                Ok(job) => jobs.push((target.faxbox.account.clone(), job.id)),
+                Err(error) => {
+                    tracing::warn!(%error, "a mailed fax was not queued");
+                    failed = Some(match error {
+                        SubmitError::Unavailable(_) => Disposition::TryLater,
+                        SubmitError::EmptyDocument => {
+                            Disposition::Refused("no valid attachment".into())
+                        }
+                        SubmitError::TooLarge(_) => {
+                            Disposition::Refused("the attachment is too large".into())
+                        }
+                        SubmitError::BadNumber(_)
+                        | SubmitError::UnknownAccount
+                        | SubmitError::UnknownFaxbox => Disposition::Refused("Not Found".into()),
+                    });
+                    break;
+                }
+            }
+        }
+        // SMTP has one answer for all recipients: what was queued is taken back before a refusal, or the client's next
+        // try would send it twice.
+        if let Some(failed) = failed {
+            for (account, job) in &jobs {
+                if let Err(error) = self.service.cancel(account, job).await {
+                    tracing::error!(%error, %job, "a job of a refused mail could not be taken back");
+                }
+            }
+            return failed;
+        }
+        Disposition::Queued(jobs.into_iter().map(|(_, id)| id.to_string()).collect())
+    }
+}

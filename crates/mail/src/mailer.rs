@@ -1,0 +1,336 @@
+//! Mail out: takes due notices, words them, gives them to a smarthost (RFC 5321, STARTTLS RFC 3207), and forgets a notice
+//! only after the smarthost said 250 for every recipient.
+//!
+//! A recipient refused for good (5yz) is logged; if nobody is left to be told, the notice is kept as failed, out of the way.
+//! Anything else is tried again, later and later.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use fax_store::model::{Notice, NoticeId, NoticeSubject};
+use fax_switch::{Format, Service, ServiceError, Which};
+use jiff::tz::TimeZone;
+use lettre::address::Envelope;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+
+use crate::notice::{News, Pages, about_job, about_received, compose};
+
+/// How the connection to the smarthost is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Security {
+    /// Not at all.
+    #[default]
+    None,
+    /// STARTTLS, demanded.
+    StartTls,
+    /// TLS from the first octet.
+    Tls,
+}
+
+/// The smarthost and what mails look like.
+#[derive(Clone, Debug)]
+pub struct MailerConfig {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Protection.
+    pub security: Security,
+    /// Name and password, if it wants them.
+    pub credentials: Option<(String, String)>,
+    /// Our name in EHLO; `None`: the machine's.
+    pub hello: Option<String>,
+    /// Sender of the mails: `ferrofax <fax@example.com>`.
+    pub from: String,
+    /// How long one step of SMTP may take.
+    pub patience: Duration,
+    /// Largest PDF attached, octets.
+    pub max_attachment: usize,
+    /// The first waits before a mail is tried again; the last is repeated.
+    pub waits: Vec<Duration>,
+    /// Tries after which a mail is kept as failed.
+    pub max_tries: u32,
+}
+
+impl MailerConfig {
+    /// Mails of `from` through `host:port`, unprotected.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16, from: impl Into<String>) -> Self {
+        MailerConfig {
+            host: host.into(),
+            port,
+            security: Security::None,
+            credentials: None,
+            hello: None,
+            from: from.into(),
+            patience: Duration::from_secs(60),
+            max_attachment: 15 << 20,
+            waits: [60, 120, 300, 900, 1800, 3600]
+                .map(Duration::from_secs)
+                .to_vec(),
+            max_tries: 80,
+        }
+    }
+}
+
+/// Why a mailer cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MailerError {
+    /// The sender's address cannot be read.
+    #[error("the sender's address {0:?} cannot be read")]
+    From(String),
+    /// TLS cannot be set up.
+    #[error("TLS for the smarthost cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// Sends notices.
+pub struct Mailer {
+    service: Service,
+    config: MailerConfig,
+    from: Mailbox,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+}
+
+/// How long a notice that is kept as failed stays out of the way: it is not tried again.
+const SET_ASIDE: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// What happened to one notice.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Done,
+    Later,
+    Failed,
+}
+
+impl Mailer {
+    /// A mailer for this switch.
+    ///
+    /// # Errors
+    ///
+    /// See [`MailerError`].
+    pub fn new(service: Service, config: MailerConfig) -> Result<Self, MailerError> {
+        let from: Mailbox = config
+            .from
+            .parse()
+            .map_err(|_| MailerError::From(config.from.clone()))?;
+        let tls =
+            || TlsParameters::new(config.host.clone()).map_err(|e| MailerError::Tls(e.to_string()));
+        let tls = match config.security {
+            Security::None => Tls::None,
+            Security::StartTls => Tls::Required(tls()?),
+            Security::Tls => Tls::Wrapper(tls()?),
+        };
+        let mut builder =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(config.host.as_str())
+                .port(config.port)
+                .tls(tls)
+                .timeout(Some(config.patience));
+        if let Some((name, password)) = &config.credentials {
+            builder = builder.credentials(Credentials::new(name.clone(), password.clone()));
+        }
+        if let Some(hello) = &config.hello {
+            builder = builder.hello_name(ClientId::Domain(hello.clone()));
+        }
+        Ok(Mailer {
+            service,
+            from,
+            transport: builder.build(),
+            config,
+        })
+    }
+
+    /// Sends what is due until `shutdown` is done. A mail on its way is finished first.
+    pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        // Recipients already served of notices that are not done, lest they get the mail again.
+        let mut served: HashMap<NoticeId, HashSet<String>> = HashMap::new();
+        loop {
+            let due = tokio::select! {
+                () = &mut shutdown => return,
+                due = self.service.next_notices(8) => due,
+            };
+            let due = match due {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::error!(%error, "the mail outbox cannot be read");
+                    tokio::select! {
+                        () = &mut shutdown => return,
+                        () = tokio::time::sleep(Duration::from_secs(5)) => continue,
+                    }
+                }
+            };
+            for notice in due {
+                let done = served.entry(notice.id.clone()).or_default();
+                let fate = self.send(&notice, done).await;
+                if fate != Fate::Later {
+                    served.remove(&notice.id);
+                }
+                if let Err(error) = self.settle(&notice, &fate).await {
+                    tracing::error!(%error, notice = %notice.id, "the mail outbox cannot be written");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    async fn settle(&self, notice: &Notice, fate: &Fate) -> Result<(), ServiceError> {
+        match fate {
+            Fate::Done => self.service.notice_done(&notice.id).await,
+            Fate::Failed => self.service.notice_retry(&notice.id, SET_ASIDE).await,
+            Fate::Later if notice.tries.saturating_add(1) >= self.config.max_tries => {
+                tracing::error!(notice = %notice.id, "a mail is given up after too many tries");
+                self.service.notice_retry(&notice.id, SET_ASIDE).await
+            }
+            Fate::Later => {
+                let tries = usize::try_from(notice.tries).unwrap_or(usize::MAX);
+                let waits = &self.config.waits;
+                let wait = waits
+                    .get(tries)
+                    .or(waits.last())
+                    .copied()
+                    .unwrap_or(Duration::from_secs(60));
+                self.service.notice_retry(&notice.id, wait).await
+            }
+        }
+    }
+
+    /// Sends one notice to everybody who has not got it.
+    async fn send(&self, notice: &Notice, served: &mut HashSet<String>) -> Fate {
+        let (about, which) = match self.about(notice).await {
+            Ok(told) => told,
+            // The fax was deleted meanwhile: there is nothing left to tell.
+            Err(ServiceError::NotFound) => return Fate::Done,
+            Err(error) => {
+                tracing::error!(%error, "a fax cannot be read for its mail");
+                return Fate::Later;
+            }
+        };
+        let mut to: Vec<Address> = Vec::new();
+        for text in &notice.to {
+            match text.trim().parse::<Address>() {
+                Ok(address) if !to.contains(&address) => to.push(address),
+                Ok(_) => {}
+                Err(_) => tracing::warn!(notice = %notice.id, "a recipient is no mail address"),
+            }
+        }
+        if to.is_empty() {
+            return if notice.to.is_empty() {
+                Fate::Done
+            } else {
+                Fate::Failed
+            };
+        }
+        let pages = match self.pages(notice, &which).await {
+            Ok(pages) => pages,
+            Err(error) => {
+                tracing::error!(%error, "the pages of a fax cannot be read for its mail");
+                return Fate::Later;
+            }
+        };
+        let mail = match compose(notice, &to, &self.from, &about, pages) {
+            Ok(mail) => mail.formatted(),
+            Err(error) => {
+                tracing::error!(%error, notice = %notice.id, "a mail cannot be put together");
+                return Fate::Failed;
+            }
+        };
+        // One transaction a recipient: one that is refused does not keep the mail from the others.
+        let (mut refused, mut later) = (0, 0);
+        for address in &to {
+            if served.contains::<str>(address.as_ref()) {
+                continue;
+            }
+            let Ok(envelope) = Envelope::new(Some(self.from.email.clone()), vec![address.clone()])
+            else {
+                continue;
+            };
+            match self.transport.send_raw(&envelope, &mail).await {
+                Ok(_) => {
+                    served.insert(address.to_string());
+                }
+                Err(error) if is_final(&error) => {
+                    tracing::error!(%error, notice = %notice.id, "the smarthost refuses a mail for good");
+                    refused += 1;
+                    served.insert(address.to_string());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, notice = %notice.id, tries = notice.tries, "a mail could not be sent yet");
+                    later += 1;
+                }
+            }
+        }
+        match (refused, later) {
+            (_, 1..) => Fate::Later,
+            (n, 0) if n >= to.len() => Fate::Failed,
+            _ => Fate::Done,
+        }
+    }
+
+    async fn about(&self, notice: &Notice) -> Result<(News, Which), ServiceError> {
+        let directory = self.service.directory();
+        let zone = |own: &str, faxbox: Option<&fax_store::model::FaxboxId>| {
+            let faxbox = faxbox
+                .and_then(|id| directory.faxbox(id))
+                .map(|f| f.timezone.as_str())
+                .unwrap_or_default();
+            let account = directory
+                .account(&notice.account)
+                .map(|a| a.timezone.as_str())
+                .unwrap_or_default();
+            let name = [own, faxbox, account]
+                .into_iter()
+                .find(|z| !z.is_empty())
+                .unwrap_or("UTC");
+            TimeZone::get(name).unwrap_or(TimeZone::UTC)
+        };
+        Ok(match &notice.subject {
+            NoticeSubject::Job(id) => {
+                let job = self.service.job(&notice.account, id).await?;
+                let zone = zone(&job.timezone, job.faxbox.as_ref());
+                (about_job(notice.kind, &job, &zone), Which::Job(id.clone()))
+            }
+            NoticeSubject::Fax(id) => {
+                let fax = self.service.fax(&notice.account, id).await?;
+                (
+                    about_received(notice.kind, &fax, &zone("", fax.faxbox.as_ref())),
+                    Which::Fax(id.clone()),
+                )
+            }
+        })
+    }
+
+    async fn pages(&self, notice: &Notice, which: &Which) -> Result<Pages, ServiceError> {
+        let tiff = match self
+            .service
+            .attachment(&notice.account, which, Format::Tiff)
+            .await
+        {
+            Ok(attachment) => attachment.octets,
+            // A fax that failed before it had pages, or of which none came.
+            Err(ServiceError::NoDocument | ServiceError::NotFound) => return Ok(Pages::default()),
+            Err(error) => return Err(error),
+        };
+        let limit = self.config.max_attachment;
+        let made = tokio::task::spawn_blocking(move || Pages::of_tiff(&tiff, limit)).await;
+        // A panic in drawing is no reason to keep the news from anybody.
+        Ok(made.unwrap_or_default())
+    }
+}
+
+/// Whether a refusal is about this mail or recipient (RFC 5321 §4.2.3, RFC 7504). Faults of our own settings, such as a wrong
+/// password, are mended by people, so those mails wait.
+fn is_final(error: &lettre::transport::smtp::Error) -> bool {
+    let code = error.status().map(|code| code.to_string());
+    error.is_permanent()
+        && code.is_some_and(|c| {
+            matches!(
+                c.as_str(),
+                "550" | "551" | "552" | "553" | "554" | "555" | "556"
+            )
+        })
+}
