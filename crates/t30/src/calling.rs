@@ -73,7 +73,10 @@ impl CallTone {
                     None => Timer::T0,
                 };
                 let extended = call.now + timers::T1;
-                let due = call.timers.get(timer).map_or(extended, |at| at.max(extended));
+                let due = call
+                    .timers
+                    .get(timer)
+                    .map_or(extended, |at| at.max(extended));
                 call.timers.set(timer, due);
                 Self::tone(call);
                 State::CallTone(self)

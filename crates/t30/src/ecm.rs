@@ -175,3 +175,112 @@ impl Block {
         self.frames.iter().flatten().map(Bytes::len).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(frames: &[Bytes]) -> Block {
+        let mut block = Block::default();
+        for octets in frames {
+            assert!(block.take(&Frame::parse(octets).expect("a frame")));
+        }
+        block
+    }
+
+    #[test]
+    fn cut_and_put_together() {
+        let data: Vec<u8> = (0..1000u32).map(|i| (i % 251) as u8).collect();
+        let frames = cut(&data);
+        assert_eq!(frames.len(), 4);
+        assert!(frames.iter().all(|f| f.len() == 260));
+        assert_eq!(frames[1].slice(..4).as_ref(), [0xFF, 0xC0, 0x60, 0x80]);
+        let mut shuffled = frames.clone();
+        shuffled.reverse();
+        shuffled.push(frames[2].clone());
+        let mut block = received(&shuffled);
+        block.state_count(4);
+        assert_eq!(block.missing(), None);
+        let octets: Vec<u8> = block
+            .content()
+            .into_iter()
+            .flat_map(|part| part.expect("no hole").to_vec())
+            .collect();
+        assert_eq!(octets[..1000], data);
+        assert!(octets[1000..].iter().all(|o| *o == 0));
+    }
+
+    /// The live trace: 45 frames, number 17 lost.
+    #[test]
+    fn the_map_of_a_block_with_one_frame_lost() {
+        let mut frames = cut(&vec![7; 45 * 256]);
+        frames.remove(17);
+        let mut block = received(&frames);
+        block.state_count(45);
+        let map = block.missing().expect("one is missing");
+        let mut want = [0xFF; 32];
+        want[..6].copy_from_slice(&[0x00, 0x00, 0x40, 0x00, 0x00, 0x07]);
+        assert_eq!(map, want);
+        assert_eq!(requested(&map, 45), [17]);
+        assert_eq!(requested(&[0xFF; 5], 45), (0..40).collect::<Vec<_>>());
+        assert!(requested(&[0; 32], 256).is_empty());
+    }
+
+    #[test]
+    fn the_first_count_stands_unless_more_was_seen() {
+        let frames = cut(&vec![7; 10 * 256]);
+        let mut block = received(&frames[..9]);
+        block.state_count(10);
+        assert!(block.missing().is_some());
+        block.state_count(1);
+        assert!(block.missing().is_some());
+        assert!(block.take(&Frame::parse(&frames[9]).expect("a frame")));
+        block.state_count(1);
+        assert_eq!(block.missing(), None);
+        let mut seen = received(&frames);
+        seen.state_count(3);
+        assert_eq!(seen.missing(), None);
+        assert_eq!(seen.content().len(), 10);
+    }
+
+    #[test]
+    fn frames_of_a_wrong_length_are_asked_for_again() {
+        let mut frames = cut(&vec![7; 5 * 256]);
+        frames[2] = frames[2].slice(..100);
+        let mut block = received(&frames);
+        block.state_count(5);
+        assert_eq!(requested(&block.missing().expect("one"), 5), [2]);
+        // 64 octets throughout, and a last frame that is short.
+        let small: Vec<Bytes> = cut(&vec![7; 5 * 256])
+            .iter()
+            .map(|f| f.slice(..68))
+            .collect();
+        let mut block = received(&small);
+        block.state_count(5);
+        assert_eq!(block.missing(), None);
+        let mut frames = cut(&vec![7; 5 * 256]);
+        frames[4] = frames[4].slice(..30);
+        let mut block = received(&frames);
+        block.state_count(5);
+        assert_eq!(block.missing(), None);
+    }
+
+    #[test]
+    fn nonsense_is_no_data() {
+        let mut block = Block::default();
+        for octets in [
+            &[0xFF, 0xC0, 0x60][..],
+            &[0xFF, 0xC0, 0x60, 0x00],
+            &[0xFF, 0xC0, 0x61],
+        ] {
+            let frame = Frame::parse(&Bytes::copy_from_slice(octets)).expect("a frame");
+            assert!(!block.take(&frame));
+        }
+        let mut long = vec![0xFF, 0xC0, 0x60, 0x00];
+        long.resize(4 + 257, 0);
+        assert!(!block.take(&Frame::parse(&long.into()).expect("a frame")));
+        assert!(block.is_empty());
+        block.state_count(0);
+        assert!(block.missing().is_some());
+    }
+}

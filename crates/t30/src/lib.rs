@@ -15,6 +15,7 @@ mod ecm;
 mod exchange;
 pub mod frames;
 mod negotiate;
+pub mod nsf;
 mod rates;
 mod receive;
 mod release;

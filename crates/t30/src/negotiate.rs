@@ -254,3 +254,157 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
     };
     Some(Agreed { format, modulation })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn a4_fine() -> PageShape {
+        PageShape {
+            width: Width::A4,
+            resolution: Resolution::Fine,
+            rows: 2200,
+        }
+    }
+
+    fn dcs_for(dis: &[u8], modulation: Modulation) -> Vec<u8> {
+        let dis = Fif::parse(dis);
+        let format = choose(&Capabilities::default(), &dis, &a4_fine());
+        dcs(&Agreed { format, modulation }, &dis, false)
+            .to_octets()
+            .to_vec()
+    }
+
+    /// The frames of a live call, and the minimal ones.
+    #[test]
+    fn dcs_as_it_should_be() {
+        let full = [0x00, 0x77, 0x1f, 0x23, 0x01, 0x89, 0x01, 0x01, 0x01, 0x18];
+        assert_eq!(
+            dcs_for(&full, Modulation::V17At14400),
+            [0x00, 0x46, 0x1f, 0x22]
+        );
+        let no_ecm = [0x00, 0x77, 0x1e];
+        assert_eq!(dcs_for(&no_ecm, Modulation::V17At14400), [0x00, 0x47, 0x1e]);
+        let simplest = [0x00, 0x50, 0x00];
+        assert_eq!(
+            dcs_for(&simplest, Modulation::V27ter4800),
+            [0x00, 0x50, 0x00]
+        );
+    }
+
+    #[test]
+    fn own_dis_offers_what_is_allowed() {
+        let all = dis(&Capabilities::default());
+        assert_eq!(all.group(11, 4), 0b1101);
+        for n in [10, 15, 16, 18, 20, 27, 31, 41, 45, 49] {
+            assert!(all.bit(n), "bit {n}");
+        }
+        for n in [6, 9, 26, 42, 43, 68, 78] {
+            assert!(!all.bit(n), "bit {n}");
+        }
+        let least = dis(&Capabilities {
+            ecm: false,
+            modulations: vec![Modulation::V27ter2400],
+            codings: vec![Coding::Mmr],
+            resolutions: Vec::new(),
+            max_width: Width::A4,
+            max_length: Length::A4,
+            min_row_time: Duration::from_millis(20),
+        });
+        let ones: Vec<u32> = (1..=128).filter(|n| least.bit(*n)).collect();
+        assert_eq!(ones, [10, 49]);
+    }
+
+    #[test]
+    fn row_times_by_resolution() {
+        let rows: [(u8, u64, u64); 8] = [
+            (0b000, 20, 20),
+            (0b100, 5, 5),
+            (0b010, 10, 10),
+            (0b110, 20, 10),
+            (0b001, 40, 40),
+            (0b101, 40, 20),
+            (0b011, 10, 5),
+            (0b111, 0, 0),
+        ];
+        for (code, standard, fine) in rows {
+            let mut dis = Fif::new();
+            dis.put_group(21, 3, code);
+            let time = |r| row_time_demanded(&dis, r).as_millis();
+            assert_eq!(time(Resolution::Standard), u128::from(standard));
+            assert_eq!(time(Resolution::Fine), u128::from(fine));
+            assert_eq!(time(Resolution::Superfine), u128::from(fine));
+        }
+        let mut dis = Fif::new();
+        dis.put_group(21, 3, 0b010);
+        dis.put(46, true);
+        assert_eq!(
+            row_time_demanded(&dis, Resolution::Superfine).as_millis(),
+            5
+        );
+        // What is sent is a value that DCS has, and is read back.
+        for millis in [0, 3, 5, 10, 20, 40] {
+            let mut dcs = Fif::new();
+            dcs.put_group(21, 3, row_time_code(Duration::from_millis(millis)));
+            assert!(row_time_stated(&dcs) >= Duration::from_millis(millis));
+        }
+        for reserved in [0b110, 0b101, 0b011] {
+            let mut dcs = Fif::new();
+            dcs.put_group(21, 3, reserved);
+            assert_eq!(row_time_stated(&dcs).as_millis(), 20);
+        }
+    }
+
+    #[test]
+    fn dcs_that_cannot_be_received() {
+        let read = |octets: &[u8]| read_dcs(&Fif::parse(octets));
+        let good = read(&[0x00, 0x46, 0x1f, 0x22]).expect("MMR with ECM");
+        assert_eq!(good.format.coding, Coding::Mmr);
+        assert!(good.format.ecm);
+        // MMR without ECM.
+        assert_eq!(read(&[0x00, 0x46, 0x1f, 0x02]), None);
+        // V.33, a reserved modulation.
+        assert_eq!(read(&[0x00, 0x48, 0x00]), None);
+        assert_eq!(read(&[0x00, 0x6C, 0x00]), None);
+        // JPEG, JBIG, 600 × 600.
+        for n in [68u32, 78, 105] {
+            let mut dcs = Fif::parse(&[0x00, 0x46, 0x1f, 0x20]);
+            dcs.put(n, true);
+            assert_eq!(read(&dcs.to_octets()), None, "bit {n}");
+        }
+        // Both width bits: the widest.
+        let wide = read(&[0x00, 0x42, 0xC0]).expect("A3");
+        assert_eq!(wide.format.width, Width::A3);
+        // MR beside MMR: MMR wins.
+        let both = read(&[0x00, 0x47, 0x1f, 0x22]).expect("MMR");
+        assert_eq!(both.format.coding, Coding::Mmr);
+    }
+
+    #[test]
+    fn a_page_that_is_too_fine_or_too_wide() {
+        let shape = PageShape {
+            width: Width::A3,
+            resolution: Resolution::R16,
+            rows: 1,
+        };
+        let mut ours = Capabilities::default();
+        ours.resolutions.push(Resolution::R16);
+        let mut dis = Fif::new();
+        let pick = |ours: &Capabilities, dis: &Fif| {
+            let f = choose(ours, dis, &shape);
+            (f.resolution, f.width)
+        };
+        assert_eq!(pick(&ours, &dis), (Resolution::Standard, Width::A4));
+        dis.put(15, true);
+        dis.put_group(17, 2, 0b10);
+        assert_eq!(pick(&ours, &dis), (Resolution::Fine, Width::B4));
+        dis.put(41, true);
+        dis.put_group(17, 2, 0b11);
+        assert_eq!(pick(&ours, &dis), (Resolution::Superfine, Width::A3));
+        dis.put(43, true);
+        assert_eq!(pick(&ours, &dis), (Resolution::R16, Width::A3));
+        ours.resolutions = vec![Resolution::Fine];
+        ours.max_width = Width::A4;
+        assert_eq!(pick(&ours, &dis), (Resolution::Fine, Width::A4));
+    }
+}

@@ -147,3 +147,87 @@ impl Ladder {
         Some(next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dis_with(code: u8) -> Fif {
+        let mut dis = Fif::new();
+        dis.put_group(11, 4, code);
+        dis
+    }
+
+    fn descent(dis: u8, ours: &[Modulation]) -> Vec<String> {
+        let mut ladder = Ladder::default();
+        let mut all = vec![ladder.meet(&dis_with(dis), ours).to_string()];
+        while let Some(next) = ladder.fall_back() {
+            all.push(next.to_string());
+        }
+        all
+    }
+
+    #[test]
+    fn falling_back() {
+        let all = Modulation::ALL;
+        assert_eq!(
+            descent(0b1101, &all),
+            [
+                "V.17 14400",
+                "V.17 12000",
+                "V.29 9600",
+                "V.29 7200",
+                "V.27ter 4800",
+                "V.27ter 2400"
+            ]
+        );
+        assert_eq!(
+            descent(0b1100, &all),
+            ["V.29 9600", "V.29 7200", "V.27ter 4800", "V.27ter 2400"]
+        );
+        assert_eq!(descent(0b0100, &all), ["V.27ter 4800", "V.27ter 2400"]);
+        assert_eq!(descent(0b0000, &all), ["V.27ter 2400"]);
+        // Reserved: V.27ter.
+        assert_eq!(descent(0b0011, &all), ["V.27ter 4800", "V.27ter 2400"]);
+        // V.17 without V.29 on our side keeps to V.17.
+        let no_v29: Vec<Modulation> = all
+            .into_iter()
+            .filter(|m| m.recommendation() != "V.29")
+            .collect();
+        assert_eq!(
+            descent(0b1101, &no_v29),
+            [
+                "V.17 14400",
+                "V.17 12000",
+                "V.17 9600",
+                "V.17 7200",
+                "V.27ter 4800",
+                "V.27ter 2400"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_failed_is_remembered_over_eom() {
+        let mut ladder = Ladder::default();
+        assert_eq!(
+            ladder.meet(&dis_with(0b1101), &Modulation::ALL),
+            Modulation::V17At14400
+        );
+        ladder.fall_back();
+        assert_eq!(
+            ladder.meet(&dis_with(0b1101), &Modulation::ALL),
+            Modulation::V17At12000
+        );
+    }
+
+    #[test]
+    fn codes_go_both_ways() {
+        for m in Modulation::ALL {
+            let mut dcs = Fif::new();
+            dcs.put_group(11, 4, to_dcs(m));
+            assert_eq!(from_dcs(&dcs), Some(m));
+            assert!(dis_takes(&dis_with(to_dis(&[m])), m));
+        }
+    }
+}

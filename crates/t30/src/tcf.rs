@@ -69,3 +69,49 @@ impl Check {
         self.longest >= self.needed && self.heard >= self.lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const M: Modulation = Modulation::V29At9600;
+
+    fn judge(parts: &[Result<Vec<u8>, usize>]) -> bool {
+        let mut check = Check::new(M);
+        for part in parts {
+            match part {
+                Ok(octets) => check.take(octets),
+                Err(lost) => check.lose(*lost),
+            }
+        }
+        check.good()
+    }
+
+    #[test]
+    fn length() {
+        for m in Modulation::ALL {
+            assert_eq!(octets(m).len() * 8, m.bit_rate() as usize * 3 / 2);
+        }
+    }
+
+    #[test]
+    fn good_and_bad_checks() {
+        let zeros = |n: usize| Ok(vec![0u8; n]);
+        assert!(judge(&[zeros(1800)]));
+        assert!(judge(&[zeros(1200)]));
+        assert!(!judge(&[zeros(1199)]));
+        assert!(!judge(&[]));
+        // 50 bits of 01010 first, or ones.
+        assert!(judge(&[Ok(vec![0x55; 7]), zeros(1700)]));
+        assert!(judge(&[Ok(vec![0xFF; 60]), zeros(1300)]));
+        assert!(!judge(&[Ok(vec![0x55; 1800])]));
+        // One bit wrong in the middle leaves two runs of 0.75 s.
+        assert!(!judge(&[zeros(900), Ok(vec![0x10]), zeros(899)]));
+        // A run may begin and end inside an octet.
+        assert!(judge(&[Ok(vec![0x80]), zeros(1199), Ok(vec![0x01])]));
+        // Loss counts as zeros, but not as the whole of it.
+        assert!(judge(&[zeros(700), Err(100), zeros(700)]));
+        assert!(!judge(&[zeros(10), Err(1700)]));
+        assert!(!judge(&[zeros(10), Err(usize::MAX)]));
+    }
+}

@@ -169,12 +169,15 @@ pub fn call(calling: Terminal, called: Terminal, plan: &Plan) -> (End, End) {
             a.handle(now, Input::Datagram(&datagram), &mut there);
         }
         let hung_up = |end: &End| {
-            end.outcome.as_ref().is_some_and(|(at, _)| *at + Duration::from_secs(1) <= now)
+            end.outcome
+                .as_ref()
+                .is_some_and(|(at, _)| *at + Duration::from_secs(1) <= now)
         };
         let (a_hung_up, b_hung_up) = (hung_up(&a), hung_up(&b));
-        for (end, other_hung_up, out) in
-            [(&mut a, b_hung_up, &mut there), (&mut b, a_hung_up, &mut back)]
-        {
+        for (end, other_hung_up, out) in [
+            (&mut a, b_hung_up, &mut there),
+            (&mut b, a_hung_up, &mut back),
+        ] {
             if other_hung_up {
                 end.handle(now, Input::HungUp, out);
             }
@@ -198,7 +201,9 @@ pub fn call(calling: Terminal, called: Terminal, plan: &Plan) -> (End, End) {
         .into_iter()
         .fold(None, earliest);
         // Nothing will ever happen again: time jumps to the limit.
-        now = next.map_or(Instant::ZERO + plan.limit, |at| at.max(now + Duration::from_micros(1)));
+        now = next.map_or(Instant::ZERO + plan.limit, |at| {
+            at.max(now + Duration::from_micros(1))
+        });
     }
     (a, b)
 }

@@ -123,7 +123,11 @@ pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
     call.transmission.page += 1;
     call.transmission.refused = 0;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
-    call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
+    call.transmission.poor = if poor {
+        call.transmission.poor.saturating_add(1)
+    } else {
+        0
+    };
     match second.plain() {
         Fcf2::Eop => release::disconnect(call, None),
         Fcf2::Eom => AwaitDis::begin(call),
