@@ -74,7 +74,7 @@ pub(super) fn take(call: &mut Call, burst: &Burst, stay: State) -> State {
     match frame.fcf {
         Fcf::Dcs => training::commanded(call, burst, stay),
         Fcf::Dcn => {
-            let cause = if page::is_open(call) || !call.reception.block.is_empty() {
+            let cause = if page::is_unsettled(call) || !call.reception.block.is_empty() {
                 Cause::CallerLeftInPage
             } else {
                 training::left(call)

@@ -84,6 +84,14 @@ pub(super) fn is_open(call: &Call) -> bool {
     }
 }
 
+/// Whether a page was begun that is neither confirmed nor dropped.
+pub(super) fn is_unsettled(call: &Call) -> bool {
+    match call.reception.page {
+        Page::None => false,
+        Page::Open(_) | Page::Ended | Page::Refused => true,
+    }
+}
+
 /// Drops what came of the page: the sender begins it again.
 pub(super) fn abandon(call: &mut Call) {
     if is_open(call) {
