@@ -109,7 +109,7 @@ impl UserAgent {
     pub(crate) fn end_call(&mut self, now: Instant, key: CallKey, cause: EndCause) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let waits_for_ack = call.bye_after_ack.is_some();
-        let offered = call.offered.take();
+        let (offered, pending) = (call.offered.take(), call.pending.take());
         match core::mem::replace(&mut call.stage, Stage::Over) {
             Stage::Over => return,
             Stage::Calling { .. } => {
@@ -129,6 +129,9 @@ impl UserAgent {
             }
         }
         self.live_calls = self.live_calls.saturating_sub(1);
+        if let Some((tx, _)) = pending {
+            self.abandon_client(now, tx);
+        }
         if let Some(offered) = offered {
             self.reply_plain(now, offered.tx, 487, "");
         }

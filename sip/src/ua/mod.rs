@@ -90,6 +90,11 @@ impl UserAgent {
             match due {
                 Due::Client(id, timer) => self.client_expired(now, id, timer),
                 Due::Server(id, timer) => self.server_expired(now, id, timer),
+                Due::Abandoned(id) => {
+                    if self.clients.get(&id).is_some_and(|e| e.machine.is_open()) {
+                        self.forget_client(id);
+                    }
+                }
                 Due::Call(call, timer) => self.call_expired(now, call, timer),
                 Due::Registration(registration) => self.registration_due(now, registration),
             }

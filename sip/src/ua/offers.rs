@@ -164,6 +164,7 @@ impl UserAgent {
                 self.start_client(now, cancel, &flow, remote, Owner::Nobody);
             }
         }
+        self.abandon_client(now, id);
         self.reinvite_failed(now, id, key, 408, "no final answer");
     }
 

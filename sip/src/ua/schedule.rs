@@ -17,6 +17,8 @@ pub(crate) enum Due {
     Client(TxId, Timer),
     /// A server transaction.
     Server(TxId, Timer),
+    /// A client transaction nobody waits for any more, should it still be without a final answer.
+    Abandoned(TxId),
     /// A call.
     Call(CallKey, CallTimer),
     /// A registration: time to renew or to try again.
@@ -77,6 +79,7 @@ impl Schedule {
 
     /// Stops every timer of a transaction.
     pub(crate) fn clear_transaction(&mut self, id: TxId) {
+        self.clear(Due::Abandoned(id));
         for range in [
             Due::Client(id, Timer::A)..=Due::Client(id, Timer::M),
             Due::Server(id, Timer::A)..=Due::Server(id, Timer::M),

@@ -10,7 +10,7 @@ use super::UserAgent;
 use crate::api::{CallKey, Output, PingKey, RegKey, Transport};
 use crate::dialog::{Dialog, Flow};
 use crate::message::{Builder, Message, Method, response_to};
-use crate::transaction::{Client, MergeKey, Server, ServerKey, Step, Timer};
+use crate::transaction::{Client, MergeKey, Server, ServerKey, Step, TRANSACTION_LIFE, Timer};
 
 /// Who is told about the responses of a client transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,6 +168,14 @@ impl UserAgent {
                 Step::TimedOut => self.client_failed(now, id, 408),
                 Step::Terminated => self.forget_client(id),
             }
+        }
+    }
+
+    /// Nobody waits for this INVITE any more: it is kept long enough for what may still come. In Proceeding it has no
+    /// timer of its own.
+    pub(crate) fn abandon_client(&mut self, now: Instant, id: TxId) {
+        if self.clients.get(&id).is_some_and(|e| e.machine.is_open()) {
+            self.schedule.set(Due::Abandoned(id), now + TRANSACTION_LIFE);
         }
     }
 

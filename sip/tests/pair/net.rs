@@ -30,7 +30,6 @@ impl Dice {
 pub struct Seen {
     pub at: Instant,
     pub from: usize,
-    pub lost: bool,
     pub message: Message,
 }
 
@@ -108,7 +107,7 @@ impl Pair {
                     let message = Message::parse(&octets, &Limits::default()).expect("we send what we would take");
                     assert_eq!(message.to_bytes(), octets);
                     let lost = (self.drop_if)(who, &message) || self.dice.below(1000) < self.loss;
-                    let seen = Seen { at: self.now, from: who, lost, message };
+                    let seen = Seen { at: self.now, from: who, message };
                     self.wire.push(seen);
                     let to = (0..2).find(|n| address(*n) == remote);
                     let copies = if lost { 0 } else { 1 + usize::from(self.dice.below(1000) < self.duplicate) };
