@@ -27,7 +27,7 @@ pub mod udptl;
 mod udptl_peer;
 
 pub use audio::{AudioPeer, BLOCK};
-pub use options::{Options, Recommendation};
+pub use options::{Options, Recommendation, Streaming};
 pub use session::{Direction, Frame, PageReport, Report};
 pub use t38::{Packet, T38Peer};
-pub use udptl_peer::UdptlPeer;
+pub use udptl_peer::{Copies, UdptlPeer};

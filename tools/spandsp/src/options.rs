@@ -18,6 +18,36 @@ pub enum Recommendation {
     V17,
 }
 
+/// How a T.38 peer sends its packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Streaming {
+    /// At the pace of the modems that it stands for.
+    #[default]
+    Paced,
+    /// Paced, and the present indicator again and again while there is nothing else.
+    RepeatedIndicators,
+    /// The same, for two seconds at most.
+    RepeatedIndicators2s,
+    /// As fast as it can, the FCS with the data, as over TCP.
+    Unpaced,
+    /// As fast as it can, without indicators.
+    UnpacedWithoutIndicators,
+}
+
+impl Streaming {
+    pub(crate) fn config(self) -> u32 {
+        match self {
+            Streaming::Paced => 0,
+            Streaming::RepeatedIndicators => c::T38_TERMINAL_OPTION_REGULAR_INDICATORS,
+            Streaming::RepeatedIndicators2s => c::T38_TERMINAL_OPTION_2S_REPEATING_INDICATORS,
+            Streaming::Unpaced => c::T38_TERMINAL_OPTION_NO_PACING,
+            Streaming::UnpacedWithoutIndicators => {
+                c::T38_TERMINAL_OPTION_NO_PACING | c::T38_TERMINAL_OPTION_NO_INDICATORS
+            }
+        }
+    }
+}
+
 /// What a peer can do and shall do.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Options {
@@ -35,9 +65,11 @@ pub struct Options {
     pub ident: String,
     /// T38FaxVersion of the session; 0 is the syntax of 1998.
     pub t38_version: u8,
+    /// How it sends T.38 packets.
+    pub streaming: Streaming,
     /// T.38: remove fill bits from pages without ECM before sending them.
     pub fill_bit_removal: bool,
-    /// Audio: send talker echo protection before V.29 and V.17.
+    /// Send talker echo protection before V.29 and V.17; in T.38, leave time for it.
     pub talker_echo_protection: bool,
     /// The least time for a coded line that it demands as a receiver without ECM, ms: 0, 5, 10, 20
     /// or 40.
@@ -61,6 +93,7 @@ impl Default for Options {
             receive: None,
             ident: String::new(),
             t38_version: 0,
+            streaming: Streaming::Paced,
             fill_bit_removal: false,
             talker_echo_protection: false,
             min_row_time_ms: 0,

@@ -55,6 +55,8 @@ impl T38Peer {
                 c::t38_terminal_get_t38_core_state(state),
                 c_int::from(options.t38_version),
             );
+            c::t38_terminal_set_config(state, options.streaming.config() as c_int);
+            c::t38_terminal_set_tep_mode(state, options.talker_echo_protection);
             c::t38_terminal_set_fill_bit_removal(state, options.fill_bit_removal);
             options.apply(t30, true)?;
             if options.log {

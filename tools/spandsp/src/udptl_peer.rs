@@ -7,12 +7,26 @@ use crate::udptl::{Malformed, Protection, Receiver, Sender};
 use std::collections::VecDeque;
 use std::io;
 
+/// What becomes of the copies that spandsp asks for of its key packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Copies {
+    /// The identical datagram again, as T.38 wants it.
+    #[default]
+    Identical,
+    /// The same IFP in datagrams of their own, which some stacks do.
+    Renumbered,
+    /// Sent once, as other stacks do.
+    Ignored,
+}
+
 /// A [`T38Peer`] that speaks UDPTL.
 pub struct UdptlPeer {
     terminal: T38Peer,
     sender: Sender,
     receiver: Receiver,
     outbox: VecDeque<Vec<u8>>,
+    /// What becomes of copies.
+    pub copies: Copies,
     /// IFP packets of the far end that came whole and in which spandsp found a fault.
     pub refused: Vec<Vec<u8>>,
     /// Octets of the longest datagram received.
@@ -31,6 +45,7 @@ impl UdptlPeer {
             sender: Sender::new(protection),
             receiver: Receiver::new(),
             outbox: VecDeque::new(),
+            copies: Copies::Identical,
             refused: Vec::new(),
             longest: 0,
         })
@@ -41,8 +56,13 @@ impl UdptlPeer {
         let done = self.terminal.step(samples);
         while let Some(packet) = self.terminal.take() {
             let datagram = self.sender.wrap(&packet.ifp);
-            for _ in 0..packet.copies {
-                self.outbox.push_back(datagram.clone());
+            self.outbox.push_back(datagram.clone());
+            for _ in 1..packet.copies {
+                match self.copies {
+                    Copies::Identical => self.outbox.push_back(datagram.clone()),
+                    Copies::Renumbered => self.outbox.push_back(self.sender.wrap(&packet.ifp)),
+                    Copies::Ignored => {}
+                }
             }
         }
         done

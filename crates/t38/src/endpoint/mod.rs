@@ -120,7 +120,7 @@ impl Endpoint {
         self.receiver.timeout(now);
         self.deliver(now);
         self.reception.timeout(now, &mut self.heard);
-        self.tell();
+        self.tell(now);
         let mut outgoing = core::mem::take(&mut self.outgoing);
         let sent = self.transmitter.step(now, &mut outgoing);
         self.send(now, &mut outgoing);
@@ -143,10 +143,19 @@ impl Endpoint {
                 Delivery::Missing(count) => self.reception.missing(count, &mut self.heard),
             }
         }
-        self.tell();
+        self.tell(now);
     }
 
-    fn tell(&mut self) {
+    fn tell(&mut self, now: Instant) {
+        // A far end without a modem may answer before our signal is over on its imagined line.
+        let answered = |h: &Heard| matches!(h, Heard::CarrierUp(_) | Heard::Frame { .. });
+        if self.transmitter.is_releasing() && self.heard.iter().any(answered) {
+            let mut outgoing = core::mem::take(&mut self.outgoing);
+            self.transmitter.release(now, &mut outgoing);
+            self.send(now, &mut outgoing);
+            self.outgoing = outgoing;
+            self.outputs.push_back(Output::Sent);
+        }
         self.outputs.extend(self.heard.drain(..).map(Output::Heard));
     }
 

@@ -452,3 +452,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_answer_ends_the_release() {
+    let mut endpoint = Endpoint::new(Config::default(), Instant::ZERO);
+    let frame = Bytes::from(hex("ff c8 21"));
+    endpoint.handle(Instant::ZERO, Input::Transmit(Transmit::Control(vec![frame])));
+    // Behind sequence number and length: V.21, two fields, the second being the end.
+    let is_end = |d: &Bytes| d[3..].starts_with(&hex("c0 02"));
+    let mut ended = None;
+    while ended.is_none() {
+        let now = endpoint.deadline().unwrap();
+        endpoint.handle(now, Input::Timeout);
+        while let Some(output) = endpoint.poll() {
+            assert!(!matches!(output, Output::Sent), "before the end");
+            if matches!(&output, Output::Datagram(d) if is_end(d)) {
+                ended = Some(now);
+            }
+        }
+    }
+    let now = ended.unwrap() + ms(10);
+    endpoint.handle(now, Input::Datagram(&hex("00 00 01 06 00 00")));
+    let outputs: Vec<Output> = std::iter::from_fn(|| endpoint.poll())
+        .filter(|o| !matches!(o, Output::Datagram(_)))
+        .collect();
+    assert_eq!(outputs, [Output::Sent, Output::Heard(Heard::CarrierUp(Channel::Control))]);
+    while let Some(now) = endpoint.deadline().filter(|at| at.as_millis() < 10_000) {
+        endpoint.handle(now, Input::Timeout);
+        assert!(!std::iter::from_fn(|| endpoint.poll()).any(|o| o == Output::Sent), "twice");
+    }
+}

@@ -115,6 +115,19 @@ impl Transmitter {
         self.due
     }
 
+    /// Whether the last signal that was asked for is sent, and only `no-signal` is still to follow.
+    pub(super) fn is_releasing(&self) -> bool {
+        matches!(self.state, State::Release) && self.queue.is_empty() && self.owes_sent
+    }
+
+    /// Sends that `no-signal` now: everything that was asked for has left.
+    pub(super) fn release(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+        self.state = State::Idle;
+        self.due = None;
+        self.owes_sent = false;
+        self.go_quiet(now, out);
+    }
+
     /// The indicator of the present state, for keep-alives; none while data flow.
     pub(super) fn indicator(&self) -> Option<Outgoing> {
         match self.state {

@@ -1,0 +1,43 @@
+//! Our terminal against spandsp's T.38 terminal on simulated time: every page arrives pel for pel
+//! (T.38 §7 to §9, T.30 Annex A).
+
+#![allow(clippy::unwrap_used, clippy::panic)] // the exemption for tests does not reach the functions beside them
+
+mod spandsp;
+
+use spandsp::t38::{CLEAN, Path, receive, send};
+use spandsp::{ECM_MH, ECM_MMR, ECM_MR, MH, MR, charts, three};
+
+macro_rules! all_charts {
+    ($($name:ident: $direction:ident $way:ident;)*) => { $(
+        #[test]
+        fn $name() {
+            charts().iter().for_each(|chart| $direction(chart, $way, CLEAN));
+        }
+    )* };
+}
+
+all_charts! {
+    send_ecm_mmr: send ECM_MMR;
+    send_ecm_mr: send ECM_MR;
+    send_ecm_mh: send ECM_MH;
+    send_mr: send MR;
+    send_mh: send MH;
+    receive_ecm_mmr: receive ECM_MMR;
+    receive_ecm_mr: receive ECM_MR;
+    receive_ecm_mh: receive ECM_MH;
+    receive_mr: receive MR;
+    receive_mh: receive MH;
+}
+
+#[test]
+fn several_pages_in_both_versions() {
+    let document = three();
+    for version in [0, 3] {
+        for way in [ECM_MMR, MR] {
+            let path = Path { version, ..CLEAN };
+            send(&document, way, path);
+            receive(&document, way, path);
+        }
+    }
+}
