@@ -16,8 +16,10 @@ mod options;
 mod pdf;
 mod pdf_file;
 mod preview;
+mod raster;
 mod render;
 pub mod sandbox;
+mod tiff_file;
 mod wire;
 mod worker;
 

@@ -20,11 +20,15 @@ pub fn render(
             options.max_octets
         )));
     }
+    if octets.is_empty() {
+        return Err(RenderError::Empty);
+    }
     match format {
         Format::Pdf => crate::pdf::render(octets, options),
-        Format::Tiff => FaxDocument::from_tiff(octets),
-        other => Err(RenderError::Unsupported {
-            what: format!("A {} document", other.name()),
+        Format::Tiff => crate::tiff_file::render(octets, options),
+        Format::Png | Format::Jpeg => crate::raster::render(octets, format, options),
+        Format::Text => Err(RenderError::Unsupported {
+            what: "Plain text".into(),
         }),
     }
 }
