@@ -6,13 +6,13 @@ use crate::geometry::per_mm;
 use crate::grey::{Grey, grey_of, over_white};
 use crate::raster::{check_pels, to_page};
 use crate::{FaxDocument, Format, Page, RenderError, RenderOptions};
+use ::tiff::ColorType;
+use ::tiff::decoder::{Decoder, DecodingResult, Limits};
+use ::tiff::tags::Tag;
 use fax_base::page::{PageShape, Resolution};
 use fax_image::Bitmap;
 use fax_image::tiff::{self, Image, TiffPage};
 use std::io::Cursor;
-use ::tiff::ColorType;
-use ::tiff::decoder::{Decoder, DecodingResult, Limits};
-use ::tiff::tags::Tag;
 
 /// A scan without a stated resolution counts as one of so many pels to the inch.
 const PER_INCH: f64 = 200.0;
@@ -235,12 +235,7 @@ fn one_page(
             options,
         );
     }
-    to_page(
-        &grey,
-        size_mm(width, rows, x, y),
-        f64::INFINITY,
-        options,
-    )
+    to_page(&grey, size_mm(width, rows, x, y), f64::INFINITY, options)
 }
 
 /// Samples of any depth as grey of eight bits.
@@ -317,9 +312,9 @@ fn unpack(packed: &[u8], bits: u8, width: usize, is_palette: bool) -> Option<Vec
     let scale = if is_palette { 1 } else { 255 / mask };
     let mut out = Vec::with_capacity(packed.len() * per_octet);
     for row in packed.chunks_exact(width.div_ceil(per_octet)) {
-        let samples = row.iter().flat_map(|o| {
-            (0..8 / bits).map(move |i| (o >> (8 - bits * (i + 1)) & mask) * scale)
-        });
+        let samples = row
+            .iter()
+            .flat_map(|o| (0..8 / bits).map(move |i| (o >> (8 - bits * (i + 1)) & mask) * scale));
         out.extend(samples.take(width));
     }
     Some(out)
@@ -405,12 +400,12 @@ mod tests {
 
     #[test]
     fn small_samples_are_unpacked() {
-        assert_eq!(
-            unpack(&[0b1010_0000], 1, 3, false),
-            Some(vec![255, 0, 255])
-        );
+        assert_eq!(unpack(&[0b1010_0000], 1, 3, false), Some(vec![255, 0, 255]));
         assert_eq!(unpack(&[0x1F, 0xF0], 4, 3, true), Some(vec![1, 15, 15]));
-        assert_eq!(unpack(&[0b00_01_10_11], 2, 4, false), Some(vec![0, 85, 170, 255]));
+        assert_eq!(
+            unpack(&[0b00_01_10_11], 2, 4, false),
+            Some(vec![0, 85, 170, 255])
+        );
         assert_eq!(unpack(&[0], 3, 1, false), None);
     }
 }

@@ -1,0 +1,135 @@
+//! PDF and PNG out: the Group 4 octets untouched, the sheet as large as on paper, readable by others.
+
+mod made;
+
+use fax_base::page::{Resolution, Width};
+use fax_document::{
+    FaxDocument, Format, PdfInfo, RenderOptions, first_page_png, page_png, render, to_pdf,
+};
+use made::{Folder, run, testdata};
+use std::time::{Duration, UNIX_EPOCH};
+
+fn demo(resolution: Resolution) -> FaxDocument {
+    let options = RenderOptions {
+        resolution,
+        ..RenderOptions::default()
+    };
+    render(&testdata("demo.pdf"), Format::Pdf, &options).unwrap()
+}
+
+#[test]
+fn others_read_it_and_find_the_same_octets() {
+    let folder = Folder::new("pdf");
+    let document = demo(Resolution::Fine);
+    let info = PdfInfo {
+        title: Some("Fax from +39 040 555 0100 – Überweisung".into()),
+        created: Some(UNIX_EPOCH + Duration::from_secs(1_795_000_000)),
+        ..PdfInfo::default()
+    };
+    let file = folder.put("out.pdf", &to_pdf(&document, &info));
+    let (said, complaints) = run("mupdf-tools", "mutool", &["info", &file]);
+    assert_eq!(complaints, "");
+    assert!(said.contains("Pages: 3"), "{said}");
+    assert!(said.contains("CCITTFax"), "{said}");
+    assert!(said.contains("D:20261118"), "{said}");
+
+    // Each page is A4 high and as wide as the line.
+    let (pages, _) = run("mupdf-tools", "mutool", &["pages", &file]);
+    assert_eq!(
+        pages.matches(" r=\"609.").count() + pages.matches("609.").count() / 2,
+        3 + 1,
+        "{pages}"
+    );
+    assert!(pages.contains("841."), "{pages}");
+
+    // The streams are the octets of the document.
+    let octets = folder.get("out.pdf");
+    for page in &document.pages {
+        assert!(octets.windows(page.t6.len()).any(|w| w == &page.t6[..]));
+    }
+    // And mupdf draws the same pels: one pixel for each at the page's own resolution.
+    run(
+        "mupdf-tools",
+        "mutool",
+        &[
+            "draw",
+            "-q",
+            "-A",
+            "0",
+            "-w",
+            "1728",
+            "-h",
+            "2286",
+            "-f",
+            "-c",
+            "gray",
+            "-o",
+            &folder.path("p%d.pgm"),
+            &file,
+        ],
+    );
+    for (i, page) in document.pages.iter().enumerate() {
+        let pgm = folder.get(&format!("p{}.pgm", i + 1));
+        let pels = &pgm[pgm.len() - 1728 * 2286..];
+        let bitmap = page.to_bitmap();
+        let wrong = (0..2286u32)
+            .flat_map(|y| (0..1728u32).map(move |x| (x, y)))
+            .filter(|(x, y)| bitmap.get(*x, *y) != (pels[(y * 1728 + x) as usize] < 128))
+            .count();
+        assert_eq!(wrong, 0, "page {}", i + 1);
+    }
+}
+
+#[test]
+fn our_own_pdf_comes_back_pel_by_pel() {
+    for resolution in Resolution::ALL {
+        let document = demo(resolution);
+        let file = to_pdf(&document, &PdfInfo::default());
+        let options = RenderOptions {
+            resolution,
+            ..RenderOptions::default()
+        };
+        let back = render(&file, Format::Pdf, &options).unwrap();
+        for (a, b) in document.pages.iter().zip(&back.pages) {
+            assert_eq!(a.shape, b.shape);
+            let (a, b) = (a.to_bitmap(), b.to_bitmap());
+            assert!(a == b, "{resolution}: {a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn tiff_out_is_clean_and_comes_back() {
+    let folder = Folder::new("tiff-out");
+    let document = demo(Resolution::Standard);
+    let tiff = document.to_tiff();
+    let file = folder.put("out.tif", &tiff);
+    let (info, complaints) = run("libtiff-tools", "tiffinfo", &["-D", &file]);
+    assert_eq!(complaints, "");
+    assert_eq!(
+        info.matches("Image Width: 1728 Image Length: 1143").count(),
+        3,
+        "{info}"
+    );
+    let back = FaxDocument::from_tiff(&tiff).unwrap();
+    for (a, b) in document.pages.iter().zip(&back.pages) {
+        assert_eq!((a.shape, a.to_bitmap()), (b.shape, b.to_bitmap()));
+    }
+    assert_eq!(back.page(2).unwrap().0.width, Width::A4);
+    assert!(back.page(3).is_none());
+}
+
+#[test]
+fn previews_have_square_pels() {
+    let document = demo(Resolution::Standard);
+    for (i, most, width) in [(0, 600, 600), (2, 5000, 1728)] {
+        let png = page_png(&document, i, most);
+        let picture = image::load_from_memory(&png).unwrap();
+        assert_eq!(picture.width(), width);
+        let aspect = f64::from(picture.height()) / f64::from(width);
+        assert!((aspect - 297.0 / 214.9).abs() < 0.01, "{aspect}");
+    }
+    assert_eq!(first_page_png(&document, 600), page_png(&document, 0, 600));
+    assert!(page_png(&document, 3, 600).is_empty());
+    assert!(first_page_png(&FaxDocument::default(), 600).is_empty());
+}
