@@ -7,6 +7,7 @@ use crate::grey::{Grey, grey_of, over_white};
 use crate::raster::{check_pels, to_page};
 use crate::{FaxDocument, Format, Page, RenderError, RenderOptions};
 use ::tiff::ColorType;
+use ::tiff::decoder::ifd::Value;
 use ::tiff::decoder::{Decoder, DecodingResult, Limits};
 use ::tiff::tags::Tag;
 use fax_base::page::{PageShape, Resolution};
@@ -67,7 +68,12 @@ fn fit(page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
     let bitmap = page.image.to_bitmap();
     if let Some(resolution) = page.resolution() {
         let pels = options.width.pels(resolution);
-        if bitmap.width() < pels && u64::from(bitmap.width()) * 100 >= u64::from(pels) * 93 {
+        let no_finer = resolution.x_per_inch() <= options.resolution.x_per_inch()
+            && resolution.y_per_inch() <= options.resolution.y_per_inch();
+        if no_finer
+            && bitmap.width() < pels
+            && u64::from(bitmap.width()) * 100 >= u64::from(pels) * 93
+        {
             return Ok(Page::from_bitmap(
                 &centred(&bitmap, pels),
                 PageShape {
@@ -190,7 +196,7 @@ fn one_page(
         Ok(decoder
             .find_tag(tag)
             .map_err(broken)?
-            .and_then(|v| v.into_f64().ok())
+            .and_then(|v| number_of(&v))
             .filter(|v| v.is_finite()))
     };
     let unit = number(Tag::ResolutionUnit)?.unwrap_or(2.0);
@@ -236,6 +242,19 @@ fn one_page(
         );
     }
     to_page(&grey, size_mm(width, rows, x, y), f64::INFINITY, options)
+}
+
+fn number_of(value: &Value) -> Option<f64> {
+    match value {
+        Value::Byte(v) => Some(f64::from(*v)),
+        Value::Short(v) => Some(f64::from(*v)),
+        Value::Unsigned(v) => Some(f64::from(*v)),
+        Value::Rational(n, d) => Some(f64::from(*n) / f64::from(*d)),
+        Value::Float(v) => Some(f64::from(*v)),
+        Value::Double(v) => Some(*v),
+        Value::List(v) => v.first().and_then(number_of),
+        _ => None,
+    }
 }
 
 /// Samples of any depth as grey of eight bits.
