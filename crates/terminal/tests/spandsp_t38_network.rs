@@ -187,3 +187,56 @@ fn ecm_with_loss_beyond_redundancy() {
 fn a_network_that_is_not_there() {
     assert_eq!(truth(1000, 3, 1), [0, 0]);
 }
+
+/// Without ECM and without redundancy rows are lost: a page is refused and sent again, or kept with
+/// the rows that are bad counted, and the call comes to its end.
+#[test]
+fn no_ecm_without_redundancy() {
+    let document = three();
+    for loss_per_mille in [1, 5, 20] {
+        for seed in 1..=4 {
+            let path = Path {
+                loss_per_mille,
+                most_in_a_row: usize::MAX,
+                protection: Protection::Redundancy(0),
+                seed,
+                ..CLEAN
+            };
+            let what = format!("sending with {loss_per_mille} ‰ lost, seed {seed}");
+            let desk = Desk::new(None, MR.peer(Options::default()));
+            let config = ours(Some(&document), t30::Capabilities::default());
+            let (seen, report) = call(&what, config, &desk, path);
+            let outcome = seen.ended(&what);
+            let got = tiff::read(&desk.received()).unwrap_or_default();
+            assert!(got.len() >= outcome.pages_confirmed, "{what}");
+            assert_eq!(
+                outcome.pages_confirmed, report.pages_received as usize,
+                "{what}"
+            );
+            assert!(
+                outcome.failure.is_none() || loss_per_mille > 5,
+                "{what}: {outcome:?}"
+            );
+
+            let what = format!("receiving with {loss_per_mille} ‰ lost, seed {seed}");
+            let desk = Desk::new(Some(&document), Options::default());
+            let (seen, report) = call(&what, ours(None, MR.ours()), &desk, path);
+            let outcome = seen.ended(&what);
+            assert!(
+                outcome.pages_received >= report.pages_sent as usize,
+                "{what}"
+            );
+            assert!(
+                outcome.failure.is_none() || loss_per_mille > 5,
+                "{what}: {outcome:?}"
+            );
+            // What was lost is replaced by about as many rows, so that the page keeps its length.
+            for (sent, got) in document.pages.iter().zip(&seen.pages) {
+                let told = format!("{what}: {} rows, {} bad", got.rows, got.bad_rows);
+                assert!(got.rows.abs_diff(sent.rows) <= sent.rows / 40, "{told}");
+                assert!(got.bad_rows <= sent.rows / 10, "{told}");
+                assert!((got.bad_rows > 0) || (got.rows == sent.rows), "{told}");
+            }
+        }
+    }
+}

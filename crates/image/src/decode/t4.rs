@@ -56,9 +56,9 @@ pub(crate) struct T4Lines {
     in_step: bool,
     /// The number of pels of the last one-dimensional line that had a wrong number.
     odd_pels: u32,
-    /// For the number of rows in a gap: bits and number of the lines up to now.
-    line_bits: u64,
-    lines: u64,
+    /// For the number of rows in a gap: the mean length of the last lines, 1/16 bit; 0 before there
+    /// are any.
+    mean_length: u64,
     /// Concealed rows to be told after a row.
     pending: u32,
     current: Changes,
@@ -81,8 +81,7 @@ impl T4Lines {
             ended: false,
             in_step: false,
             odd_pels: u32::MAX,
-            line_bits: 0,
-            lines: 0,
+            mean_length: 0,
             pending: 0,
             current: Changes::default(),
             reference: Changes::white(width),
@@ -221,8 +220,12 @@ impl T4Lines {
                 self.before_first_eol(content_end, one)
             };
         }
-        self.lines += 1;
-        self.line_bits = self.line_bits.saturating_add(length as u64 + 1);
+        // Text and the white between its lines differ tenfold: what lies just before tells most.
+        let length_16 = (length as u64 + 1).saturating_mul(16);
+        self.mean_length = match self.mean_length {
+            0 => length_16,
+            mean => mean - mean / 8 + length_16 / 8,
+        };
         if overlong {
             return Some(self.bad());
         }
@@ -305,10 +308,10 @@ impl T4Lines {
         if first || eols > 1 {
             return None;
         }
-        if self.lines == 0 {
+        if self.mean_length == 0 {
             return Some(T4Next::Concealed(1));
         }
-        let mean = (self.line_bits / self.lines).max(1);
+        let mean = (self.mean_length / 16).max(1);
         let bits = (gap as u64).saturating_mul(8).saturating_add(length as u64);
         let rows = (bits + mean / 2) / mean;
         Some(T4Next::Concealed(
