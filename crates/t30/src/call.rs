@@ -429,7 +429,12 @@ impl Call {
     /// What we asked to be sent has left. False when we did not ask.
     pub(crate) fn sent(&mut self) -> bool {
         self.timers.clear(Timer::Sending);
-        core::mem::take(&mut self.transmitting)
+        let was = core::mem::take(&mut self.transmitting);
+        if was && !self.signalling.up {
+            // A search that began before it had left.
+            self.resume_search();
+        }
+        was
     }
 
     /// The carrier below us changed: what was being sent and heard is gone.

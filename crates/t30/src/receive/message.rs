@@ -25,6 +25,8 @@ pub(super) fn begin(call: &mut Call, signal: ImageSignal, stay: State) -> State 
         ImageSignal::Up | ImageSignal::Bits(_) | ImageSignal::Frame(_) => {}
     }
     call.enter(Phase::C);
+    // The sender does not wait for an answer that has not left yet.
+    call.stop();
     call.stop_search();
     call.reception.image_since = true;
     if let Some(over) = call.reception.image_over.take()
