@@ -145,6 +145,12 @@ impl Block {
         (!whole).then_some(map)
     }
 
+    /// How many frames are missing.
+    pub(crate) fn wanted(&self) -> usize {
+        self.count()
+            .saturating_sub(self.frames.iter().flatten().count())
+    }
+
     /// What is there, in order: data, or the number of octets of a hole. Holes at the end are left
     /// away.
     pub(crate) fn content(&self) -> Vec<Result<Bytes, usize>> {

@@ -4,11 +4,21 @@
 //! ([`Input`]), take what it wants ([`Output`]) until there is no more, and call it again at
 //! [`Session::deadline`]. It does not know whether a modem or T.38 carries its words, and it never
 //! sees a pel: pages come and go as coded octets.
+//!
+//! What it promises: a page is reported as confirmed only when the far end said so (MCF, RTP, PIP,
+//! PID), the far end is told so only of a page that is here, and every call ends, because no state
+//! waits longer than its timer.
+//!
+//! How it is built: [`Session`] holds the state (a struct each) and what all states share. `calling`
+//! and `called` are the way into phase B, `send` and `receive` the two directions from there,
+//! `release` is phase E; `exchange` is a command and the search for its response. [`frames`] and
+//! [`dis`] take frames apart and [`describe()`] prints them for a ladder.
 
 pub mod api;
 mod call;
 mod called;
 mod calling;
+mod describe;
 pub mod dis;
 mod dis_table;
 mod ecm;
@@ -25,4 +35,5 @@ mod tcf;
 mod timers;
 
 pub use api::*;
+pub use describe::describe;
 pub use session::Session;

@@ -161,8 +161,8 @@ fn run(seeds: core::ops::Range<u64>) {
                 }
                 println!("{:?}\n", end.outcome);
             }
-            panic!("seed {seed} ({octets} octets): {wrong:?}");
         }
+        assert_eq!(wrong, Vec::<String>::new(), "seed {seed} ({octets} octets)");
         let ok = pair.ends[0]
             .outcome
             .as_ref()
@@ -186,4 +186,43 @@ fn bad_lines_b() {
 #[test]
 fn bad_lines_c() {
     run(2000..3000);
+}
+
+/// Pages that are not heard at all, without error correction: only time tells a command repeated from
+/// the command of a page that was missed.
+#[test]
+fn unheard_pages_are_not_confirmed() {
+    let mut missed = 0;
+    for seed in 0..600 {
+        let mut rng = Rng::new(seed);
+        let shape = PageShape {
+            width: Width::A4,
+            resolution: Resolution::Fine,
+            rows: 1000,
+        };
+        let config = |role: Role, pages: usize| Config {
+            role,
+            ident: String::new(),
+            capabilities: Capabilities {
+                ecm: false,
+                ..Capabilities::default()
+            },
+            send: vec![shape; pages],
+            sub_address: None,
+            page_retries: 3,
+            refuse_at_percent: Some(15),
+        };
+        let octets = 9_000 + rng.below(2_500) as usize;
+        let i = Impairments {
+            silent: 120,
+            duplex: true,
+            ..Impairments::default()
+        };
+        let (calling, called) = (config(Role::Calling, 4), config(Role::Called, 0));
+        let mut pair = Pair::new(Session::new(calling), Session::new(called), octets, i, seed);
+        assert!(pair.run(LIMIT));
+        assert_eq!(judge(&pair, octets), Vec::<String>::new(), "seed {seed}");
+        missed += usize::from(pair.ends[1].sent().contains(&"RTN"));
+    }
+    assert!(missed > 20, "{missed}");
 }

@@ -1,7 +1,7 @@
 //! Post-message commands: MPS, EOM, EOP, PPS, EOR, CTC, RR, each answered once, and the same again
 //! when it is repeated (T.30 §5.3.6.1.6, Annex A.4).
 
-use crate::api::{Cause, Phase};
+use crate::api::{Cause, Event, Phase};
 use crate::call::{Burst, Call, On};
 use crate::dis::Fif;
 use crate::ecm;
@@ -210,6 +210,8 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
         .block
         .state_count(usize::from(count.reverse_bits()) + 1);
     if let Some(map) = call.reception.block.missing() {
+        let frames = u32::try_from(call.reception.block.wanted()).unwrap_or(u32::MAX);
+        call.tally.resends = call.tally.resends.saturating_add(frames);
         return request(call, &map);
     }
     let content = call.reception.block.clone();
@@ -279,7 +281,9 @@ fn continue_to_correct(call: &mut Call, frame: &Frame, stay: State) -> State {
         return stay;
     };
     agreed.modulation = modulation;
+    let format = agreed.format;
     call.tally.agreed = call.reception.agreed;
+    call.event(Event::Negotiated { format, modulation });
     call.enter(Phase::D);
     respond(call, key(frame), Fcf::Ctr, &[]);
     State::AwaitMessage(AwaitMessage)

@@ -152,6 +152,10 @@ impl Blocks {
             agreed.modulation = modulation;
             let agreed = *agreed;
             call.tally.agreed = Some(agreed);
+            call.event(Event::Negotiated {
+                format: agreed.format,
+                modulation,
+            });
         }
         let fif = send::dcs_now(call).to_octets();
         let frame = call.frame(Fcf::Ctc, fif.get(..2).unwrap_or(&[0, 0]));

@@ -51,12 +51,21 @@ pub(crate) fn identified(call: &mut Call, burst: &Burst) -> State {
     if !dis.bit(10) {
         return release::disconnect(call, Some(Cause::RemoteCannotReceive));
     }
-    if call.config.sub_address.is_some() && !dis.bit(49) {
+    if sub_address(call).is_some() && !dis.bit(49) {
         return release::disconnect(call, Some(Cause::Incompatible));
     }
     let ours = call.config.capabilities.modulations.clone();
     call.transmission.ladder.meet(&dis, &ours);
     training::train(call)
+}
+
+/// The sub-address that the job names, if it names one.
+fn sub_address(call: &Call) -> Option<&str> {
+    call.config
+        .sub_address
+        .as_deref()
+        .map(str::trim)
+        .filter(|sub| !sub.is_empty())
 }
 
 /// Notes the far end's number, if the burst brings it in a frame of this kind.

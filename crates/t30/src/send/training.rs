@@ -34,7 +34,8 @@ pub(crate) fn train(call: &mut Call) -> State {
         let ident = frames::ident_to_fif(&call.config.ident);
         burst.push(frames::build(Fcf::Tsi, call.x, false, &ident));
     }
-    if let Some(sub) = &call.config.sub_address {
+    let sub = send::sub_address(call);
+    if let Some(sub) = sub {
         burst.push(frames::build(
             Fcf::Sub,
             call.x,
@@ -42,8 +43,7 @@ pub(crate) fn train(call: &mut Call) -> State {
             &frames::ident_to_fif(sub),
         ));
     }
-    let sub_sent = call.config.sub_address.is_some();
-    let dcs = negotiate::dcs(&agreed, &call.transmission.dis, sub_sent);
+    let dcs = negotiate::dcs(&agreed, &call.transmission.dis, sub.is_some());
     burst.push(frames::build(Fcf::Dcs, call.x, true, &dcs.to_octets()));
     let command = vec![
         Transmit::Silence(timers::GAP),
