@@ -5,8 +5,9 @@
 
 mod spandsp;
 
-use spandsp::t38::{CLEAN, Path, receive, send};
-use spandsp::{ECM_MH, ECM_MMR, ECM_MR, MH, MR, charts, three};
+use spandsp::t38::{CLEAN, Path, call, receive, send};
+use spandsp::{Desk, ECM_MH, ECM_MMR, ECM_MR, MH, MR, assert_received, charts, ours, three};
+use spandsp_peer::Options;
 
 macro_rules! all_charts {
     ($($name:ident: $direction:ident $way:ident;)*) => { $(
@@ -40,4 +41,26 @@ fn several_pages_in_both_versions() {
             receive(&document, way, path);
         }
     }
+}
+
+#[test]
+fn a_phase_for_every_block() {
+    let document = three();
+    let desk = Desk::new(Some(&document), Options::default());
+    let (seen, report) = call("receiving", ours(None, ECM_MH.ours()), &desk, CLEAN);
+    assert_received("receiving", &document, &seen, &report);
+    let count = |what: &str| {
+        seen.ladder
+            .iter()
+            .filter(|line| line.contains(what))
+            .count()
+    };
+    let blocks = count("<- PPS");
+    assert!(blocks > document.pages.len());
+    assert_eq!(
+        (count("Phase(C)"), count("Phase(D)")),
+        (blocks, blocks),
+        "{}",
+        seen.tail()
+    );
 }

@@ -2,7 +2,7 @@
 //! when it is repeated (T.30 §5.3.6.1.6, Annex A.4).
 
 use crate::api::{Cause, Event, Phase};
-use crate::call::{Burst, Call, On};
+use crate::call::{Burst, Call, ImageSignal, On};
 use crate::dis::Fif;
 use crate::ecm;
 use crate::frames::{Fcf, Fcf2, Frame};
@@ -28,6 +28,10 @@ impl AwaitPostMessage {
     pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
         match on {
             On::Burst(burst) => take(call, &burst, State::AwaitPostMessage(self)),
+            // The second and third RCP tell nothing new.
+            On::Image(ImageSignal::Frame(frame)) if frame.fcf == Fcf::Rcp => {
+                State::AwaitPostMessage(self)
+            }
             // The carrier was lost for a moment only, or frames come again.
             On::Image(signal) => {
                 if self.changed && !call.reception.agreed.is_some_and(|a| a.format.ecm) {
