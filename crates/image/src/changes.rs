@@ -83,34 +83,55 @@ impl Changes {
     }
 }
 
-/// Paints the black runs of a row into `row`, which must be white.
-pub(crate) fn paint(changes: &Changes, row: &mut [u8]) {
-    let at = changes.elements();
-    // A black run that goes on to the end of the row ends at the first sentinel.
-    let black = changes.at.get(..at.len() + at.len() % 2).unwrap_or(&[]);
-    let mut word = 0u64;
-    let mut index = 0usize;
-    for run in black.chunks_exact(2) {
-        let &[from, to] = run else { continue };
-        let (first, last) = (from as usize / 64, (to as usize).saturating_sub(1) / 64);
-        if first != index {
-            store(row, index, word);
-            word = 0;
-            index = first;
+/// Paints rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Painter {
+    /// One bit for each pel, set where the colour changes; all zero between two rows.
+    words: Vec<u64>,
+}
+
+impl Painter {
+    /// Paints the black runs of a row into `row`, which must be white.
+    pub(crate) fn paint(&mut self, changes: &Changes, row: &mut [u8]) {
+        let at = changes.elements();
+        let (Some(&first), Some(&last)) = (at.first(), at.last()) else {
+            return;
+        };
+        let words = row.len().div_ceil(8);
+        if self.words.len() < words {
+            self.words.resize(words, 0);
         }
-        word |= u64::MAX >> (from % 64);
-        if last != index {
-            store(row, index, word);
-            for i in index + 1..last {
-                store(row, i, u64::MAX);
+        for &p in at {
+            if let Some(w) = self.words.get_mut(p as usize / 64) {
+                *w ^= 1 << (63 - p % 64);
             }
-            index = last;
-            word = u64::MAX;
         }
-        // Cut behind the run; `to` is at least 1.
-        word &= u64::MAX << (63 - (to - 1) % 64);
+        // A black run that goes on to the end of the row ends in the pad bits or with the row.
+        let mut last = last as usize / 64;
+        if at.len() % 2 == 1 {
+            let end = changes.at.last().copied().unwrap_or(0);
+            if let Some(w) = self.words.get_mut(end as usize / 64) {
+                *w ^= 1 << (63 - end % 64);
+            }
+            last = words.saturating_sub(1);
+        }
+        // Each pel is black if there is an odd number of changes up to it.
+        let first = first as usize / 64;
+        let mut black = 0;
+        let some = self.words.get_mut(first..=last).unwrap_or(&mut []);
+        for (i, word) in some.iter_mut().enumerate() {
+            let mut w = core::mem::take(word);
+            w ^= w >> 1;
+            w ^= w >> 2;
+            w ^= w >> 4;
+            w ^= w >> 8;
+            w ^= w >> 16;
+            w ^= w >> 32;
+            w ^= black;
+            black = (w & 1).wrapping_neg();
+            store(row, first + i, w);
+        }
     }
-    store(row, index, word);
 }
 
 /// Stores 64 pels at word `index`, as far as the row goes.
@@ -133,6 +154,7 @@ mod tests {
 
     #[test]
     fn found_changes_paint_the_same_row() {
+        let mut painter = Painter::default();
         for width in [1u32, 7, 8, 63, 64, 65, 100, 128, 191, 1728, 2432] {
             let stride = (width as usize).div_ceil(8);
             for seed in 0..40u32 {
@@ -155,7 +177,7 @@ mod tests {
                 c.find(&row, width);
                 assert!(c.elements().windows(2).all(|w| w[0] < w[1]));
                 let mut painted = vec![0; stride];
-                paint(&c, &mut painted);
+                painter.paint(&c, &mut painted);
                 assert_eq!(painted, row, "width {width} seed {seed}");
             }
         }

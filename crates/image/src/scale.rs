@@ -8,7 +8,7 @@
 
 use crate::Bitmap;
 use crate::MAX_WIDTH;
-use crate::changes::{Changes, paint};
+use crate::changes::{Changes, Painter};
 use crate::turn::transpose;
 use fax_base::page::{Resolution, Width};
 
@@ -93,6 +93,7 @@ fn along_rows(from: &Bitmap, width: u32) -> Bitmap {
     let mut to = Bitmap::new(width);
     let (old, new) = (u64::from(from.width()), u64::from(width));
     let (mut row, mut scaled) = (Changes::default(), Changes::default());
+    let mut painter = Painter::default();
     for y in 0..from.rows() {
         row.find(from.row(y), from.width());
         scaled.at.clear();
@@ -113,7 +114,7 @@ fn along_rows(from: &Bitmap, width: u32) -> Bitmap {
             put_run(&mut scaled.at, first as u32, behind.min(new) as u32);
         }
         scaled.seal(width);
-        paint(&scaled, to.grow_row());
+        painter.paint(&scaled, to.grow_row());
     }
     to
 }

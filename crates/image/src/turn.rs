@@ -1,7 +1,7 @@
 //! Mirroring and transposing a page (TIFF 6.0, Orientation; also for scaling along columns).
 
 use crate::Bitmap;
-use crate::changes::{Changes, paint};
+use crate::changes::{Changes, Painter};
 
 /// Columns become rows.
 pub(crate) fn transpose(from: &Bitmap) -> Bitmap {
@@ -45,6 +45,7 @@ pub(crate) fn mirror(from: &Bitmap) -> Bitmap {
     let width = from.width();
     let mut to = Bitmap::new(width);
     let (mut row, mut mirrored) = (Changes::default(), Changes::default());
+    let mut painter = Painter::default();
     for i in 0..from.rows() {
         row.find(from.row(i), width);
         mirrored.at.clear();
@@ -60,7 +61,7 @@ pub(crate) fn mirror(from: &Bitmap) -> Bitmap {
                 .filter(|&p| p < width),
         );
         mirrored.seal(width);
-        paint(&mirrored, to.grow_row());
+        painter.paint(&mirrored, to.grow_row());
     }
     to
 }

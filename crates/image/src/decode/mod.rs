@@ -5,9 +5,10 @@ mod row;
 mod t4;
 mod t6;
 mod tables;
+mod two_d;
 
 use crate::Bitmap;
-use crate::changes::paint;
+use crate::changes::Painter;
 use fax_base::page::Coding;
 pub(crate) use plain::PlainRows;
 pub(crate) use t4::{T4Lines, T4Next};
@@ -61,6 +62,7 @@ impl Decoded {
 pub struct Decoder {
     rows: Rows,
     bitmap: Bitmap,
+    painter: Painter,
     max_rows: u32,
     bad_rows: u32,
     bad_run: u32,
@@ -87,6 +89,7 @@ impl Decoder {
                 Coding::Mmr => Rows::T6(T6Rows::new(width)),
             },
             bitmap,
+            painter: Painter::default(),
             max_rows: if width == 0 { 0 } else { limits.max_rows },
             bad_rows: 0,
             bad_run: 0,
@@ -201,7 +204,7 @@ impl Decoder {
             Rows::T4(lines) => lines.row(),
             Rows::T6(rows) => rows.row(),
         };
-        paint(changes, self.bitmap.grow_row());
+        self.painter.paint(changes, self.bitmap.grow_row());
         if bad {
             self.count_bad()
         } else {

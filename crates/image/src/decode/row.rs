@@ -1,6 +1,6 @@
-//! Decoding one row: run lengths (T.4 §4.1.1) and two-dimensional modes (T.4 §4.2.1, T.6 §2.2).
+//! Decoding one row of run lengths (T.4 §4.1.1).
 
-use super::tables::{MODES, Mode, RunCode};
+use super::tables::RunCode;
 use crate::changes::Changes;
 
 /// Bits in printed order, read from any position.
@@ -16,6 +16,10 @@ pub(super) struct Bits<'a> {
 impl<'a> Bits<'a> {
     pub(super) fn new(octets: &'a [u8], pos: usize, end: usize) -> Self {
         Bits { octets, pos, end }
+    }
+
+    pub(super) fn octets(&self) -> &'a [u8] {
+        self.octets
     }
 
     /// The next bits, at least 57, left-aligned; zeros behind the last octet.
@@ -145,146 +149,6 @@ pub(super) fn row_1d(
     }
     row.seal(width);
     OneD::Pels(at)
-}
-
-/// Where a two-dimensional row stands, so that it can be carried on when more data comes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TwoD {
-    a0: u32,
-    /// Index of b1 on the reference line.
-    j: usize,
-    black: bool,
-}
-
-impl TwoD {
-    /// Whether nothing of the row was decoded yet.
-    pub(super) fn at_start(&self) -> bool {
-        self.a0 == 0 && self.j == 0 && !self.black
-    }
-}
-
-/// What became of a two-dimensional row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum TwoDEnd {
-    /// The row is complete.
-    Full,
-    /// The data ends before the row: `bits` and the state stand before the mode that was cut off.
-    Short,
-    /// Seven zeros: an EOL, an extension or an error. `bits` stands before them.
-    NoMode,
-    /// An illegal run or position.
-    Illegal,
-}
-
-/// Decodes modes until the row is full.
-pub(super) fn row_2d(
-    bits: &mut Bits<'_>,
-    state: &mut TwoD,
-    reference: &Changes,
-    width: u32,
-    row: &mut Changes,
-) -> TwoDEnd {
-    let refs = reference.at.as_slice();
-    let at = |i: usize| refs.get(i).copied().unwrap_or(width);
-    let mut b = *bits;
-    let TwoD {
-        mut a0,
-        mut j,
-        mut black,
-    } = *state;
-    let end = loop {
-        let before = b.pos;
-        let word = b.peek();
-        match MODES[(word >> 57) as usize] {
-            Mode::Vertical(shift, len) => {
-                b.pos += usize::from(len);
-                if b.pos > b.end {
-                    b.pos = before;
-                    break TwoDEnd::Short;
-                }
-                let Some(a1) = at(j).checked_add_signed(i32::from(shift)) else {
-                    break TwoDEnd::Illegal;
-                };
-                if a1 >= width {
-                    if a1 > width {
-                        break TwoDEnd::Illegal;
-                    }
-                    a0 = width;
-                    break TwoDEnd::Full;
-                }
-                if a1 <= a0 && (a1 < a0 || a0 != 0 || !row.at.is_empty() || j != 0) {
-                    break TwoDEnd::Illegal;
-                }
-                row.at.push(a1);
-                a0 = a1;
-                black = !black;
-                j += 1;
-                if shift < 0 && j >= 2 && at(j - 2) > a0 {
-                    j -= 2;
-                }
-            }
-            Mode::Pass => {
-                b.pos += 4;
-                if b.pos > b.end {
-                    b.pos = before;
-                    break TwoDEnd::Short;
-                }
-                a0 = at(j + 1);
-                j += 2;
-                if a0 >= width {
-                    break TwoDEnd::Full;
-                }
-            }
-            Mode::Horizontal => {
-                b.pos += 3;
-                let (first, second) = match run(&mut b, black, width) {
-                    Run::Pels(n) => match run(&mut b, !black, width) {
-                        Run::Pels(m) => (n, m),
-                        Run::Short => {
-                            b.pos = before;
-                            break TwoDEnd::Short;
-                        }
-                        Run::Illegal => break TwoDEnd::Illegal,
-                    },
-                    Run::Short => {
-                        b.pos = before;
-                        break TwoDEnd::Short;
-                    }
-                    Run::Illegal => break TwoDEnd::Illegal,
-                };
-                let (a1, a2) = (a0 + first, a0 + first + second);
-                if a2 >= width {
-                    if a2 > width {
-                        break TwoDEnd::Illegal;
-                    }
-                    if a1 < width {
-                        change(&mut row.at, a1);
-                    }
-                    a0 = width;
-                    break TwoDEnd::Full;
-                }
-                change(&mut row.at, a1);
-                change(&mut row.at, a2);
-                a0 = a2;
-            }
-            Mode::None => {
-                if b.pos + 7 > b.end {
-                    break TwoDEnd::Short;
-                }
-                break TwoDEnd::NoMode;
-            }
-        }
-        while at(j) <= a0 {
-            j += 2;
-        }
-    };
-    *bits = b;
-    *state = TwoD { a0, j, black };
-    if end == TwoDEnd::Full {
-        row.seal(width);
-        *state = TwoD::default();
-    }
-    end
 }
 
 /// Decodes one row of run lengths that is not followed by an EOL: as many as fill the width. Pels beyond

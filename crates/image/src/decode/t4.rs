@@ -3,7 +3,8 @@
 //! Eleven zeros never occur in legal line data, so the EOLs are found first and each line is decoded
 //! between two of them. That gets the decoder in step again after any damage.
 
-use super::row::{Bits, OneD, TwoD, TwoDEnd, row_1d, row_2d};
+use super::row::{Bits, OneD, row_1d};
+use super::two_d::{TwoD, TwoDEnd, row_2d};
 use crate::changes::Changes;
 
 /// A line may have so many octets; longer ones are bad. Five seconds at 14400 bit/s are 9000 octets.

@@ -1,6 +1,7 @@
 //! MMR as it arrives (T.6 §2): row after row, each coded against the one before, until EOFB.
 
-use super::row::{Bits, TwoD, TwoDEnd, row_2d};
+use super::row::Bits;
+use super::two_d::{TwoD, TwoDEnd, row_2d};
 use crate::changes::Changes;
 
 /// What comes next in the data.

@@ -2,7 +2,7 @@
 //! turned (TIFF 6.0, PhotometricInterpretation and Orientation).
 
 use super::Image;
-use crate::changes::{Changes, paint};
+use crate::changes::{Changes, Painter};
 use crate::encode::RowEncoder;
 use crate::{Bitmap, EncodeOptions};
 use fax_base::page::Coding;
@@ -14,6 +14,7 @@ pub(super) struct Sink {
     inverted: bool,
     pub(super) rows: u32,
     scratch: Changes,
+    painter: Painter,
     to: To,
 }
 
@@ -30,6 +31,7 @@ impl Sink {
             inverted,
             rows: 0,
             scratch: Changes::white(width),
+            painter: Painter::default(),
             to: if pels {
                 To::Pels(Bitmap::new(width))
             } else {
@@ -71,7 +73,7 @@ impl Sink {
         }
         match &mut self.to {
             To::T6(e) => e.row(&mut self.scratch),
-            To::Pels(b) => paint(&self.scratch, b.grow_row()),
+            To::Pels(b) => self.painter.paint(&self.scratch, b.grow_row()),
         }
     }
 
