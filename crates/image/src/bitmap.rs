@@ -149,6 +149,10 @@ impl Bitmap {
     /// Room for the next row in place, zeroed: the row counts from here on.
     pub(crate) fn grow_row(&mut self) -> &mut [u8] {
         let start = self.data.len();
+        if start == 0 {
+            // Most pages are A4 at fine resolution or shorter.
+            self.data.reserve(self.stride.min(512) * 2400);
+        }
         self.data.resize(start + self.stride, 0);
         self.rows += 1;
         self.data.get_mut(start..).unwrap_or(&mut [])

@@ -32,13 +32,21 @@ pub fn recode(
     let mut row = Changes::default();
     let (mut rows, mut truncated) = (0, false);
     from.push(t6);
-    while width > 0 && from.next() == T6Next::Row {
+    loop {
+        let next = from.next();
+        if width == 0 || !matches!(next, T6Next::Row | T6Next::Same) {
+            break;
+        }
         if rows >= limits.max_rows {
             truncated = true;
             break;
         }
-        row.at.clone_from(&from.row().at);
-        to.row(&mut row);
+        if next == T6Next::Same {
+            to.same_row();
+        } else {
+            row.at.clone_from(&from.row().at);
+            to.row(&mut row);
+        }
         rows += 1;
     }
     truncated |= from.cut_off() && !from.half_ended();

@@ -173,6 +173,11 @@ impl Decoder {
                 },
                 Rows::T6(rows) => match rows.next() {
                     T6Next::Row => self.row(false),
+                    T6Next::Same => {
+                        if self.room() {
+                            self.bitmap.repeat_row();
+                        }
+                    }
                     T6Next::More | T6Next::End => return,
                     T6Next::Damaged => {
                         self.truncated = true;

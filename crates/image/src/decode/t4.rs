@@ -314,7 +314,7 @@ impl T4Lines {
         }
         let mean = (self.mean_length / 16).max(1);
         let bits = (gap as u64).saturating_mul(8).saturating_add(length as u64);
-        let rows = (bits + mean / 2) / mean;
+        let rows = bits.saturating_add(mean / 2) / mean;
         Some(T4Next::Concealed(
             u32::try_from(rows).unwrap_or(u32::MAX).max(1),
         ))

@@ -9,6 +9,8 @@ use crate::changes::Changes;
 pub(crate) enum T6Next {
     /// A row: [`T6Rows::row`] has it.
     Row,
+    /// A row like the one before (white at the beginning of the page).
+    Same,
     /// More data is needed.
     More,
     /// EOFB was seen.
@@ -81,6 +83,17 @@ impl T6Rows {
             return over;
         }
         let end = self.buffer.len() * 8;
+        if self.state.at_start() {
+            // V0 for each element and for the end of the row: so are most rows of most pages.
+            let modes = self.reference.elements().len() + 1;
+            let bits = Bits::new(&self.buffer, self.pos, end);
+            let ones = (!bits.peek()).leading_zeros() as usize;
+            if modes <= 56 && ones >= modes && self.pos + modes <= end {
+                self.pos += modes;
+                self.rows = self.rows.saturating_add(1);
+                return T6Next::Same;
+            }
+        }
         loop {
             let mut bits = Bits::new(&self.buffer, self.pos, end);
             let row = &mut self.current;
@@ -100,7 +113,7 @@ impl T6Rows {
                     let (next, pos) = end_of_block(&bits, self.rows);
                     self.pos = pos;
                     match next {
-                        T6Next::Row => {}
+                        T6Next::Row | T6Next::Same => {}
                         T6Next::More => return next,
                         T6Next::End | T6Next::Damaged => {
                             self.stop(next);

@@ -4,41 +4,31 @@
 use crate::codes::{BLACK, Code, WHITE};
 
 /// Bits that tell any run-length code.
-const LONG: u32 = 13;
-/// Bits that tell most of them.
-const SHORT: u32 = 9;
+const BITS: u32 = 13;
 
-/// What the next bits mean: run in the high half, then a mark for make-up codes, the number of bits in
-/// the low octet; 0 when they mean nothing (or, in the short table, nothing yet).
-type Entry = u32;
+/// What the next bits mean: 0 nothing; else from the low end four bits for the length of the code, one
+/// for make-up codes, and the run, for make-up codes in units of 64.
+type Entry = u16;
 
-const MAKE_UP: u32 = 0x100;
-
-const fn build<const N: usize>(codes: &[Code; 104], bits: u32) -> [Entry; N] {
-    let mut table = [0; N];
+const fn build(codes: &[Code; 104]) -> [Entry; 1 << BITS] {
+    let mut table = [0; 1 << BITS];
     let mut i = 0;
     while i < codes.len() {
         let (code, len) = codes[i];
-        let len = len as u32;
-        if len <= bits {
-            let run = if i < 64 { i } else { (i - 63) * 64 } as u32;
-            let entry = run << 16 | if i < 64 { 0 } else { MAKE_UP } | len;
-            let first = (code as usize) << (bits - len);
-            let mut j = 0;
-            while j < 1 << (bits - len) {
-                table[first + j] = entry;
-                j += 1;
-            }
+        let (run, make_up) = if i < 64 { (i, 0) } else { (i - 63, 1) };
+        let entry = (run as u16) << 5 | make_up << 4 | len as u16;
+        let first = (code as usize) << (BITS - len as u32);
+        let mut j = 0;
+        while j < 1 << (BITS - len as u32) {
+            table[first + j] = entry;
+            j += 1;
         }
         i += 1;
     }
     table
 }
 
-static WHITE_SHORT: [Entry; 1 << SHORT] = build(&WHITE, SHORT);
-static BLACK_SHORT: [Entry; 1 << SHORT] = build(&BLACK, SHORT);
-static WHITE_LONG: [Entry; 1 << LONG] = build(&WHITE, LONG);
-static BLACK_LONG: [Entry; 1 << LONG] = build(&BLACK, LONG);
+static RUNS: [[Entry; 1 << BITS]; 2] = [build(&WHITE), build(&BLACK)];
 
 /// A run-length code as found.
 #[derive(Clone, Copy)]
@@ -46,69 +36,89 @@ pub(super) struct RunCode(Entry);
 
 impl RunCode {
     /// The code at the top of `bits`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(bits: u64, black: bool) -> Self {
-        let short = if black { &BLACK_SHORT } else { &WHITE_SHORT };
-        let entry = short[(bits >> (64 - SHORT)) as usize];
-        if entry != 0 {
-            return RunCode(entry);
-        }
-        let long = if black { &BLACK_LONG } else { &WHITE_LONG };
-        RunCode(long[(bits >> (64 - LONG)) as usize])
+        RunCode(RUNS[usize::from(black)][(bits >> (64 - BITS)) as usize])
     }
 
     /// Its number of bits; 0 for no code.
-    #[inline]
+    #[inline(always)]
     pub(super) fn len(self) -> u32 {
-        self.0 & 0xFF
+        u32::from(self.0 & 15)
     }
 
     /// The pels that it stands for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run(self) -> u32 {
-        self.0 >> 16
+        u32::from(self.0 >> 5) << (6 * (self.0 >> 4 & 1))
     }
 
     /// Whether another code of the same run must follow.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_make_up(self) -> bool {
-        self.0 & MAKE_UP != 0
+        self.0 & 16 != 0
     }
 }
 
-/// The two-dimensional modes by the next seven bits.
+/// A two-dimensional mode: for V a mark, a1 − b1 + 3, and the number of bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mode {
-    /// V: a1 is this many pels right of b1, in so many bits.
-    Vertical(i8, u8),
-    /// P.
-    Pass,
-    /// H.
-    Horizontal,
+pub(super) struct Mode(u8);
+
+impl Mode {
     /// None: the beginning of an EOL or of an extension.
-    None,
+    const NONE: Mode = Mode(0);
+    /// P.
+    pub(super) const PASS: Mode = Mode(1);
+    /// H.
+    pub(super) const HORIZONTAL: Mode = Mode(2);
+
+    const fn vertical(shift: i8, len: u8) -> Self {
+        Mode(0x80 | ((shift + 3) as u8) << 3 | len)
+    }
+
+    /// The mode at the top of `bits`.
+    #[inline(always)]
+    pub(super) fn at(bits: u64) -> Self {
+        MODES[(bits >> 57) as usize]
+    }
+
+    /// V0, VR1 … VL3.
+    #[inline(always)]
+    pub(super) fn is_vertical(self) -> bool {
+        self.0 & 0x80 != 0
+    }
+
+    /// The bits of a V mode.
+    #[inline(always)]
+    pub(super) fn len(self) -> u32 {
+        u32::from(self.0 & 7)
+    }
+
+    /// How far right of b1 a1 is in a V mode.
+    #[inline(always)]
+    pub(super) fn shift(self) -> i32 {
+        i32::from(self.0 >> 3 & 7) - 3
+    }
 }
 
-const fn modes() -> [Mode; 128] {
-    let mut t = [Mode::None; 128];
+/// The modes by the next seven bits.
+static MODES: [Mode; 128] = {
+    let mut t = [Mode::NONE; 128];
     let mut i = 0;
     while i < 128 {
         t[i] = match i {
-            0b100_0000.. => Mode::Vertical(0, 1),
-            0b011_0000.. => Mode::Vertical(1, 3),
-            0b010_0000.. => Mode::Vertical(-1, 3),
-            0b001_0000.. => Mode::Horizontal,
-            0b000_1000.. => Mode::Pass,
-            0b000_0110.. => Mode::Vertical(2, 6),
-            0b000_0100.. => Mode::Vertical(-2, 6),
-            0b000_0011 => Mode::Vertical(3, 7),
-            0b000_0010 => Mode::Vertical(-3, 7),
-            _ => Mode::None,
+            0b100_0000.. => Mode::vertical(0, 1),
+            0b011_0000.. => Mode::vertical(1, 3),
+            0b010_0000.. => Mode::vertical(-1, 3),
+            0b001_0000.. => Mode::HORIZONTAL,
+            0b000_1000.. => Mode::PASS,
+            0b000_0110.. => Mode::vertical(2, 6),
+            0b000_0100.. => Mode::vertical(-2, 6),
+            0b000_0011 => Mode::vertical(3, 7),
+            0b000_0010 => Mode::vertical(-3, 7),
+            _ => Mode::NONE,
         };
         i += 1;
     }
     t
-}
-
-/// [`Mode`]s by the next seven bits.
-pub(super) static MODES: [Mode; 128] = modes();
+};

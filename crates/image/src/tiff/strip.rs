@@ -182,6 +182,15 @@ fn t6(octets: &[u8], width: u32, most: u32, mut sink: Option<&mut Sink>) -> Foun
                     sink.row(rows.row());
                 }
             }
+            T6Next::Same => {
+                found.rows += 1;
+                match sink.as_deref_mut() {
+                    // Each strip begins with a white row before it.
+                    Some(sink) if found.rows == 1 => sink.row(rows.row()),
+                    Some(sink) => sink.repeat(),
+                    None => {}
+                }
+            }
             T6Next::More => {
                 found.clean_end = rows.half_ended();
                 return found;
