@@ -1,0 +1,707 @@
+//! Mail both ways over loopback: a plain TCP client and swaks send faxes in; notices go out to a sink made of our own
+//! SMTP session.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fax_document::FaxDocument;
+use fax_mail::ingress::FaxIngress;
+use fax_mail::listener::{Ingress, ListenerConfig, serve};
+use fax_mail::mailer::{Mailer, MailerConfig};
+use fax_mail::session::{Disposition, Envelope, Limits, Verdict};
+use fax_store::folder::FolderDocuments;
+use fax_store::model::{
+    AccountId, FaxId, FaxboxId, Folder, Job, NodeId, Notice, NoticeKind, NoticeSubject, Received,
+    Source, Timestamp,
+};
+use fax_store::port::JobQuery;
+use fax_store::redb::RedbStore;
+use fax_switch::number::NumberPlan;
+use fax_switch::port::{
+    CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, FetchOrder, Fetched,
+    Fetcher, SystemClock,
+};
+use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig, User};
+use mail_parser::{MessageParser, MimeHeaders};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const DOMAIN: &str = "0a1b2c3d.fax.example";
+const PDF: &str = "JVBERi0xLjQKJSVFT0YK";
+
+/// Nothing is called, converted or fetched here.
+struct Idle;
+
+#[async_trait]
+impl Dialler for Idle {
+    async fn call(&self, _: CallOrder, _: mpsc::Sender<CallEvent>) -> CallResult {
+        CallResult::default()
+    }
+}
+
+#[async_trait]
+impl Converter for Idle {
+    async fn convert(
+        &self,
+        _: Bytes,
+        _: &str,
+        _: Option<&str>,
+    ) -> Result<FaxDocument, ConvertError> {
+        Err(ConvertError::Later("not here".into()))
+    }
+}
+
+#[async_trait]
+impl Fetcher for Idle {
+    async fn fetch(&self, _: FetchOrder) -> Result<Fetched, ConvertError> {
+        Err(ConvertError::Later("not here".into()))
+    }
+}
+
+struct Rig {
+    service: Service,
+    ports: Ports,
+    _folder: tempfile::TempDir,
+}
+
+fn rig() -> Rig {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = Ports {
+        store: Arc::new(RedbStore::open(folder.path().join("rows")).unwrap()),
+        documents: Arc::new(FolderDocuments::open(folder.path().join("documents")).unwrap()),
+        dialler: Arc::new(Idle),
+        converter: Arc::new(Idle),
+        fetcher: Arc::new(Idle),
+        clock: Arc::new(SystemClock),
+    };
+    let user = User {
+        id: "u1".into(),
+        email: "jo@a.example".into(),
+        ..User::default()
+    };
+    let account = Account {
+        id: AccountId::new(A),
+        realm: "a.example".into(),
+        users: vec![user],
+        ..Account::default()
+    };
+    let faxbox = Faxbox {
+        id: FaxboxId::new("f"),
+        account: AccountId::new(A),
+        caller_id: "+14155550100".into(),
+        timezone: "Europe/Berlin".into(),
+        retries: 2,
+        mail_domain: DOMAIN.into(),
+        custom_mail_domain: Some("fax.custom.example".into()),
+        smtp_permission_list: vec!["Boss@b.example".into(), r"@c\.example$".into()],
+        owner: Some("u1".into()),
+        owner_email: Some("jo@a.example".into()),
+        notify_outbound: vec!["desk@a.example".into()],
+        ..Faxbox::default()
+    };
+    let closed = Faxbox {
+        id: FaxboxId::new("g"),
+        account: AccountId::new(A),
+        mail_domain: "closed.example".into(),
+        ..Faxbox::default()
+    };
+    let directory =
+        Directory::new(vec![account], vec![faxbox, closed], &NumberPlan::default()).unwrap();
+    let service = Service::new(
+        directory,
+        ServiceConfig::new(NodeId::new("n")),
+        ports.clone(),
+    );
+    Rig {
+        service,
+        ports,
+        _folder: folder,
+    }
+}
+
+impl Rig {
+    async fn jobs(&self) -> Vec<Job> {
+        let mut query = JobQuery::of(AccountId::new(A), Folder::Live);
+        query.range.ascending = true;
+        self.service.jobs(query).await.unwrap()
+    }
+}
+
+async fn listen(ingress: Arc<dyn Ingress>, config: ListenerConfig) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, config, ingress, std::future::pending()));
+    address
+}
+
+async fn server(rig: &Rig) -> SocketAddr {
+    let ingress = Arc::new(FaxIngress::new(rig.service.clone(), false));
+    listen(
+        ingress,
+        ListenerConfig {
+            host: "mx.example".into(),
+            ..ListenerConfig::default()
+        },
+    )
+    .await
+}
+
+/// A client that says lines and hears replies.
+struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    async fn connect(to: SocketAddr) -> Self {
+        let mut client = Client {
+            stream: BufReader::new(TcpStream::connect(to).await.unwrap()),
+        };
+        assert!(client.hear().await.starts_with("220 mx.example "));
+        client
+    }
+
+    async fn hear(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            let heard =
+                tokio::time::timeout(Duration::from_secs(20), self.stream.read_line(&mut line))
+                    .await;
+            heard.expect("a reply in time").unwrap();
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line.trim_end().to_owned();
+            }
+        }
+    }
+
+    async fn say(&mut self, text: &str) -> String {
+        self.stream
+            .get_mut()
+            .write_all(text.as_bytes())
+            .await
+            .unwrap();
+        self.stream.get_mut().write_all(b"\r\n").await.unwrap();
+        self.hear().await
+    }
+}
+
+fn mail_with(attachment: &str) -> String {
+    format!(
+        "From: Boss <boss@b.example>\r\nSubject: Lab results\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=XX\r\n\r\n\
+         --XX\r\nContent-Type: text/plain\r\n\r\nplease fax\r\n--XX\r\n{attachment}\r\n--XX--\r\n."
+    )
+}
+
+fn pdf_mail() -> String {
+    mail_with(&format!(
+        "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"a.pdf\"\r\n\r\n{PDF}\r\n"
+    ))
+}
+
+#[tokio::test]
+async fn every_recipient_is_a_job_on_disk_before_250() {
+    let rig = rig();
+    let mut client = Client::connect(server(&rig).await).await;
+    assert!(client.say("EHLO pc").await.starts_with("250 SIZE "));
+    assert_eq!(
+        client.say("MAIL FROM:<BOSS@b.example>").await,
+        "250 sender Ok"
+    );
+    assert_eq!(
+        client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await,
+        "250 recipient Ok"
+    );
+    assert_eq!(
+        client
+            .say("RCPT TO:<FAX=+1-202-765-3000/T33S=1387@FAX.custom.example>")
+            .await,
+        "250 recipient Ok"
+    );
+    assert_eq!(
+        client.say("RCPT TO:<12@fax.custom.example>").await,
+        "554 Not Found"
+    );
+    assert_eq!(
+        client.say("RCPT TO:<4155551234@nowhere.example>").await,
+        "554 Not Found"
+    );
+    assert_eq!(
+        client.say("RCPT TO:<4155551234@closed.example>").await,
+        "554 not allowed"
+    );
+    assert!(client.say("DATA").await.starts_with("354 "));
+    let queued = client.say(&pdf_mail()).await;
+    let ids: Vec<&str> = queued
+        .strip_prefix("250 queued as ")
+        .expect(&queued)
+        .split(' ')
+        .collect();
+    let jobs = rig.jobs().await;
+    assert_eq!(jobs.iter().map(|j| j.id.as_str()).collect::<Vec<_>>(), ids);
+    assert_eq!(
+        (jobs[0].to_number.as_str(), jobs[0].to_name.as_str()),
+        ("+14155551234", "4155551234")
+    );
+    assert_eq!(
+        (jobs[1].to_number.as_str(), jobs[1].sub_address.as_deref()),
+        ("+12027653000", Some("1387"))
+    );
+    assert_eq!(
+        (
+            jobs[0].subject.as_deref(),
+            jobs[0].retries,
+            jobs[0].from_number.as_str()
+        ),
+        (Some("Lab results"), 2, "+14155550100")
+    );
+    assert_eq!(
+        jobs[0].notify,
+        ["BOSS@b.example", "desk@a.example", "jo@a.example"]
+    );
+    let Source::Stored {
+        original,
+        content_type,
+        file_name,
+    } = &jobs[0].source
+    else {
+        panic!("not stored")
+    };
+    assert_eq!(
+        (content_type.as_str(), file_name.as_deref()),
+        ("application/pdf", Some("a.pdf"))
+    );
+    assert_eq!(
+        &rig.ports.documents.get(original).await.unwrap()[..],
+        b"%PDF-1.4\n%%EOF\n"
+    );
+    // A second mail of the session is a job of its own; one without a document is refused.
+    client.say("MAIL FROM:<x@c.example>").await;
+    client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await;
+    client.say("DATA").await;
+    assert_eq!(
+        client.say("Subject: x\r\n\r\nonly text\r\n.").await,
+        "554 no valid attachment"
+    );
+    client.say("MAIL FROM:<x@c.example>").await;
+    client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await;
+    client.say("DATA").await;
+    assert!(client.say(&pdf_mail()).await.starts_with("250 queued as "));
+    assert_eq!(client.say("QUIT").await, "221 Bye");
+    assert_eq!(rig.jobs().await.len(), 3);
+}
+
+#[tokio::test]
+async fn who_may_send_is_the_faxboxs_business() {
+    let rig = rig();
+    let ingress = FaxIngress::new(rig.service.clone(), false);
+    let open = FaxIngress::new(rig.service.clone(), true);
+    let to = format!("4155551234@{DOMAIN}");
+    for (sender, verdict) in [
+        ("boss@B.example", Verdict::Accept),
+        ("any@c.example", Verdict::Accept),
+        ("JO@a.example", Verdict::Accept),
+        ("any@c.example.evil", Verdict::NotAllowed),
+        ("stranger@x.example", Verdict::NotAllowed),
+        ("", Verdict::NotAllowed),
+    ] {
+        assert_eq!(ingress.recipient(sender, &to).await, verdict, "{sender}");
+    }
+    assert_eq!(
+        ingress.recipient("a@b", "4155551234@closed.example").await,
+        Verdict::NotAllowed
+    );
+    assert_eq!(
+        open.recipient("a@b", "4155551234@closed.example").await,
+        Verdict::Accept
+    );
+    assert_eq!(
+        open.recipient("", "4155551234@closed.example").await,
+        Verdict::NotAllowed
+    );
+    // The account's realm: by the user's only faxbox, by a permission list, or not at all.
+    assert_eq!(
+        ingress
+            .recipient("jo@a.example", "4155551234@a.example")
+            .await,
+        Verdict::Accept
+    );
+    assert_eq!(
+        ingress
+            .recipient("boss@b.example", "4155551234@A.example")
+            .await,
+        Verdict::Accept
+    );
+    assert_eq!(
+        ingress
+            .recipient("stranger@x.example", "4155551234@a.example")
+            .await,
+        Verdict::NotFound
+    );
+}
+
+#[tokio::test]
+async fn sessions_and_sizes_are_bounded() {
+    let rig = rig();
+    let limits = Limits {
+        message: 2000,
+        idle: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let config = ListenerConfig {
+        host: "mx.example".into(),
+        limits,
+        sessions: 1,
+        ..ListenerConfig::default()
+    };
+    let at = listen(
+        Arc::new(FaxIngress::new(rig.service.clone(), false)),
+        config,
+    )
+    .await;
+    let mut first = Client::connect(at).await;
+    let mut second = Client {
+        stream: BufReader::new(TcpStream::connect(at).await.unwrap()),
+    };
+    assert_eq!(
+        second.hear().await,
+        "421 mx.example is too busy to accept mail right now"
+    );
+    first.say("EHLO h").await;
+    first.say("MAIL FROM:<boss@b.example>").await;
+    first.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await;
+    first.say("DATA").await;
+    assert_eq!(
+        first.say(&format!("{}\r\n.", "x".repeat(3000))).await,
+        "552 Message too large"
+    );
+    assert_eq!(first.hear().await, "421 Error: timeout exceeded");
+    // The place is free again.
+    let mut again = String::new();
+    for _ in 0..100 {
+        let mut third = Client {
+            stream: BufReader::new(TcpStream::connect(at).await.unwrap()),
+        };
+        again = third.hear().await;
+        if again.starts_with("220") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(again.starts_with("220"), "{again}");
+    assert!(rig.jobs().await.is_empty());
+}
+
+#[tokio::test]
+async fn swaks_sends_a_fax() {
+    let Ok(found) = tokio::process::Command::new("swaks")
+        .arg("--version")
+        .output()
+        .await
+    else {
+        println!("skipped: swaks is not installed (Debian package swaks)");
+        return;
+    };
+    assert!(found.status.success());
+    let rig = rig();
+    let at = server(&rig).await;
+    let pdf = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/demo.pdf");
+    let out = tokio::process::Command::new("swaks")
+        .args([
+            "--server",
+            "127.0.0.1",
+            "--port",
+            &at.port().to_string(),
+            "--from",
+            "boss@b.example",
+        ])
+        .args([
+            "--to",
+            &format!("4155551234@{DOMAIN}"),
+            "--header",
+            "Subject: from swaks",
+            "--body",
+            "hello",
+        ])
+        .args([
+            "--attach-type",
+            "application/pdf",
+            "--attach-name",
+            "demo.pdf",
+            "--attach",
+            &format!("@{pdf}"),
+        ])
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        out.status.success() && said.contains("250 queued as "),
+        "{said}"
+    );
+    let jobs = rig.jobs().await;
+    assert_eq!(
+        (jobs.len(), jobs[0].subject.as_deref()),
+        (1, Some("from swaks"))
+    );
+    let Source::Stored { original, .. } = &jobs[0].source else {
+        panic!("not stored")
+    };
+    assert_eq!(
+        rig.ports.documents.get(original).await.unwrap(),
+        std::fs::read(pdf).unwrap()
+    );
+}
+
+/// A smarthost: keeps what it is given, refuses `gone@…` for good and everything while it is busy.
+#[derive(Default)]
+struct Sink {
+    mails: Mutex<Vec<Envelope>>,
+    busy: Mutex<u32>,
+}
+
+#[async_trait]
+impl Ingress for Sink {
+    async fn recipient(&self, _: &str, recipient: &str) -> Verdict {
+        let mut busy = self.busy.lock().unwrap();
+        if *busy > 0 {
+            *busy -= 1;
+            return Verdict::TryLater;
+        }
+        if recipient.starts_with("gone@") {
+            Verdict::NotFound
+        } else {
+            Verdict::Accept
+        }
+    }
+
+    async fn mail(&self, mail: Envelope) -> Disposition {
+        let mut mails = self.mails.lock().unwrap();
+        mails.push(mail);
+        Disposition::Queued(vec![format!("m{}", mails.len())])
+    }
+}
+
+async fn mailer(rig: &Rig, sink: &Arc<Sink>) {
+    let limits = Limits {
+        message: 50 << 20,
+        ..Limits::default()
+    };
+    let at = listen(
+        Arc::clone(sink) as Arc<dyn Ingress>,
+        ListenerConfig {
+            limits,
+            ..ListenerConfig::default()
+        },
+    )
+    .await;
+    let config = MailerConfig {
+        waits: vec![Duration::from_millis(50)],
+        hello: Some("fax.example".into()),
+        ..MailerConfig::new("127.0.0.1", at.port(), "Fax <fax@fax.example>")
+    };
+    let mailer = Mailer::new(rig.service.clone(), config).unwrap();
+    tokio::spawn(async move { mailer.run(std::future::pending()).await });
+}
+
+async fn mails(sink: &Sink, wanted: usize) -> Vec<Envelope> {
+    for _ in 0..400 {
+        let mails = sink.mails.lock().unwrap().clone();
+        if mails.len() >= wanted {
+            return mails;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!(
+        "only {} of {wanted} mails came",
+        sink.mails.lock().unwrap().len()
+    );
+}
+
+async fn no_notice_left(rig: &Rig) {
+    for _ in 0..200 {
+        if rig.ports.store.next_notice().await.unwrap().is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("a notice is left");
+}
+
+async fn received(rig: &Rig) -> Received {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../testdata/pages/text-fine.tif"
+    );
+    let document = rig
+        .ports
+        .documents
+        .put(std::fs::read(path).unwrap().into())
+        .await
+        .unwrap();
+    serde_json::from_value(serde_json::json!({
+        "id": FaxId::generate(), "account": A, "faxbox": "f", "created": Timestamp::from_unix_seconds(1_767_225_599), "from_number": "+14155550199",
+        "from_name": "Läb\r\nBcc: evil@x.example <b>", "to_number": "+14155550100", "document": document, "pages": 1, "success": true, "result_text": "OK",
+    }))
+    .unwrap()
+}
+
+fn notice(kind: NoticeKind, subject: NoticeSubject, to: &[&str]) -> Notice {
+    let to = to.iter().map(|t| (*t).to_owned()).collect();
+    Notice::new(kind, AccountId::new(A), subject, to, Timestamp::now())
+}
+
+#[tokio::test]
+async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_taken() {
+    let rig = rig();
+    let sink = Arc::new(Sink {
+        busy: Mutex::new(2),
+        ..Sink::default()
+    });
+    let fax = received(&rig).await;
+    let told = notice(
+        NoticeKind::Received,
+        NoticeSubject::Fax(fax.id.clone()),
+        &["one@x.example", "gone@x.example", "two@x.example"],
+    );
+    let id = told.id.clone();
+    rig.ports
+        .store
+        .insert_received(fax, vec![told])
+        .await
+        .unwrap();
+    mailer(&rig, &sink).await;
+    let mails = mails(&sink, 2).await;
+    no_notice_left(&rig).await;
+    let mut to: Vec<String> = mails.iter().flat_map(|m| m.recipients.clone()).collect();
+    to.sort();
+    assert_eq!(
+        to,
+        ["one@x.example", "two@x.example"],
+        "each once, the one that is gone keeps it from nobody"
+    );
+    let mail = MessageParser::new().parse(&mails[0].octets).unwrap();
+    assert_eq!(
+        mail.subject(),
+        Some("New fax from Läb  Bcc: evil@x.example <b> (+14155550199)")
+    );
+    assert_eq!(
+        mail.header_raw("Auto-Submitted").map(str::trim),
+        Some("auto-generated")
+    );
+    assert!(mail.header("Bcc").is_none() && mail.date().is_some());
+    assert_eq!(
+        mail.message_id(),
+        Some(format!("{id}@fax.example").as_str())
+    );
+    let text = mail.body_text(0).unwrap();
+    assert!(
+        text.contains("Received: Thu, 01 Jan 2026 00:59:59 CET"),
+        "in the faxbox's time zone: {text}"
+    );
+    let html = mail.body_html(0).unwrap();
+    assert!(
+        html.contains("cid:first-page@ferrofax") && html.contains("&lt;b&gt;"),
+        "{html}"
+    );
+    let kinds: Vec<(String, Vec<u8>)> = mail
+        .parts
+        .iter()
+        .filter_map(|p| {
+            p.content_type().map(|t| {
+                (
+                    format!("{}/{}", t.ctype(), t.subtype().unwrap_or_default()),
+                    p.contents().to_vec(),
+                )
+            })
+        })
+        .collect();
+    let part = |kind: &str| {
+        kinds
+            .iter()
+            .find(|(k, _)| k == kind)
+            .map(|(_, o)| o.as_slice())
+            .unwrap_or_default()
+    };
+    assert!(
+        part("image/png").starts_with(b"\x89PNG"),
+        "{:?}",
+        kinds.iter().map(|(k, _)| k).collect::<Vec<_>>()
+    );
+    assert!(part("application/pdf").starts_with(b"%PDF-"));
+}
+
+#[tokio::test]
+async fn results_of_jobs_are_worded_and_what_nobody_takes_is_kept() {
+    let rig = rig();
+    let sink = Arc::new(Sink::default());
+    let source = Source::Url {
+        url: "http://x".into(),
+        method: "get".into(),
+        host: None,
+        referer: None,
+        content: None,
+        content_type: None,
+    };
+    let mut job = Job::new(AccountId::new(A), "+14155551234", source, Timestamp::now());
+    job.to_name = "Dr. Who".into();
+    job.reason = Some("The number is engaged.".into());
+    rig.ports.store.insert_job(job.clone()).await.unwrap();
+    let about = || NoticeSubject::Job(job.id.clone());
+    let notices = vec![
+        notice(NoticeKind::Failed, about(), &["a@x.example"]),
+        notice(NoticeKind::Uncertain, about(), &["b@x.example"]),
+        notice(NoticeKind::Sent, about(), &["c@x.example"]),
+        notice(
+            NoticeKind::Sent,
+            NoticeSubject::Job("00000000000000000000000000000000".into()),
+            &["d@x.example"],
+        ),
+        notice(NoticeKind::Sent, about(), &["gone@x.example"]),
+        notice(NoticeKind::Sent, about(), &["no address"]),
+    ];
+    rig.ports.store.insert_notices(notices).await.unwrap();
+    mailer(&rig, &sink).await;
+    let mails = mails(&sink, 3).await;
+    let subject = |to: &str| {
+        let mail = mails.iter().find(|m| m.recipients == [to]).unwrap();
+        let mail = MessageParser::new().parse(&mail.octets).unwrap();
+        (
+            mail.subject().unwrap().to_owned(),
+            mail.body_text(0).unwrap().into_owned(),
+        )
+    };
+    let (failed, text) = subject("a@x.example");
+    assert_eq!(failed, "Error sending Fax to Dr. Who (+14155551234)");
+    assert!(text.contains("Reason: The number is engaged."), "{text}");
+    assert_eq!(
+        subject("b@x.example").0,
+        "Fax to Dr. Who (+14155551234) may not have arrived"
+    );
+    assert_eq!(
+        subject("c@x.example").0,
+        "Fax has been sent to Dr. Who (+14155551234)"
+    );
+    // The two that nobody takes are set aside, not lost and not tried for ever; the one about a job that is gone is done.
+    for _ in 0..200 {
+        if rig
+            .ports
+            .store
+            .notices_due(Timestamp::now(), 10)
+            .await
+            .unwrap()
+            .is_empty()
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    let far = Timestamp::now().plus(Duration::from_secs(20 * 365 * 86_400));
+    let kept = rig.ports.store.notices_due(far, 10).await.unwrap();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(kept.iter().all(|n| n.tries == 1));
+    assert_eq!(sink.mails.lock().unwrap().len(), 3);
+}
