@@ -99,7 +99,7 @@ pub fn verb(method: &Method, envelope: &Envelope, query: &Query) -> Method {
     }
 }
 
-/// Reads a whole body of at most `limit` octets, each piece within `patience`, all of it within ten times that.
+/// Reads a body of at most `limit` octets, each piece of it within `patience` and all of it within `whole`.
 ///
 /// # Errors
 ///
@@ -109,6 +109,7 @@ pub async fn read_body(
     body: Body,
     limit: usize,
     patience: Duration,
+    whole: Duration,
 ) -> Result<Bytes, Fault> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
@@ -124,7 +125,7 @@ pub async fn read_body(
             "the body came too slowly",
         )
     };
-    let whole = async {
+    let all = async {
         let mut body = body;
         let mut octets = BytesMut::new();
         loop {
@@ -147,7 +148,7 @@ pub async fn read_body(
             }
         }
     };
-    tokio::time::timeout(patience.saturating_mul(10), whole)
+    tokio::time::timeout(whole, all)
         .await
         .unwrap_or_else(|_| Err(slow()))
 }

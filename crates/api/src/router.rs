@@ -27,8 +27,11 @@ pub struct Config {
     pub max_upload: usize,
     /// How long a piece of a body may take; a whole body may take ten times that.
     pub body_patience: Duration,
-    /// Requests in work at a time; more wait.
+    /// Requests with a token in work at a time; more wait.
     pub max_requests: usize,
+    /// Requests without one (their token may be in the body, or they want one) at a time; they have to come as a whole within
+    /// `body_patience`, so that strangers keep nobody else waiting.
+    pub max_strangers: usize,
     /// What an attachment is when the client does not say.
     pub attachment_format: Format,
     /// Secret that signs tokens; `None`: drawn at start, tokens end with the process.
@@ -42,6 +45,7 @@ impl Default for Config {
             max_upload: 8_000_000,
             body_patience: Duration::from_secs(30),
             max_requests: 128,
+            max_strangers: 32,
             attachment_format: Format::Pdf,
             token_secret: None,
         }
@@ -53,17 +57,22 @@ struct Face {
     config: Config,
     tokens: Tokens,
     places: Semaphore,
+    strangers: Semaphore,
 }
 
 /// The REST face over a service: `/v1`, `/v2`, `/healthz`.
 pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
-    let places = Semaphore::new(config.max_requests);
+    let (places, strangers) = (
+        Semaphore::new(config.max_requests),
+        Semaphore::new(config.max_strangers),
+    );
     let face = Arc::new(Face {
         service,
         config,
         tokens,
         places,
+        strangers,
     });
     Router::new()
         .route("/healthz", any(health))
@@ -91,19 +100,16 @@ async fn dispatch(State(face): State<Arc<Face>>, request: Request) -> Response<B
     if parts.method == Method::OPTIONS {
         return frame.mark(Response::new(Body::empty()));
     }
-    let Ok(_place) = face.places.acquire().await else {
-        let fault = Fault::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "going down",
-            "the server is going down",
-        );
-        return frame.answer(Err(fault));
-    };
     match face.answer(&parts, body, &query, &mut frame).await {
         Ok(Answer::Enveloped(success)) => frame.answer(Ok(success)),
         Ok(Answer::Plain(response)) => frame.mark(response),
         Err(fault) => frame.answer(Err(fault)),
     }
+}
+
+fn going_down() -> Fault {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Fault::new(status, "going down", "the server is going down")
 }
 
 enum Answer {
@@ -143,8 +149,13 @@ impl Face {
             frame.auth_token = outside.clone();
         }
         let limit = self.config.max_upload;
-        let body =
-            request::read_body(&parts.headers, body, limit, self.config.body_patience).await?;
+        let patience = self.config.body_patience;
+        let (places, whole) = match &caller {
+            Some(_) => (&self.places, patience.saturating_mul(10)),
+            None => (&self.strangers, patience),
+        };
+        let _place = places.acquire().await.map_err(|_| going_down())?;
+        let body = request::read_body(&parts.headers, body, limit, patience, whole).await?;
         let takes_document = route.as_ref().is_some_and(Route::takes_document);
         let envelope = request::envelope(&parts.headers, &body, query, takes_document);
         drop(body);

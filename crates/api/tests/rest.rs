@@ -1,5 +1,7 @@
 //! The REST face over HTTP on loopback: envelopes, errors, tokens, every way to hand in a document, lists, attachments.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which may
+
 mod rig;
 
 use fax_api::Config;

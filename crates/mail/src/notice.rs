@@ -194,14 +194,14 @@ fn name_number(name: &str, number: &str) -> String {
     }
 }
 
-/// Without control characters, at most 120 characters: what a stranger's fax machine says goes into headers.
+/// One line without control characters, at most 120 characters: what a stranger's fax machine says goes into headers.
 fn clean(text: &str) -> String {
     let kept: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(120)
         .collect();
-    kept.trim().to_owned()
+    kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn local_time(at: Timestamp, zone: &TimeZone) -> String {
