@@ -1,1 +1,52 @@
-fn main() {}
+//! ferrofax: a SIP softswitch for fax in one program.
+
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod direct;
+mod jobs;
+mod pages;
+mod receive;
+mod send;
+mod serve;
+mod server;
+mod wire;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        // The child of a conversion: no runtime, no log, limits first.
+        Command::ConvertWorker => fax_document::worker_main(),
+        Command::Check(args) => serve::check(&args),
+        Command::Demo(args) => run(demo::run(args, cli.json)),
+        Command::Serve(args) => run(serve::run(args)),
+        Command::Send(args) => run(send::run(args, cli.json)),
+        Command::Receive(args) => run(receive::run(args, cli.json)),
+        Command::Jobs(args) => run(jobs::run(args, cli.json)),
+    }
+}
+
+/// Runs a command on a fresh runtime; an error is told in a sentence and ends with status 2.
+fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    // One provider of cryptography for the whole process; a second installation is no error.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads can be started: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match runtime.block_on(command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

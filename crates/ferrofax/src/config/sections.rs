@@ -1,0 +1,377 @@
+//! The sections of the file, one function each, with their defaults.
+
+use super::valid::{Api, Queue, Sip, Smarthost, Smtp};
+use super::written::{At, Section};
+use fax_net::{Network, T38Policy, Trunk};
+use fax_store::model::{AccountId, FaxboxId};
+use fax_switch::{Account, Faxbox};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+/// One of a few words.
+pub(super) fn choice(
+    section: &Section<'_, '_>,
+    key: &'static str,
+    default: &str,
+    words: &[&str],
+) -> String {
+    let Some(said) = section.text(key) else { return default.to_owned() };
+    if !words.contains(&said.value.as_str()) {
+        section.fault(
+            said.line,
+            format!("{} is {:?}", section.path(key), said.value),
+            format!("write one of {}", words.join(", ")),
+        );
+        return default.to_owned();
+    }
+    said.value
+}
+
+fn parsed<T: std::str::FromStr>(
+    section: &Section<'_, '_>,
+    key: &'static str,
+    example: &str,
+) -> Option<T> {
+    let said = section.text(key)?;
+    let value = said.value.parse().ok();
+    if value.is_none() {
+        section.fault(
+            said.line,
+            format!("{} is {:?}", section.path(key), said.value),
+            format!("write it as {key} = \"{example}\""),
+        );
+    }
+    value
+}
+
+fn seconds(section: &Section<'_, '_>, key: &'static str, default: u64, most: u64) -> Duration {
+    Duration::from_secs(section.number(key, 0, most).map_or(default, |n| n.value))
+}
+
+fn size(section: &Section<'_, '_>, key: &'static str, default: u64, most: u64) -> usize {
+    let n = section.number(key, 1, most).map_or(default, |n| n.value);
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// A secret: in the file, in a file of its own, or in an environment variable.
+fn secret(
+    section: &Section<'_, '_>,
+    base: &Path,
+    keys: [&'static str; 3],
+) -> Option<At<String>> {
+    let [here, in_file, in_env] = keys;
+    let (a, b, c) = (section.text(here), section.text(in_file), section.text(in_env));
+    let given = [&a, &b, &c].into_iter().flatten().count();
+    if given > 1 {
+        section.fault(
+            section.line,
+            format!("{here}, {in_file} and {in_env} are given together"),
+            "give one of them",
+        );
+    }
+    if let Some(file) = b {
+        return match std::fs::read_to_string(base.join(&file.value)) {
+            Ok(text) => Some(At { value: text.trim_end().to_owned(), line: file.line }),
+            Err(error) => {
+                section.fault(
+                    file.line,
+                    format!("{} cannot be read: {error}", file.value),
+                    "write the secret there, readable for ferrofax only",
+                );
+                None
+            }
+        };
+    }
+    if let Some(variable) = c {
+        return match std::env::var(&variable.value) {
+            Ok(text) => Some(At { value: text, line: variable.line }),
+            Err(_) => {
+                section.fault(
+                    variable.line,
+                    format!("the environment has no {}", variable.value),
+                    format!("set it, or use {here} or {in_file}"),
+                );
+                None
+            }
+        };
+    }
+    a
+}
+
+/// `[sip]`
+pub(super) fn sip(root: &Section<'_, '_>) -> Option<Sip> {
+    let s = root.section("sip");
+    let listen = parsed::<SocketAddr>(&s, "listen", "0.0.0.0:5060")
+        .or_else(|| (!s.has("listen")).then(|| SocketAddr::from(([0, 0, 0, 0], 5060))));
+    let advertise = parsed::<IpAddr>(&s, "advertise", "203.0.113.5");
+    let media_ports = s.text("media_ports").and_then(|said| {
+        let range = said.value.split_once('-').and_then(|(a, b)| {
+            let (a, b) = (a.trim().parse::<u16>().ok()?, b.trim().parse::<u16>().ok()?);
+            (a >= 1024 && a < b).then_some(a..=b)
+        });
+        if range.is_none() {
+            s.fault(
+                said.line,
+                format!("sip.media_ports is {:?}", said.value),
+                "write a range above 1023, as media_ports = \"10000-10999\"",
+            );
+        }
+        range
+    });
+    let workers = s.number("workers", 0, 256).map_or(0, |n| n.value);
+    let max_calls = size(&s, "max_calls", 200, 10_000);
+    s.finish();
+    Some(Sip {
+        listen: listen?,
+        advertise,
+        media_ports,
+        workers: usize::try_from(workers).unwrap_or(0),
+        max_calls,
+    })
+}
+
+/// `[[trunk]]`
+pub(super) fn trunks(root: &Section<'_, '_>, base: &Path) -> Vec<Trunk> {
+    let mut names = BTreeSet::new();
+    root.sections("trunk").into_iter().filter_map(|s| trunk(s, base, &mut names)).collect()
+}
+
+fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Option<Trunk> {
+    let name = required(&s, "name", "name = \"carrier\"");
+    let peer = required(&s, "peer", "peer = \"sip.example.net:5060\"");
+    let mut trunk = Trunk::new(
+        name.as_ref().map_or("", |n| &n.value),
+        peer.as_ref().map_or("", |p| &p.value),
+    );
+    if let Some(name) = &name
+        && !names.insert(name.value.clone())
+    {
+        s.fault(name.line, format!("trunk {} is there twice", name.value), "give each its own name");
+    }
+    trunk.domain = s.text("domain").map(|d| d.value).unwrap_or_default();
+    let username = s.text("username");
+    let password = secret(&s, base, ["password", "password_file", "password_env"]);
+    match (&username, &password) {
+        (Some(u), Some(p)) => trunk.credentials = Some((u.value.clone(), p.value.clone())),
+        (Some(u), None) => {
+            s.fault(u.line, "a username without a password", "add password_file, password_env or password");
+        }
+        (None, Some(p)) => s.fault(p.line, "a password without a username", "add username"),
+        (None, None) => {}
+    }
+    let register = s.flag("register");
+    let expires = s.number("register_expires_s", 60, 86_400).map_or(3600, |n| n.value);
+    trunk.register_user = s.text("register_user").map(|u| u.value).unwrap_or_default();
+    if let Some(register) = register.filter(|r| r.value) {
+        trunk.register = Some(Duration::from_secs(expires));
+        if trunk.credentials.is_none() && trunk.register_user.is_empty() {
+            s.fault(register.line, "register without a user", "add username and password, or register_user");
+        }
+    }
+    for said in s.texts("accept_from") {
+        match said.value.parse::<Network>() {
+            Ok(network) => trunk.accept_from.push(network),
+            Err(what) => s.fault(said.line, what, "write addresses or networks, as \"203.0.113.0/24\""),
+        }
+    }
+    let after = seconds(&s, "t38_after_s", 6, 60);
+    let policy = choice(&s, "t38", "either", &["either", "receiver-only", "accept-only", "never"]);
+    let usual = T38Policy::default();
+    trunk.t38 = match policy.as_str() {
+        "receiver-only" => T38Policy { offer_as_caller: None, ..usual },
+        "accept-only" => T38Policy { offer_as_caller: None, offer_as_called: None, accept: true },
+        "never" => T38Policy { offer_as_caller: None, offer_as_called: None, accept: false },
+        _ => T38Policy { offer_as_caller: Some(after), ..usual },
+    };
+    trunk.ring_timeout = seconds(&s, "ring_timeout_s", 60, 300);
+    s.finish();
+    (name.is_some() && peer.is_some()).then_some(trunk)
+}
+
+fn required(s: &Section<'_, '_>, key: &'static str, example: &str) -> Option<At<String>> {
+    let said = s.text(key);
+    if !s.has(key) {
+        s.fault(s.line, format!("{} is missing", s.path(key)), format!("add {example}"));
+    }
+    if let Some(empty) = said.as_ref().filter(|t| t.value.trim().is_empty()) {
+        s.fault(empty.line, format!("{} is empty", s.path(key)), format!("write {example}"));
+    }
+    said
+}
+
+/// `[api]`
+pub(super) fn api(root: &Section<'_, '_>) -> Option<Api> {
+    if !root.has("api") {
+        return None;
+    }
+    let s = root.section("api");
+    let listen = parsed::<SocketAddr>(&s, "listen", "127.0.0.1:8000")
+        .or_else(|| (!s.has("listen")).then(|| SocketAddr::from(([127, 0, 0, 1], 8000))));
+    let max_upload = size(&s, "max_upload", 20_000_000, 1_000_000_000);
+    let allow_private_urls = s.flag("allow_private_urls").is_some_and(|f| f.value);
+    s.finish();
+    Some(Api { listen: listen?, max_upload, allow_private_urls })
+}
+
+/// `[smtp]`
+pub(super) fn smtp(root: &Section<'_, '_>) -> Option<Smtp> {
+    if !root.has("smtp") {
+        return None;
+    }
+    let s = root.section("smtp");
+    let listen = parsed::<SocketAddr>(&s, "listen", "127.0.0.1:2525")
+        .or_else(|| (!s.has("listen")).then(|| SocketAddr::from(([127, 0, 0, 1], 2525))));
+    let hostname = s.text("hostname").map_or_else(|| "localhost".to_owned(), |h| h.value);
+    let max_message = size(&s, "max_message", 20_000_000, 1_000_000_000);
+    let max_sessions = size(&s, "max_sessions", 50, 10_000);
+    s.finish();
+    Some(Smtp { listen: listen?, hostname, max_message, max_sessions })
+}
+
+/// `[mail]`
+pub(super) fn mail(root: &Section<'_, '_>, base: &Path) -> Option<Smarthost> {
+    if !root.has("mail") {
+        return None;
+    }
+    let s = root.section("mail");
+    let host = required(&s, "host", "host = \"mail.example.net\"");
+    let tls = choice(&s, "tls", "starttls", &["none", "starttls", "tls"]);
+    let usual = match tls.as_str() {
+        "tls" => 465,
+        "none" => 25,
+        _ => 587,
+    };
+    let port = s.number("port", 1, 65_535).map_or(usual, |n| n.value);
+    let from = required(&s, "from", "from = \"Fax <fax@example.net>\"");
+    let username = s.text("username");
+    let password = secret(&s, base, ["password", "password_file", "password_env"]);
+    let credentials = match (username, password) {
+        (Some(u), Some(p)) => Some((u.value, p.value)),
+        (Some(u), None) => {
+            s.fault(u.line, "a username without a password", "add password_file, password_env or password");
+            None
+        }
+        (None, _) => None,
+    };
+    s.finish();
+    Some(Smarthost {
+        host: host?.value,
+        port: u16::try_from(port).unwrap_or(usual_port()),
+        tls,
+        credentials,
+        from: from?.value,
+    })
+}
+
+const fn usual_port() -> u16 {
+    587
+}
+
+/// `[queue]`
+pub(super) fn queue(root: &Section<'_, '_>) -> Queue {
+    let s = root.section("queue");
+    let queue = Queue {
+        max_calls: size(&s, "max_calls", 100, 10_000),
+        max_pages: s.number("max_pages", 1, 10_000).map_or(500, |n| u32::try_from(n.value).unwrap_or(500)),
+        retry_after: s.number("retry_after_s", 1, 86_400).map(|n| Duration::from_secs(n.value)),
+        conversion_timeout: seconds(&s, "conversion_timeout_s", 120, 3_600),
+        stop_timeout: seconds(&s, "stop_timeout_s", 30, 3_600),
+    };
+    s.finish();
+    queue
+}
+
+/// An id: 32 hexadecimal digits as written, or made from a name so that it stays the same.
+fn id_of(kind: &str, name: &str) -> String {
+    let given = name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    if given {
+        return name.to_ascii_lowercase();
+    }
+    let digest = Sha256::digest(format!("{kind}:{name}").as_bytes());
+    digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
+}
+
+/// `[[account]]`, with the trunk each names.
+pub(super) fn accounts(
+    root: &Section<'_, '_>,
+    base: &Path,
+    trunks: &[Trunk],
+) -> (Vec<Account>, Vec<(String, String)>) {
+    let mut accounts = Vec::new();
+    let mut routes = Vec::new();
+    for s in root.sections("account") {
+        let name = required(&s, "name", "name = \"Clinic\"");
+        let name = name.map(|n| n.value).unwrap_or_default();
+        let id = s.text("id").map_or_else(|| id_of("account", &name), |i| id_of("account", &i.value));
+        let key = secret(&s, base, ["api_key", "api_key_file", "api_key_env"]);
+        if let Some(short) = key.as_ref().filter(|k| k.value.len() < 16) {
+            s.fault(short.line, "the API key is short", "use at least 16 characters, as `openssl rand -hex 32` makes");
+        }
+        if let Some(trunk) = s.text("trunk") {
+            if trunks.iter().any(|t| t.name == trunk.value) {
+                routes.push((id.clone(), trunk.value));
+            } else {
+                s.fault(trunk.line, format!("there is no trunk {}", trunk.value), "name one of the [[trunk]] sections");
+            }
+        }
+        accounts.push(Account {
+            id: AccountId::new(id),
+            name,
+            realm: s.text("realm").map(|r| r.value).unwrap_or_default(),
+            api_keys_sha256: key.iter().map(|k| Sha256::digest(k.value.as_bytes()).into()).collect(),
+            timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
+            max_outbound: s
+                .number("max_outbound", 1, 10_000)
+                .map_or(10, |n| u32::try_from(n.value).unwrap_or(10)),
+            numbers: s.texts("numbers").into_iter().map(|n| n.value).collect(),
+            ..Account::default()
+        });
+        s.finish();
+    }
+    (accounts, routes)
+}
+
+/// `[[faxbox]]`
+pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxbox> {
+    let mut faxboxes = Vec::new();
+    for s in root.sections("faxbox") {
+        let name = required(&s, "name", "name = \"Front desk\"");
+        let name = name.map(|n| n.value).unwrap_or_default();
+        let account = required(&s, "account", "account = \"Clinic\"");
+        let account = account.and_then(|said| {
+            let id = id_of("account", &said.value);
+            let found = accounts.iter().find(|a| a.name == said.value || a.id.as_str() == id);
+            if found.is_none() {
+                s.fault(said.line, format!("there is no account {}", said.value), "name one of the [[account]] sections");
+            }
+            found.map(|a| a.id.clone())
+        });
+        let texts = |key| s.texts(key).into_iter().map(|t| t.value).collect::<Vec<_>>();
+        let domains = texts("mail_domain");
+        let faxbox = Faxbox {
+            id: FaxboxId::new(s.text("id").map_or_else(|| id_of("faxbox", &name), |i| id_of("faxbox", &i.value))),
+            name,
+            caller_name: s.text("caller_name").map(|t| t.value).unwrap_or_default(),
+            caller_id: s.text("caller_id").map(|t| t.value).unwrap_or_default(),
+            fax_header: s.text("header").map(|t| t.value).unwrap_or_default(),
+            fax_identity: s.text("ident").map(|t| t.value).unwrap_or_default(),
+            timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
+            retries: s.number("retries", 1, 20).map_or(3, |n| u32::try_from(n.value).unwrap_or(3)),
+            numbers: texts("numbers"),
+            mail_domain: domains.first().cloned().unwrap_or_default(),
+            custom_mail_domain: domains.get(1).cloned(),
+            smtp_permission_list: texts("allow_senders"),
+            notify_inbound: texts("notify_inbound"),
+            notify_outbound: texts("notify_outbound"),
+            ..Faxbox::default()
+        };
+        s.finish();
+        if let Some(account) = account {
+            faxboxes.push(Faxbox { account, ..faxbox });
+        }
+    }
+    faxboxes
+}

@@ -1,0 +1,172 @@
+//! The second reading: what makes sense. Every default of ferrofax is in this file and in
+//! [`super::sections`].
+
+use super::Fault;
+use super::sections;
+use super::written::File;
+use fax_net::Trunk;
+use fax_switch::Directory;
+use fax_switch::number::NumberPlan;
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, an object a line.
+    Json,
+}
+
+/// A configuration in which everything fits.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Where the store and the documents are.
+    pub(crate) data_dir: PathBuf,
+    /// The name of this node in leases.
+    pub(crate) node: String,
+    pub(crate) log_level: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) sip: Sip,
+    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) api: Option<Api>,
+    pub(crate) smtp: Option<Smtp>,
+    pub(crate) mail: Option<Smarthost>,
+    pub(crate) queue: Queue,
+    pub(crate) directory: Directory,
+    /// The trunk of each account, by account id; the first trunk where none is named.
+    pub(crate) account_trunks: Vec<(String, String)>,
+    pub(crate) plan: NumberPlan,
+}
+
+/// `[sip]`
+#[derive(Clone, Debug)]
+pub(crate) struct Sip {
+    pub(crate) listen: SocketAddr,
+    pub(crate) advertise: Option<IpAddr>,
+    pub(crate) media_ports: Option<RangeInclusive<u16>>,
+    pub(crate) workers: usize,
+    pub(crate) max_calls: usize,
+}
+
+/// `[api]`
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) listen: SocketAddr,
+    pub(crate) max_upload: usize,
+    pub(crate) allow_private_urls: bool,
+}
+
+/// `[smtp]`
+#[derive(Clone, Debug)]
+pub(crate) struct Smtp {
+    pub(crate) listen: SocketAddr,
+    pub(crate) hostname: String,
+    pub(crate) max_message: usize,
+    pub(crate) max_sessions: usize,
+}
+
+/// `[mail]`
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Smarthost {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// `none`, `starttls` or `tls`.
+    pub(crate) tls: String,
+    pub(crate) credentials: Option<(String, String)>,
+    pub(crate) from: String,
+}
+
+impl std::fmt::Debug for Smarthost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Smarthost")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("tls", &self.tls)
+            .field("credentials", &self.credentials.as_ref().map(|_| "…"))
+            .field("from", &self.from)
+            .finish()
+    }
+}
+
+/// `[queue]`
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    pub(crate) max_calls: usize,
+    pub(crate) max_pages: u32,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) conversion_timeout: Duration,
+    pub(crate) stop_timeout: Duration,
+}
+
+/// Checks a file. Faults are added; `None` when there is nothing to go on with.
+pub(super) fn check(file: &File<'_>, base: &Path, faults: &mut Vec<Fault>) -> Option<Config> {
+    let noted = RefCell::new(std::mem::take(faults));
+    let config = {
+        let root = file.root(&noted);
+        let config = whole(&root, base);
+        root.finish();
+        config
+    };
+    *faults = noted.into_inner();
+    config
+}
+
+fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> {
+    let data_dir = root.text("data_dir");
+    if data_dir.is_none() {
+        root.fault(
+            1,
+            "data_dir is missing",
+            "say where jobs and documents are kept, as data_dir = \"/var/lib/ferrofax\"",
+        );
+    }
+    let node = root.text("node").map_or_else(|| "ferrofax".to_owned(), |n| n.value);
+
+    let log = root.section("log");
+    let log_level = sections::choice(&log, "level", "info", &["error", "warn", "info", "debug", "trace"]);
+    let log_format = match sections::choice(&log, "format", "text", &["text", "json"]).as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    log.finish();
+
+    let sip = sections::sip(root);
+    let trunks = sections::trunks(root, base);
+    let api = sections::api(root);
+    let smtp = sections::smtp(root);
+    let mail = sections::mail(root, base);
+    let queue = sections::queue(root);
+    let plan = match sections::choice(root, "number_plan", "nanp", &["nanp", "open"]).as_str() {
+        "open" => NumberPlan::open(),
+        _ => NumberPlan::default(),
+    };
+    let (accounts, account_trunks) = sections::accounts(root, base, &trunks);
+    let faxboxes = sections::faxboxes(root, &accounts);
+    let directory = match Directory::new(accounts, faxboxes, &plan) {
+        Ok(directory) => Some(directory),
+        Err(sentence) => {
+            root.fault(1, sentence, "use every id, key, realm, number and domain once");
+            None
+        }
+    };
+    Some(Config {
+        data_dir: base.join(data_dir?.value),
+        node,
+        log_level,
+        log_format,
+        sip: sip?,
+        trunks,
+        api,
+        smtp,
+        mail,
+        queue,
+        directory: directory?,
+        account_trunks,
+        plan,
+    })
+}

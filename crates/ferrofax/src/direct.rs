@@ -1,0 +1,117 @@
+//! A fax straight to a SIP peer, without a server: one call, watched on the terminal.
+
+use crate::cli::SendArgs;
+use crate::pages;
+use crate::wire::ladder;
+use anyhow::{Context, Result};
+use fax_net::{CallEvent, CallRequest, Config, Endpoint, Trunk};
+use fax_t30 as t30;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Sends and comes back with the exit status.
+pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<ExitCode> {
+    let document = pages::load(&args.file).await?;
+    let mut config = Config::new(args.listen);
+    config.trunks = vec![Trunk::new("peer", peer)];
+    let (endpoint, _incoming) =
+        Endpoint::start(config).await.with_context(|| format!("{} cannot be bound", args.listen))?;
+    if peer.parse::<std::net::SocketAddr>().is_err() {
+        // A host name is looked up in the background: say so early when it is unknown.
+        let _ = tokio::net::lookup_host(if peer.contains(':') { peer.to_owned() } else { format!("{peer}:5060") })
+            .await
+            .with_context(|| format!("the host {peer} is not known"))?;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    let mut call = endpoint.call(CallRequest {
+        trunk: "peer".to_owned(),
+        to: args.number.clone(),
+        from: if args.from.is_empty() { "ferrofax".to_owned() } else { args.from.clone() },
+        from_name: String::new(),
+        headers: Vec::new(),
+        terminal: fax_terminal::Config {
+            role: t30::Role::Calling,
+            ident: args.from.clone(),
+            capabilities: t30::Capabilities::default(),
+            pages: pages::coded(&document),
+            sub_address: None,
+        },
+    });
+    let total = document.pages.len();
+    let mut interrupted = false;
+    let report = loop {
+        let event = tokio::select! {
+            event = call.next() => event,
+            _ = tokio::signal::ctrl_c(), if !interrupted => {
+                interrupted = true;
+                call.give_up();
+                continue;
+            }
+        };
+        match event.context("the driver stopped in mid-call")? {
+            CallEvent::Ended(report) => break report,
+            event if as_json => print_json(&event),
+            event => print_text(&event, total),
+        }
+    };
+    endpoint.stop().await;
+    let outcome = report.outcome.as_ref();
+    let confirmed = outcome.map_or(0, |o| o.pages_confirmed);
+    let uncertain = outcome.and_then(|o| o.page_uncertain);
+    let failure = outcome.map(|o| o.failure.as_ref().map(|f| format!("{:?}", f.cause)));
+    let delivered = failure == Some(None) && confirmed == total;
+    if as_json {
+        println!(
+            "{}",
+            json!({ "event": "ended", "delivered": delivered, "end": format!("{:?}", report.end),
+                "cause": failure.clone().flatten(), "sip_status": report.sip_status, "reason": report.reason,
+                "pages": total, "pages_confirmed": confirmed, "page_uncertain": uncertain.map(|p| p + 1),
+                "t38": report.t38, "duration_s": report.duration.as_secs_f64() })
+        );
+    } else if delivered {
+        println!("delivered: {total} pages in {:.1} s", report.duration.as_secs_f64());
+    } else {
+        let cause = failure.flatten().unwrap_or_else(|| format!("{:?}", report.end));
+        println!("not delivered: {cause}; {confirmed} of {total} pages confirmed. {}", report.reason);
+    }
+    Ok(match (delivered, uncertain) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, Some(_)) => ExitCode::from(3),
+        (false, None) => ExitCode::FAILURE,
+    })
+}
+
+fn print_text(event: &CallEvent, total: usize) {
+    match event {
+        CallEvent::Ringing => println!("ringing"),
+        CallEvent::Answered => println!("answered"),
+        CallEvent::T38 => println!("T.38"),
+        CallEvent::Fax(t30::Event::PageConfirmed { index, poor }) => {
+            let quality = if *poor { ", readable but not good" } else { "" };
+            println!("page {} of {total} confirmed{quality}", index + 1);
+        }
+        CallEvent::Fax(event) => {
+            if let Some(line) = ladder::line(event) {
+                println!("  {line}");
+            }
+        }
+        CallEvent::Page(_) | CallEvent::Ended(_) => {}
+    }
+}
+
+fn print_json(event: &CallEvent) {
+    let told = match event {
+        CallEvent::Ringing => json!({ "event": "ringing" }),
+        CallEvent::Answered => json!({ "event": "answered" }),
+        CallEvent::T38 => json!({ "event": "t38" }),
+        CallEvent::Fax(t30::Event::PageConfirmed { index, poor }) => {
+            json!({ "event": "page_confirmed", "page": index + 1, "poor": poor })
+        }
+        CallEvent::Fax(event) => match ladder::line(event) {
+            Some(line) => json!({ "event": "ladder", "line": line.trim() }),
+            None => return,
+        },
+        CallEvent::Page(_) | CallEvent::Ended(_) => return,
+    };
+    println!("{told}");
+}

@@ -1,0 +1,47 @@
+//! Documents on the way from and to the command line.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use fax_document::{FaxDocument, Page, RenderOptions, sandbox, sniff};
+use fax_image::tiff::Quality;
+use fax_terminal::{CodedPage, ReceivedPage};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads a document from disk and makes it into fax pages, in a child process.
+pub(crate) async fn load(path: &Path) -> Result<FaxDocument> {
+    let octets = tokio::fs::read(path).await.with_context(|| format!("{} cannot be read", path.display()))?;
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let format = sniff(&octets, None, name.as_deref())
+        .with_context(|| format!("{} is no PDF, TIFF, PNG or JPEG", path.display()))?;
+    sandbox::convert(Bytes::from(octets), format, &RenderOptions::default())
+        .await
+        .with_context(|| format!("{} cannot be faxed", path.display()))
+}
+
+/// The pages as a terminal sends them.
+pub(crate) fn coded(document: &FaxDocument) -> Vec<Arc<CodedPage>> {
+    document.pages.iter().map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6.clone() })).collect()
+}
+
+/// The pages as a terminal received them.
+pub(crate) fn received(pages: &[ReceivedPage]) -> FaxDocument {
+    let pages = pages
+        .iter()
+        .map(|p| Page {
+            shape: fax_base::page::PageShape {
+                width: p.format.width,
+                resolution: p.format.resolution,
+                rows: p.rows,
+            },
+            t6: p.t6.clone(),
+            quality: Some(Quality {
+                bad_rows: p.bad_rows,
+                longest_bad_run: p.longest_bad_run,
+                ..Quality::default()
+            }),
+            description: None,
+        })
+        .collect();
+    FaxDocument { pages, remarks: Vec::new() }
+}

@@ -1,0 +1,117 @@
+//! `ferrofax receive`: faxes into a folder, without a server.
+
+use crate::cli::ReceiveArgs;
+use crate::pages;
+use crate::wire::ladder;
+use anyhow::{Context, Result};
+use fax_document::{PdfInfo, to_pdf};
+use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, Trunk};
+use fax_t30 as t30;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs the command.
+pub(crate) async fn run(args: ReceiveArgs, as_json: bool) -> Result<ExitCode> {
+    let networks = args
+        .from
+        .iter()
+        .map(|n| n.parse::<Network>().map_err(anyhow::Error::msg))
+        .collect::<Result<Vec<_>>>()?;
+    tokio::fs::create_dir_all(&args.dir)
+        .await
+        .with_context(|| format!("{} cannot be made", args.dir.display()))?;
+    let mut trunk = Trunk::new("anyone", "0.0.0.0");
+    trunk.accept_from = networks;
+    let mut config = Config::new(args.listen);
+    config.trunks = vec![trunk];
+    let (endpoint, mut incoming) =
+        Endpoint::start(config).await.with_context(|| format!("{} cannot be bound", args.listen))?;
+    if as_json {
+        println!("{}", json!({ "event": "listening", "address": endpoint.local_address().to_string() }));
+    } else {
+        println!("waiting for faxes at {}; stop with Ctrl-C", endpoint.local_address());
+    }
+    let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    loop {
+        let call = tokio::select! {
+            call = incoming.recv() => call.context("the driver stopped")?,
+            Some(good) = ended.recv(), if args.once => {
+                endpoint.stop().await;
+                return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            _ = tokio::signal::ctrl_c() => {
+                endpoint.stop().await;
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let (ident, dir, done) = (args.ident.clone(), args.dir.clone(), done.clone());
+        tokio::spawn(async move {
+            match reception(call, ident, &dir, as_json).await {
+                Ok(good) => {
+                    let _ = done.send(good);
+                }
+                Err(error) => eprintln!("error: {error:#}"),
+            }
+        });
+    }
+}
+
+/// Receives one fax and writes it; whether it came well.
+async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: bool) -> Result<bool> {
+    let from = incoming.from.clone();
+    let mut call = incoming.accept(fax_terminal::Config {
+        role: t30::Role::Called,
+        ident,
+        capabilities: t30::Capabilities::default(),
+        pages: Vec::new(),
+        sub_address: None,
+    });
+    let mut received = Vec::new();
+    let report = loop {
+        match call.next().await.context("the driver stopped in mid-call")? {
+            CallEvent::Page(page) => received.push(page),
+            CallEvent::Ended(report) => break report,
+            CallEvent::Fax(event) => {
+                if let (Some(line), false) = (ladder::line(&event), as_json) {
+                    println!("  {line}");
+                }
+            }
+            CallEvent::Ringing | CallEvent::Answered | CallEvent::T38 => {}
+        }
+    };
+    let good = report.outcome.as_ref().is_some_and(|o| o.failure.is_none() && o.pages_received > 0);
+    let mut files = Vec::new();
+    if !received.is_empty() {
+        let document = pages::received(&received);
+        let (tiff, pdf) = free_names(dir);
+        tokio::fs::write(&tiff, document.to_tiff()).await.with_context(|| format!("{}", tiff.display()))?;
+        tokio::fs::write(&pdf, to_pdf(&document, &PdfInfo::default())).await?;
+        files = vec![tiff, pdf];
+    }
+    let failure = report.outcome.as_ref().and_then(|o| o.failure.as_ref()).map(|f| format!("{:?}", f.cause));
+    if as_json {
+        println!(
+            "{}",
+            json!({ "event": "received", "ok": good, "from": from, "pages": received.len(), "cause": failure,
+                "end": format!("{:?}", report.end), "files": files, "t38": report.t38 })
+        );
+    } else {
+        let state = if good { "received" } else { "not received well" };
+        println!("{state}: {} pages from {from}{}", received.len(), failure.map(|f| format!(" ({f})")).unwrap_or_default());
+        files.iter().for_each(|f| println!("  {}", f.display()));
+    }
+    Ok(good)
+}
+
+/// The first number that no fax in the folder has.
+fn free_names(dir: &Path) -> (PathBuf, PathBuf) {
+    let mut number = 1u32;
+    loop {
+        let name = |ext: &str| dir.join(format!("fax-{number:04}.{ext}"));
+        if !name("tif").exists() && !name("pdf").exists() {
+            return (name("tif"), name("pdf"));
+        }
+        number = number.saturating_add(1);
+    }
+}

@@ -1,0 +1,197 @@
+//! One ferrofax server: everything wired, started, and stopped in the right order.
+
+use crate::config::{Config, Smarthost};
+use crate::wire::{DocumentConverter, NetDialler, answer_calls};
+use anyhow::{Context, Result};
+use fax_mail::mailer::{MailerConfig, Security};
+use fax_net::Endpoint;
+use fax_store::folder::FolderDocuments;
+use fax_store::model::NodeId;
+use fax_store::redb::RedbStore;
+use fax_switch::policy::RetryTable;
+use fax_switch::port::SystemClock;
+use fax_switch::{Ports, Service, ServiceConfig};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long fronts and the dispatcher may take to end beyond their own limits.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) service: Service,
+    pub(crate) sip: SocketAddr,
+    pub(crate) api: Option<SocketAddr>,
+    pub(crate) smtp: Option<SocketAddr>,
+    endpoint: Endpoint,
+    stop: watch::Sender<bool>,
+    fronts: Vec<JoinHandle<()>>,
+    dispatcher: JoinHandle<()>,
+    answering: JoinHandle<()>,
+    mailer: Option<JoinHandle<()>>,
+    stop_timeout: Duration,
+}
+
+impl Server {
+    /// Opens the store, binds every address and starts working.
+    pub(crate) async fn start(config: Config) -> Result<Server> {
+        let folder = config.data_dir.clone();
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let store = RedbStore::open(&folder)
+            .with_context(|| format!("the store in {} cannot be opened; is another ferrofax using it?", folder.display()))?;
+        let documents = FolderDocuments::open(folder.join("documents"))
+            .with_context(|| format!("{} cannot hold documents", folder.display()))?;
+
+        let mut net = fax_net::Config::new(config.sip.listen);
+        net.advertise = config.sip.advertise;
+        net.media_ports.clone_from(&config.sip.media_ports);
+        net.workers = config.sip.workers;
+        net.max_calls = config.sip.max_calls;
+        net.trunks.clone_from(&config.trunks);
+        let (endpoint, incoming) = Endpoint::start(net)
+            .await
+            .with_context(|| format!("sip.listen {} cannot be bound", config.sip.listen))?;
+
+        let mut settings = ServiceConfig::new(NodeId::new(&config.node));
+        settings.max_calls = config.queue.max_calls;
+        settings.drain = config.queue.stop_timeout;
+        settings.numbers = config.plan.clone();
+        if let Some(after) = config.queue.retry_after {
+            every(&mut settings.retry, after);
+        }
+        let mut converter = DocumentConverter::default();
+        converter.options.max_pages = config.queue.max_pages;
+        converter.options.time_limit = config.queue.conversion_timeout;
+        let private = config.api.as_ref().is_some_and(|a| a.allow_private_urls);
+        let service = Service::new(
+            config.directory.clone(),
+            settings,
+            Ports {
+                store: Arc::new(store),
+                documents: Arc::new(documents),
+                dialler: Arc::new(NetDialler {
+                    endpoint: endpoint.clone(),
+                    routes: config.account_trunks.iter().cloned().collect(),
+                    default_trunk: config.trunks.first().map(|t| t.name.clone()),
+                }),
+                converter: Arc::new(converter),
+                fetcher: Arc::new(fax_api::HttpFetcher::new(fax_api::FetchConfig {
+                    allow_private_urls: private,
+                    ..fax_api::FetchConfig::default()
+                })),
+                clock: Arc::new(SystemClock),
+            },
+        );
+
+        let (stop, stopped) = watch::channel(false);
+        let mut fronts = Vec::new();
+        let mut api = None;
+        if let Some(front) = &config.api {
+            let listener = bind(front.listen, "api.listen").await?;
+            api = Some(listener.local_addr()?);
+            let router = fax_api::router(
+                service.clone(),
+                fax_api::Config { max_upload: front.max_upload, ..fax_api::Config::default() },
+            );
+            fronts.push(tokio::spawn(fax_api::serve(listener, router, told(stopped.clone()))));
+        }
+        let mut smtp = None;
+        if let Some(front) = &config.smtp {
+            let listener = bind(front.listen, "smtp.listen").await?;
+            smtp = Some(listener.local_addr()?);
+            let settings = fax_mail::listener::ListenerConfig {
+                host: front.hostname.clone(),
+                sessions: front.max_sessions,
+                limits: fax_mail::session::Limits {
+                    message: front.max_message,
+                    ..fax_mail::session::Limits::default()
+                },
+                ..fax_mail::listener::ListenerConfig::default()
+            };
+            let ingress = Arc::new(fax_mail::ingress::FaxIngress::new(service.clone(), false));
+            let serving = fax_mail::listener::serve(listener, settings, ingress, told(stopped.clone()));
+            fronts.push(tokio::spawn(serving));
+        }
+        let mailer = match &config.mail {
+            Some(host) => {
+                let mailer = fax_mail::mailer::Mailer::new(service.clone(), smarthost(host))?;
+                let stopped = stopped.clone();
+                Some(tokio::spawn(async move { mailer.run(told(stopped)).await }))
+            }
+            None => None,
+        };
+        let dispatcher = {
+            let (service, stopped) = (service.clone(), stopped.clone());
+            tokio::spawn(async move { service.run(stopped).await })
+        };
+        let answering = tokio::spawn(answer_calls(service.clone(), incoming));
+        let sip = endpoint.local_address();
+        tracing::info!(%sip, ?api, ?smtp, trunks = config.trunks.len(), "ferrofax is up");
+        Ok(Server {
+            service,
+            sip,
+            api,
+            smtp,
+            endpoint,
+            stop,
+            fronts,
+            dispatcher,
+            answering,
+            mailer,
+            stop_timeout: config.queue.stop_timeout,
+        })
+    }
+
+    /// Stops: no new work, running calls to their end or the time limit, then everything else.
+    pub(crate) async fn stop(self) {
+        tracing::info!("stopping");
+        let _ = self.stop.send(true);
+        for front in self.fronts {
+            let _ = tokio::time::timeout(GRACE, front).await;
+        }
+        if tokio::time::timeout(self.stop_timeout + GRACE, self.dispatcher).await.is_err() {
+            tracing::warn!("calls were still running at the end of the time to stop");
+        }
+        self.endpoint.stop().await;
+        // What was received is stored before the end.
+        let _ = tokio::time::timeout(GRACE, self.answering).await;
+        if let Some(mailer) = self.mailer {
+            let _ = tokio::time::timeout(GRACE, mailer).await;
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{key} {address} cannot be bound"))
+}
+
+/// The same wait after every failure, as the configuration asks.
+fn every(table: &mut RetryTable, after: Duration) {
+    for schedule in
+        [&mut table.busy, &mut table.no_answer, &mut table.line, &mut table.protocol, &mut table.local]
+    {
+        schedule.delays = vec![after];
+    }
+    table.other = after;
+}
+
+fn smarthost(host: &Smarthost) -> MailerConfig {
+    let mut mailer = MailerConfig::new(&host.host, host.port, &host.from);
+    mailer.credentials.clone_from(&host.credentials);
+    mailer.security = match host.tls.as_str() {
+        "tls" => Security::Tls,
+        "none" => Security::None,
+        _ => Security::StartTls,
+    };
+    mailer
+}
+
+/// Done when the stop was told.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|s| *s).await;
+}

@@ -1,0 +1,80 @@
+//! Calls that come in: asked of the switch, answered with a fax terminal, handed over when they end.
+
+use super::ladder;
+use fax_net::{CallEvent, IncomingCall};
+use fax_switch::{Decision, ReceivedFax, Service};
+use fax_t30 as t30;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Lines of the ladder kept with a reception.
+const LADDER: usize = 2_000;
+
+/// A received fax that cannot be stored is tried again: it exists nowhere else.
+const STORE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Answers calls until the driver is gone; then waits for the receptions that run.
+pub(crate) async fn answer_calls(service: Service, mut calls: mpsc::Receiver<IncomingCall>) {
+    let mut running = JoinSet::new();
+    while let Some(call) = calls.recv().await {
+        while running.try_join_next().is_some() {}
+        running.spawn(answer(service.clone(), call));
+    }
+    while running.join_next().await.is_some() {}
+}
+
+async fn answer(service: Service, incoming: IncomingCall) {
+    let asked = fax_switch::IncomingCall {
+        to_number: incoming.to.clone(),
+        from_number: incoming.from.clone(),
+        from_name: incoming.from_name.clone(),
+        call_id: incoming.call_id.clone(),
+        remote: incoming.remote.to_string(),
+    };
+    let (account, faxbox, ident) = match service.incoming(&asked) {
+        Decision::Receive { account, faxbox, ident } => (account, faxbox, ident),
+        Decision::Reject { code, reason } => return incoming.reject(code, &reason),
+    };
+    let mut call = incoming.accept(fax_terminal::Config {
+        role: t30::Role::Called,
+        ident,
+        capabilities: t30::Capabilities::default(),
+        pages: Vec::new(),
+        sub_address: None,
+    });
+    let mut pages = Vec::new();
+    let mut trace = Vec::new();
+    let report = loop {
+        match call.next().await {
+            Some(CallEvent::Page(page)) => pages.push(page),
+            Some(CallEvent::Fax(event)) => {
+                if let (Some(line), true) = (ladder::line(&event), trace.len() < LADDER) {
+                    trace.push(line);
+                }
+            }
+            Some(CallEvent::Ringing | CallEvent::Answered | CallEvent::T38) => {}
+            Some(CallEvent::Ended(report)) => break report,
+            None => return,
+        }
+    };
+    // A call without a fax (a wrong number, a scanner) is the log's business, not a mail's.
+    let Some(outcome) = report.outcome else {
+        tracing::info!(end = ?report.end, "a call came without a fax");
+        return;
+    };
+    let fax = ReceivedFax {
+        call: asked,
+        account,
+        faxbox,
+        pages,
+        outcome,
+        t38: report.t38,
+        duration: report.duration,
+        trace,
+    };
+    while let Err(error) = service.received(fax.clone()).await {
+        tracing::error!(%error, "a received fax cannot be stored; trying again");
+        tokio::time::sleep(STORE_AGAIN).await;
+    }
+}

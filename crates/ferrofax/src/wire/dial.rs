@@ -1,0 +1,220 @@
+//! The switch's calls, made by the network driver.
+
+use super::ladder;
+use async_trait::async_trait;
+use fax_base::line::Modulation;
+use fax_base::page::Coding;
+use fax_net::{CallEnd, CallReport, CallRequest, Endpoint};
+use fax_switch::policy;
+use fax_switch::port::{CallEvent, CallOrder, CallResult, Degrade, Dialler};
+use fax_t30 as t30;
+use std::collections::HashMap;
+use tokio::sync::{mpsc, watch};
+
+/// Makes the switch's calls through trunks.
+pub(crate) struct NetDialler {
+    pub(crate) endpoint: Endpoint,
+    /// The trunk of each account, by account id.
+    pub(crate) routes: HashMap<String, String>,
+    /// The trunk of all others.
+    pub(crate) default_trunk: Option<String>,
+}
+
+#[async_trait]
+impl Dialler for NetDialler {
+    async fn call(&self, order: CallOrder, events: mpsc::Sender<CallEvent>) -> CallResult {
+        let trunk = self.routes.get(order.account.as_str()).or(self.default_trunk.as_ref());
+        let Some(trunk) = trunk.cloned() else {
+            return CallResult {
+                class: "call.failed".to_owned(),
+                text: Some("No trunk is configured; add a [[trunk]] section.".to_owned()),
+                ..CallResult::default()
+            };
+        };
+        let first = order.first_page;
+        let request = CallRequest {
+            trunk: trunk.clone(),
+            to: order.to_number,
+            from: order.from_number,
+            from_name: order.from_name,
+            headers: Vec::new(),
+            terminal: fax_terminal::Config {
+                role: t30::Role::Calling,
+                ident: order.ident,
+                capabilities: capabilities(order.degrade),
+                pages: order.pages,
+                sub_address: order.sub_address,
+            },
+        };
+        let mut call = self.endpoint.call(request);
+        let mut cancel = order.cancel;
+        let mut given_up = false;
+        let report = loop {
+            let event = tokio::select! {
+                event = call.next() => event,
+                asked = asked_to_stop(&mut cancel), if !given_up => {
+                    given_up = true;
+                    if asked {
+                        call.give_up();
+                    }
+                    continue;
+                }
+            };
+            match event {
+                Some(fax_net::CallEvent::Ended(report)) => break Some(*report),
+                Some(event) => {
+                    for told in tell(event, first) {
+                        // The switch is gone only when everything stops.
+                        let _ = events.send(told).await;
+                    }
+                }
+                None => break None,
+            }
+        };
+        report.map_or_else(
+            || CallResult {
+                class: "call.failed".to_owned(),
+                text: Some("ferrofax stopped during the call.".to_owned()),
+                ..CallResult::default()
+            },
+            |report| result(report, first, trunk),
+        )
+    }
+}
+
+/// Comes back when the call is to be given up (true), or when nobody can ask for that any more.
+async fn asked_to_stop(cancel: &mut watch::Receiver<bool>) -> bool {
+    cancel.wait_for(|c| *c).await.is_ok()
+}
+
+/// What may be used after failures that looked like trouble with it.
+fn capabilities(degrade: Degrade) -> t30::Capabilities {
+    let mut capabilities = t30::Capabilities::default();
+    if let Some(most) = degrade.max_bit_rate {
+        capabilities.modulations.retain(|m| m.bit_rate() <= most);
+        if most <= 9600 {
+            capabilities.modulations.retain(|m| m.recommendation() != "V.17");
+        }
+    }
+    if let Some(ecm) = degrade.ecm {
+        capabilities.ecm = ecm;
+    }
+    if degrade.mh_only {
+        capabilities.codings = vec![Coding::Mh];
+    }
+    if capabilities.modulations.is_empty() {
+        capabilities.modulations.push(Modulation::V27ter2400);
+    }
+    capabilities
+}
+
+/// A driver's event in the switch's words; pages are counted in the whole document there.
+fn tell(event: fax_net::CallEvent, first: usize) -> Vec<CallEvent> {
+    let mut told = Vec::new();
+    match event {
+        fax_net::CallEvent::Ringing => told.push(CallEvent::Ringing),
+        fax_net::CallEvent::Answered => told.push(CallEvent::Answered),
+        fax_net::CallEvent::T38 => told.push(CallEvent::T38),
+        fax_net::CallEvent::Page(_) | fax_net::CallEvent::Ended(_) => {}
+        fax_net::CallEvent::Fax(event) => {
+            told.extend(ladder::line(&event).map(CallEvent::Ladder));
+            match event {
+                t30::Event::Negotiated { format, modulation } => told.push(CallEvent::Negotiated {
+                    bit_rate: modulation.bit_rate(),
+                    modem: modulation.recommendation().to_owned(),
+                    coding: format.coding.to_string(),
+                    ecm: format.ecm,
+                }),
+                t30::Event::RemoteIdent(ident) => told.push(CallEvent::RemoteIdent(ident)),
+                t30::Event::PageSending { index, .. } => {
+                    told.push(CallEvent::PageSending { page: first + index });
+                }
+                t30::Event::PageSent { index } => told.push(CallEvent::PageSent { page: first + index }),
+                t30::Event::PageConfirmed { index, poor } => {
+                    told.push(CallEvent::PageConfirmed { page: first + index, poor });
+                }
+                t30::Event::Resend { index, frames } => {
+                    told.push(CallEvent::Resend { page: first + index, frames });
+                }
+                t30::Event::Phase(_)
+                | t30::Event::FrameSent { .. }
+                | t30::Event::FrameReceived { .. }
+                | t30::Event::FrameBad
+                | t30::Event::SubAddress(_)
+                | t30::Event::Training { .. }
+                | t30::Event::TimerExpired(_) => {}
+            }
+        }
+    }
+    told
+}
+
+fn result(report: CallReport, first: usize, trunk: String) -> CallResult {
+    let mut result = CallResult {
+        class: class(&report).to_owned(),
+        sip_status: report.sip_status,
+        q850: report.q850,
+        t38: report.t38,
+        trunk: Some(trunk),
+        call_id: Some(report.call_id.clone()).filter(|c| !c.is_empty()),
+        duration: report.duration,
+        ..CallResult::default()
+    };
+    if !policy::is_success(&result.class) {
+        let sentence = policy::class(&result.class).map_or("The call failed.", |c| c.sentence);
+        let words = detail(&report);
+        result.text = Some(if words.is_empty() {
+            sentence.to_owned()
+        } else {
+            format!("{} ({words})", sentence.trim_end_matches('.'))
+        });
+    }
+    if let Some(outcome) = report.outcome {
+        result.pages_confirmed = u32::try_from(outcome.pages_confirmed).unwrap_or(u32::MAX);
+        result.uncertain_page = outcome.page_uncertain.map(|p| first + p);
+        result.bit_rate = outcome.modulation.map(Modulation::bit_rate);
+        result.modem = outcome.modulation.map(|m| m.recommendation().to_owned());
+        result.coding = outcome.format.map(|f| f.coding.to_string());
+        result.resolution = outcome.format.map(|f| f.resolution.to_string());
+        result.ecm = outcome.format.is_some_and(|f| f.ecm);
+        result.remote_ident = outcome.remote_ident;
+        result.resends = outcome.resends;
+    }
+    result
+}
+
+/// The key of the class in [`policy`].
+fn class(report: &CallReport) -> &'static str {
+    match report.end {
+        CallEnd::Fax => match &report.outcome {
+            Some(outcome) => outcome.failure.as_ref().map_or("ok", |f| policy::class_of_cause(f.cause)),
+            None => "call.dropped",
+        },
+        CallEnd::NotAnswered => match report.sip_status {
+            Some(status) => policy::class_of_sip(status, report.q850),
+            None => "call.failed",
+        },
+        CallEnd::NoCommonMedia | CallEnd::T38Refused | CallEnd::T38Silent => "call.media",
+        CallEnd::NoRoute | CallEnd::Internal => "call.failed",
+    }
+}
+
+/// What an engineer wants to know beyond the class.
+fn detail(report: &CallReport) -> String {
+    let mut words = Vec::new();
+    if let Some(failure) = report.outcome.as_ref().and_then(|o| o.failure.as_ref()) {
+        words.push(format!("phase {:?}", failure.phase));
+        words.extend(failure.last_sent.map(|f| format!("sent {f}")));
+        words.extend(failure.last_received.map(|f| format!("received {f}")));
+    }
+    if let Some(status) = report.sip_status {
+        words.push(format!("SIP {status}"));
+    }
+    if let Some(cause) = report.q850 {
+        words.push(format!("Q.850 {cause}"));
+    }
+    if !report.reason.is_empty() {
+        words.push(report.reason.clone());
+    }
+    words.join(", ")
+}

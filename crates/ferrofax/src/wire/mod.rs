@@ -1,0 +1,10 @@
+//! The wiring: the switch's ports over the drivers.
+
+mod answer;
+mod convert;
+mod dial;
+pub(crate) mod ladder;
+
+pub(crate) use answer::answer_calls;
+pub(crate) use convert::DocumentConverter;
+pub(crate) use dial::NetDialler;
