@@ -119,15 +119,16 @@ impl Painter {
         let first = first as usize / 64;
         let mut black = 0;
         let some = self.words.get_mut(first..=last).unwrap_or(&mut []);
+        for w in some.iter_mut() {
+            *w ^= *w >> 1;
+            *w ^= *w >> 2;
+            *w ^= *w >> 4;
+            *w ^= *w >> 8;
+            *w ^= *w >> 16;
+            *w ^= *w >> 32;
+        }
         for (i, word) in some.iter_mut().enumerate() {
-            let mut w = core::mem::take(word);
-            w ^= w >> 1;
-            w ^= w >> 2;
-            w ^= w >> 4;
-            w ^= w >> 8;
-            w ^= w >> 16;
-            w ^= w >> 32;
-            w ^= black;
+            let w = core::mem::take(word) ^ black;
             black = (w & 1).wrapping_neg();
             store(row, first + i, w);
         }

@@ -122,7 +122,7 @@ struct Collected {
     count: usize,
 }
 
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 impl Collected {
     #[inline(always)]
