@@ -1,0 +1,149 @@
+//! A process that is killed while it writes: all that it acknowledged is there afterwards.
+
+use fax_store::folder::FolderDocuments;
+use fax_store::model::{Folder, JobState, Source, Timestamp};
+use fax_store::port::{JobQuery, LeaseRequest, Range};
+use fax_store::redb::RedbStore;
+use fax_store::{Documents, Store};
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const ROUNDS: u64 = 32;
+
+/// The example beside this test's program.
+fn program() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join("examples").join("insert")
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut known, mut done) = (HashSet::new(), HashSet::new());
+    for round in 0..ROUNDS {
+        let mut child = Command::new(program())
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "open");
+        // A delay that differs from round to round: the kill falls anywhere.
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(1_000 + round * 1_777 % 29_000));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        for line in lines {
+            // The last line may be cut off by the kill.
+            let Ok(line) = line else { break };
+            match line.split_once(' ') {
+                Some(("job", id)) if id.len() == 32 => known.insert(id.to_owned()),
+                Some(("done", id)) if id.len() == 32 => done.insert(id.to_owned()),
+                _ => false,
+            };
+        }
+        killer.join().unwrap();
+        check(dir.path(), &known, &done).await;
+    }
+    assert!(
+        known.len() > 100,
+        "only {} jobs: nothing was tested",
+        known.len()
+    );
+    assert!(!done.is_empty());
+}
+
+async fn check(dir: &std::path::Path, known: &HashSet<String>, done: &HashSet<String>) {
+    let store = open(dir).await;
+    let documents = FolderDocuments::open(dir.join("documents")).unwrap();
+    let mut listed = HashMap::new();
+    for folder in [Folder::Live, Folder::Filed] {
+        let all = JobQuery {
+            range: Range {
+                limit: usize::MAX,
+                ..Range::default()
+            },
+            ..JobQuery::of("a".into(), folder)
+        };
+        for job in store.jobs(all).await.unwrap() {
+            let Source::Stored { original, .. } = &job.source else {
+                panic!("{job:?}");
+            };
+            if !known.contains(job.id.as_str()) {
+                // Not acknowledged, but there: then it is there whole.
+                assert_eq!(documents.get(original).await.unwrap(), "a document");
+            }
+            assert!(store.is_named(original).await.unwrap());
+            listed.insert(job.id.to_string(), job.state);
+        }
+    }
+    for id in known {
+        assert!(listed.contains_key(id), "{id} is lost");
+    }
+    for id in done {
+        assert_eq!(listed.get(id), Some(&JobState::Completed));
+    }
+    // The indices agree with the rows: what a dead process held is let go, and then all that waits
+    // can be taken.
+    for job in store.stale(Some(&"n1".into()), Timestamp(0)).await.unwrap() {
+        let guard = fax_store::port::Guard::Lease(job.lease.clone());
+        let change: fax_store::port::JobChange = Box::new(|j| {
+            j.state = JobState::Pending;
+            Ok(())
+        });
+        store
+            .update_job(&job.id, guard, change, vec![])
+            .await
+            .unwrap();
+    }
+    let waiting = listed.values().filter(|s| !s.is_final()).count();
+    let now = Timestamp::now();
+    let mut taken = 0;
+    loop {
+        let request = LeaseRequest {
+            node: "n2".into(),
+            now,
+            until: now.plus(Duration::from_secs(60)),
+            limit: 100,
+            account_limits: HashMap::new(),
+            default_account_limit: u32::MAX,
+            serialise_numbers: false,
+        };
+        let jobs = store.lease_due(request).await.unwrap();
+        if jobs.is_empty() {
+            break;
+        }
+        for job in jobs {
+            taken += 1;
+            let change: fax_store::port::JobChange = Box::new(|j| {
+                j.state = JobState::Completed;
+                Ok(())
+            });
+            let any = fax_store::port::Guard::Any;
+            store
+                .update_job(&job.id, any, change, vec![])
+                .await
+                .unwrap();
+        }
+    }
+    assert_eq!(taken, waiting);
+}
+
+/// The store that was open here a moment ago is closed by a thread of its own.
+async fn open(dir: &std::path::Path) -> RedbStore {
+    let mut tries = 0;
+    loop {
+        match RedbStore::open(dir) {
+            Ok(store) => return store,
+            Err(e) => assert!(tries < 1000, "{e}"),
+        }
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,206 @@
+//! What fronts see: attachments, receptions, notices, deletion.
+
+mod bench;
+
+use bench::{Bench, document};
+use bytes::Bytes;
+use core::time::Duration;
+use fax_base::line::Modulation;
+use fax_base::page::{Coding, PageFormat, Resolution, Width};
+use fax_document::FaxDocument;
+use fax_store::model::{JobState, NoticeKind};
+use fax_store::port::{Range, ReceivedQuery};
+use fax_switch::{Decision, Format, IncomingCall, ReceivedFax, ServiceError, Which};
+use fax_t30::{Cause, Failure, Outcome, Phase};
+use fax_terminal::ReceivedPage;
+
+fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
+    let format = PageFormat {
+        coding: Coding::Mr,
+        resolution: Resolution::Fine,
+        width: Width::A4,
+        ecm: false,
+        min_row_time: Duration::ZERO,
+    };
+    let made = document(pages);
+    let pages = made
+        .pages
+        .iter()
+        .enumerate()
+        .map(|(index, p)| ReceivedPage {
+            index,
+            format,
+            t6: p.t6.clone(),
+            rows: p.shape.rows,
+            bad_rows: 2,
+            longest_bad_run: 1,
+            confirmed: true,
+        });
+    ReceivedFax {
+        call: IncomingCall {
+            to_number: "4155550100".into(),
+            from_number: "+14155550001".into(),
+            from_name: "Them".into(),
+            call_id: "c1".into(),
+            remote: "192.0.2.1".into(),
+        },
+        account: "a".into(),
+        faxbox: "f".into(),
+        pages: pages.collect(),
+        outcome: Outcome {
+            failure: failure.map(|cause| Failure {
+                cause,
+                phase: Phase::D,
+                last_sent: None,
+                last_received: None,
+            }),
+            pages_confirmed: 0,
+            page_uncertain: None,
+            pages_received: made.pages.len(),
+            remote_ident: Some("+1 415 555 0001".into()),
+            modulation: Some(Modulation::V17At14400),
+            format: Some(format),
+            resends: 0,
+        },
+        t38: true,
+        duration: Duration::from_millis(1500),
+        trace: vec![],
+    }
+}
+
+#[tokio::test]
+async fn a_call_finds_its_faxbox() {
+    let b = Bench::new();
+    let call = IncomingCall {
+        to_number: "+1 415 555 0100".into(),
+        ..IncomingCall::default()
+    };
+    let want = Decision::Receive {
+        account: "a".into(),
+        faxbox: "f".into(),
+        ident: "+14155550100".into(),
+    };
+    assert_eq!(b.service.incoming(&call), want);
+    let other = IncomingCall {
+        to_number: "+14155550199".into(),
+        ..IncomingCall::default()
+    };
+    assert!(matches!(
+        b.service.incoming(&other),
+        Decision::Reject { code: 404, .. }
+    ));
+}
+
+#[tokio::test]
+async fn a_received_fax_is_kept_pel_for_pel_and_told() {
+    let b = Bench::new();
+    let row = b.service.received(fax(2, None)).await.unwrap();
+    assert!(row.success);
+    assert_eq!((row.pages, row.bad_rows, row.longest_bad_run), (2, 4, 1));
+    assert_eq!(row.to_number, "+14155550100");
+    assert_eq!(
+        (row.bit_rate, row.modem.as_deref()),
+        (Some(14400), Some("V.17"))
+    );
+    let which = Which::Fax(row.id.clone());
+    for format in [Format::Tiff, Format::Original] {
+        let a = b
+            .service
+            .attachment(&"a".into(), &which, format)
+            .await
+            .unwrap();
+        assert_eq!(a.content_type, "image/tiff");
+        let got = FaxDocument::from_tiff(&a.octets).unwrap();
+        let want = document(2);
+        for (got, want) in got.pages.iter().zip(&want.pages) {
+            assert_eq!(got.to_bitmap(), want.to_bitmap());
+            assert_eq!(got.quality.unwrap().bad_rows, 2);
+        }
+        assert_eq!(got.pages.len(), 2);
+    }
+    let notices = b.service.next_notices(10).await.unwrap();
+    assert_eq!((notices.len(), notices[0].kind), (1, NoticeKind::Received));
+    assert_eq!(notices[0].to, ["in@example.org"]);
+    let q = ReceivedQuery {
+        account: Some("a".into()),
+        faxbox: None,
+        range: Range::default(),
+    };
+    assert_eq!(b.service.faxes(q).await.unwrap(), [row.clone()]);
+    let other = b
+        .service
+        .attachment(&"b".into(), &which, Format::Tiff)
+        .await;
+    assert_eq!(other, Err(ServiceError::NotFound));
+    b.service.delete_fax(&"a".into(), &row.id).await.unwrap();
+    assert!(b.documents.get(&row.document.unwrap()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_partial_reception_is_kept_and_called_so() {
+    let b = Bench::new();
+    let row = b
+        .service
+        .received(fax(1, Some(Cause::CallDropped)))
+        .await
+        .unwrap();
+    assert!(!row.success && row.document.is_some() && row.pages == 1);
+    assert_eq!(row.class, "r.dcnphd");
+    let nothing = b
+        .service
+        .received(fax(0, Some(Cause::NoFax)))
+        .await
+        .unwrap();
+    assert_eq!((nothing.document.as_ref(), nothing.pages), (None, 0));
+    let which = Which::Fax(nothing.id);
+    let none = b.service.attachment(&"a".into(), &which, Format::Pdf).await;
+    assert_eq!(none, Err(ServiceError::NoDocument));
+    let notices = b.service.next_notices(10).await.unwrap();
+    assert!(notices.iter().all(|n| n.kind == NoticeKind::ReceiveFailed));
+    assert_eq!(notices.len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_has_its_document_in_each_format() {
+    let mut b = Bench::running();
+    let id = b.submit("pages:2", "+14155550001").await;
+    b.until_state(&id, JobState::Completed).await;
+    let which = Which::Job(id.clone());
+    let get = |format| {
+        let (service, which) = (b.service.clone(), which.clone());
+        async move {
+            service
+                .attachment(&"a".into(), &which, format)
+                .await
+                .unwrap()
+        }
+    };
+    let original = get(Format::Original).await;
+    assert_eq!(original.octets, Bytes::from("pages:2"));
+    assert_eq!(original.file_name, "letter.txt");
+    let tiff = get(Format::Tiff).await;
+    assert_eq!(FaxDocument::from_tiff(&tiff.octets).unwrap().pages.len(), 2);
+    assert_eq!(get(Format::Pdf).await.content_type, "application/pdf");
+    b.service.delete_job(&"a".into(), &id).await.unwrap();
+    let gone = b.service.job(&"a".into(), &id).await;
+    assert_eq!(gone, Err(ServiceError::NotFound));
+}
+
+#[tokio::test]
+async fn a_notice_that_could_not_be_sent_comes_again() {
+    let b = Bench::new();
+    b.service.received(fax(1, None)).await.unwrap();
+    let first = b.service.next_notices(10).await.unwrap().remove(0);
+    let later = Duration::from_secs(300);
+    b.service.notice_retry(&first.id, later).await.unwrap();
+    let service = b.service.clone();
+    let waits = tokio::spawn(async move { service.next_notices(10).await });
+    b.clock.advance(299);
+    tokio::task::yield_now().await;
+    assert!(!waits.is_finished());
+    b.clock.advance(1);
+    let again = waits.await.unwrap().unwrap().remove(0);
+    assert_eq!((again.id.clone(), again.tries), (first.id, 1));
+    b.service.notice_done(&again.id).await.unwrap();
+    assert!(b.notices().await.is_empty());
+}

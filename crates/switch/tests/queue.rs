@@ -1,0 +1,348 @@
+//! Jobs from submission to their end: deliveries, retries, limits, calling off.
+
+mod bench;
+
+use bench::{Bench, Script, next};
+use fax_store::model::{JobState, NoticeKind, PageState, RetryPolicy};
+use fax_switch::{NewDocument, NewJob, ServiceError, SubmitError};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+const N: &str = "(415) 555-0001";
+
+#[tokio::test]
+async fn a_fax_is_delivered_and_told() {
+    let mut b = Bench::running();
+    let mut new = Bench::new_job("pages:3", N);
+    new.faxbox = Some("f".into());
+    new.retries = None;
+    let job = b.service.submit(new).await.unwrap();
+    assert_eq!(job.state, JobState::Converting);
+    let job = b.until_state(&job.id, JobState::Completed).await;
+    assert_eq!(
+        (job.pages, job.pages_confirmed(), job.attempts.len()),
+        (3, 3, 1)
+    );
+    assert_eq!((job.retries, job.reason.as_deref()), (2, None));
+    let order = b.dialler.calls.lock().unwrap()[0].clone();
+    assert_eq!(order.to_number, "+14155550001");
+    assert_eq!(order.from_number, "+14155550100");
+    assert_eq!(order.header, "Clinic header");
+    assert_eq!((order.first_page, order.pages.len()), (0, 3));
+    let want = bench::document(3);
+    assert_eq!(order.pages[2].shape, want.pages[2].shape);
+    let notices = b.notices().await;
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0].kind, NoticeKind::Sent);
+    assert_eq!(notices[0].to, ["me@example.org"]);
+}
+
+#[tokio::test]
+async fn an_engaged_line_is_tried_again_later() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::Refuse("call.busy"));
+    let id = b.submit("pages:1", N).await;
+    let job = b.until_back(&id, 1).await;
+    let ended = job.attempts[0].ended;
+    assert_eq!(job.not_before.since(ended).as_secs(), 60);
+    assert_eq!(job.attempts[0].outcome.retry, RetryPolicy::Busy);
+    b.settle().await;
+    assert_eq!(b.dialler.calls(), 2, "the other one only");
+    b.clock.advance(59);
+    b.settle().await;
+    assert_eq!(b.dialler.calls(), 3);
+    b.clock.advance(1);
+    let job = b.until_state(&id, JobState::Completed).await;
+    assert_eq!(job.attempts.len(), 2);
+    assert_eq!(
+        b.notices().await.len(),
+        1,
+        "no mail for an attempt that is followed by another"
+    );
+}
+
+#[tokio::test]
+async fn the_next_attempt_starts_at_the_first_unconfirmed_page() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::ConfirmThen(2, "call.dropped"));
+    b.dialler.then(Script::ConfirmThen(1, "d.noresp"));
+    let id = b.submit("pages:5", N).await;
+    b.until_back(&id, 1).await;
+    b.clock.advance(3600);
+    b.until_back(&id, 2).await;
+    b.clock.advance(3600);
+    let job = b.until_state(&id, JobState::Completed).await;
+    let firsts: Vec<_> = {
+        let calls = b.dialler.calls.lock().unwrap();
+        calls
+            .iter()
+            .map(|c| (c.first_page, c.pages.len()))
+            .collect()
+    };
+    assert_eq!(firsts, [(0, 5), (2, 3), (3, 2)]);
+    let by: Vec<_> = job.ledger.iter().map(|p| p.attempt).collect();
+    assert_eq!(by, [0, 0, 1, 2, 2]);
+    assert_eq!(
+        b.dialler.calls.lock().unwrap()[2].degrade.max_bit_rate,
+        Some(9600)
+    );
+}
+
+#[tokio::test]
+async fn a_last_page_without_confirmation_is_uncertain_and_never_sent_again() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::LastOpen("d.noresp"));
+    let id = b.submit("pages:2", N).await;
+    let job = b.until_state(&id, JobState::Uncertain).await;
+    assert!(job.reason.unwrap().contains("uncertain"));
+    assert_eq!(job.ledger[1].state, PageState::Sent);
+    let notices = b.notices().await;
+    assert_eq!((notices.len(), notices[0].kind), (1, NoticeKind::Uncertain));
+    b.clock.advance(1_000_000);
+    b.settle().await;
+    assert_eq!(b.job(&id).await.attempts.len(), 1);
+    assert_eq!(b.job(&id).await.state, JobState::Uncertain);
+}
+
+#[tokio::test]
+async fn a_last_page_that_was_refused_is_not_uncertain() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::LastRefused);
+    let id = b.submit("pages:2", N).await;
+    let job = b.until_back(&id, 1).await;
+    assert_eq!(job.ledger[1].state, PageState::Unsent);
+    b.clock.advance(3600);
+    b.until_state(&id, JobState::Completed).await;
+    let calls = b.dialler.calls.lock().unwrap();
+    assert_eq!((calls[1].first_page, calls[1].degrade.ecm), (1, Some(true)));
+}
+
+#[tokio::test]
+async fn a_number_out_of_service_is_not_called_again() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::Refuse("call.unallocated"));
+    let id = b.submit("pages:1", N).await;
+    let job = b.until_state(&id, JobState::Failed).await;
+    assert_eq!(job.reason.as_deref(), Some("The number is not in service."));
+    assert_eq!(b.notices().await[0].kind, NoticeKind::Failed);
+    b.clock.advance(1_000_000);
+    b.settle().await;
+    assert_eq!(b.dialler.calls(), 2);
+}
+
+#[tokio::test]
+async fn attempts_are_counted_in_all() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::Refuse("call.busy"));
+    b.dialler.then(Script::Refuse("call.busy"));
+    let mut new = Bench::new_job("pages:1", N);
+    new.retries = Some(2);
+    let id = b.service.submit(new).await.unwrap().id;
+    b.until_back(&id, 1).await;
+    b.clock.advance(60);
+    let job = b.until_state(&id, JobState::Failed).await;
+    assert_eq!(job.attempts.len(), 2);
+    let mut once = Bench::new_job("pages:1", N);
+    once.retries = Some(0);
+    b.dialler.then(Script::Refuse("call.noanswer"));
+    let id = b.service.submit(once).await.unwrap().id;
+    b.until_state(&id, JobState::Failed).await;
+}
+
+#[tokio::test]
+async fn our_own_faults_do_not_count() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::Panic);
+    let mut new = Bench::new_job("pages:1", N);
+    new.retries = Some(1);
+    let id = b.service.submit(new).await.unwrap().id;
+    let job = b.until_back(&id, 1).await;
+    assert_eq!(job.attempts[0].outcome.class, "l.internal");
+    b.clock.advance(60);
+    let job = b.until_state(&id, JobState::Completed).await;
+    assert_eq!((job.attempts.len(), job.attempts_counted), (2, 1));
+}
+
+#[tokio::test]
+async fn two_jobs_to_one_number_never_overlap() {
+    let mut b = Bench::running();
+    let mut begun = b.calls_begin();
+    let gate = Arc::new(Semaphore::new(0));
+    for _ in 0..3 {
+        b.dialler.then(Script::Hold(gate.clone()));
+    }
+    let mut ids = Vec::new();
+    for typed in ["+14155550001", "415 555 0001", "1-415-555-0001"] {
+        ids.push(b.submit("pages:1", typed).await);
+    }
+    for _ in 0..3 {
+        let id = next(&mut begun).await;
+        b.until(&id, |j| j.state == JobState::Processing).await;
+        gate.add_permits(1);
+        b.until_state(&id, JobState::Completed).await;
+    }
+    assert_eq!(*b.dialler.most_to_one_number.lock().unwrap(), 1);
+    assert_eq!(b.dialler.calls(), 3);
+}
+
+#[tokio::test]
+async fn an_account_has_no_more_calls_than_it_may() {
+    let mut b = Bench::running();
+    let mut begun = b.calls_begin();
+    let gate = Arc::new(Semaphore::new(0));
+    let mut ids = Vec::new();
+    for i in 0..6 {
+        b.dialler.then(Script::Hold(gate.clone()));
+        ids.push(b.submit("pages:1", &format!("+1415555001{i}")).await);
+    }
+    next(&mut begun).await;
+    next(&mut begun).await;
+    for id in &ids {
+        b.until(id, |j| j.state != JobState::Converting).await;
+    }
+    assert!(begun.try_recv().is_err());
+    gate.add_permits(6);
+    for id in &ids {
+        b.until_state(id, JobState::Completed).await;
+    }
+    assert_eq!(*b.dialler.most_at_once.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn no_more_calls_than_the_switch_may() {
+    let mut b = Bench::with(|c| c.max_calls = 1);
+    b.start();
+    let mut ids = Vec::new();
+    for i in 0..6 {
+        let mut new = Bench::new_job("pages:1", &format!("+1415555001{i}"));
+        new.account = if i % 2 == 0 { "a" } else { "b" }.into();
+        ids.push(b.service.submit(new).await.unwrap().id);
+    }
+    for id in &ids {
+        b.until_state(id, JobState::Completed).await;
+    }
+    assert_eq!(*b.dialler.most_at_once.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_waiting_job_is_called_off_at_once() {
+    let mut b = Bench::running();
+    let mut new = Bench::new_job("pages:1", N);
+    new.not_before = Some(b.service.now().plus(core::time::Duration::from_secs(500)));
+    let id = b.service.submit(new).await.unwrap().id;
+    let other = b.service.cancel(&"b".into(), &id).await;
+    assert_eq!(other, Err(ServiceError::NotFound));
+    let job = b.service.cancel(&"a".into(), &id).await.unwrap();
+    assert_eq!(job.state, JobState::Cancelled);
+    b.clock.advance(1000);
+    b.settle().await;
+    assert_eq!(b.dialler.calls(), 1);
+    assert!(b.notices().await.is_empty());
+    let again = b.service.cancel(&"a".into(), &id).await;
+    assert!(matches!(again, Err(ServiceError::Conflict(_))));
+}
+
+#[tokio::test]
+async fn a_running_job_is_called_off() {
+    let mut b = Bench::running();
+    let mut begun = b.calls_begin();
+    b.dialler.then(Script::Hold(Arc::new(Semaphore::new(0))));
+    let id = b.submit("pages:1", N).await;
+    next(&mut begun).await;
+    let job = b.service.cancel(&"a".into(), &id).await.unwrap();
+    assert!(job.cancel || job.state == JobState::Cancelled);
+    let job = b.until_state(&id, JobState::Cancelled).await;
+    assert_eq!(job.attempts.len(), 1);
+    let second = b.submit("pages:1", N).await;
+    b.until_state(&second, JobState::Completed).await;
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_ended() {
+    let mut b = Bench::running();
+    let mut begun = b.calls_begin();
+    b.dialler.then(Script::Hold(Arc::new(Semaphore::new(0))));
+    let id = b.submit("pages:1", N).await;
+    next(&mut begun).await;
+    b.until_state(&id, JobState::Processing).await;
+    b.clock.advance(3601);
+    let job = b.until_back(&id, 1).await;
+    assert_eq!(job.attempts[0].outcome.class, "call.timeout");
+}
+
+#[tokio::test]
+async fn a_document_that_is_none_fails_with_its_reason() {
+    let mut b = Bench::running();
+    let id = b.submit("This", N).await;
+    let job = b.until_state(&id, JobState::Failed).await;
+    assert_eq!(job.reason.as_deref(), Some("This is no document."));
+    let notices = b.notices().await;
+    assert_eq!((notices.len(), notices[0].kind), (1, NoticeKind::Failed));
+    assert_eq!(b.dialler.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_document_that_is_not_there_yet_is_tried_again() {
+    let mut b = Bench::running();
+    let mut new = Bench::new_job("", N);
+    new.document = NewDocument::Url {
+        url: "http://example.org/later".into(),
+        method: "get".into(),
+        host: None,
+        referer: None,
+        content: None,
+        content_type: None,
+    };
+    let id = b.service.submit(new).await.unwrap().id;
+    for tries in 1..5 {
+        b.until(&id, |j| j.conversions == tries && j.lease.is_none())
+            .await;
+        b.clock.advance(60);
+    }
+    let job = b.until_state(&id, JobState::Failed).await;
+    assert_eq!(job.reason.as_deref(), Some("not now"));
+}
+
+#[tokio::test]
+async fn a_document_is_fetched() {
+    let mut b = Bench::running();
+    let mut new = Bench::new_job("", N);
+    new.document = NewDocument::Url {
+        url: "http://example.org/pages:2".into(),
+        method: "get".into(),
+        host: None,
+        referer: None,
+        content: None,
+        content_type: None,
+    };
+    let id = b.service.submit(new).await.unwrap().id;
+    assert_eq!(b.until_state(&id, JobState::Completed).await.pages, 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_not_taken() {
+    let b = Bench::new();
+    let submit = |change: fn(&mut NewJob)| {
+        let mut new = Bench::new_job("pages:1", N);
+        change(&mut new);
+        let service = b.service.clone();
+        async move { service.submit(new).await.map(|_| ()).unwrap_err() }
+    };
+    assert_eq!(
+        submit(|n| n.account = "x".into()).await,
+        SubmitError::UnknownAccount
+    );
+    let box_of_another = |n: &mut NewJob| {
+        n.account = "b".into();
+        n.faxbox = Some("f".into());
+    };
+    assert_eq!(submit(box_of_another).await, SubmitError::UnknownFaxbox);
+    let bad = submit(|n| n.to_number = "12".into()).await;
+    assert_eq!(bad, SubmitError::BadNumber("12".into()));
+    let empty = |n: &mut NewJob| {
+        if let NewDocument::Octets { octets, .. } = &mut n.document {
+            octets.clear();
+        }
+    };
+    assert_eq!(submit(empty).await, SubmitError::EmptyDocument);
+}
