@@ -10,7 +10,9 @@ use fax_base::page::{Coding, PageFormat, Resolution, Width};
 use fax_document::FaxDocument;
 use fax_store::model::{JobState, NoticeKind};
 use fax_store::port::{Range, ReceivedQuery};
-use fax_switch::{Decision, Format, IncomingCall, ReceivedFax, ServiceError, Which};
+use fax_switch::{
+    Decision, Format, IncomingCall, NewDocument, ReceivedFax, ServiceError, SubmitError, Which,
+};
 use fax_t30::{Cause, Failure, Outcome, Phase};
 use fax_terminal::ReceivedPage;
 
@@ -181,7 +183,29 @@ async fn a_job_has_its_document_in_each_format() {
     let tiff = get(Format::Tiff).await;
     assert_eq!(FaxDocument::from_tiff(&tiff.octets).unwrap().pages.len(), 2);
     assert_eq!(get(Format::Pdf).await.content_type, "application/pdf");
+    let mut again = Bench::new_job("", "+14155550002");
+    again.document = NewDocument::Copy(which.clone());
+    let again = b.service.submit(again).await.unwrap();
+    assert_eq!((again.state, again.pages), (JobState::Pending, 2));
+    let mut stolen = Bench::new_job("", "+14155550002");
+    stolen.account = "b".into();
+    stolen.document = NewDocument::Copy(which.clone());
+    assert_eq!(
+        b.service.submit(stolen).await,
+        Err(SubmitError::EmptyDocument)
+    );
+    b.until_state(&again.id, JobState::Completed).await;
     b.service.delete_job(&"a".into(), &id).await.unwrap();
+    let kept = Which::Job(again.id);
+    let kept = b
+        .service
+        .attachment(&"a".into(), &kept, Format::Original)
+        .await;
+    assert_eq!(
+        kept.unwrap().octets,
+        original.octets,
+        "the copy still names it"
+    );
     let gone = b.service.job(&"a".into(), &id).await;
     assert_eq!(gone, Err(ServiceError::NotFound));
 }

@@ -67,6 +67,11 @@ impl RedbStore {
         })
     }
 
+    /// Closes the file and waits until it is closed. Waits for other clones to be dropped.
+    pub async fn close(self) {
+        self.writer.close().await;
+    }
+
     async fn write<T, F>(&self, f: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

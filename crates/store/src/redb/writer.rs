@@ -3,7 +3,8 @@
 use super::tables::{SCHEMA, Tables};
 use crate::port::StoreError;
 use ::redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait.
@@ -64,6 +65,7 @@ type Slot = Arc<RwLock<Option<Arc<Database>>>>;
 pub(super) struct Writer {
     requests: mpsc::Sender<Box<dyn Request>>,
     slot: Slot,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 /// Something to be written.
@@ -116,11 +118,28 @@ impl Writer {
         let slot: Slot = Arc::new(RwLock::new(Some(db)));
         let (requests, inbox) = mpsc::channel(QUEUE);
         let thread_slot = slot.clone();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("fax-store".into())
             .spawn(move || write_all(inbox, &thread_slot, opener))
             .map_err(io)?;
-        Ok(Writer { requests, slot })
+        Ok(Writer {
+            requests,
+            slot,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        })
+    }
+
+    /// Waits until the file is closed, which it is when all other handles are gone.
+    pub(super) async fn close(self) {
+        let Writer {
+            requests, thread, ..
+        } = self;
+        drop(requests);
+        let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join));
+        if !matches!(joined.await, Ok(None | Some(Ok(())))) {
+            tracing::error!("the store's thread ended badly");
+        }
     }
 
     pub(super) async fn write<T, F>(&self, f: F) -> Result<T, StoreError>
@@ -185,6 +204,7 @@ fn write_all(mut inbox: mpsc::Receiver<Box<dyn Request>>, slot: &Slot, mut opene
             request.answer(failed.as_ref());
         }
     }
+    *slot.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 fn write_batch(

@@ -1,9 +1,11 @@
 //! Taking a job: checked, filled in from its faxbox, and on disk before the answer.
 
-use super::Service;
+use super::{Service, ServiceError, Which};
 use bytes::Bytes;
 use fax_store::StoreError;
-use fax_store::model::{AccountId, FaxboxId, Job, JobState, Source, Timestamp};
+use fax_store::model::{
+    AccountId, DocumentKey, FaxboxId, Job, JobState, PageEntry, Source, Timestamp,
+};
 
 /// A job as a front hands it in. What is `None` or empty is filled in from the faxbox.
 #[derive(Clone, PartialEq, Debug)]
@@ -82,6 +84,8 @@ pub enum NewDocument {
         /// Its name.
         file_name: Option<String>,
     },
+    /// The one of another fax of the account, as it is: to send it again or on.
+    Copy(Which),
     /// Fetch it.
     Url {
         /// Where.
@@ -111,8 +115,8 @@ pub enum SubmitError {
     /// The number cannot be called.
     #[error("{0:?} is not a number that can be called")]
     BadNumber(String),
-    /// The document is empty.
-    #[error("the document is empty")]
+    /// The document is empty, or there is no such fax to copy, or it has no document.
+    #[error("there is no document")]
     EmptyDocument,
     /// The document is larger than this many octets.
     #[error("the document is larger than {0} octets")]
@@ -147,7 +151,7 @@ impl Service {
                 directory
                     .faxbox(id)
                     .filter(|f| f.account == new.account)
-                    .ok_or(SubmitError::UnknownFaxbox)?,
+                    .ok_or(SubmitError::EmptyDocumentbox)?,
             ),
         };
         let to_number = if new.keep_number {
@@ -156,7 +160,7 @@ impl Service {
             config.numbers.accept(&new.to_number)
         };
         let to_number = to_number.ok_or_else(|| SubmitError::BadNumber(new.to_number.clone()))?;
-        let source = self.source(new.document).await?;
+        let (source, ready) = self.source(&new.account, new.document).await?;
 
         let filled = |own: Option<String>, from: Option<&String>| {
             own.filter(|s| !s.is_empty())
@@ -186,14 +190,27 @@ impl Service {
         job.client = new.client;
         job.faxbox = new.faxbox;
         job.not_before = new.not_before.unwrap_or(now);
-        job.state = JobState::Converting;
+        if let Some(ready) = ready {
+            job.state = JobState::Pending;
+            job.document = Some(ready.key);
+            job.pages = ready.pages;
+            job.size = ready.size;
+            let pages = usize::try_from(ready.pages).unwrap_or(0);
+            job.ledger = vec![PageEntry::default(); pages];
+        }
         self.inner.ports.store.insert_job(job.clone()).await?;
         self.inner.wake.notify_one();
         Ok(job)
     }
 
-    async fn source(&self, document: NewDocument) -> Result<Source, SubmitError> {
-        match document {
+    /// Where the document comes from, and its fax pages if they are there already.
+    async fn source(
+        &self,
+        account: &AccountId,
+        document: NewDocument,
+    ) -> Result<(Source, Option<FaxPages>), SubmitError> {
+        let source = match document {
+            NewDocument::Copy(which) => return self.copy(account, &which).await,
             NewDocument::Octets {
                 octets,
                 content_type,
@@ -206,11 +223,11 @@ impl Service {
                     return Err(SubmitError::TooLarge(self.inner.config.max_document));
                 }
                 let original = self.inner.ports.documents.put(octets).await?;
-                Ok(Source::Stored {
+                Source::Stored {
                     original,
                     content_type,
                     file_name,
-                })
+                }
             }
             NewDocument::Url {
                 url,
@@ -219,14 +236,59 @@ impl Service {
                 referer,
                 content,
                 content_type,
-            } => Ok(Source::Url {
+            } => Source::Url {
                 url,
                 method,
                 host,
                 referer,
                 content,
                 content_type,
-            }),
+            },
+        };
+        Ok((source, None))
+    }
+
+    async fn copy(
+        &self,
+        account: &AccountId,
+        which: &Which,
+    ) -> Result<(Source, Option<FaxPages>), SubmitError> {
+        let missing = |e| match e {
+            ServiceError::Unavailable(why) => SubmitError::Unavailable(why),
+            _ => SubmitError::EmptyDocument,
+        };
+        match which {
+            Which::Job(id) => {
+                let job = self.job(account, id).await.map_err(missing)?;
+                let ready = job.document.map(|key| FaxPages {
+                    key,
+                    pages: job.pages,
+                    size: job.size,
+                });
+                Ok((job.source, ready))
+            }
+            Which::Fax(id) => {
+                let fax = self.fax(account, id).await.map_err(missing)?;
+                let key = fax.document.ok_or(SubmitError::EmptyDocument)?;
+                let source = Source::Stored {
+                    original: key.clone(),
+                    content_type: "image/tiff".into(),
+                    file_name: None,
+                };
+                let ready = FaxPages {
+                    key,
+                    pages: fax.pages,
+                    size: fax.size,
+                };
+                Ok((source, Some(ready)))
+            }
         }
     }
+}
+
+/// Fax pages that are stored already.
+struct FaxPages {
+    key: DocumentKey,
+    pages: u32,
+    size: u64,
 }
