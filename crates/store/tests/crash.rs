@@ -33,22 +33,31 @@ async fn what_was_acknowledged_survives_kill_9() {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "open");
-        // A delay that differs from round to round: the kill falls anywhere.
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_micros(1_000 + round * 1_777 % 29_000));
-            child.kill().unwrap();
-            child.wait().unwrap();
-        });
-        for line in lines {
+        // After so many lines and a little while, both different from round to round: the kill falls
+        // anywhere between two answers.
+        let mut left = 1 + round * 7 % 40;
+        let mut child = Some(child);
+        let mut killer = None;
+        loop {
+            if left == 0
+                && let Some(mut child) = child.take()
+            {
+                killer = Some(std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_micros(round * 97 % 3_000));
+                    child.kill().unwrap();
+                    child.wait().unwrap();
+                }));
+            }
             // The last line may be cut off by the kill.
-            let Ok(line) = line else { break };
+            let Some(Ok(line)) = lines.next() else { break };
+            left = left.saturating_sub(1);
             match line.split_once(' ') {
                 Some(("job", id)) if id.len() == 32 => known.insert(id.to_owned()),
                 Some(("done", id)) if id.len() == 32 => done.insert(id.to_owned()),
                 _ => false,
             };
         }
-        killer.join().unwrap();
+        killer.unwrap().join().unwrap();
         check(dir.path(), &known, &done).await;
     }
     assert!(
