@@ -1,5 +1,7 @@
 //! Calls between two terminals over T.38 on simulated networks.
 
+#![allow(clippy::unwrap_used)]
+
 use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::Modulation;

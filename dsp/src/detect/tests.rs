@@ -138,7 +138,7 @@ fn speech_is_no_tone() {
                 .iter()
                 .map(|(f, spread)| (f + noise.uniform() * spread, 60.0 + noise.uniform().abs() * 80.0))
                 .collect();
-            let loud = 10f32.powf(noise.uniform().abs() * -1.0) * 9000.0;
+            let loud = 10f32.powf(-noise.uniform().abs()) * 9000.0;
             let n = millis * 8;
             let mut hiss = 0.0;
             for i in 0..n {
