@@ -45,7 +45,10 @@ impl ToneGenerator {
     /// CED, with or without the reversals of phase that disable echo cancellers.
     #[must_use]
     pub fn ced(level: Dbm0, reversals: bool) -> Self {
-        ToneGenerator { reversal: reversals.then_some(REVERSAL), ..Self::new(CED_HZ, level) }
+        ToneGenerator {
+            reversal: reversals.then_some(REVERSAL),
+            ..Self::new(CED_HZ, level)
+        }
     }
 
     /// Writes the next samples.
@@ -85,7 +88,11 @@ mod tests {
             ] {
                 let mut samples = vec![0; 8000];
                 g.transmit(&mut samples);
-                assert!((level(&samples) - want).abs() < 0.03, "{want} {}", level(&samples));
+                assert!(
+                    (level(&samples) - want).abs() < 0.03,
+                    "{want} {}",
+                    level(&samples)
+                );
             }
         }
     }
@@ -111,7 +118,17 @@ mod tests {
         plain.transmit(&mut a);
         turned.transmit(&mut b);
         assert_eq!(a[..3600], b[..3600]);
-        assert!(a[3600..7200].iter().zip(&b[3600..7200]).all(|(a, b)| (a + b).abs() <= 1));
-        assert!(a[7200..].iter().zip(&b[7200..]).all(|(a, b)| (a - b).abs() <= 1));
+        assert!(
+            a[3600..7200]
+                .iter()
+                .zip(&b[3600..7200])
+                .all(|(a, b)| (a + b).abs() <= 1)
+        );
+        assert!(
+            a[7200..]
+                .iter()
+                .zip(&b[7200..])
+                .all(|(a, b)| (a - b).abs() <= 1)
+        );
     }
 }

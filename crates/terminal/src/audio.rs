@@ -68,7 +68,9 @@ impl AudioLine {
     }
 
     fn begin(&mut self, now: Instant) {
-        let Some(transmit) = self.queue.pop_front() else { return };
+        let Some(transmit) = self.queue.pop_front() else {
+            return;
+        };
         self.until = Some(now + duration(&transmit));
         self.sending = match transmit {
             Transmit::Tone(Tone::Cng, _) => Sending::Tone(ToneGenerator::cng(USUAL_LEVEL)),
@@ -111,10 +113,16 @@ fn duration(transmit: &Transmit) -> Duration {
     match transmit {
         Transmit::Silence(time) | Transmit::Tone(_, time) => *time,
         Transmit::Control(f) => Duration::from_secs(1) + octets(frames(f), 300),
-        Transmit::Bits { modulation, training, octets: o } => {
-            turn_on(*modulation, *training) + octets(o.len(), modulation.bit_rate())
-        }
-        Transmit::Frames { modulation, training, frames: f } => {
+        Transmit::Bits {
+            modulation,
+            training,
+            octets: o,
+        } => turn_on(*modulation, *training) + octets(o.len(), modulation.bit_rate()),
+        Transmit::Frames {
+            modulation,
+            training,
+            frames: f,
+        } => {
             turn_on(*modulation, *training)
                 + Duration::from_millis(200)
                 + octets(frames(f), modulation.bit_rate())

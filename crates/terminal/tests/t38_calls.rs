@@ -12,8 +12,8 @@ use fax_t38::ErrorCorrection;
 use fax_terminal::{CodedPage, Config, Input, Output, ReceivedPage, Terminal};
 use std::sync::Arc;
 use testkit::network::Impairments;
-use testkit::pair::{End, Plan, Switch, call};
 use testkit::pages;
+use testkit::pair::{End, Plan, Switch, call};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -25,7 +25,10 @@ fn small(count: u64, rows: u32) -> Vec<Bitmap> {
 }
 
 fn coded(bitmaps: &[Bitmap]) -> Vec<Arc<CodedPage>> {
-    bitmaps.iter().map(|b| Arc::new(pages::coded(b, Resolution::Fine, Width::A4))).collect()
+    bitmaps
+        .iter()
+        .map(|b| Arc::new(pages::coded(b, Resolution::Fine, Width::A4)))
+        .collect()
 }
 
 fn terminal(role: Role, capabilities: &Capabilities, pages: Vec<Arc<CodedPage>>) -> Terminal {
@@ -56,11 +59,21 @@ fn pels(page: &ReceivedPage) -> Bitmap {
 /// The last things that were told, for failures.
 fn ladder(end: &End) -> String {
     let skip = end.events.len().saturating_sub(40);
-    end.events.iter().skip(skip).map(|(at, e)| format!("{at} {e:?}\n")).collect()
+    end.events
+        .iter()
+        .skip(skip)
+        .map(|(at, e)| format!("{at} {e:?}\n"))
+        .collect()
 }
 
 fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End) {
-    let told = || format!("{what}\ncalling:\n{}called:\n{}", ladder(calling), ladder(called));
+    let told = || {
+        format!(
+            "{what}\ncalling:\n{}called:\n{}",
+            ladder(calling),
+            ladder(called)
+        )
+    };
     assert_eq!(calling.cause(), None, "{}", told());
     assert_eq!(called.cause(), None, "{}", told());
     let (_, outcome) = calling.outcome.as_ref().unwrap();
@@ -74,7 +87,11 @@ fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End)
 }
 
 fn non_ecm() -> Capabilities {
-    Capabilities { ecm: false, codings: vec![Coding::Mh, Coding::Mr], ..Capabilities::default() }
+    Capabilities {
+        ecm: false,
+        codings: vec![Coding::Mh, Coding::Mr],
+        ..Capabilities::default()
+    }
 }
 
 #[test]
@@ -93,11 +110,20 @@ fn every_modulation_in_both_syntaxes() {
     for version in [0, 3] {
         for modulation in Modulation::ALL {
             for ecm in [true, false] {
-                let capabilities =
-                    Capabilities { ecm, modulations: vec![modulation], ..Capabilities::default() };
-                let config = fax_t38::Config { version, ..fax_t38::Config::default() };
-                let plan =
-                    Plan { calling: config.clone(), called: config, ..Plan::default() };
+                let capabilities = Capabilities {
+                    ecm,
+                    modulations: vec![modulation],
+                    ..Capabilities::default()
+                };
+                let config = fax_t38::Config {
+                    version,
+                    ..fax_t38::Config::default()
+                };
+                let plan = Plan {
+                    calling: config.clone(),
+                    called: config,
+                    ..Plan::default()
+                };
                 let (calling, called) = send(&bitmaps, &capabilities, &plan);
                 let what = format!("{modulation} version {version} ecm {ecm}");
                 assert_identical(&what, &bitmaps, &calling, &called);
@@ -133,12 +159,23 @@ fn a_hundred_calls_through_losses() {
         let capabilities = match seed % 4 {
             0 => Capabilities::default(),
             1 => non_ecm(),
-            2 => Capabilities { codings: vec![Coding::Mh], ..non_ecm() },
-            _ => Capabilities { codings: vec![Coding::Mh, Coding::Mr], ..Capabilities::default() },
+            2 => Capabilities {
+                codings: vec![Coding::Mh],
+                ..non_ecm()
+            },
+            _ => Capabilities {
+                codings: vec![Coding::Mh, Coding::Mr],
+                ..Capabilities::default()
+            },
         };
         let bitmaps = small(1 + seed % 2, 60);
         let there = rough(loss, burst, 3);
-        let plan = Plan { there, back: there, seed, ..Plan::default() };
+        let plan = Plan {
+            there,
+            back: there,
+            seed,
+            ..Plan::default()
+        };
         let (calling, called) = send(&bitmaps, &capabilities, &plan);
         assert_identical(&format!("seed {seed}"), &bitmaps, &calling, &called);
         recovered += called.statistics.unwrap().recovered;
@@ -154,7 +191,12 @@ fn ecm_repairs_what_redundancy_cannot() {
     let mut lost = 0;
     for seed in 0..20 {
         let there = rough(0.05, 4.0, 12);
-        let plan = Plan { there, back: rough(0.02, 2.0, 6), seed, ..Plan::default() };
+        let plan = Plan {
+            there,
+            back: rough(0.02, 2.0, 6),
+            seed,
+            ..Plan::default()
+        };
         let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
         assert_identical(&format!("seed {seed}"), &bitmaps, &calling, &called);
         lost += called.statistics.unwrap().lost;
@@ -172,13 +214,30 @@ fn without_anything_rows_are_lost_not_calls() {
             error_correction: ErrorCorrection::None,
             ..fax_t38::Config::default()
         };
-        let there = Impairments { loss: 0.01, ..Impairments::default() };
-        let plan = Plan { calling: config, there, seed, ..Plan::default() };
+        let there = Impairments {
+            loss: 0.01,
+            ..Impairments::default()
+        };
+        let plan = Plan {
+            calling: config,
+            there,
+            seed,
+            ..Plan::default()
+        };
         let (calling, called) = send(&bitmaps, &capabilities, &plan);
         let told = || format!("{seed}\n{}\n{}", ladder(&calling), ladder(&called));
-        assert!(calling.outcome.is_some() && called.outcome.is_some(), "{}", told());
+        assert!(
+            calling.outcome.is_some() && called.outcome.is_some(),
+            "{}",
+            told()
+        );
         for page in &called.pages {
-            assert!((150..=220).contains(&page.rows), "{} rows {}", page.rows, told());
+            assert!(
+                (150..=220).contains(&page.rows),
+                "{} rows {}",
+                page.rows,
+                told()
+            );
         }
     }
 }
@@ -186,7 +245,11 @@ fn without_anything_rows_are_lost_not_calls() {
 #[test]
 fn every_datagram_limit_and_correction() {
     let bitmaps = small(1, 100);
-    for error_correction in [ErrorCorrection::None, ErrorCorrection::Redundancy, ErrorCorrection::Fec] {
+    for error_correction in [
+        ErrorCorrection::None,
+        ErrorCorrection::Redundancy,
+        ErrorCorrection::Fec,
+    ] {
         for far_max_datagram in [0, 72, 80, 100, 120, 176, 200, 320, 400, 1400] {
             for capabilities in [Capabilities::default(), non_ecm()] {
                 let config = fax_t38::Config {
@@ -195,8 +258,15 @@ fn every_datagram_limit_and_correction() {
                     ..fax_t38::Config::default()
                 };
                 // With room for one earlier packet a single loss is repaired.
-                let loss = if error_correction == ErrorCorrection::None { 0.0 } else { 0.01 };
-                let there = Impairments { loss, ..Impairments::default() };
+                let loss = if error_correction == ErrorCorrection::None {
+                    0.0
+                } else {
+                    0.01
+                };
+                let there = Impairments {
+                    loss,
+                    ..Impairments::default()
+                };
                 let plan = Plan {
                     calling: config.clone(),
                     called: config,
@@ -219,8 +289,15 @@ fn version_mismatch() {
     let bitmaps = small(2, 80);
     for (a, b) in [(0, 3), (3, 0), (1, 2)] {
         for capabilities in [Capabilities::default(), non_ecm()] {
-            let config = |version| fax_t38::Config { version, ..fax_t38::Config::default() };
-            let plan = Plan { calling: config(a), called: config(b), ..Plan::default() };
+            let config = |version| fax_t38::Config {
+                version,
+                ..fax_t38::Config::default()
+            };
+            let plan = Plan {
+                calling: config(a),
+                called: config(b),
+                ..Plan::default()
+            };
             let (calling, called) = send(&bitmaps, &capabilities, &plan);
             assert_identical(&format!("{a} against {b}"), &bitmaps, &calling, &called);
         }
@@ -232,7 +309,12 @@ fn many_pages() {
     let bitmaps = small(5, 150);
     for capabilities in [Capabilities::default(), non_ecm()] {
         let there = rough(0.02, 1.5, 3);
-        let plan = Plan { there, back: there, seed: 3, ..Plan::default() };
+        let plan = Plan {
+            there,
+            back: there,
+            seed: 3,
+            ..Plan::default()
+        };
         let (calling, called) = send(&bitmaps, &capabilities, &plan);
         assert_identical("five pages", &bitmaps, &calling, &called);
     }
@@ -281,7 +363,10 @@ fn from_audio_to_t38() {
         Switch::After(ms(9000)),
     ] {
         for capabilities in [Capabilities::default(), non_ecm()] {
-            let plan = Plan { switch, ..Plan::default() };
+            let plan = Plan {
+                switch,
+                ..Plan::default()
+            };
             let (calling, called) = send(&bitmaps, &capabilities, &plan);
             assert_identical(&format!("{switch:?}"), &bitmaps, &calling, &called);
             assert!(calling.terminal.t38_packets_received() > 50);
@@ -291,7 +376,11 @@ fn from_audio_to_t38() {
 
 /// A terminal whose far end says nothing at all, by T.38 or by audio; how it ended and when.
 fn alone(role: Role, t38: bool) -> (u64, Option<Cause>) {
-    let pages = if role == Role::Calling { coded(&small(1, 50)) } else { vec![] };
+    let pages = if role == Role::Calling {
+        coded(&small(1, 50))
+    } else {
+        vec![]
+    };
     let mut t = terminal(role, &Capabilities::default(), pages);
     let mut now = Instant::ZERO;
     t.handle(now, Input::Start);
@@ -341,7 +430,11 @@ fn silence_ends_by_timers() {
 #[test]
 fn audio_alone_ends() {
     let bitmaps = small(1, 50);
-    let plan = Plan { switch: Switch::Never, limit: Duration::from_secs(300), ..Plan::default() };
+    let plan = Plan {
+        switch: Switch::Never,
+        limit: Duration::from_secs(300),
+        ..Plan::default()
+    };
     let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
     let causes = [calling.cause(), called.cause()];
     assert!(causes.contains(&Some(Cause::NoFax)), "{causes:?}");
@@ -353,9 +446,17 @@ fn audio_alone_ends() {
 #[test]
 fn a_dead_network() {
     let bitmaps = small(1, 50);
-    let there = Impairments { loss: 1.0, burst: 1e9, ..Impairments::default() };
-    let plan =
-        Plan { there, back: there, limit: Duration::from_secs(300), ..Plan::default() };
+    let there = Impairments {
+        loss: 1.0,
+        burst: 1e9,
+        ..Impairments::default()
+    };
+    let plan = Plan {
+        there,
+        back: there,
+        limit: Duration::from_secs(300),
+        ..Plan::default()
+    };
     let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
     assert!(calling.cause().is_some(), "{}", ladder(&calling));
     assert!(called.cause().is_some(), "{}", ladder(&called));
@@ -367,10 +468,14 @@ fn a_dead_network() {
 #[test]
 fn the_pages_are_told_as_they_are() {
     let bitmaps = small(2, 400);
-    let (calling, called) = send(&bitmaps, &Capabilities::default(), &Plan {
-        limit: Duration::from_secs(30),
-        ..Plan::default()
-    });
+    let (calling, called) = send(
+        &bitmaps,
+        &Capabilities::default(),
+        &Plan {
+            limit: Duration::from_secs(30),
+            ..Plan::default()
+        },
+    );
     // Cut by the limit: at most one page is through, and nothing claims more.
     assert!(called.pages.len() <= 1);
     let confirmed = calling

@@ -97,9 +97,14 @@ impl Endpoint {
     pub fn deadline(&self) -> Option<Instant> {
         let repeat = self.repeat.as_ref().map(|r| r.at);
         let keep_alive = Some(self.last_sent + KEEP_ALIVE);
-        [repeat, keep_alive, self.receiver.deadline(), self.reception.deadline()]
-            .into_iter()
-            .fold(self.transmitter.deadline(), earliest)
+        [
+            repeat,
+            keep_alive,
+            self.receiver.deadline(),
+            self.reception.deadline(),
+        ]
+        .into_iter()
+        .fold(self.transmitter.deadline(), earliest)
     }
 
     /// The counters of this session.
@@ -184,7 +189,8 @@ impl Endpoint {
 
     fn send_repeats(&mut self, now: Instant) {
         while let Some(repeat) = self.repeat.as_mut().filter(|r| r.at <= now) {
-            self.outputs.push_back(Output::Datagram(repeat.datagram.clone()));
+            self.outputs
+                .push_back(Output::Datagram(repeat.datagram.clone()));
             repeat.left -= 1;
             repeat.at += REPEAT;
             if repeat.left == 0 {

@@ -69,7 +69,9 @@ impl Reception {
         self.hole = true;
         match (self.up, self.raw_piece) {
             (Some(_), Some(piece)) => {
-                out.push_back(Heard::Lost { octets: piece.saturating_mul(count as usize) });
+                out.push_back(Heard::Lost {
+                    octets: piece.saturating_mul(count as usize),
+                });
             }
             (Some(Channel::Image(_)), None) if self.frame.is_empty() => {
                 self.lost_before = self.lost_before.saturating_add(count);
@@ -158,7 +160,9 @@ impl Reception {
     }
 
     fn data(&mut self, data_type: DataType, fields: &[Field<'_>], out: &mut VecDeque<Heard>) {
-        let Some(channel) = data_type.channel() else { return };
+        let Some(channel) = data_type.channel() else {
+            return;
+        };
         for field in fields {
             let carries = !field.data.is_empty();
             if carries && self.up != Some(channel) {
@@ -218,7 +222,11 @@ impl Reception {
         self.frame.clear();
         self.overlong = false;
         self.hole = false;
-        out.push_back(Heard::Frame { channel, octets, good });
+        out.push_back(Heard::Frame {
+            channel,
+            octets,
+            good,
+        });
     }
 
     fn raw_bits(&mut self, modulation: Modulation, octets: &[u8], out: &mut VecDeque<Heard>) {
@@ -228,10 +236,15 @@ impl Reception {
         if self.raw_piece.is_none() && self.lost_before > 0 {
             let usual = line_bits(USUAL_CADENCE, modulation.bit_rate()) / 8;
             let lost = usual.saturating_mul(u64::from(self.lost_before));
-            out.push_back(Heard::Lost { octets: usize::try_from(lost).unwrap_or(usize::MAX) });
+            out.push_back(Heard::Lost {
+                octets: usize::try_from(lost).unwrap_or(usize::MAX),
+            });
         }
         self.lost_before = 0;
         self.raw_piece = Some(octets.len());
-        out.push_back(Heard::Bits { modulation, octets: Bytes::copy_from_slice(octets) });
+        out.push_back(Heard::Bits {
+            modulation,
+            octets: Bytes::copy_from_slice(octets),
+        });
     }
 }

@@ -26,8 +26,11 @@ pub(crate) const MID_SIGNAL: Duration = Duration::from_secs(15);
 /// V.21.
 pub(crate) const CONTROL_BIT_RATE: u32 = 300;
 /// From one packet of data to the next, the longest that the limits allow is taken.
-pub(crate) const CADENCES: [Duration; 3] =
-    [Duration::from_millis(30), Duration::from_millis(20), Duration::from_millis(10)];
+pub(crate) const CADENCES: [Duration; 3] = [
+    Duration::from_millis(30),
+    Duration::from_millis(20),
+    Duration::from_millis(10),
+];
 
 /// From the training indicator to the first octet.
 pub(crate) fn training(modulation: Modulation, training: Training, frames: bool) -> Duration {

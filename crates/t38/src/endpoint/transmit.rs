@@ -28,8 +28,15 @@ pub(super) struct Outgoing {
 
 #[derive(Debug)]
 enum Content {
-    Frames { frames: VecDeque<Bytes>, offset: usize, ones: u32 },
-    Bits { octets: Bytes, zeros: usize },
+    Frames {
+        frames: VecDeque<Bytes>,
+        offset: usize,
+        ones: u32,
+    },
+    Bits {
+        octets: Bytes,
+        zeros: usize,
+    },
 }
 
 /// One signal.
@@ -174,7 +181,11 @@ impl Transmitter {
 
     fn encode(&self, ifp: &Ifp<'_>, image: bool, key: bool) -> Option<Outgoing> {
         let octets = ifp.to_octets(self.syntax).ok()?;
-        Some(Outgoing { ifp: Bytes::from(octets), image, key })
+        Some(Outgoing {
+            ifp: Bytes::from(octets),
+            image,
+            key,
+        })
     }
 
     fn indicate(&mut self, indicator: Indicator, out: &mut Vec<Outgoing>) {
@@ -189,7 +200,9 @@ impl Transmitter {
 
     /// Begins the next thing in the queue.
     fn begin(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
-        let Some(next) = self.queue.pop_front() else { return };
+        let Some(next) = self.queue.pop_front() else {
+            return;
+        };
         match next {
             Transmit::Silence(time) => self.enter(State::Silence, now + time),
             Transmit::Tone(tone, time) => {
@@ -201,11 +214,25 @@ impl Transmitter {
                 self.enter(State::Tone, now + time);
             }
             Transmit::Control(frames) => {
-                let content =
-                    Content::Frames { frames: frames.into(), offset: 0, ones: 0 };
-                self.burst(now, Indicator::V21Preamble, PREAMBLE, DataType::V21, CONTROL_BIT_RATE, content);
+                let content = Content::Frames {
+                    frames: frames.into(),
+                    offset: 0,
+                    ones: 0,
+                };
+                self.burst(
+                    now,
+                    Indicator::V21Preamble,
+                    PREAMBLE,
+                    DataType::V21,
+                    CONTROL_BIT_RATE,
+                    content,
+                );
             }
-            Transmit::Bits { modulation, training: form, octets } => {
+            Transmit::Bits {
+                modulation,
+                training: form,
+                octets,
+            } => {
                 let zeros = line_bits(TRAILING_ZEROS, modulation.bit_rate()).div_ceil(8);
                 let zeros = usize::try_from(zeros).unwrap_or(0);
                 self.burst(
@@ -217,14 +244,22 @@ impl Transmitter {
                     Content::Bits { octets, zeros },
                 );
             }
-            Transmit::Frames { modulation, training: form, frames } => {
+            Transmit::Frames {
+                modulation,
+                training: form,
+                frames,
+            } => {
                 self.burst(
                     now,
                     Indicator::of_training(modulation, form),
                     training(modulation, form, true),
                     DataType::of_modulation(modulation),
                     modulation.bit_rate(),
-                    Content::Frames { frames: frames.into(), offset: 0, ones: 0 },
+                    Content::Frames {
+                        frames: frames.into(),
+                        offset: 0,
+                        ones: 0,
+                    },
                 );
             }
         }
@@ -247,7 +282,14 @@ impl Transmitter {
             usize::try_from(octets).is_ok_and(|n| n + IFP_HEAD <= self.ifp_limit)
         };
         let cadence = CADENCES.iter().find(fits).copied().unwrap_or(CADENCES[2]);
-        let burst = Burst { data_type, bit_rate, content, cadence, begin: now, bits: 0 };
+        let burst = Burst {
+            data_type,
+            bit_rate,
+            content,
+            cadence,
+            begin: now,
+            bits: 0,
+        };
         let at = now.max(self.quiet_since + QUIET);
         self.enter(State::Before(indicator, wait, burst), at);
     }
@@ -269,18 +311,23 @@ impl Transmitter {
                         *octets = Bytes::from(vec![0; core::mem::take(zeros)]);
                     }
                     let wanted = (budget - burst.bits).div_ceil(8);
-                    let n = usize::try_from(wanted).unwrap_or(most).min(most).min(octets.len());
+                    let n = usize::try_from(wanted)
+                        .unwrap_or(most)
+                        .min(most)
+                        .min(octets.len());
                     burst.bits += n as u64 * 8;
                     let end = (octets.is_empty()).then_some(FieldType::T4NonEcmSigEnd);
                     (octets.split_to(n), end)
                 }
-                Content::Frames { frames, offset, ones } => match frames.front() {
+                Content::Frames {
+                    frames,
+                    offset,
+                    ones,
+                } => match frames.front() {
                     None => (Bytes::new(), Some(FieldType::HdlcSigEnd)),
                     Some(frame) => {
                         let from = *offset;
-                        while *offset < frame.len()
-                            && *offset - from < most
-                            && burst.bits < budget
+                        while *offset < frame.len() && *offset - from < most && burst.bits < budget
                         {
                             let octet = frame.get(*offset).copied().unwrap_or_default();
                             burst.bits += 8 + stuffed_bits(octet, ones);

@@ -95,7 +95,9 @@ impl<'a> PerReader<'a> {
     /// An extensible enumeration with `root` values that take `bits` bits.
     fn enumerated(&mut self, root: u8, bits: usize) -> Result<u8, DecodeError> {
         match self.bits(1)? {
-            0 => self.bits(bits).and_then(|i| (i < root).then_some(i).ok_or(DecodeError::UnknownValue)),
+            0 => self
+                .bits(bits)
+                .and_then(|i| (i < root).then_some(i).ok_or(DecodeError::UnknownValue)),
             _ => self.extension().map(|i| i + root),
         }
     }
@@ -119,8 +121,10 @@ impl<'a> PerReader<'a> {
         let kind = FieldType::from_index(index).ok_or(DecodeError::UnknownValue)?;
         let data = if present {
             self.align()?;
-            let length: [u8; 2] =
-                self.take(2)?.try_into().map_err(|_| DecodeError::Truncated)?;
+            let length: [u8; 2] = self
+                .take(2)?
+                .try_into()
+                .map_err(|_| DecodeError::Truncated)?;
             match u16::from_be_bytes(length) {
                 u16::MAX => return Err(DecodeError::BadLength),
                 n => self.take(usize::from(n) + 1)?,
@@ -135,7 +139,9 @@ impl<'a> PerReader<'a> {
     }
 
     fn peek_bit(&self) -> bool {
-        self.octets.get(self.at / 8).is_some_and(|o| o >> (7 - self.at % 8) & 1 == 1)
+        self.octets
+            .get(self.at / 8)
+            .is_some_and(|o| o >> (7 - self.at % 8) & 1 == 1)
     }
 }
 
@@ -162,8 +168,7 @@ pub fn decode_as(
         per.align()?;
         return Ok((Ifp::Indicator(indicator), per.at / 8));
     }
-    let data_type =
-        DataType::from_index(per.enumerated(9, 4)?).ok_or(DecodeError::UnknownValue)?;
+    let data_type = DataType::from_index(per.enumerated(9, 4)?).ok_or(DecodeError::UnknownValue)?;
     per.align()?;
     let mut fields = Vec::new();
     if has_fields {
@@ -197,7 +202,12 @@ impl Decoder {
     /// Expects what was negotiated.
     #[must_use]
     pub fn new(version: u8) -> Self {
-        Decoder { syntax: Syntax::of_version(version), frames: false, cut: false, in_frame: false }
+        Decoder {
+            syntax: Syntax::of_version(version),
+            frames: false,
+            cut: false,
+            in_frame: false,
+        }
     }
 
     /// The syntax that the peer writes, as far as is known.
@@ -255,15 +265,21 @@ impl Decoder {
             Ifp::Indicator(_) => false,
             Ifp::Data { data_type, fields } => {
                 data_type.channel().is_some()
-                    && fields.iter().any(|f| f.kind.index() >= FieldType::CmMessage.index())
+                    && fields
+                        .iter()
+                        .any(|f| f.kind.index() >= FieldType::CmMessage.index())
             }
         }
     }
 
     /// A reading that is legal but is what the other syntax looks like in this one.
     fn is_doubtful(&self, ifp: &Ifp<'_>) -> bool {
-        let Ifp::Data { data_type, fields } = ifp else { return false };
-        let Some(first) = fields.first() else { return false };
+        let Ifp::Data { data_type, fields } = ifp else {
+            return false;
+        };
+        let Some(first) = fields.first() else {
+            return false;
+        };
         match self.syntax {
             Syntax::V2002 => Self::is_senseless(ifp),
             Syntax::V1998 => {
@@ -271,8 +287,7 @@ impl Decoder {
                     && first.kind == FieldType::HdlcFcsBad
                     && !first.data.is_empty()
                     && !self.frames;
-                let cut_frames =
-                    self.cut && fields.iter().any(|f| f.kind == FieldType::HdlcData);
+                let cut_frames = self.cut && fields.iter().any(|f| f.kind == FieldType::HdlcData);
                 raw_bits || cut_frames
             }
         }

@@ -85,14 +85,21 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// When there is no primary.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, PacketError> {
-        let [hi, lo, rest @ ..] = datagram else { return Err(PacketError::Truncated) };
+        let [hi, lo, rest @ ..] = datagram else {
+            return Err(PacketError::Truncated);
+        };
         let mut rest = rest;
         let primary = open_type(&mut rest)?;
         let (recovery, sound) = match Self::tail(&mut rest) {
             Ok(recovery) => (recovery, rest.is_empty()),
             Err(_) => (Recovery::Secondaries(Vec::new()), false),
         };
-        Ok(Packet { sequence: u16::from_be_bytes([*hi, *lo]), primary, recovery, sound })
+        Ok(Packet {
+            sequence: u16::from_be_bytes([*hi, *lo]),
+            primary,
+            recovery,
+            sound,
+        })
     }
 
     fn tail(rest: &mut &'a [u8]) -> Result<Recovery<'a>, PacketError> {
@@ -105,7 +112,10 @@ impl<'a> Packet<'a> {
                     [hi, lo] if hi < 0x80 => u16::from_be_bytes([hi, lo]),
                     _ => return Err(PacketError::BadLength),
                 };
-                Ok(Recovery::Fec { span, items: items(rest)? })
+                Ok(Recovery::Fec {
+                    span,
+                    items: items(rest)?,
+                })
             }
             _ => Err(PacketError::BadLength),
         }

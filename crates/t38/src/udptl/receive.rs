@@ -168,7 +168,10 @@ impl Receiver {
             }
             // A damaged tail, or something else altogether (RTP on the same port): the primary
             // decides. The session's own decoder must see IFPs in order; this one only judges.
-            self.probe.clone().decode(packet.primary, false).map_err(Invalid::Ifp)?;
+            self.probe
+                .clone()
+                .decode(packet.primary, false)
+                .map_err(Invalid::Ifp)?;
         }
         let number = self.place(now, &packet)?;
         self.counters.packets += 1;
@@ -228,7 +231,13 @@ impl Receiver {
     }
 
     fn put(&mut self, number: u64, octets: &[u8], padded: bool) {
-        self.known.insert(number, Slot { octets: Bytes::copy_from_slice(octets), padded });
+        self.known.insert(
+            number,
+            Slot {
+                octets: Bytes::copy_from_slice(octets),
+                padded,
+            },
+        );
     }
 
     /// Whether this number is still wanted.
@@ -268,7 +277,9 @@ impl Receiver {
             return;
         }
         for (j, item) in (0..m).zip(items) {
-            let Some(first) = (number + j).checked_sub(n * m) else { continue };
+            let Some(first) = (number + j).checked_sub(n * m) else {
+                continue;
+            };
             if item.is_empty() {
                 continue;
             }
@@ -276,13 +287,20 @@ impl Receiver {
                 self.parities.remove(0);
             }
             let octets = Bytes::copy_from_slice(item);
-            self.parities.push(Parity { first, step: m, count: n, octets });
+            self.parities.push(Parity {
+                first,
+                step: m,
+                count: n,
+                octets,
+            });
         }
     }
 
     /// Recovers by parity until nothing changes: one recovered packet may free another parity.
     fn recover(&mut self) {
-        let Some(expected) = self.expected else { return };
+        let Some(expected) = self.expected else {
+            return;
+        };
         loop {
             let mut found = None;
             self.parities.retain(|p| {
@@ -314,7 +332,9 @@ impl Receiver {
 
     /// Delivers what is in order, and watches the hole behind it.
     fn advance(&mut self, now: Instant) {
-        let Some(mut expected) = self.expected else { return };
+        let Some(mut expected) = self.expected else {
+            return;
+        };
         let before = expected;
         while let Some(slot) = self.known.get(&expected) {
             if !slot.octets.is_empty() {
@@ -325,7 +345,11 @@ impl Receiver {
         }
         self.expected = Some(expected);
         let oldest = expected.saturating_sub(HISTORY);
-        while self.known.first_key_value().is_some_and(|(n, _)| *n < oldest) {
+        while self
+            .known
+            .first_key_value()
+            .is_some_and(|(n, _)| *n < oldest)
+        {
             self.known.pop_first();
         }
         let held = self.known.range(expected..).count();
@@ -342,7 +366,9 @@ impl Receiver {
 
     /// Gives up what is missing before the next known packet.
     fn skip_hole(&mut self) {
-        let Some(expected) = self.expected else { return };
+        let Some(expected) = self.expected else {
+            return;
+        };
         let Some((&next, _)) = self.known.range(expected..).next() else {
             self.give_up = None;
             return;
@@ -356,7 +382,9 @@ impl Receiver {
         }
         if missing > 0 {
             self.counters.lost += missing;
-            self.ready.push_back(Delivery::Missing(u32::try_from(missing).unwrap_or(u32::MAX)));
+            self.ready.push_back(Delivery::Missing(
+                u32::try_from(missing).unwrap_or(u32::MAX),
+            ));
         }
     }
 }
