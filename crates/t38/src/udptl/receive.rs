@@ -15,7 +15,7 @@ const FEC_WAIT: Duration = Duration::from_millis(300);
 /// A number farther away than this means that the peer began anew.
 const RESTART: i32 = 2000;
 /// IFPs that are remembered for parity.
-const HISTORY: u64 = 64;
+const HISTORY: usize = 64;
 /// Packets held behind a hole before it is given up.
 const MOST_HELD: usize = 48;
 /// Parities that wait for more packets.
@@ -95,8 +95,10 @@ struct Parity {
 pub struct Receiver {
     /// The next number to be delivered, counted without wrapping.
     expected: Option<u64>,
-    /// Known IFPs: delivered ones, for parity, and those that wait behind a hole.
-    known: BTreeMap<u64, Slot>,
+    /// Delivered IFPs in order, for parity.
+    past: VecDeque<(u64, Slot)>,
+    /// Those that wait behind a hole.
+    ahead: BTreeMap<u64, Slot>,
     parities: Vec<Parity>,
     /// When the present hole is given up.
     give_up: Option<Instant>,
@@ -113,7 +115,8 @@ impl Receiver {
     pub fn new(version: u8) -> Self {
         Receiver {
             expected: None,
-            known: BTreeMap::new(),
+            past: VecDeque::with_capacity(HISTORY),
+            ahead: BTreeMap::new(),
             parities: Vec::new(),
             give_up: None,
             fec: false,
@@ -175,10 +178,10 @@ impl Receiver {
         }
         let number = self.place(now, &packet)?;
         self.counters.packets += 1;
-        if self.known.contains_key(&number) || self.expected.is_some_and(|e| number < e) {
-            self.counters.duplicate += 1;
-        } else {
+        if self.is_wanted(number) {
             self.put(number, packet.primary, false);
+        } else {
+            self.counters.duplicate += 1;
         }
         // What rides along on a late packet, or on one that is known already from the packets behind
         // it, may still be wanted.
@@ -214,7 +217,7 @@ impl Receiver {
             return Err(Invalid::Stray);
         }
         // A restart: deliver what is still held, then begin here.
-        while self.known.range(expected..).next().is_some() {
+        while !self.ahead.is_empty() {
             self.skip_hole();
             self.advance(now);
             if self.give_up.is_none() {
@@ -222,7 +225,8 @@ impl Receiver {
             }
         }
         self.ready.push_back(Delivery::Missing(1));
-        self.known.clear();
+        self.past.clear();
+        self.ahead.clear();
         self.parities.clear();
         self.give_up = None;
         let number = (self.expected.unwrap_or(expected) | 0xFFFF) + 1 + u64::from(packet.sequence);
@@ -230,19 +234,43 @@ impl Receiver {
         Ok(number)
     }
 
+    /// Keeps an IFP that is wanted. The next one in order, which is the rule, is delivered at once.
     fn put(&mut self, number: u64, octets: &[u8], padded: bool) {
-        self.known.insert(
-            number,
-            Slot {
-                octets: Bytes::copy_from_slice(octets),
-                padded,
-            },
-        );
+        if !self.is_wanted(number) {
+            return;
+        }
+        let octets = Bytes::copy_from_slice(octets);
+        let slot = Slot { octets, padded };
+        if self.ahead.is_empty() && self.expected == Some(number) {
+            self.give_out(number, slot);
+        } else {
+            self.ahead.insert(number, slot);
+        }
+    }
+
+    fn give_out(&mut self, number: u64, slot: Slot) {
+        self.expected = Some(number + 1);
+        if !slot.octets.is_empty() {
+            let (octets, padded) = (slot.octets.clone(), slot.padded);
+            self.ready.push_back(Delivery::Ifp { octets, padded });
+        }
+        if self.past.len() == HISTORY {
+            self.past.pop_front();
+        }
+        self.past.push_back((number, slot));
+    }
+
+    /// The IFP of this number, delivered or waiting.
+    fn known(&self, number: u64) -> Option<&Slot> {
+        self.ahead.get(&number).or_else(|| {
+            let i = self.past.binary_search_by_key(&number, |(n, _)| *n).ok()?;
+            self.past.get(i).map(|(_, slot)| slot)
+        })
     }
 
     /// Whether this number is still wanted.
     fn is_wanted(&self, number: u64) -> bool {
-        self.expected.is_some_and(|e| number >= e) && !self.known.contains_key(&number)
+        self.expected.is_some_and(|e| number >= e) && !self.ahead.contains_key(&number)
     }
 
     fn put_secondaries(&mut self, number: u64, items: &[&[u8]]) {
@@ -251,7 +279,7 @@ impl Receiver {
         let zero = number & !0xFFFF;
         if since_zero >= 1 && since_zero <= items.len() && self.is_wanted(zero) {
             let same = |i: usize, back: u64| {
-                let known = zero.checked_sub(back).and_then(|n| self.known.get(&n));
+                let known = zero.checked_sub(back).and_then(|n| self.known(n));
                 match (items.get(i), known) {
                     (Some(item), Some(slot)) => *item == slot.octets,
                     (None, _) => true,
@@ -273,7 +301,7 @@ impl Receiver {
     fn put_parities(&mut self, number: u64, span: u16, items: &[&[u8]]) {
         self.fec = true;
         let (n, m) = (u64::from(span), items.len() as u64);
-        if n == 0 || n * m > HISTORY {
+        if n == 0 || n * m > HISTORY as u64 {
             return;
         }
         for (j, item) in (0..m).zip(items) {
@@ -298,15 +326,13 @@ impl Receiver {
 
     /// Recovers by parity until nothing changes: one recovered packet may free another parity.
     fn recover(&mut self) {
-        let Some(expected) = self.expected else {
-            return;
-        };
-        loop {
+        while let Some(expected) = self.expected {
             let mut found = None;
-            self.parities.retain(|p| {
+            let mut parities = core::mem::take(&mut self.parities);
+            parities.retain(|p| {
                 let mut unknown = (0..p.count)
                     .map(|k| p.first + k * p.step)
-                    .filter(|n| !self.known.contains_key(n));
+                    .filter(|n| self.known(*n).is_none());
                 match (unknown.next(), unknown.next()) {
                     (None, _) => false,
                     (Some(one), None) => {
@@ -318,10 +344,11 @@ impl Receiver {
                     (Some(_), Some(_)) => true,
                 }
             });
+            self.parities = parities;
             let Some((number, p)) = found else { return };
             let mut octets = p.octets.to_vec();
             for n in (0..p.count).map(|k| p.first + k * p.step) {
-                if let Some(slot) = self.known.get(&n) {
+                if let Some(slot) = self.known(n) {
                     xor_into(&mut octets, &slot.octets);
                 }
             }
@@ -332,27 +359,13 @@ impl Receiver {
 
     /// Delivers what is in order, and watches the hole behind it.
     fn advance(&mut self, now: Instant) {
-        let Some(mut expected) = self.expected else {
-            return;
-        };
-        let before = expected;
-        while let Some(slot) = self.known.get(&expected) {
-            if !slot.octets.is_empty() {
-                let (octets, padded) = (slot.octets.clone(), slot.padded);
-                self.ready.push_back(Delivery::Ifp { octets, padded });
-            }
+        let Some(before) = self.expected else { return };
+        let mut expected = before;
+        while let Some(slot) = self.ahead.remove(&expected) {
+            self.give_out(expected, slot);
             expected += 1;
         }
-        self.expected = Some(expected);
-        let oldest = expected.saturating_sub(HISTORY);
-        while self
-            .known
-            .first_key_value()
-            .is_some_and(|(n, _)| *n < oldest)
-        {
-            self.known.pop_first();
-        }
-        let held = self.known.range(expected..).count();
+        let held = self.ahead.len();
         if held == 0 {
             self.give_up = None;
         } else if held > MOST_HELD {
@@ -369,7 +382,7 @@ impl Receiver {
         let Some(expected) = self.expected else {
             return;
         };
-        let Some((&next, _)) = self.known.range(expected..).next() else {
+        let Some((&next, _)) = self.ahead.first_key_value() else {
             self.give_up = None;
             return;
         };
@@ -377,7 +390,7 @@ impl Receiver {
         self.expected = Some(next);
         self.give_up = None;
         // FFFF followed by 0001: a known fault of numbering, nothing is lost.
-        if missing == 1 && expected & 0xFFFF == 0 && self.known.contains_key(&(expected - 1)) {
+        if missing == 1 && expected & 0xFFFF == 0 && self.known(expected - 1).is_some() {
             return;
         }
         if missing > 0 {
