@@ -485,3 +485,191 @@ fn the_pages_are_told_as_they_are() {
         .count();
     assert!(confirmed <= called.pages.len());
 }
+
+/// The called end takes less than the page is: it is made to fit.
+#[test]
+fn a_page_is_made_to_fit() {
+    let page = pages::text(Width::A3.pels(Resolution::Superfine), 200, 9);
+    let coded = pages::coded(&page, Resolution::Superfine, Width::A3);
+    let poor = Capabilities {
+        resolutions: vec![Resolution::Standard],
+        max_width: Width::A4,
+        codings: vec![Coding::Mh],
+        ecm: false,
+        min_row_time: ms(20),
+        ..Capabilities::default()
+    };
+    let calling = terminal(
+        Role::Calling,
+        &Capabilities::default(),
+        vec![Arc::new(coded)],
+    );
+    let called = terminal(Role::Called, &poor, vec![]);
+    let (calling, called) = call(calling, called, &Plan::default());
+    assert_eq!(calling.cause(), None, "{}", ladder(&calling));
+    assert_eq!(called.pages.len(), 1);
+    let got = &called.pages[0];
+    assert_eq!(
+        (got.format.resolution, got.format.width, got.format.coding),
+        (Resolution::Standard, Width::A4, Coding::Mh)
+    );
+    assert_eq!(got.bad_rows, 0);
+    // A quarter of the lines, and narrower by 1728 to 2432.
+    assert!((33..=52).contains(&got.rows), "{}", got.rows);
+    let black = pels(got).black_pels();
+    assert!(black > 0);
+}
+
+/// T.38 was agreed and nothing arrives; the call goes back to audio and carries on there; then T.38 works
+/// after all.
+#[test]
+fn back_to_audio_and_to_t38_again() {
+    let mut now = Instant::ZERO;
+    let mut t = terminal(Role::Called, &Capabilities::default(), vec![]);
+    t.handle(now, Input::Start);
+    let mut tones = 0;
+    let mut datagrams = [0; 3];
+    let mut block = [0i16; 160];
+    for tick in 0..1500u64 {
+        now = Instant::from_millis(tick * 20);
+        match tick {
+            250 => t.handle(now, Input::SwitchToT38(fax_t38::Config::default())),
+            500 => t.handle(now, Input::SwitchToAudio),
+            // Late for the one, early for the other.
+            505 => t.handle(now, Input::Datagram(&[0, 0, 1, 0, 0, 0])),
+            1000 => t.handle(now, Input::SwitchToT38(fax_t38::Config::default())),
+            _ => {}
+        }
+        assert_eq!(t.is_t38(), matches!(tick, 250..500 | 1000..));
+        if t.deadline().is_some_and(|at| at <= now) {
+            t.handle(now, Input::Timeout);
+        }
+        t.transmit_audio(now, &mut block);
+        if block.iter().any(|s| *s != 0) {
+            assert!(!t.is_t38());
+            tones += 1;
+        }
+        t.handle(now, Input::Audio(&[0; 160]));
+        t.handle(now, Input::AudioLost(160));
+        let phase = usize::from(tick >= 500) + usize::from(tick >= 1000);
+        while let Some(output) = t.poll() {
+            match output {
+                Output::Datagram(_) => datagrams[phase] += 1,
+                Output::End(outcome) => panic!("{outcome:?}"),
+                Output::FaxToneHeard(_) | Output::Page(_) | Output::Event(_) => {}
+            }
+        }
+    }
+    assert!((130..=200).contains(&tones), "CED of 2.6 s to 4 s: {tones}");
+    assert!(
+        datagrams[0] > 20 && datagrams[1] == 0 && datagrams[2] > 20,
+        "{datagrams:?}"
+    );
+    // The packet of long ago was not replayed.
+    assert_eq!(t.t38_packets_received(), 0);
+}
+
+/// Packets that overtake the answer that agrees on T.38 are not lost.
+#[test]
+fn early_packets_are_kept() {
+    let mut t = terminal(
+        Role::Calling,
+        &Capabilities::default(),
+        coded(&small(1, 20)),
+    );
+    let mut now = Instant::ZERO;
+    t.handle(now, Input::Start);
+    for n in 0..5u8 {
+        now += ms(30);
+        t.handle(now, Input::Datagram(&[0, n, 1, 0, 0, 0]));
+    }
+    assert_eq!(t.t38_packets_received(), 0);
+    now += ms(300);
+    t.handle(now, Input::SwitchToT38(fax_t38::Config::default()));
+    assert_eq!(t.t38_packets_received(), 5);
+    // Agreed once more: the session goes on.
+    t.handle(now, Input::SwitchToT38(fax_t38::Config::default()));
+    assert_eq!(t.t38_packets_received(), 5);
+}
+
+#[test]
+fn cancelled_and_hung_up() {
+    for (input, cause) in [(true, Cause::Cancelled), (false, Cause::CallDropped)] {
+        for millis in [100, 3000, 6000, 9000] {
+            let mut t = terminal(Role::Called, &Capabilities::default(), vec![]);
+            let mut now = Instant::ZERO;
+            t.handle(now, Input::SwitchToT38(fax_t38::Config::default()));
+            t.handle(now, Input::Start);
+            let mut ended = None;
+            let mut told = false;
+            while ended.is_none() {
+                assert!(now < Instant::from_millis(30_000));
+                now += ms(10);
+                if !told && now >= Instant::from_millis(millis) {
+                    told = true;
+                    t.handle(now, if input { Input::Cancel } else { Input::HungUp });
+                }
+                t.handle(now, Input::Timeout);
+                while let Some(output) = t.poll() {
+                    if let Output::End(outcome) = output {
+                        assert_eq!(outcome.failure.map(|f| f.cause), Some(cause), "{millis}");
+                        ended = Some(now);
+                    }
+                }
+            }
+            assert!(ended.unwrap() < Instant::from_millis(millis + 6000));
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever comes, the terminal stays sane and ends.
+    #[test]
+    fn hostile_packets(
+        seed: u64,
+        calling: bool,
+        sound in proptest::prelude::prop::collection::vec((0u8..16, 0u8..16, 0u8..60), 1..200),
+    ) {
+        let role = if calling { Role::Calling } else { Role::Called };
+        let pages = if calling { coded(&small(1, 20)) } else { vec![] };
+        let mut t = terminal(role, &Capabilities::default(), pages);
+        let mut now = Instant::ZERO;
+        t.handle(now, Input::SwitchToT38(fax_t38::Config::default()));
+        t.handle(now, Input::Start);
+        let mut random = testkit::network::Random::new(seed);
+        for (n, (kind, field, length)) in sound.into_iter().enumerate() {
+            now += Duration::from_millis(random.below(400));
+            // An IFP that is right in form: indicators and data of every sort.
+            let ifp = if kind < 4 {
+                vec![(field & 15) << 1]
+            } else {
+                let octets: Vec<u8> = match random.below(3) {
+                    0 => (0..=length).map(|_| random.bits() as u8).collect(),
+                    1 => vec![0xFF, 0xC8, random.bits() as u8, random.bits() as u8, 0x77],
+                    _ => vec![0; usize::from(length) + 1],
+                };
+                let end = (random.below(8) as u8) << 4;
+                [
+                    vec![0xC0 | (kind % 9) << 1, 2, 0x80 | (field & 7) << 4, 0, octets.len() as u8 - 1],
+                    octets,
+                    vec![end],
+                ]
+                .concat()
+            };
+            let mut datagram = vec![0, n as u8, ifp.len() as u8];
+            datagram.extend_from_slice(&ifp);
+            datagram.extend_from_slice(&[0, 0]);
+            t.handle(now, Input::Datagram(&datagram));
+            t.handle(now, Input::Timeout);
+            while t.poll().is_some() {}
+        }
+        t.handle(now, Input::HungUp);
+        let mut ended = t.deadline().is_none();
+        while let Some(output) = t.poll() {
+            ended |= matches!(output, Output::End(_));
+        }
+        proptest::prop_assert!(ended);
+    }
+}

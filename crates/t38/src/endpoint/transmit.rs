@@ -31,7 +31,7 @@ enum Content {
     Frames {
         frames: VecDeque<Bytes>,
         offset: usize,
-        ones: u32,
+        ones: u8,
     },
     Bits {
         octets: Bytes,
@@ -373,19 +373,57 @@ impl Transmitter {
     }
 }
 
-/// Zeros that HDLC inserts for one more octet behind a run of `ones` (printed order).
-fn stuffed_bits(octet: u8, ones: &mut u32) -> u64 {
-    let mut stuffed = 0;
-    for i in (0..8).rev() {
-        if octet >> i & 1 == 1 {
-            *ones += 1;
-            if *ones == 5 {
-                stuffed += 1;
-                *ones = 0;
+/// By the run of ones before it and by octet: zeros inserted, and the run of ones at its end.
+static STUFFING: [[(u8, u8); 256]; 5] = {
+    let mut table = [[(0, 0); 256]; 5];
+    let mut before = 0;
+    while before < 5 {
+        let mut octet = 0;
+        while octet < 256 {
+            let (mut stuffed, mut ones, mut bit) = (0, before as u8, 8);
+            while bit > 0 {
+                bit -= 1;
+                ones = if octet >> bit & 1 == 1 { ones + 1 } else { 0 };
+                if ones == 5 {
+                    stuffed += 1;
+                    ones = 0;
+                }
             }
-        } else {
-            *ones = 0;
+            table[before][octet] = (stuffed, ones);
+            octet += 1;
         }
+        before += 1;
     }
-    stuffed
+    table
+};
+
+/// Zeros that HDLC inserts for one more octet behind a run of `ones` (printed order).
+fn stuffed_bits(octet: u8, ones: &mut u8) -> u64 {
+    let row = STUFFING.get(usize::from(*ones)).unwrap_or(&STUFFING[0]);
+    let (stuffed, after) = row[usize::from(octet)];
+    *ones = after;
+    u64::from(stuffed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stuffed_bits;
+
+    #[test]
+    fn zeros_are_inserted_after_five_ones() {
+        let count = |octets: &[u8]| {
+            let mut ones = 0;
+            octets
+                .iter()
+                .map(|o| stuffed_bits(*o, &mut ones))
+                .sum::<u64>()
+        };
+        assert_eq!(count(&[0xFF]), 1);
+        assert_eq!(count(&[0xFF, 0xFF]), 3);
+        assert_eq!(count(&[0xFF; 5]), 8);
+        assert_eq!(count(&[0xF8, 0x1F, 0x7C]), 3);
+        assert_eq!(count(&[0xF7, 0xBD, 0xEF]), 0);
+        assert_eq!(count(&[0x00, 0xAA, 0x55]), 0);
+        assert_eq!(count(&[0x07, 0xC0]), 1);
+    }
 }
