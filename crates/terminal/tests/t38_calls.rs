@@ -1,6 +1,6 @@
 //! Calls between two terminals over T.38 on simulated networks.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)] // functions beside the tests
 
 use core::time::Duration;
 use fax_base::Instant;
