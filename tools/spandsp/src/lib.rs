@@ -17,6 +17,7 @@
 //! unwind; every `unsafe` block says why it is sound.
 
 mod audio;
+mod gateway;
 pub mod network;
 mod options;
 pub mod pages;
@@ -27,6 +28,7 @@ pub mod udptl;
 mod udptl_peer;
 
 pub use audio::{AudioPeer, BLOCK};
+pub use gateway::GatewayPeer;
 pub use options::{Options, Recommendation, Streaming};
 pub use session::{Direction, Frame, PageReport, Report};
 pub use t38::{Packet, T38Peer};

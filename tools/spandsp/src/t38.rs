@@ -126,7 +126,7 @@ impl Drop for T38Peer {
     }
 }
 
-unsafe extern "C" fn sent(
+pub(crate) unsafe extern "C" fn sent(
     _: *mut c::t38_core_state_t,
     user: *mut c_void,
     octets: *const u8,
