@@ -369,7 +369,7 @@ fn from_audio_to_t38() {
             };
             let (calling, called) = send(&bitmaps, &capabilities, &plan);
             assert_identical(&format!("{switch:?}"), &bitmaps, &calling, &called);
-            assert!(calling.terminal.t38_packets_received() > 50);
+            assert!(calling.terminal.t38_packets_received() > 15);
         }
     }
 }
@@ -671,5 +671,50 @@ proptest::proptest! {
             ended |= matches!(output, Output::End(_));
         }
         proptest::prop_assert!(ended);
+    }
+}
+
+/// Without any redundancy ECM and T.30's repeats alone carry most calls through 3 % of losses; with one
+/// earlier packet in each nothing is noticed of 5 %, with or without ECM.
+#[test]
+fn little_redundancy() {
+    let bitmaps = small(1, 400);
+    for (capabilities, redundancy, loss, least) in [
+        (Capabilities::default(), 0, 0.03, 14),
+        (Capabilities::default(), 1, 0.05, 20),
+        (non_ecm(), 1, 0.05, 18),
+        (Capabilities::default(), 3, 0.2, 19),
+    ] {
+        let good = (0..20)
+            .filter(|seed| {
+                let config = fax_t38::Config {
+                    control_redundancy: redundancy,
+                    image_redundancy: redundancy,
+                    ..fax_t38::Config::default()
+                };
+                let there = Impairments {
+                    loss,
+                    ..Impairments::default()
+                };
+                let plan = Plan {
+                    calling: config.clone(),
+                    called: config,
+                    there,
+                    back: there,
+                    seed: *seed,
+                    ..Plan::default()
+                };
+                let (calling, called) = send(&bitmaps, &capabilities, &plan);
+                assert!(calling.outcome.is_some() && called.outcome.is_some());
+                calling.cause().is_none()
+                    && called.pages.len() == 1
+                    && pels(&called.pages[0]) == bitmaps[0]
+            })
+            .count();
+        println!("redundancy {redundancy}, {loss} lost: {good} of 20");
+        assert!(
+            good >= least,
+            "redundancy {redundancy}, {loss} lost: {good} of 20"
+        );
     }
 }

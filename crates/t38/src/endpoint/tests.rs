@@ -82,10 +82,10 @@ fn a_control_burst_keeps_the_time_of_its_modem() {
     let lines = ladder(&datagrams, 0);
     assert_eq!(lines[0], (0, "no-signal".into()));
     assert_eq!(lines[1], (75, "v21-preamble".into()));
-    assert_eq!(lines[2], (1125, "v21 hdlc-data/1".into()));
+    assert_eq!(lines[2], (1125, "v21 hdlc-data/4".into()));
     let ends: Vec<&(u64, String)> = lines.iter().filter(|(_, l)| l.contains("fcs")).collect();
-    assert_eq!(ends[0].1, "v21 hdlc-data/1 hdlc-fcs-OK/0");
-    assert_eq!(ends[1].1, "v21 hdlc-data/1 hdlc-fcs-OK-sig-end/0");
+    assert_eq!(ends[0].1, "v21 hdlc-data/2 hdlc-fcs-OK/0");
+    assert_eq!(ends[1].1, "v21 hdlc-data/3 hdlc-fcs-OK-sig-end/0");
     // 13 octets, two FCS with flags, three stuffed bits: 155 bits at 300 bit/s.
     let end = lines.last().unwrap();
     assert_eq!(end.1, "no-signal");
@@ -580,7 +580,10 @@ proptest! {
 fn an_answer_ends_the_release() {
     let mut endpoint = Endpoint::new(Config::default(), Instant::ZERO);
     let frame = Bytes::from(hex("ff c8 21"));
-    endpoint.handle(Instant::ZERO, Input::Transmit(Transmit::Control(vec![frame])));
+    endpoint.handle(
+        Instant::ZERO,
+        Input::Transmit(Transmit::Control(vec![frame])),
+    );
     // Behind sequence number and length: V.21, two fields, the second being the end.
     let is_end = |d: &Bytes| d[3..].starts_with(&hex("c0 02"));
     let mut ended = None;
@@ -599,9 +602,18 @@ fn an_answer_ends_the_release() {
     let outputs: Vec<Output> = std::iter::from_fn(|| endpoint.poll())
         .filter(|o| !matches!(o, Output::Datagram(_)))
         .collect();
-    assert_eq!(outputs, [Output::Sent, Output::Heard(Heard::CarrierUp(Channel::Control))]);
+    assert_eq!(
+        outputs,
+        [
+            Output::Sent,
+            Output::Heard(Heard::CarrierUp(Channel::Control))
+        ]
+    );
     while let Some(now) = endpoint.deadline().filter(|at| at.as_millis() < 10_000) {
         endpoint.handle(now, Input::Timeout);
-        assert!(!std::iter::from_fn(|| endpoint.poll()).any(|o| o == Output::Sent), "twice");
+        assert!(
+            !std::iter::from_fn(|| endpoint.poll()).any(|o| o == Output::Sent),
+            "twice"
+        );
     }
 }

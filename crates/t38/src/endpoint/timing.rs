@@ -25,7 +25,12 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_millis(2000);
 pub(crate) const MID_SIGNAL: Duration = Duration::from_secs(15);
 /// V.21.
 pub(crate) const CONTROL_BIT_RATE: u32 = 300;
-/// From one packet of data to the next, the longest that the limits allow is taken.
+/// From one packet of V.21 to the next: three or four octets. Fewer packets to a frame means fewer to be
+/// lost, and what rides along reaches back farther.
+pub(crate) const CONTROL_CADENCE: Duration = Duration::from_millis(90);
+/// Octets of V.21 in a packet at most (T.38 §7.5).
+pub(crate) const CONTROL_OCTETS: usize = 7;
+/// From one packet of image data to the next, the longest that the limits allow is taken.
 pub(crate) const CADENCES: [Duration; 3] = [
     Duration::from_millis(30),
     Duration::from_millis(20),

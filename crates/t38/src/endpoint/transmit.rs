@@ -1,8 +1,8 @@
 //! From what T.30 asks for to IFPs and the moments at which they leave (T.38 §7, §8).
 
 use super::timing::{
-    CADENCES, CONTROL_BIT_RATE, PREAMBLE, QUIET, RELEASE, TRAILING_ZEROS, line_bits, line_time,
-    training,
+    CADENCES, CONTROL_BIT_RATE, CONTROL_CADENCE, CONTROL_OCTETS, PREAMBLE, QUIET, RELEASE,
+    TRAILING_ZEROS, line_bits, line_time, training,
 };
 use crate::ifp::{DataType, Field, FieldType, Ifp, Indicator, Syntax};
 use bytes::Bytes;
@@ -281,7 +281,10 @@ impl Transmitter {
             let octets = line_bits(**cadence, bit_rate).div_ceil(8);
             usize::try_from(octets).is_ok_and(|n| n + IFP_HEAD <= self.ifp_limit)
         };
-        let cadence = CADENCES.iter().find(fits).copied().unwrap_or(CADENCES[2]);
+        let cadence = match data_type {
+            DataType::V21 => CONTROL_CADENCE,
+            _ => CADENCES.iter().find(fits).copied().unwrap_or(CADENCES[2]),
+        };
         let burst = Burst {
             data_type,
             bit_rate,
@@ -303,6 +306,11 @@ impl Transmitter {
         let budget = line_bits(now.since(burst.begin) + burst.cadence, burst.bit_rate);
         let image = burst.data_type != DataType::V21;
         let most = self.ifp_limit.saturating_sub(IFP_HEAD).max(1);
+        let most = if image {
+            most
+        } else {
+            most.min(CONTROL_OCTETS)
+        };
         let data_type = burst.data_type;
         while burst.bits < budget {
             let (octets, end) = match &mut burst.content {
