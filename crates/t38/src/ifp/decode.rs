@@ -283,9 +283,12 @@ impl Decoder {
         match self.syntax {
             Syntax::V2002 => Self::is_senseless(ifp),
             Syntax::V1998 => {
+                // The first image data of a call are the zeros of a training check; no frame, however
+                // bad, is all zeros.
                 let raw_bits = *data_type != DataType::V21
                     && first.kind == FieldType::HdlcFcsBad
                     && !first.data.is_empty()
+                    && first.data.iter().all(|o| *o == 0)
                     && !self.frames;
                 let cut_frames = self.cut && fields.iter().any(|f| f.kind == FieldType::HdlcData);
                 raw_bits || cut_frames

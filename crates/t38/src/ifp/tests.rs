@@ -291,7 +291,12 @@ fn a_peer_with_the_other_syntax_is_found_out() {
         d.decode(&hex(octets), false).unwrap();
     }
     assert_eq!(d.syntax(), Syntax::V2002);
-    // fcs-BAD with octets behind frames is what it says.
+    // fcs-BAD with octets of a frame, or behind frames, is what it says.
+    let mut d = Decoder::new(0);
+    for octets in ["1e", "d0 01 b0 00 01 ff c0"] {
+        d.decode(&hex(octets), false).unwrap();
+    }
+    assert_eq!(d.syntax(), Syntax::V1998);
     let mut d = Decoder::new(0);
     for octets in ["1e", "d0 01 80 00 02 ff c0 60", "d0 01 b0 00 01 00 00"] {
         d.decode(&hex(octets), false).unwrap();
