@@ -51,10 +51,12 @@ impl Algorithm {
 }
 
 fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+    octets
+        .iter()
+        .fold(String::with_capacity(octets.len() * 2), |mut out, b| {
+            let _ = write!(out, "{b:02x}");
+            out
+        })
 }
 
 /// A challenge we can answer, with the count of its uses.
@@ -82,7 +84,11 @@ pub(crate) struct Authentication {
 
 impl Authentication {
     pub(crate) fn new(credentials: Option<Credentials>) -> Authentication {
-        Authentication { credentials, known: Vec::new(), answered: Vec::new() }
+        Authentication {
+            credentials,
+            known: Vec::new(),
+            answered: Vec::new(),
+        }
     }
 
     /// A request went through: the next challenge is a fresh one.
@@ -97,8 +103,11 @@ impl Authentication {
         }
         let mut fresh = false;
         for (proxy, name) in [(false, "WWW-Authenticate"), (true, "Proxy-Authenticate")] {
-            let challenges = response.all(name).flat_map(|h| Challenge::read_list(h.value()));
-            let mut offers: Vec<(Known, bool)> = challenges.filter_map(|c| read(proxy, &c)).collect();
+            let challenges = response
+                .all(name)
+                .flat_map(|h| Challenge::read_list(h.value()));
+            let mut offers: Vec<(Known, bool)> =
+                challenges.filter_map(|c| read(proxy, &c)).collect();
             // The strongest first; one a realm.
             offers.sort_by_key(|(known, _)| core::cmp::Reverse(known.algorithm));
             let mut seen: Vec<String> = Vec::new();
@@ -114,7 +123,8 @@ impl Authentication {
                 // A server that always says "stale" must not keep us going for ever.
                 self.answered.push(place);
                 fresh = true;
-                self.known.retain(|k| k.proxy != proxy || k.realm != known.realm);
+                self.known
+                    .retain(|k| k.proxy != proxy || k.realm != known.realm);
                 self.known.push(known);
             }
         }
@@ -122,13 +132,24 @@ impl Authentication {
     }
 
     /// The headers for a request; `cnonce` is fresh.
-    pub(crate) fn authorize(&mut self, method: &str, uri: &str, cnonce: &str) -> Vec<(&'static str, String)> {
-        let Some(credentials) = &self.credentials else { return Vec::new() };
+    pub(crate) fn authorize(
+        &mut self,
+        method: &str,
+        uri: &str,
+        cnonce: &str,
+    ) -> Vec<(&'static str, String)> {
+        let Some(credentials) = &self.credentials else {
+            return Vec::new();
+        };
         self.known
             .iter_mut()
             .map(|known| {
                 known.count = known.count.saturating_add(1);
-                let name = if known.proxy { "Proxy-Authorization" } else { "Authorization" };
+                let name = if known.proxy {
+                    "Proxy-Authorization"
+                } else {
+                    "Authorization"
+                };
                 (name, answer(known, credentials, method, uri, cnonce))
             })
             .collect()
@@ -142,7 +163,13 @@ fn read(proxy: bool, challenge: &Challenge) -> Option<(Known, bool)> {
     let algorithm = Algorithm::read(challenge.get("algorithm"))?;
     let qop = match challenge.get("qop") {
         None | Some("") => false,
-        Some(list) if list.split(',').any(|q| q.trim().eq_ignore_ascii_case("auth")) => true,
+        Some(list)
+            if list
+                .split(',')
+                .any(|q| q.trim().eq_ignore_ascii_case("auth")) =>
+        {
+            true
+        }
         Some(_) => return None,
     };
     let known = Known {
@@ -155,21 +182,34 @@ fn read(proxy: bool, challenge: &Challenge) -> Option<(Known, bool)> {
         qop,
         count: 0,
     };
-    let stale = challenge.get("stale").is_some_and(|s| s.eq_ignore_ascii_case("true"));
+    let stale = challenge
+        .get("stale")
+        .is_some_and(|s| s.eq_ignore_ascii_case("true"));
     Some((known, stale))
 }
 
-fn answer(known: &Known, credentials: &Credentials, method: &str, uri: &str, cnonce: &str) -> String {
+fn answer(
+    known: &Known,
+    credentials: &Credentials,
+    method: &str,
+    uri: &str,
+    cnonce: &str,
+) -> String {
     let algorithm = known.algorithm;
-    let mut secret =
-        algorithm.hash(&format!("{}:{}:{}", credentials.username, known.realm, credentials.password));
+    let mut secret = algorithm.hash(&format!(
+        "{}:{}:{}",
+        credentials.username, known.realm, credentials.password
+    ));
     if algorithm.is_session() {
         secret = algorithm.hash(&format!("{secret}:{}:{cnonce}", known.nonce));
     }
     let request = algorithm.hash(&format!("{method}:{uri}"));
     let count = format!("{:08x}", known.count);
     let response = if known.qop {
-        algorithm.hash(&format!("{secret}:{}:{count}:{cnonce}:auth:{request}", known.nonce))
+        algorithm.hash(&format!(
+            "{secret}:{}:{count}:{cnonce}:auth:{request}",
+            known.nonce
+        ))
     } else {
         algorithm.hash(&format!("{secret}:{}:{request}", known.nonce))
     };
@@ -201,11 +241,17 @@ mod tests {
     use bytes::Bytes;
 
     fn credentials(username: &str, password: &str) -> Option<Credentials> {
-        Some(Credentials { username: username.into(), password: password.into() })
+        Some(Credentials {
+            username: username.into(),
+            password: password.into(),
+        })
     }
 
     fn response(code: u16, headers: &[(&str, &str)]) -> Message {
-        headers.iter().fold(Builder::response(code, ""), |b, (n, v)| b.header(n, v)).finish()
+        headers
+            .iter()
+            .fold(Builder::response(code, ""), |b, (n, v)| b.header(n, v))
+            .finish()
     }
 
     fn field(header: &str, name: &str) -> Option<String> {
@@ -222,8 +268,14 @@ mod tests {
         assert!(auth.challenged(&response(401, &[("WWW-Authenticate", challenge)])));
         let headers = auth.authorize("GET", "/dir/index.html", "0a4f113b");
         assert_eq!(headers[0].0, "Authorization");
-        assert_eq!(field(&headers[0].1, "response").unwrap(), "6629fae49393a05397450978507c4ef1");
-        assert_eq!(field(&headers[0].1, "opaque").unwrap(), "5ccc069c403ebaf9f0171e9517f40e41");
+        assert_eq!(
+            field(&headers[0].1, "response").unwrap(),
+            "6629fae49393a05397450978507c4ef1"
+        );
+        assert_eq!(
+            field(&headers[0].1, "opaque").unwrap(),
+            "5ccc069c403ebaf9f0171e9517f40e41"
+        );
         assert_eq!(field(&headers[0].1, "nc").unwrap(), "00000001");
         assert_eq!(field(&headers[0].1, "algorithm"), None);
     }
@@ -238,10 +290,16 @@ mod tests {
         let mut auth = Authentication::new(credentials("Mufasa", "Circle of Life"));
         assert!(auth.challenged(&response(401, &[("WWW-Authenticate", md5)])));
         let headers = auth.authorize("GET", "/dir/index.html", cnonce);
-        assert_eq!(field(&headers[0].1, "response").unwrap(), "8ca523f5e9506fed4657c9700eebdbec");
+        assert_eq!(
+            field(&headers[0].1, "response").unwrap(),
+            "8ca523f5e9506fed4657c9700eebdbec"
+        );
 
         let mut auth = Authentication::new(credentials("Mufasa", "Circle of Life"));
-        assert!(auth.challenged(&response(401, &[("WWW-Authenticate", md5), ("WWW-Authenticate", &sha)])));
+        assert!(auth.challenged(&response(
+            401,
+            &[("WWW-Authenticate", md5), ("WWW-Authenticate", &sha)]
+        )));
         let headers = auth.authorize("GET", "/dir/index.html", cnonce);
         assert_eq!(headers.len(), 1);
         assert_eq!(field(&headers[0].1, "algorithm").unwrap(), "SHA-256");
@@ -270,9 +328,21 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_tried_once_a_stale_nonce_again_and_not_for_ever() {
-        let first = response(401, &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"1\"")]);
-        let second = response(401, &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"2\"")]);
-        let stale = response(401, &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"3\", stale=TRUE")]);
+        let first = response(
+            401,
+            &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"1\"")],
+        );
+        let second = response(
+            401,
+            &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"2\"")],
+        );
+        let stale = response(
+            401,
+            &[(
+                "WWW-Authenticate",
+                "Digest realm=\"r\", nonce=\"3\", stale=TRUE",
+            )],
+        );
         let mut auth = Authentication::new(credentials("u", "p"));
         assert!(auth.challenged(&first));
         assert!(!auth.challenged(&second));
@@ -288,20 +358,28 @@ mod tests {
         let all = response(
             401,
             &[
-                ("WWW-Authenticate", "Digest realm=\"a\", nonce=\"1\", Digest realm=\"b\", nonce=\"2\""),
+                (
+                    "WWW-Authenticate",
+                    "Digest realm=\"a\", nonce=\"1\", Digest realm=\"b\", nonce=\"2\"",
+                ),
                 ("WWW-Authenticate", "Basic realm=\"c\""),
-                ("Proxy-Authenticate", "Digest realm=\"a\", nonce=\"3\", algorithm=AKAv1-MD5"),
-                ("Proxy-Authenticate", "Digest realm=\"p, \\\"q\\\"\", nonce=\"4\", qop=\"auth\""),
+                (
+                    "Proxy-Authenticate",
+                    "Digest realm=\"a\", nonce=\"3\", algorithm=AKAv1-MD5",
+                ),
+                (
+                    "Proxy-Authenticate",
+                    "Digest realm=\"p, \\\"q\\\"\", nonce=\"4\", qop=\"auth\"",
+                ),
             ],
         );
         let mut auth = Authentication::new(credentials("u", "p"));
         assert!(auth.challenged(&all));
         let headers = auth.authorize("INVITE", "sip:x", "c");
-        assert_eq!(headers.iter().map(|h| h.0).collect::<Vec<_>>(), [
-            "Authorization",
-            "Authorization",
-            "Proxy-Authorization"
-        ]);
+        assert_eq!(
+            headers.iter().map(|h| h.0).collect::<Vec<_>>(),
+            ["Authorization", "Authorization", "Proxy-Authorization"]
+        );
         assert_eq!(field(&headers[2].1, "realm").unwrap(), "p, \"q\"");
         assert!(headers[2].1.contains("realm=\"p, \\\"q\\\"\""));
     }

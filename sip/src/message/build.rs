@@ -20,17 +20,42 @@ impl Builder {
     /// A request.
     #[must_use]
     pub fn request(method: Method, uri: Uri) -> Builder {
-        let line = [method.as_str().as_bytes(), b" ", uri.as_bytes(), b" SIP/2.0\r\n"].concat();
+        let line = [
+            method.as_str().as_bytes(),
+            b" ",
+            uri.as_bytes(),
+            b" SIP/2.0\r\n",
+        ]
+        .concat();
         Builder::start(Start::Request { method, uri }, Bytes::from(line))
     }
 
     /// A response; an empty phrase is replaced by the standard's.
     #[must_use]
     pub fn response(code: u16, phrase: &str) -> Builder {
-        let phrase: String = if phrase.is_empty() { reason_phrase(code).into() } else { phrase.into() };
-        let phrase: String = phrase.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }).collect();
+        let phrase: String = if phrase.is_empty() {
+            reason_phrase(code).into()
+        } else {
+            phrase.into()
+        };
+        let phrase: String = phrase
+            .chars()
+            .map(|c| {
+                if matches!(c, '\r' | '\n' | '\0') {
+                    ' '
+                } else {
+                    c
+                }
+            })
+            .collect();
         let line = format!("SIP/2.0 {code} {phrase}\r\n");
-        Builder::start(Start::Response { code, reason: Bytes::from(phrase) }, Bytes::from(line))
+        Builder::start(
+            Start::Response {
+                code,
+                reason: Bytes::from(phrase),
+            },
+            Bytes::from(line),
+        )
     }
 
     /// The same request once more, as a new transaction: other Via and CSeq, no credentials yet.
@@ -43,8 +68,13 @@ impl Builder {
                 message.headers.push(Header::new("Via", via.as_bytes()));
             } else if header.is("CSeq") {
                 let method = request.method().map_or("", Method::as_str);
-                message.headers.push(Header::new("CSeq", format!("{cseq} {method}").as_bytes()));
-            } else if !["Authorization", "Proxy-Authorization", "Content-Length"].iter().any(|n| header.is(n)) {
+                message
+                    .headers
+                    .push(Header::new("CSeq", format!("{cseq} {method}").as_bytes()));
+            } else if !["Authorization", "Proxy-Authorization", "Content-Length"]
+                .iter()
+                .any(|n| header.is(n))
+            {
                 message.headers.push(header.clone());
             }
         }
@@ -66,24 +96,44 @@ impl Builder {
     #[must_use]
     pub fn cancel_of(invite: &Message, reason: Option<String>) -> Message {
         let builder = Builder::companion(invite, Method::Cancel).copy(invite, "To");
-        builder.maybe("Reason", reason).companion_rest(invite, "CANCEL")
+        builder
+            .maybe("Reason", reason)
+            .companion_rest(invite, "CANCEL")
     }
 
     fn companion(invite: &Message, method: Method) -> Builder {
-        let uri = invite.uri().cloned().or_else(|| Uri::read(Bytes::from_static(b"sip:invalid")));
-        let Some(uri) = uri else { return Builder::response(500, "") };
-        let builder = Builder::request(method, uri).copy(invite, "Via").header("Max-Forwards", "70");
+        let uri = invite
+            .uri()
+            .cloned()
+            .or_else(|| Uri::read(Bytes::from_static(b"sip:invalid")));
+        let Some(uri) = uri else {
+            return Builder::response(500, "");
+        };
+        let builder = Builder::request(method, uri)
+            .copy(invite, "Via")
+            .header("Max-Forwards", "70");
         builder.copy(invite, "Route").copy(invite, "From")
     }
 
     fn companion_rest(self, invite: &Message, method: &str) -> Message {
         let number = invite.cseq().map_or(1, |c| c.number);
-        self.copy(invite, "Call-ID").header("CSeq", format!("{number} {method}")).copy(invite, "User-Agent").finish()
+        self.copy(invite, "Call-ID")
+            .header("CSeq", format!("{number} {method}"))
+            .copy(invite, "User-Agent")
+            .finish()
     }
 
     fn start(start: Start, start_raw: Bytes) -> Builder {
         let blank_raw = Bytes::from_static(b"\r\n");
-        Builder { message: Message { start, start_raw, headers: Vec::new(), blank_raw, body: Bytes::new() } }
+        Builder {
+            message: Message {
+                start,
+                start_raw,
+                headers: Vec::new(),
+                blank_raw,
+                body: Bytes::new(),
+            },
+        }
     }
 
     /// Adds a header.
@@ -105,8 +155,13 @@ impl Builder {
     /// Adds headers.
     #[must_use]
     pub fn headers(mut self, more: &[(String, String)]) -> Builder {
-        for (name, value) in more.iter().filter(|(n, _)| super::scan::is_token(n.as_bytes())) {
-            self.message.headers.push(Header::new(name, value.as_bytes()));
+        for (name, value) in more
+            .iter()
+            .filter(|(n, _)| super::scan::is_token(n.as_bytes()))
+        {
+            self.message
+                .headers
+                .push(Header::new(name, value.as_bytes()));
         }
         self
     }
@@ -121,7 +176,12 @@ impl Builder {
     /// Copies all headers of this name.
     #[must_use]
     pub fn copy(mut self, from: &Message, name: &str) -> Builder {
-        self.message.headers.extend(from.headers.iter().filter(|h| h.is(name)).map(|h| Header::new(name, h.value())));
+        self.message.headers.extend(
+            from.headers
+                .iter()
+                .filter(|h| h.is(name))
+                .map(|h| Header::new(name, h.value())),
+        );
         self
     }
 
@@ -130,7 +190,9 @@ impl Builder {
     pub fn finish(self) -> Message {
         let Builder { mut message } = self;
         let length = message.body.len().to_string();
-        message.headers.push(Header::new("Content-Length", length.as_bytes()));
+        message
+            .headers
+            .push(Header::new("Content-Length", length.as_bytes()));
         message
     }
 
@@ -146,11 +208,21 @@ impl Builder {
 /// A response to `request`, which came from `source`: Via with `received` and `rport`, From, To with `tag` where it had
 /// none, Call-ID, CSeq; Record-Route where a dialog may come of it. Works on requests that were found faulty.
 #[must_use]
-pub fn response_to(request: &Message, source: SocketAddr, code: u16, phrase: &str, tag: Option<&str>) -> Builder {
+pub fn response_to(
+    request: &Message,
+    source: SocketAddr,
+    code: u16,
+    phrase: &str,
+    tag: Option<&str>,
+) -> Builder {
     let mut builder = Builder::response(code, phrase);
     let mut first = true;
     for via in request.all("Via") {
-        let value = if first { mark_source(via.value(), source) } else { via.value().clone() };
+        let value = if first {
+            mark_source(via.value(), source)
+        } else {
+            via.value().clone()
+        };
         builder = builder.header("Via", &value);
         first = false;
     }
@@ -172,15 +244,21 @@ pub fn response_to(request: &Message, source: SocketAddr, code: u16, phrase: &st
 
 /// Adds `received` and fills in `rport` in the topmost Via (§18.2.1, RFC 3581 §4).
 fn mark_source(value: &Bytes, source: SocketAddr) -> Bytes {
-    let end = super::scan::find_outside(value, b",").ok().flatten().unwrap_or(value.len());
-    let Some(via) = Via::read(&value.slice(..end)) else { return value.clone() };
+    let end = super::scan::find_outside(value, b",")
+        .ok()
+        .flatten()
+        .unwrap_or(value.len());
+    let Some(via) = Via::read(&value.slice(..end)) else {
+        return value.clone();
+    };
     let rport = via.params().has("rport");
     let mut top = value[..end].trim_ascii_end().to_vec();
-    if rport {
-        if let Some(at) = find_rport(&top) {
-            let close = top[at..].iter().position(|&b| b == b';').map_or(top.len(), |i| at + i);
-            top.splice(at..close, format!("rport={}", source.port()).into_bytes());
-        }
+    if let Some(at) = find_rport(&top).filter(|_| rport) {
+        let close = top[at..]
+            .iter()
+            .position(|&b| b == b';')
+            .map_or(top.len(), |i| at + i);
+        top.splice(at..close, format!("rport={}", source.port()).into_bytes());
     }
     if (rport || via.differs_from(source.ip())) && !via.params().has("received") {
         top.extend_from_slice(format!(";received={}", source.ip()).as_bytes());
@@ -191,14 +269,16 @@ fn mark_source(value: &Bytes, source: SocketAddr) -> Bytes {
 
 /// Where the `rport` parameter begins.
 fn find_rport(via: &[u8]) -> Option<usize> {
-    (0..via.len()).find(|&i| {
-        via[i] == b';' && {
-            let rest = via[i + 1..].trim_ascii_start();
-            rest.get(..5).is_some_and(|w| w.eq_ignore_ascii_case(b"rport"))
-                && rest.get(5).is_none_or(|b| b";= \t".contains(b))
-        }
-    })
-    .map(|i| i + 1)
+    (0..via.len())
+        .find(|&i| {
+            via[i] == b';' && {
+                let rest = via[i + 1..].trim_ascii_start();
+                rest.get(..5)
+                    .is_some_and(|w| w.eq_ignore_ascii_case(b"rport"))
+                    && rest.get(5).is_none_or(|b| b";= \t".contains(b))
+            }
+        })
+        .map(|i| i + 1)
 }
 
 /// The standard's phrase for a status code (RFC 3261 §21 and its extensions).
@@ -258,12 +338,14 @@ pub fn reason_phrase(code: u16) -> &'static str {
         603 => "Decline",
         604 => "Does Not Exist Anywhere",
         606 => "Not Acceptable",
-        100..=199 => "Progress",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        400..=499 => "Request Failure",
-        500..=599 => "Server Failure",
-        _ => "Global Failure",
+        _ => match code / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        },
     }
 }
 

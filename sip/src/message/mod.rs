@@ -19,7 +19,7 @@ pub use scan::{Params, text};
 pub(crate) use scan::{number, quote};
 pub use uri::Uri;
 pub use via::Via;
-pub use views::{Challenge, CSeq, SessionExpires};
+pub use views::{CSeq, Challenge, SessionExpires};
 
 use core::fmt;
 
@@ -194,8 +194,9 @@ impl Message {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let size = self.headers.iter().map(|h| h.raw().len()).sum::<usize>();
-        let mut out =
-            BytesMut::with_capacity(self.start_raw.len() + size + self.blank_raw.len() + self.body.len());
+        let mut out = BytesMut::with_capacity(
+            self.start_raw.len() + size + self.blank_raw.len() + self.body.len(),
+        );
         out.put_slice(&self.start_raw);
         for header in &self.headers {
             out.put_slice(header.raw());

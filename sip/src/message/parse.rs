@@ -21,7 +21,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { octets: 65_535, headers: 256, header_octets: 8_192 }
+        Limits {
+            octets: 65_535,
+            headers: 256,
+            header_octets: 8_192,
+        }
     }
 }
 
@@ -41,13 +45,22 @@ impl Message {
     /// Reads one datagram, or one message cut from a stream: splits it, cuts the body and checks what every element
     /// must check. Octets behind the body are left out.
     pub fn parse(octets: &Bytes, limits: &Limits) -> Result<Message, ParseError> {
-        let nothing = |phrase| ParseError { code: 400, phrase, partial: None };
-        let skip = octets.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let nothing = |phrase| ParseError {
+            code: 400,
+            phrase,
+            partial: None,
+        };
+        let skip = octets
+            .iter()
+            .take_while(|b| matches!(b, b'\r' | b'\n'))
+            .count();
         let octets = octets.slice(skip..);
         if octets.is_empty() {
             return Err(nothing("Empty"));
         }
-        let Some(start_end) = line_end(&octets) else { return Err(nothing("No Line End")) };
+        let Some(start_end) = line_end(&octets) else {
+            return Err(nothing("No Line End"));
+        };
         let start_raw = octets.slice(..start_end);
         let (start, mut fault) = read_start(&start_raw).ok_or_else(|| nothing("Not SIP"))?;
         if octets.len() > limits.octets {
@@ -74,13 +87,21 @@ impl Message {
             }
             let raw = octets.slice(at..at + end);
             match raw.iter().position(|&b| b == b':') {
-                Some(colon) if is_token(raw[..colon].trim_ascii_end()) => headers.push(Header::read(raw, colon)),
+                Some(colon) if is_token(raw[..colon].trim_ascii_end()) => {
+                    headers.push(Header::read(raw, colon))
+                }
                 _ => fault = fault.or(Some(Fault::BAD_HEADER)),
             }
             at += end;
         }
 
-        let mut message = Message { start, start_raw, headers, blank_raw, body: octets.slice(at..) };
+        let mut message = Message {
+            start,
+            start_raw,
+            headers,
+            blank_raw,
+            body: octets.slice(at..),
+        };
         match message.content_length() {
             Ok(None) => {}
             Ok(Some(n)) if n <= message.body.len() => message.body.truncate(n),
@@ -89,7 +110,11 @@ impl Message {
         }
         match fault.or_else(|| check::check(&message).err()) {
             None => Ok(message),
-            Some(Fault { code, phrase }) => Err(ParseError { code, phrase, partial: Some(Box::new(message)) }),
+            Some(Fault { code, phrase }) => Err(ParseError {
+                code,
+                phrase,
+                partial: Some(Box::new(message)),
+            }),
         }
     }
 
@@ -97,7 +122,9 @@ impl Message {
     pub(crate) fn content_length(&self) -> Result<Option<usize>, ()> {
         let mut length = None;
         for header in self.all("Content-Length") {
-            let n = number(header.value()).and_then(|n| usize::try_from(n).ok()).ok_or(())?;
+            let n = number(header.value())
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or(())?;
             if length.is_some_and(|l| l != n) {
                 return Err(());
             }
@@ -139,11 +166,19 @@ fn read_start(raw: &Bytes) -> Option<(Start, Option<Fault>)> {
     }
     // A placeholder stands for what is no URI: such a message is refused and never used.
     let uri = read.or_else(|| Uri::read(Bytes::from_static(b"sip:invalid")))?;
-    Some((Start::Request { method: Method::new(&text(method)), uri }, fault))
+    Some((
+        Start::Request {
+            method: Method::new(&text(method)),
+            uri,
+        },
+        fault,
+    ))
 }
 
 fn is_version(word: &[u8]) -> bool {
-    let Some(rest) = word.get(4..) else { return false };
+    let Some(rest) = word.get(4..) else {
+        return false;
+    };
     word[..4].eq_ignore_ascii_case(b"SIP/") && rest.iter().all(|b| b.is_ascii_digit() || *b == b'.')
 }
 
@@ -153,6 +188,11 @@ fn read_status(raw: &Bytes, line: &[u8]) -> Option<(Start, Option<Fault>)> {
     let code = parts.next()?;
     let reason = raw.slice_ref(parts.next().unwrap_or_default());
     let known = version.eq_ignore_ascii_case(b"SIP/2.0");
-    let code = number(code).and_then(|n| u16::try_from(n).ok()).filter(|c| (100..700).contains(c))?;
-    Some((Start::Response { code, reason }, (!known).then_some(Fault::VERSION)))
+    let code = number(code)
+        .and_then(|n| u16::try_from(n).ok())
+        .filter(|c| (100..700).contains(c))?;
+    Some((
+        Start::Response { code, reason },
+        (!known).then_some(Fault::VERSION),
+    ))
 }

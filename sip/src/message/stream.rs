@@ -29,7 +29,11 @@ impl Framer {
     /// An empty one.
     #[must_use]
     pub fn new(limits: Limits) -> Framer {
-        Framer { buffer: BytesMut::new(), limits, lost: false }
+        Framer {
+            buffer: BytesMut::new(),
+            limits,
+            lost: false,
+        }
     }
 
     /// Takes octets from the stream.
@@ -48,7 +52,11 @@ impl Framer {
             self.buffer.advance(4);
             return Some(Piece::Ping);
         }
-        let skip = self.buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let skip = self
+            .buffer
+            .iter()
+            .take_while(|b| matches!(b, b'\r' | b'\n'))
+            .count();
         if skip == self.buffer.len() {
             return None;
         }
@@ -57,7 +65,9 @@ impl Framer {
             None if self.buffer.len() > self.limits.octets => return self.give_up(),
             None => return None,
         };
-        let Some(total) = content_length(&self.buffer[skip..head]).and_then(|n| head.checked_add(n)) else {
+        let Some(total) =
+            content_length(&self.buffer[skip..head]).and_then(|n| head.checked_add(n))
+        else {
             return self.give_up();
         };
         if total > self.limits.octets.saturating_add(skip) {
@@ -94,7 +104,9 @@ fn end_of_headers(octets: &[u8]) -> Option<usize> {
 fn content_length(head: &[u8]) -> Option<usize> {
     let mut length = None;
     for line in head.split(|&b| b == b'\n') {
-        let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
+        let Some(colon) = line.iter().position(|&b| b == b':') else {
+            continue;
+        };
         if canonical_name(line[..colon].trim_ascii()).eq_ignore_ascii_case(b"Content-Length") {
             let n = usize::try_from(number(line[colon + 1..].trim_ascii())?).ok()?;
             if length.is_some_and(|l| l != n) {

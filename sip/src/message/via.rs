@@ -37,20 +37,34 @@ impl Via {
             Some(p) => Some(number(p).and_then(|n| u16::try_from(n).ok())?),
         };
         let bad = |b: &u8| b.is_ascii_whitespace() || b",<>\"".contains(b);
-        if !is_token(name) || !is_token(version) || !is_token(transport) || host.is_empty() || host.iter().any(bad) {
+        if !is_token(name)
+            || !is_token(version)
+            || !is_token(transport)
+            || host.is_empty()
+            || host.iter().any(bad)
+        {
             return None;
         }
         let params = match trimmed.get(end + 1..) {
             Some(rest) => Params::read(value, rest).ok()?,
             None => Params::default(),
         };
-        Some(Via { transport: value.slice_ref(transport), host: value.slice_ref(host), port, params })
+        Some(Via {
+            transport: value.slice_ref(transport),
+            host: value.slice_ref(host),
+            port,
+            params,
+        })
     }
 
     /// Reads a list with commas between.
     #[must_use]
     pub fn read_list(value: &Bytes) -> Option<Vec<Via>> {
-        split(value, b',').ok()?.into_iter().map(|part| Via::read(&value.slice_ref(part))).collect()
+        split(value, b',')
+            .ok()?
+            .into_iter()
+            .map(|part| Via::read(&value.slice_ref(part)))
+            .collect()
     }
 
     /// The transport's name as written.
@@ -80,7 +94,8 @@ impl Via {
     /// The branch, where it is unique as RFC 3261 demands: cookie and something behind it.
     #[must_use]
     pub fn unique_branch(&self) -> Option<Bytes> {
-        self.branch().filter(|b| b.len() > Self::COOKIE.len() && b.starts_with(Self::COOKIE.as_bytes()))
+        self.branch()
+            .filter(|b| b.len() > Self::COOKIE.len() && b.starts_with(Self::COOKIE.as_bytes()))
     }
 
     /// Its parameters.
@@ -102,6 +117,9 @@ impl Via {
             return source;
         }
         let maddr = self.params.get("maddr").and_then(|m| ip_address(&m));
-        SocketAddr::new(maddr.unwrap_or(source.ip()), self.port.filter(|p| *p != 0).unwrap_or(5060))
+        SocketAddr::new(
+            maddr.unwrap_or(source.ip()),
+            self.port.filter(|p| *p != 0).unwrap_or(5060),
+        )
     }
 }

@@ -148,7 +148,13 @@ impl Negotiation {
     /// A call whose media are at `address`; the id should differ from call to call.
     #[must_use]
     pub fn new(address: IpAddr, session_id: u64) -> Negotiation {
-        Negotiation { address, session_id, version: session_id, current: None, offered: None }
+        Negotiation {
+            address,
+            session_id,
+            version: session_id,
+            current: None,
+            offered: None,
+        }
     }
 
     /// Our side as it holds.
@@ -162,14 +168,34 @@ impl Negotiation {
     pub fn offer(&mut self, local: &LocalMedia) -> Bytes {
         let line = match local {
             LocalMedia::Audio(audio) => {
-                let codecs: Vec<(Codec, u8)> = audio.codecs.iter().map(|c| (*c, c.payload_type())).collect();
-                audio_line(audio.port, &codecs, Some(101), "RTP/AVP", Direction::SendReceive)
+                let codecs: Vec<(Codec, u8)> = audio
+                    .codecs
+                    .iter()
+                    .map(|c| (*c, c.payload_type()))
+                    .collect();
+                audio_line(
+                    audio.port,
+                    &codecs,
+                    Some(101),
+                    "RTP/AVP",
+                    Direction::SendReceive,
+                )
             }
-            LocalMedia::Image(image) => image_line("image", "udptl", image.port, image.parameters.attributes()),
+            LocalMedia::Image(image) => {
+                image_line("image", "udptl", image.port, image.parameters.attributes())
+            }
         };
-        let mut media = self.current.as_ref().map(|c| c.media.clone()).unwrap_or_default();
-        let same = media.iter().position(|m| m.kind.eq_ignore_ascii_case(&line.kind));
-        let place = same.or_else(|| media.iter().position(|m| m.port != 0)).unwrap_or(0);
+        let mut media = self
+            .current
+            .as_ref()
+            .map(|c| c.media.clone())
+            .unwrap_or_default();
+        let same = media
+            .iter()
+            .position(|m| m.kind.eq_ignore_ascii_case(&line.kind));
+        let place = same
+            .or_else(|| media.iter().position(|m| m.port != 0))
+            .unwrap_or(0);
         for other in &mut media {
             switch_off(other);
         }
@@ -191,14 +217,22 @@ impl Negotiation {
     /// Their answer to our offer.
     pub fn answered(&mut self, answer: &[u8]) -> Result<Agreed, Unacceptable> {
         let theirs = SessionDescription::parse(answer)?;
-        let ours = self.offered.take().or_else(|| self.current.clone()).ok_or(Unacceptable::NoCommonMedium)?;
+        let ours = self
+            .offered
+            .take()
+            .or_else(|| self.current.clone())
+            .ok_or(Unacceptable::NoCommonMedium)?;
         let agreed = match_answer(&ours, &theirs)?;
         self.current = Some(ours);
         Ok(agreed)
     }
 
     /// Answers an offer: the SDP to send and what it means.
-    pub fn answer(&mut self, offer: &[u8], can: &Capabilities) -> Result<(Bytes, Agreed), Unacceptable> {
+    pub fn answer(
+        &mut self,
+        offer: &[u8],
+        can: &Capabilities,
+    ) -> Result<(Bytes, Agreed), Unacceptable> {
         let theirs = SessionDescription::parse(offer)?;
         let image = theirs.media.iter().enumerate().find_map(|(i, m)| {
             let ours = can.image.as_ref()?;
@@ -208,12 +242,26 @@ impl Negotiation {
             let ours = can.audio.as_ref()?;
             take_audio(&theirs, m, ours).map(|(line, agreed)| (i, line, Agreed::Audio(agreed)))
         });
-        let chosen = if can.prefer_image { image.or(audio) } else { audio.or(image) };
+        let chosen = if can.prefer_image {
+            image.or(audio)
+        } else {
+            audio.or(image)
+        };
         let Some((place, line, agreed)) = chosen else {
             let all_off = theirs.media.iter().all(|m| m.port == 0);
-            return Err(if all_off { Unacceptable::Refused } else { Unacceptable::NoCommonMedium });
+            return Err(if all_off {
+                Unacceptable::Refused
+            } else {
+                Unacceptable::NoCommonMedium
+            });
         };
-        let media = theirs.media.iter().enumerate().map(|(i, m)| if i == place { line.clone() } else { off_line(m) });
+        let media = theirs.media.iter().enumerate().map(|(i, m)| {
+            if i == place {
+                line.clone()
+            } else {
+                off_line(m)
+            }
+        });
         let sdp = self.describe(media.collect());
         let octets = sdp.to_bytes();
         self.current = Some(sdp);
@@ -233,12 +281,28 @@ impl Negotiation {
             _ => self.version.to_string(),
         };
         let (username, session_id) = (String::from("-"), self.session_id.to_string());
-        let origin = Origin { username, session_id, version, address: address.clone() };
-        SessionDescription { origin, connection: Some(address), attributes: Vec::new(), media }
+        let origin = Origin {
+            username,
+            session_id,
+            version,
+            address: address.clone(),
+        };
+        SessionDescription {
+            origin,
+            connection: Some(address),
+            attributes: Vec::new(),
+            media,
+        }
     }
 }
 
-fn audio_line(port: u16, codecs: &[(Codec, u8)], events: Option<u8>, transport: &str, direction: Direction) -> Media {
+fn audio_line(
+    port: u16,
+    codecs: &[(Codec, u8)],
+    events: Option<u8>,
+    transport: &str,
+    direction: Direction,
+) -> Media {
     let mut list = attributes(codecs, events);
     match direction {
         Direction::SendReceive => {}
@@ -246,14 +310,32 @@ fn audio_line(port: u16, codecs: &[(Codec, u8)], events: Option<u8>, transport: 
         Direction::ReceiveOnly => list.push(Attribute::flag("recvonly")),
         Direction::Inactive => list.push(Attribute::flag("inactive")),
     }
-    let formats = codecs.iter().map(|(_, pt)| pt.to_string()).chain(events.map(|e| e.to_string())).collect();
+    let formats = codecs
+        .iter()
+        .map(|(_, pt)| pt.to_string())
+        .chain(events.map(|e| e.to_string()))
+        .collect();
     let (kind, transport) = (String::from("audio"), transport.to_owned());
-    Media { kind, port, transport, formats, connection: None, attributes: list }
+    Media {
+        kind,
+        port,
+        transport,
+        formats,
+        connection: None,
+        attributes: list,
+    }
 }
 
 fn image_line(kind: &str, transport: &str, port: u16, attributes: Vec<Attribute>) -> Media {
     let (kind, transport) = (kind.to_owned(), transport.to_owned());
-    Media { kind, port, transport, formats: vec![String::from("t38")], connection: None, attributes }
+    Media {
+        kind,
+        port,
+        transport,
+        formats: vec![String::from("t38")],
+        connection: None,
+        attributes,
+    }
 }
 
 /// A line that is off keeps its kind, transport and formats, and nothing else.
@@ -275,16 +357,22 @@ fn off_line(theirs: &Media) -> Media {
 /// Their direction, turned round to ours; old peers hold with the address 0.0.0.0.
 fn direction(theirs: &SessionDescription, media: &Media) -> Direction {
     let word = |list: &[Attribute]| {
-        list.iter().rev().find_map(|a| match a.name.to_ascii_lowercase().as_str() {
-            "sendrecv" => Some(Direction::SendReceive),
-            "sendonly" => Some(Direction::ReceiveOnly),
-            "recvonly" => Some(Direction::SendOnly),
-            "inactive" => Some(Direction::Inactive),
-            _ => None,
-        })
+        list.iter()
+            .rev()
+            .find_map(|a| match a.name.to_ascii_lowercase().as_str() {
+                "sendrecv" => Some(Direction::SendReceive),
+                "sendonly" => Some(Direction::ReceiveOnly),
+                "recvonly" => Some(Direction::SendOnly),
+                "inactive" => Some(Direction::Inactive),
+                _ => None,
+            })
     };
-    let said = word(&media.attributes).or_else(|| word(&theirs.attributes)).unwrap_or(Direction::SendReceive);
-    let held = theirs.address_of(media).is_some_and(|a| a.ip().is_unspecified());
+    let said = word(&media.attributes)
+        .or_else(|| word(&theirs.attributes))
+        .unwrap_or(Direction::SendReceive);
+    let held = theirs
+        .address_of(media)
+        .is_some_and(|a| a.ip().is_unspecified());
     match (said, held) {
         (Direction::SendReceive, true) => Direction::ReceiveOnly,
         (Direction::SendOnly, true) => Direction::Inactive,
@@ -294,10 +382,17 @@ fn direction(theirs: &SessionDescription, media: &Media) -> Direction {
 
 fn packet_time(media: &Media) -> u16 {
     let value = media.attribute("ptime").and_then(|a| a.value.as_deref());
-    value.and_then(|v| v.parse().ok()).filter(|t| (10..=200).contains(t) && t % 10 == 0).unwrap_or(20)
+    value
+        .and_then(|v| v.parse().ok())
+        .filter(|t| (10..=200).contains(t) && t % 10 == 0)
+        .unwrap_or(20)
 }
 
-fn take_audio(theirs: &SessionDescription, media: &Media, ours: &AudioLine) -> Option<(Media, AudioSession)> {
+fn take_audio(
+    theirs: &SessionDescription,
+    media: &Media,
+    ours: &AudioLine,
+) -> Option<(Media, AudioSession)> {
     if media.port == 0 || !media.is_audio() {
         return None;
     }
@@ -305,12 +400,32 @@ fn take_audio(theirs: &SessionDescription, media: &Media, ours: &AudioLine) -> O
     let (codec, payload_type) = codecs.into_iter().find(|(c, _)| ours.codecs.contains(c))?;
     let remote = theirs.address_of(media)?;
     let direction = direction(theirs, media);
-    let line = audio_line(ours.port, &[(codec, payload_type)], telephone_event, &media.transport, direction);
+    let line = audio_line(
+        ours.port,
+        &[(codec, payload_type)],
+        telephone_event,
+        &media.transport,
+        direction,
+    );
     let packet_time = packet_time(media);
-    Some((line, AudioSession { remote, codec, payload_type, telephone_event, packet_time, direction }))
+    Some((
+        line,
+        AudioSession {
+            remote,
+            codec,
+            payload_type,
+            telephone_event,
+            packet_time,
+            direction,
+        },
+    ))
 }
 
-fn take_image(theirs: &SessionDescription, media: &Media, ours: &ImageLine) -> Option<(Media, ImageSession)> {
+fn take_image(
+    theirs: &SessionDescription,
+    media: &Media,
+    ours: &ImageLine,
+) -> Option<(Media, ImageSession)> {
     if media.port == 0 || !media.is_t38() {
         return None;
     }
@@ -321,7 +436,13 @@ fn take_image(theirs: &SessionDescription, media: &Media, ours: &ImageLine) -> O
     }
     let remote = theirs.address_of(media)?;
     let answer = ours.parameters.answer(&far);
-    let line = image_line(&media.kind, &media.transport, ours.port, answer.attributes());
+    let mut line = image_line(
+        &media.kind,
+        &media.transport,
+        ours.port,
+        answer.attributes(),
+    );
+    line.formats.clone_from(&media.formats);
     Some((line, agreed_image(remote, &answer, &far)))
 }
 
@@ -346,31 +467,58 @@ fn agreed_image(remote: SocketAddr, ours: &T38Parameters, far: &T38Parameters) -
         error_correction: Some(error_correction),
         valued_flags: far.valued_flags,
     };
-    ImageSession { remote, parameters, far_max_datagram, error_correction }
+    ImageSession {
+        remote,
+        parameters,
+        far_max_datagram,
+        error_correction,
+    }
 }
 
 /// Which of our lines they took. A peer that answers T.38 with an audio line means audio.
-fn match_answer(ours: &SessionDescription, theirs: &SessionDescription) -> Result<Agreed, Unacceptable> {
+fn match_answer(
+    ours: &SessionDescription,
+    theirs: &SessionDescription,
+) -> Result<Agreed, Unacceptable> {
     let live: Vec<&Media> = theirs.media.iter().filter(|m| m.port != 0).collect();
     if live.is_empty() {
         return Err(Unacceptable::Refused);
     }
     let offered_image = ours.media.iter().find(|m| m.port != 0 && m.is_t38());
-    if let Some(mine) = offered_image {
-        for media in live.iter().filter(|m| m.is_t38()) {
-            let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
-            let (mine, far) = (T38Parameters::read(mine), T38Parameters::read(media));
-            return Ok(Agreed::Image(agreed_image(remote, &mine, &far)));
-        }
+    if let (Some(mine), Some(media)) = (offered_image, live.iter().find(|m| m.is_t38())) {
+        let remote = theirs
+            .address_of(media)
+            .ok_or(Unacceptable::NoCommonMedium)?;
+        let (mine, far) = (T38Parameters::read(mine), T38Parameters::read(media));
+        return Ok(Agreed::Image(agreed_image(remote, &mine, &far)));
     }
-    let offered = ours.media.iter().find(|m| m.port != 0 && m.is_audio()).map(|m| known(m).0);
+    let offered = ours
+        .media
+        .iter()
+        .find(|m| m.port != 0 && m.is_audio())
+        .map(|m| known(m).0);
     for media in live.iter().filter(|m| m.is_audio()) {
         let (codecs, telephone_event) = known(media);
-        let taken = codecs.into_iter().find(|(c, _)| offered.as_ref().is_none_or(|o| o.iter().any(|(k, _)| k == c)));
-        let Some((codec, payload_type)) = taken else { continue };
-        let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
+        let taken = codecs.into_iter().find(|(c, _)| {
+            offered
+                .as_ref()
+                .is_none_or(|o| o.iter().any(|(k, _)| k == c))
+        });
+        let Some((codec, payload_type)) = taken else {
+            continue;
+        };
+        let remote = theirs
+            .address_of(media)
+            .ok_or(Unacceptable::NoCommonMedium)?;
         let (packet_time, direction) = (packet_time(media), direction(theirs, media));
-        return Ok(Agreed::Audio(AudioSession { remote, codec, payload_type, telephone_event, packet_time, direction }));
+        return Ok(Agreed::Audio(AudioSession {
+            remote,
+            codec,
+            payload_type,
+            telephone_event,
+            packet_time,
+            direction,
+        }));
     }
     Err(Unacceptable::NoCommonMedium)
 }

@@ -29,12 +29,27 @@ pub(crate) fn cause_of(response: &Message, by: EndedBy) -> EndCause {
 
 /// A cause of our own making.
 pub(crate) fn own_cause(by: EndedBy, code: Option<u16>, reason: &str) -> EndCause {
-    EndCause { by, code, reason: reason.to_owned(), q850: None, warning: None, retry_after: None }
+    EndCause {
+        by,
+        code,
+        reason: reason.to_owned(),
+        q850: None,
+        warning: None,
+        retry_after: None,
+    }
 }
 
 impl UserAgent {
-    pub(crate) fn deliver_response(&mut self, now: Instant, id: TxId, response: &Message, source: SocketAddr) {
-        let Some(entry) = self.clients.get(&id) else { return };
+    pub(crate) fn deliver_response(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        response: &Message,
+        source: SocketAddr,
+    ) {
+        let Some(entry) = self.clients.get(&id) else {
+            return;
+        };
         let (owner, started) = (entry.owner, entry.started);
         let code = response.code().unwrap_or_default();
         match owner {
@@ -46,9 +61,15 @@ impl UserAgent {
                     self.try_again(now, id, Some(call), response);
                 }
             }
-            Owner::Register(registration) => self.register_response(now, id, registration, code, response),
+            Owner::Register(registration) => {
+                self.register_response(now, id, registration, code, response)
+            }
             Owner::Ping(ping) if code >= 200 => {
-                self.event(Event::PeerAlive { ping, code, round_trip: now.since(started) });
+                self.event(Event::PeerAlive {
+                    ping,
+                    code,
+                    round_trip: now.since(started),
+                });
             }
             Owner::Ping(_) | Owner::Nobody => {}
         }
@@ -56,23 +77,33 @@ impl UserAgent {
 
     /// No response in time (408), or nothing can be sent there (503).
     pub(crate) fn client_failed(&mut self, now: Instant, id: TxId, code: u16) {
-        let Some(owner) = self.clients.get(&id).map(|e| e.owner) else { return };
+        let Some(owner) = self.clients.get(&id).map(|e| e.owner) else {
+            return;
+        };
         match owner {
             Owner::Invite(call) => {
-                let Some(Stage::Calling { tx, ending, .. }) = self.calls.get(&call).map(|c| &c.stage) else { return };
+                let Some(Stage::Calling { tx, ending, .. }) =
+                    self.calls.get(&call).map(|c| &c.stage)
+                else {
+                    return;
+                };
                 if *tx != id {
                     return;
                 }
                 let cause = match (ending, code) {
                     (Some(ending), _) => own_cause(ending.by, None, "no answer at all"),
-                    (None, 503) => own_cause(EndedBy::Unreachable, Some(503), "nothing can be sent there"),
+                    (None, 503) => {
+                        own_cause(EndedBy::Unreachable, Some(503), "nothing can be sent there")
+                    }
                     (None, _) => own_cause(EndedBy::Timeout, Some(408), "no answer at all"),
                 };
                 self.end_call(now, call, cause);
             }
             Owner::Reinvite(call) => self.reinvite_failed(now, id, call, code, "no answer"),
             Owner::Update(call) => self.update_failed(now, call, code),
-            Owner::Register(registration) => self.registration_failed(now, registration, code, "no answer", None),
+            Owner::Register(registration) => {
+                self.registration_failed(now, registration, code, "no answer", None)
+            }
             Owner::Ping(ping) => self.event(Event::PeerSilent { ping }),
             Owner::Bye(_) | Owner::Nobody => {}
         }
@@ -80,11 +111,22 @@ impl UserAgent {
 
     /// Sends the request of transaction `id` again with credentials or whatever the call has learned, if that makes
     /// sense; the new transaction has the same owner.
-    pub(crate) fn try_again(&mut self, now: Instant, id: TxId, call: Option<CallKey>, response: &Message) -> Option<TxId> {
+    pub(crate) fn try_again(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        call: Option<CallKey>,
+        response: &Message,
+    ) -> Option<TxId> {
         let code = response.code()?;
         let cnonce = self.random_token(8);
         let entry = self.clients.get(&id)?;
-        let (request, owner, remote, half) = (entry.request.clone(), entry.owner, entry.remote, entry.half.clone());
+        let (request, owner, remote, half) = (
+            entry.request.clone(),
+            entry.owner,
+            entry.remote,
+            entry.half.clone(),
+        );
         let method = request.method()?.clone();
         let uri = request.uri()?.to_string();
         let call = self.calls.get_mut(&call?)?;
@@ -93,7 +135,9 @@ impl UserAgent {
         }
         call.dialog.local_cseq = call.dialog.local_cseq.saturating_add(1);
         let cseq = call.dialog.local_cseq;
-        let headers = call.authentication.authorize(method.as_str(), &uri, &cnonce);
+        let headers = call
+            .authentication
+            .authorize(method.as_str(), &uri, &cnonce);
         let (flow, wish, min_se) = (call.flow, call.session_wish, call.min_se);
         let via = self.new_via(flow.transport, flow.contact);
         let mut builder = Builder::again(&request, &via, cseq);
@@ -127,8 +171,18 @@ impl UserAgent {
         if (200..300).contains(&code) {
             return self.invite_accepted(now, id, key, response, source);
         }
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Stage::Calling { tx, provisional, ending, early } = &mut call.stage else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Stage::Calling {
+            tx,
+            provisional,
+            ending,
+            early,
+        } = &mut call.stage
+        else {
+            return;
+        };
         if *tx != id {
             return;
         }
@@ -141,7 +195,11 @@ impl UserAgent {
                 *early = Some((tag, sdp));
             }
             if code > 100 {
-                self.event(Event::Progress { call: key, code, sdp: response.sdp() });
+                self.event(Event::Progress {
+                    call: key,
+                    code,
+                    sdp: response.sdp(),
+                });
             }
             return;
         }
@@ -152,13 +210,16 @@ impl UserAgent {
                 422 => self.raise_session(key, response),
                 _ => false,
             };
-            if again {
-                if let Some(new) = self.try_again(now, id, Some(key), response) {
-                    if let Some(Stage::Calling { tx, .. }) = self.calls.get_mut(&key).map(|c| &mut c.stage) {
-                        *tx = new;
-                    }
-                    return;
+            let new = again
+                .then(|| self.try_again(now, id, Some(key), response))
+                .flatten();
+            if let Some(new) = new {
+                if let Some(Stage::Calling { tx, .. }) =
+                    self.calls.get_mut(&key).map(|c| &mut c.stage)
+                {
+                    *tx = new;
                 }
+                return;
             }
         }
         let by = ending.map_or(EndedBy::Remote, |e: Ending| e.by);
@@ -167,17 +228,34 @@ impl UserAgent {
 
     /// A 2xx to the INVITE of a call: the first makes it, a repeated one is acknowledged again, one of another fork is
     /// acknowledged and hung up (§13.2.2.4).
-    fn invite_accepted(&mut self, now: Instant, id: TxId, key: CallKey, response: &Message, source: SocketAddr) {
+    fn invite_accepted(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        key: CallKey,
+        response: &Message,
+        source: SocketAddr,
+    ) {
         let tag = response.to_tag().unwrap_or_default();
         if self.acknowledge_again(id, &tag) {
             return;
         }
-        let Some((half, mut flow)) = self.clients.get(&id).and_then(|e| e.half.as_deref().cloned()) else { return };
+        let Some((half, mut flow)) = self
+            .clients
+            .get(&id)
+            .and_then(|e| e.half.as_deref().cloned())
+        else {
+            return;
+        };
         let dialog = half.answered(response);
         flow.remote = source;
         let wanted = self.calls.get_mut(&key).and_then(|c| match &mut c.stage {
-            Stage::Calling { tx, ending, early, .. } if *tx == id => Some((*ending, early.take())),
-            Stage::Calling { .. } | Stage::Ringing { .. } | Stage::Established | Stage::Over => None,
+            Stage::Calling {
+                tx, ending, early, ..
+            } if *tx == id => Some((*ending, early.take())),
+            Stage::Calling { .. } | Stage::Ringing { .. } | Stage::Established | Stage::Over => {
+                None
+            }
         });
         self.acknowledge(now, id, &dialog, &flow, tag.clone(), None);
         let Some((ending, early)) = wanted else {
@@ -189,7 +267,9 @@ impl UserAgent {
         for timer in [CallTimer::Ring, CallTimer::Cancelled] {
             self.schedule.clear(Due::Call(key, timer));
         }
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         call.dialog = dialog;
         call.flow = flow;
         call.stage = Stage::Established;
@@ -197,18 +277,32 @@ impl UserAgent {
         call.updates = response.has_token("Allow", "UPDATE");
         call.authentication.succeeded();
         match ending {
-            Some(ending) => self.hang_up_established(now, key, ending.by, ending.reason, "given up while it rang"),
+            Some(ending) => self.hang_up_established(
+                now,
+                key,
+                ending.by,
+                ending.reason,
+                "given up while it rang",
+            ),
             None => {
                 self.session_accepted(now, key, response);
-                self.event(Event::Answered { call: key, answer, remote: source });
+                self.event(Event::Answered {
+                    call: key,
+                    answer,
+                    remote: source,
+                });
             }
         }
     }
 
     /// Sends the ACK for this 2xx again, if there was one; says so.
     pub(crate) fn acknowledge_again(&mut self, id: TxId, tag: &Bytes) -> bool {
-        let Some(entry) = self.clients.get(&id) else { return false };
-        let Some((_, octets, to)) = entry.acks.iter().find(|(t, ..)| t == tag).cloned() else { return false };
+        let Some(entry) = self.clients.get(&id) else {
+            return false;
+        };
+        let Some((_, octets, to)) = entry.acks.iter().find(|(t, ..)| t == tag).cloned() else {
+            return false;
+        };
         let (transport, local) = (entry.transport, entry.local);
         self.send(transport, local, to, octets);
         true
@@ -225,11 +319,15 @@ impl UserAgent {
         sdp: Option<Bytes>,
     ) {
         let via = self.new_via(flow.transport, flow.contact);
-        let Some(entry) = self.clients.get(&id) else { return };
+        let Some(entry) = self.clients.get(&id) else {
+            return;
+        };
         let number = entry.request.cseq().map_or(1, |c| c.number);
         let mut builder = dialog.request(Method::Ack, &via, number);
         // §22.1: the credentials of the INVITE serve its ACK too.
-        builder = builder.copy(&entry.request, "Authorization").copy(&entry.request, "Proxy-Authorization");
+        builder = builder
+            .copy(&entry.request, "Authorization")
+            .copy(&entry.request, "Proxy-Authorization");
         builder = self.sign(builder, "User-Agent");
         let octets = match sdp {
             Some(sdp) => builder.finish_with_sdp(sdp).to_bytes(),
@@ -254,26 +352,45 @@ impl UserAgent {
 
     /// Sends CANCEL where the INVITE has had a provisional answer and no CANCEL yet (§9.1).
     pub(crate) fn send_cancel(&mut self, now: Instant, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let flow = call.flow;
-        let Stage::Calling { tx, provisional: true, ending: Some(ending), .. } = &mut call.stage else { return };
+        let Stage::Calling {
+            tx,
+            provisional: true,
+            ending: Some(ending),
+            ..
+        } = &mut call.stage
+        else {
+            return;
+        };
         if ending.sent {
             return;
         }
         ending.sent = true;
         let (tx, reason) = (*tx, ending.reason);
-        let Some(entry) = self.clients.get(&tx) else { return };
+        let Some(entry) = self.clients.get(&tx) else {
+            return;
+        };
         let cancel = Builder::cancel_of(&entry.request, reason.map(super::hangup::reason_header));
         let remote = entry.remote;
         self.start_client(now, cancel, &flow, remote, Owner::Nobody);
-        self.schedule.set(Due::Call(key, CallTimer::Cancelled), now + TRANSACTION_LIFE);
+        self.schedule
+            .set(Due::Call(key, CallTimer::Cancelled), now + TRANSACTION_LIFE);
     }
 
     pub(crate) fn cancel_timed_out(&mut self, key: CallKey) {
-        let Some(Stage::Calling { tx, ending, .. }) = self.calls.get(&key).map(|c| &c.stage) else { return };
+        let Some(Stage::Calling { tx, ending, .. }) = self.calls.get(&key).map(|c| &c.stage) else {
+            return;
+        };
         let (tx, by) = (*tx, ending.map_or(EndedBy::Timeout, |e| e.by));
         self.forget_client(tx);
-        self.end_call(Instant::ZERO, key, own_cause(by, Some(487), "CANCEL was not answered"));
+        self.end_call(
+            Instant::ZERO,
+            key,
+            own_cause(by, Some(487), "CANCEL was not answered"),
+        );
     }
 
     pub(crate) fn ring_timed_out(&mut self, now: Instant, key: CallKey) {
@@ -288,10 +405,18 @@ impl UserAgent {
         by: EndedBy,
         reason: Option<crate::api::Q850>,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Stage::Calling { ending, .. } = &mut call.stage else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Stage::Calling { ending, .. } = &mut call.stage else {
+            return;
+        };
         if ending.is_none() {
-            *ending = Some(Ending { by, reason, sent: false });
+            *ending = Some(Ending {
+                by,
+                reason,
+                sent: false,
+            });
         }
         self.schedule.clear(Due::Call(key, CallTimer::Ring));
         self.send_cancel(now, key);

@@ -35,15 +35,21 @@ pub(crate) fn reason_header(cause: Q850) -> String {
 impl UserAgent {
     /// The service wants the call to end.
     pub(crate) fn hang_up(&mut self, now: Instant, key: CallKey, reason: Option<Q850>) {
-        let Some(call) = self.calls.get(&key) else { return };
+        let Some(call) = self.calls.get(&key) else {
+            return;
+        };
         match call.stage {
             Stage::Calling { .. } => self.give_up_calling(now, key, EndedBy::Local, reason),
             Stage::Ringing { .. } => {
-                let headers: Vec<(String, String)> =
-                    reason.map(|r| (String::from("Reason"), reason_header(r))).into_iter().collect();
+                let headers: Vec<(String, String)> = reason
+                    .map(|r| (String::from("Reason"), reason_header(r)))
+                    .into_iter()
+                    .collect();
                 self.reject(now, key, 480, "", &headers);
             }
-            Stage::Established => self.hang_up_established(now, key, EndedBy::Local, reason, "hung up"),
+            Stage::Established => {
+                self.hang_up_established(now, key, EndedBy::Local, reason, "hung up")
+            }
             Stage::Over => {}
         }
     }
@@ -57,7 +63,9 @@ impl UserAgent {
         reason: Option<Q850>,
         words: &str,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let wait = call.unacknowledged.as_ref().is_some_and(|u| u.initial);
         if wait {
             call.bye_after_ack = Some(reason);
@@ -70,7 +78,9 @@ impl UserAgent {
     }
 
     pub(crate) fn send_bye(&mut self, now: Instant, key: CallKey, reason: Option<Q850>) {
-        let Some(request) = self.in_dialog_request(key, Method::Bye) else { return };
+        let Some(request) = self.in_dialog_request(key, Method::Bye) else {
+            return;
+        };
         let request = request.maybe("Reason", reason.map(reason_header));
         self.send_in_dialog(now, key, request.finish(), Owner::Bye(key));
     }
@@ -83,7 +93,9 @@ impl UserAgent {
         let call = self.calls.get_mut(&key)?;
         call.dialog.local_cseq = call.dialog.local_cseq.saturating_add(1);
         let uri = call.dialog.route().0.to_string();
-        let headers = call.authentication.authorize(method.as_str(), &uri, &cnonce);
+        let headers = call
+            .authentication
+            .authorize(method.as_str(), &uri, &cnonce);
         let mut builder = call.dialog.request(method, &via, call.dialog.local_cseq);
         for (name, value) in headers {
             builder = builder.header(name, value);
@@ -107,7 +119,9 @@ impl UserAgent {
 
     /// The call is over: tells so, once, and keeps the dialog a while where there was one.
     pub(crate) fn end_call(&mut self, now: Instant, key: CallKey, cause: EndCause) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let waits_for_ack = call.bye_after_ack.is_some();
         let (offered, pending) = (call.offered.take(), call.pending.take());
         match core::mem::replace(&mut call.stage, Stage::Over) {
@@ -125,7 +139,8 @@ impl UserAgent {
                 for timer in [CallTimer::Glare, CallTimer::Reinvite, CallTimer::Session] {
                     self.schedule.clear(Due::Call(key, timer));
                 }
-                self.schedule.set(Due::Call(key, CallTimer::Linger), now + Self::LINGER);
+                self.schedule
+                    .set(Due::Call(key, CallTimer::Linger), now + Self::LINGER);
             }
         }
         self.live_calls = self.live_calls.saturating_sub(1);

@@ -25,25 +25,33 @@ impl UserAgent {
         let Some(key) = self.dialog_of(request) else {
             return self.reply_plain(now, id, 481, "");
         };
-        let (Some(method), Some(cseq)) = (request.method(), request.cseq()) else { return };
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let (Some(method), Some(cseq)) = (request.method(), request.cseq()) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         // Answers within a dialog carry its tag by themselves: To has it already.
         if call.is_over() {
             // BYEs that cross are both right (RFC 6141 leaves the rest to 481).
             let code = if *method == Method::Bye { 200 } else { 481 };
             return self.reply_plain(now, id, code, "");
         }
-        if call.dialog.remote_cseq.is_some_and(|last| cseq.number < last) {
+        if call
+            .dialog
+            .remote_cseq
+            .is_some_and(|last| cseq.number < last)
+        {
             return self.reply_plain(now, id, 500, "CSeq Out Of Order");
         }
         call.dialog.remote_cseq = Some(cseq.number);
         if self.refuse_method(now, id, method) {
             return;
         }
-        if *method != Method::Bye {
-            if let Err(refusal) = check_content(request) {
-                return self.reply_refusal(now, id, &refusal);
-            }
+        let bye = *method == Method::Bye;
+        if let Err(refusal) = check_content(request).or_else(|e| if bye { Ok(()) } else { Err(e) })
+        {
+            return self.reply_refusal(now, id, &refusal);
         }
         match method {
             Method::Bye => self.receive_bye(now, id, key, request),
@@ -68,9 +76,15 @@ impl UserAgent {
     }
 
     pub(crate) fn receive_ack(&mut self, now: Instant, ack: &Message) {
-        let (Some(key), Some(cseq)) = (self.dialog_of(ack), ack.cseq()) else { return };
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(waiting) = call.unacknowledged.take_if(|u| u.cseq == cseq.number) else { return };
+        let (Some(key), Some(cseq)) = (self.dialog_of(ack), ack.cseq()) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(waiting) = call.unacknowledged.take_if(|u| u.cseq == cseq.number) else {
+            return;
+        };
         self.schedule.clear(Due::Call(key, CallTimer::Repeat2xx));
         self.schedule.clear(Due::Call(key, CallTimer::NoAck));
         if let Some(reason) = call.bye_after_ack.take() {
@@ -80,7 +94,10 @@ impl UserAgent {
         if let Some(answer) = &answer {
             let known = call.remote_sdp.replace(answer.clone());
             if !waiting.initial && known.is_none_or(|k| !sdp::unchanged(&k, answer)) {
-                self.event(Event::ReinviteAnswered { call: key, answer: answer.clone() });
+                self.event(Event::ReinviteAnswered {
+                    call: key,
+                    answer: answer.clone(),
+                });
             }
         }
         if waiting.initial {
@@ -98,7 +115,9 @@ impl UserAgent {
     }
 
     fn receive_reinvite(&mut self, now: Instant, id: TxId, key: CallKey, request: &Message) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if !call.is_established() || call.offered.is_some() {
             return self.reply_later(now, id);
         }
@@ -109,7 +128,9 @@ impl UserAgent {
             return;
         }
         self.implicit_ack(key);
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let renewed = match (request.sdp(), &call.remote_sdp) {
             (None, _) => true,
             (Some(new), Some(old)) => sdp::unchanged(old, &new),
@@ -126,7 +147,10 @@ impl UserAgent {
         let Some(offer) = request.sdp() else {
             return self.reply_plain(now, id, 488, "");
         };
-        call.offered = Some(RemoteOffer { tx: id, sdp: offer.clone() });
+        call.offered = Some(RemoteOffer {
+            tx: id,
+            sdp: offer.clone(),
+        });
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
@@ -136,12 +160,19 @@ impl UserAgent {
 
     /// Whoever sends a new INVITE has our 200 to the last one.
     fn implicit_ack(&mut self, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(waiting) = call.unacknowledged.take() else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(waiting) = call.unacknowledged.take() else {
+            return;
+        };
         self.schedule.clear(Due::Call(key, CallTimer::Repeat2xx));
         self.schedule.clear(Due::Call(key, CallTimer::NoAck));
         if waiting.initial {
-            self.event(Event::Confirmed { call: key, answer: None });
+            self.event(Event::Confirmed {
+                call: key,
+                answer: None,
+            });
         }
     }
 
@@ -149,23 +180,34 @@ impl UserAgent {
         if self.session_too_small(now, id, request) {
             return;
         }
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let Some(offer) = request.sdp() else {
             return self.accept_update(now, key, id, request, None);
         };
         if call.pending.is_some() {
             return self.reply_plain(now, id, 491, "");
         }
-        if !call.is_established() || call.offered.is_some() || call.unacknowledged.as_ref().is_some_and(|u| u.offered) {
+        if !call.is_established()
+            || call.offered.is_some()
+            || call.unacknowledged.as_ref().is_some_and(|u| u.offered)
+        {
             return self.reply_later(now, id);
         }
-        let renewed = call.remote_sdp.as_ref().is_some_and(|old| sdp::unchanged(old, &offer));
+        let renewed = call
+            .remote_sdp
+            .as_ref()
+            .is_some_and(|old| sdp::unchanged(old, &offer));
         if let Some(local) = call.local_sdp.clone().filter(|_| renewed) {
             call.remote_sdp = Some(offer);
             self.accept_update(now, key, id, request, Some(local));
             return self.event(Event::Refreshed { call: key });
         }
-        call.offered = Some(RemoteOffer { tx: id, sdp: offer.clone() });
+        call.offered = Some(RemoteOffer {
+            tx: id,
+            sdp: offer.clone(),
+        });
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
@@ -181,12 +223,19 @@ impl UserAgent {
         request: &Message,
         sdp: Option<Bytes>,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         call.dialog.refresh_target(request);
         let contact = call.contact.clone();
         let session = self.session_requested(now, key, request);
-        let Some(draft) = self.draft(id, 200, "") else { return };
-        let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
+        let Some(draft) = self.draft(id, 200, "") else {
+            return;
+        };
+        let draft = draft
+            .header("Contact", contact)
+            .header("Allow", ALLOW)
+            .header("Supported", SUPPORTED);
         let draft = session.into_iter().fold(draft, |d, (n, v)| d.header(n, v));
         let response = match sdp {
             Some(sdp) => draft.finish_with_sdp(sdp),
@@ -205,18 +254,29 @@ impl UserAgent {
         sdp: Bytes,
         initial: bool,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         call.dialog.refresh_target(request);
         let contact = call.contact.clone();
         let session = self.session_requested(now, key, request);
-        let Some(draft) = self.draft(id, 200, "") else { return };
-        let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
+        let Some(draft) = self.draft(id, 200, "") else {
+            return;
+        };
+        let draft = draft
+            .header("Contact", contact)
+            .header("Allow", ALLOW)
+            .header("Supported", SUPPORTED);
         let draft = session.into_iter().fold(draft, |d, (n, v)| d.header(n, v));
         let response = draft.finish_with_sdp(sdp);
         self.reply(now, id, &response);
-        let Some(entry) = self.servers.get(&id) else { return };
+        let Some(entry) = self.servers.get(&id) else {
+            return;
+        };
         let remote = answer_to(&entry.request, entry.transport, entry.source);
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         call.unacknowledged = Some(Unacknowledged {
             cseq: request.cseq().map_or(0, |c| c.number),
             octets: response.to_bytes(),
@@ -225,23 +285,32 @@ impl UserAgent {
             initial,
             offered: request.sdp().is_none(),
         });
-        self.schedule.set(Due::Call(key, CallTimer::Repeat2xx), now + T1);
-        self.schedule.set(Due::Call(key, CallTimer::NoAck), now + TRANSACTION_LIFE);
+        self.schedule
+            .set(Due::Call(key, CallTimer::Repeat2xx), now + T1);
+        self.schedule
+            .set(Due::Call(key, CallTimer::NoAck), now + TRANSACTION_LIFE);
     }
 
     pub(crate) fn repeat_2xx(&mut self, now: Instant, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let flow = call.flow;
-        let Some(waiting) = &mut call.unacknowledged else { return };
+        let Some(waiting) = &mut call.unacknowledged else {
+            return;
+        };
         waiting.interval = waiting.interval.saturating_mul(2).min(T2);
         let (octets, remote, wait) = (waiting.octets.clone(), waiting.remote, waiting.interval);
         self.send(flow.transport, flow.local, remote, octets);
-        self.schedule.set(Due::Call(key, CallTimer::Repeat2xx), now + wait);
+        self.schedule
+            .set(Due::Call(key, CallTimer::Repeat2xx), now + wait);
     }
 
     /// Nobody acknowledged our 2xx: the session ends with BYE (§13.3.1.4).
     pub(crate) fn no_ack(&mut self, now: Instant, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if call.unacknowledged.take().is_none() {
             return;
         }

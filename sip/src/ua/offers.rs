@@ -21,21 +21,33 @@ const COLLISIONS: u8 = 6;
 impl UserAgent {
     /// The service offers another session.
     pub(crate) fn offer(&mut self, now: Instant, key: CallKey, sdp: Bytes) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if call.is_over() {
             return;
         }
         let busy = |o: &LocalOffer| o.purpose == Purpose::Offer;
-        if call.queued.as_ref().is_some_and(busy) || call.pending.as_ref().is_some_and(|(_, o)| busy(o)) {
+        if call.queued.as_ref().is_some_and(busy)
+            || call.pending.as_ref().is_some_and(|(_, o)| busy(o))
+        {
             return self.offer_refused(key, 491, "an offer of ours is under way");
         }
-        call.queued = Some(LocalOffer { sdp, purpose: Purpose::Offer, collisions: 0 });
+        call.queued = Some(LocalOffer {
+            sdp,
+            purpose: Purpose::Offer,
+            collisions: 0,
+        });
         self.schedule.clear(Due::Call(key, CallTimer::Glare));
         self.try_offer(now, key);
     }
 
     fn offer_refused(&mut self, call: CallKey, code: u16, reason: &str) {
-        self.event(Event::ReinviteRefused { call, code, reason: reason.to_owned() });
+        self.event(Event::ReinviteRefused {
+            call,
+            code,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Sends the offer that waits, where the standard lets us (§14.1).
@@ -43,23 +55,41 @@ impl UserAgent {
         if self.schedule.is_set(Due::Call(key, CallTimer::Glare)) {
             return;
         }
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        if !call.is_established() || call.pending.is_some() || call.offered.is_some() || call.unacknowledged.is_some() {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        if !call.is_established()
+            || call.pending.is_some()
+            || call.offered.is_some()
+            || call.unacknowledged.is_some()
+        {
             return;
         }
-        let Some(offer) = call.queued.take() else { return };
+        let Some(offer) = call.queued.take() else {
+            return;
+        };
         let contact = call.contact.clone();
         let session = self.session_headers(key);
-        let Some(request) = self.in_dialog_request(key, Method::Invite) else { return };
-        let request = request.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
-        let request = session.into_iter().fold(request, |r, (n, v)| r.header(n, v));
+        let Some(request) = self.in_dialog_request(key, Method::Invite) else {
+            return;
+        };
+        let request = request
+            .header("Contact", contact)
+            .header("Allow", ALLOW)
+            .header("Supported", SUPPORTED);
+        let request = session
+            .into_iter()
+            .fold(request, |r, (n, v)| r.header(n, v));
         let request: Builder = request;
         let message = request.finish_with_sdp(offer.sdp.clone());
-        let Some(id) = self.send_in_dialog(now, key, message, Owner::Reinvite(key)) else { return };
+        let Some(id) = self.send_in_dialog(now, key, message, Owner::Reinvite(key)) else {
+            return;
+        };
         if let Some(call) = self.calls.get_mut(&key) {
             call.pending = Some((id, offer));
         }
-        self.schedule.set(Due::Call(key, CallTimer::Reinvite), now + TRANSACTION_LIFE);
+        self.schedule
+            .set(Due::Call(key, CallTimer::Reinvite), now + TRANSACTION_LIFE);
     }
 
     pub(crate) fn reinvite_response(
@@ -76,8 +106,13 @@ impl UserAgent {
             200..=299 => self.reinvite_accepted(now, id, key, response, source),
             401 | 407 | 422 => {
                 let again = code != 422 || self.raise_session(key, response);
-                let new = again.then(|| self.try_again(now, id, Some(key), response)).flatten();
-                match (new, self.calls.get_mut(&key).and_then(|c| c.pending.as_mut())) {
+                let new = again
+                    .then(|| self.try_again(now, id, Some(key), response))
+                    .flatten();
+                match (
+                    new,
+                    self.calls.get_mut(&key).and_then(|c| c.pending.as_mut()),
+                ) {
                     (Some(new), Some((tx, _))) if *tx == id => *tx = new,
                     (Some(_), _) => {}
                     (None, _) => self.reinvite_failed(now, id, key, code, &response.reason()),
@@ -96,18 +131,29 @@ impl UserAgent {
         }
     }
 
-    fn reinvite_accepted(&mut self, now: Instant, id: TxId, key: CallKey, response: &Message, source: SocketAddr) {
+    fn reinvite_accepted(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        key: CallKey,
+        response: &Message,
+        source: SocketAddr,
+    ) {
         let tag = response.to_tag().unwrap_or_default();
         if self.acknowledge_again(id, &tag) {
             return;
         }
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         call.dialog.refresh_target(response);
         let _ = source;
         let (dialog, flow) = (call.dialog.clone(), call.flow);
         let pending = call.pending.take_if(|(tx, _)| *tx == id);
         self.acknowledge(now, id, &dialog, &flow, tag, None);
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if call.is_over() {
             return;
         }
@@ -123,7 +169,9 @@ impl UserAgent {
         self.session_accepted(now, key, response);
         match (answer, purpose) {
             (Some(answer), purpose) => {
-                let Some(call) = self.calls.get_mut(&key) else { return };
+                let Some(call) = self.calls.get_mut(&key) else {
+                    return;
+                };
                 call.local_sdp = sdp;
                 let known = call.remote_sdp.replace(answer.clone());
                 let changed = known.is_none_or(|k| !crate::sdp::unchanged(&k, &answer));
@@ -131,19 +179,32 @@ impl UserAgent {
                     self.event(Event::ReinviteAnswered { call: key, answer });
                 }
             }
-            (None, Purpose::Offer) => self.offer_refused(key, response.code().unwrap_or(200), "no answer in 2xx"),
+            (None, Purpose::Offer) => {
+                self.offer_refused(key, response.code().unwrap_or(200), "no answer in 2xx")
+            }
             (None, Purpose::Refresh) => {}
         }
         self.try_offer(now, key);
     }
 
     /// The offer was not taken: the session stays as it was (§14.1).
-    pub(crate) fn reinvite_failed(&mut self, now: Instant, id: TxId, key: CallKey, code: u16, reason: &str) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+    pub(crate) fn reinvite_failed(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        key: CallKey,
+        code: u16,
+        reason: &str,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if call.is_over() {
             return;
         }
-        let Some((_, offer)) = call.pending.take_if(|(tx, _)| *tx == id) else { return };
+        let Some((_, offer)) = call.pending.take_if(|(tx, _)| *tx == id) else {
+            return;
+        };
         self.schedule.clear(Due::Call(key, CallTimer::Reinvite));
         match offer.purpose {
             Purpose::Offer => self.offer_refused(key, code, reason),
@@ -154,10 +215,16 @@ impl UserAgent {
 
     /// No final answer in 64·T1: the session stays, and the INVITE is taken back.
     pub(crate) fn reinvite_timed_out(&mut self, now: Instant, key: CallKey) {
-        let Some((id, _)) = self.calls.get(&key).and_then(|c| c.pending.as_ref()) else { return };
+        let Some((id, _)) = self.calls.get(&key).and_then(|c| c.pending.as_ref()) else {
+            return;
+        };
         let id = *id;
-        let Some(entry) = self.clients.get(&id) else { return };
-        if entry.machine.is_open() && entry.machine.state() == crate::transaction::ClientState::Proceeding {
+        let Some(entry) = self.clients.get(&id) else {
+            return;
+        };
+        if entry.machine.is_open()
+            && entry.machine.state() == crate::transaction::ClientState::Proceeding
+        {
             let cancel = Builder::cancel_of(&entry.request, None);
             let remote = entry.remote;
             if let Some(flow) = self.calls.get(&key).map(|c| c.flow) {
@@ -170,12 +237,20 @@ impl UserAgent {
 
     /// 491: again after a while, which depends on who made the Call-ID (§14.1).
     fn reinvite_collided(&mut self, now: Instant, id: TxId, key: CallKey, response: &Message) {
-        let tens = if key.is_incoming() { self.random_below(201) } else { 210 + self.random_below(191) };
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let tens = if key.is_incoming() {
+            self.random_below(201)
+        } else {
+            210 + self.random_below(191)
+        };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if call.is_over() {
             return;
         }
-        let Some((_, mut offer)) = call.pending.take_if(|(tx, _)| *tx == id) else { return };
+        let Some((_, mut offer)) = call.pending.take_if(|(tx, _)| *tx == id) else {
+            return;
+        };
         self.schedule.clear(Due::Call(key, CallTimer::Reinvite));
         offer.collisions += 1;
         if offer.collisions > COLLISIONS {
@@ -187,17 +262,29 @@ impl UserAgent {
         if call.queued.is_none() {
             call.queued = Some(offer);
         }
-        self.schedule.set(Due::Call(key, CallTimer::Glare), now + Duration::from_millis(10 * tens));
+        self.schedule.set(
+            Due::Call(key, CallTimer::Glare),
+            now + Duration::from_millis(10 * tens),
+        );
     }
 
     /// The service takes their offer.
     pub(crate) fn accept_offer(&mut self, now: Instant, key: CallKey, answer: Bytes) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(offered) = call.offered.take() else { return };
-        let Some(request) = self.servers.get(&offered.tx).map(|s| s.request.clone()) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(offered) = call.offered.take() else {
+            return;
+        };
+        let Some(request) = self.servers.get(&offered.tx).map(|s| s.request.clone()) else {
+            return;
+        };
         call.local_sdp = Some(answer.clone());
         call.remote_sdp = Some(offered.sdp);
-        let superseded = call.queued.take_if(|o| o.purpose == Purpose::Offer).is_some();
+        let superseded = call
+            .queued
+            .take_if(|o| o.purpose == Purpose::Offer)
+            .is_some();
         if request.method() == Some(&Method::Invite) {
             self.accept_invite(now, key, offered.tx, &request, answer, false);
         } else {
@@ -212,9 +299,17 @@ impl UserAgent {
 
     /// The service does not take their offer.
     pub(crate) fn refuse_offer(&mut self, now: Instant, key: CallKey, code: u16) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(offered) = call.offered.take() else { return };
-        let code = if (400..700).contains(&code) { code } else { 488 };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(offered) = call.offered.take() else {
+            return;
+        };
+        let code = if (400..700).contains(&code) {
+            code
+        } else {
+            488
+        };
         if let Some(draft) = self.draft(offered.tx, code, "") {
             self.reply(now, offered.tx, &draft.finish());
         }
@@ -223,7 +318,9 @@ impl UserAgent {
 
     /// The far end is gone for good, as a request of ours has shown.
     pub(crate) fn dialog_lost(&mut self, now: Instant, key: CallKey, response: &Message) {
-        let Some(call) = self.calls.get(&key) else { return };
+        let Some(call) = self.calls.get(&key) else {
+            return;
+        };
         if call.is_over() {
             return;
         }

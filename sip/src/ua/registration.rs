@@ -37,12 +37,19 @@ pub(crate) struct Registration {
 impl UserAgent {
     pub(crate) fn register(&mut self, now: Instant, register: Register) {
         let key = register.registration;
-        let seconds = u32::try_from(register.expires.as_secs()).unwrap_or(u32::MAX).max(1);
+        let seconds = u32::try_from(register.expires.as_secs())
+            .unwrap_or(u32::MAX)
+            .max(1);
         let good = Uri::read(Bytes::from(register.request_uri.clone())).is_some()
             && Uri::read(Bytes::from(register.aor.clone())).is_some();
         if !good {
             let reason = String::from("no URI");
-            return self.event(Event::RegistrationFailed { registration: key, code: 400, reason, retry_after: None });
+            return self.event(Event::RegistrationFailed {
+                registration: key,
+                code: 400,
+                reason,
+                retry_after: None,
+            });
         }
         let (call_id, tag) = match self.registrations.get(&key) {
             // The same binding goes on with the same Call-ID (§10.2).
@@ -51,8 +58,17 @@ impl UserAgent {
         };
         let cseq = self.registrations.get(&key).map_or(0, |r| r.cseq);
         let authentication = Authentication::new(register.credentials.clone());
-        let entry =
-            Registration { register, authentication, call_id, tag, cseq, seconds, tx: 0, failures: 0, ending: false };
+        let entry = Registration {
+            register,
+            authentication,
+            call_id,
+            tag,
+            cseq,
+            seconds,
+            tx: 0,
+            failures: 0,
+            ending: false,
+        };
         self.registrations.insert(key, entry);
         self.send_register(now, key);
     }
@@ -77,19 +93,27 @@ impl UserAgent {
 
     fn send_register(&mut self, now: Instant, key: RegKey) {
         let cnonce = self.random_token(8);
-        let Some(entry) = self.registrations.get(&key) else { return };
+        let Some(entry) = self.registrations.get(&key) else {
+            return;
+        };
         let (transport, contact) = (entry.register.transport, entry.register.contact);
         let via = self.new_via(transport, contact);
-        let Some(entry) = self.registrations.get_mut(&key) else { return };
+        let Some(entry) = self.registrations.get_mut(&key) else {
+            return;
+        };
         let register = &entry.register;
-        let (Some(uri), Some(aor)) =
-            (Uri::read(Bytes::from(register.request_uri.clone())), Uri::read(Bytes::from(register.aor.clone())))
-        else {
+        let (Some(uri), Some(aor)) = (
+            Uri::read(Bytes::from(register.request_uri.clone())),
+            Uri::read(Bytes::from(register.aor.clone())),
+        ) else {
             return;
         };
         entry.cseq = entry.cseq.saturating_add(1);
         let seconds = if entry.ending { 0 } else { entry.seconds };
-        let credentials = entry.authentication.authorize("REGISTER", &register.request_uri, &cnonce);
+        let credentials =
+            entry
+                .authentication
+                .authorize("REGISTER", &register.request_uri, &cnonce);
         let mut builder = Builder::request(Method::Register, uri)
             .header("Via", via)
             .header("Max-Forwards", "70")
@@ -105,7 +129,12 @@ impl UserAgent {
         for (name, value) in credentials {
             builder = builder.header(name, value);
         }
-        let flow = Flow { transport, local: None, contact, remote: register.registrar };
+        let flow = Flow {
+            transport,
+            local: None,
+            contact,
+            remote: register.registrar,
+        };
         let request = self.sign(builder, "User-Agent").finish();
         if !self.has_room() {
             return self.registration_failed(now, key, 503, "too many transactions", None);
@@ -116,9 +145,18 @@ impl UserAgent {
         }
     }
 
-    pub(crate) fn register_response(&mut self, now: Instant, id: TxId, key: RegKey, code: u16, response: &Message) {
+    pub(crate) fn register_response(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        key: RegKey,
+        code: u16,
+        response: &Message,
+    ) {
         let fraction = 50 + self.random_below(31);
-        let Some(entry) = self.registrations.get_mut(&key).filter(|e| e.tx == id) else { return };
+        let Some(entry) = self.registrations.get_mut(&key).filter(|e| e.tx == id) else {
+            return;
+        };
         match code {
             0..=199 => {}
             200..=299 if entry.ending => {
@@ -133,7 +171,10 @@ impl UserAgent {
                 // Between 50 and 80 % of the interval, not at the same moment as everybody else.
                 let wait = Duration::from_millis(u64::from(seconds).saturating_mul(10 * fraction));
                 self.schedule.set(Due::Registration(key), now + wait);
-                self.event(Event::Registered { registration: key, expires });
+                self.event(Event::Registered {
+                    registration: key,
+                    expires,
+                });
             }
             401 | 407 => {
                 if entry.authentication.challenged(response) {
@@ -142,14 +183,19 @@ impl UserAgent {
                     self.registration_failed(now, key, code, &response.reason(), None);
                 }
             }
-            423 => match response.seconds("Min-Expires").filter(|m| *m > entry.seconds && *m < 1 << 24) {
+            423 => match response
+                .seconds("Min-Expires")
+                .filter(|m| *m > entry.seconds && *m < 1 << 24)
+            {
                 Some(min) => {
                     entry.seconds = min;
                     self.send_register(now, key);
                 }
                 None => self.registration_failed(now, key, code, &response.reason(), None),
             },
-            _ => self.registration_failed(now, key, code, &response.reason(), response.retry_after()),
+            _ => {
+                self.registration_failed(now, key, code, &response.reason(), response.retry_after())
+            }
         }
     }
 
@@ -163,29 +209,56 @@ impl UserAgent {
         retry_after: Option<Duration>,
     ) {
         let percent = u32::try_from(50 + self.random_below(51)).unwrap_or(100);
-        let Some(entry) = self.registrations.get_mut(&key) else { return };
+        let Some(entry) = self.registrations.get_mut(&key) else {
+            return;
+        };
         if entry.ending {
             self.registrations.remove(&key);
             return self.event(Event::Unregistered { registration: key });
         }
         entry.failures = entry.failures.saturating_add(1);
         let refused = matches!(code, 401 | 403 | 404 | 407);
-        let base = if refused { Duration::from_secs(300) } else { BACK_OFF };
-        let wait = base.saturating_mul(1 << (entry.failures - 1).min(6)).min(BACK_OFF_MAX) * percent / 100;
-        let wait = wait.max(retry_after.unwrap_or_default().min(Duration::from_secs(86_400)));
+        let base = if refused {
+            Duration::from_secs(300)
+        } else {
+            BACK_OFF
+        };
+        let wait = base
+            .saturating_mul(1 << (entry.failures - 1).min(6))
+            .min(BACK_OFF_MAX)
+            * percent
+            / 100;
+        let wait = wait.max(
+            retry_after
+                .unwrap_or_default()
+                .min(Duration::from_secs(86_400)),
+        );
         self.schedule.set(Due::Registration(key), now + wait);
         let reason = reason.to_owned();
-        self.event(Event::RegistrationFailed { registration: key, code, reason, retry_after: Some(wait) });
+        self.event(Event::RegistrationFailed {
+            registration: key,
+            code,
+            reason,
+            retry_after: Some(wait),
+        });
     }
 }
 
 /// What the registrar grants our Contact: its `expires`, else Expires (§10.2.4).
 fn granted(response: &Message, entry: &Registration) -> Option<u32> {
     let ours = entry.register.contact;
-    let contacts: Vec<NameAddr> =
-        response.all("Contact").filter_map(|h| NameAddr::read_list(h.value())).flatten().collect();
+    let contacts: Vec<NameAddr> = response
+        .all("Contact")
+        .filter_map(|h| NameAddr::read_list(h.value()))
+        .flatten()
+        .collect();
     let mine = contacts.iter().find(|c| c.uri().address() == Some(ours));
     let single = (contacts.len() == 1).then(|| contacts.first()).flatten();
-    let named = mine.or(single).and_then(|c| c.params().get("expires")).and_then(|e| number(&e));
-    named.and_then(|n| u32::try_from(n).ok()).or_else(|| response.seconds("Expires"))
+    let named = mine
+        .or(single)
+        .and_then(|c| c.params().get("expires"))
+        .and_then(|e| number(&e));
+    named
+        .and_then(|n| u32::try_from(n).ok())
+        .or_else(|| response.seconds("Expires"))
 }

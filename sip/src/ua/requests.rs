@@ -15,12 +15,21 @@ use crate::message::{Message, Method, Uri};
 use crate::transaction::{MergeKey, ServerKey};
 
 /// The Contact value for one of our addresses.
-pub(crate) fn contact_value(user: Option<Bytes>, contact: SocketAddr, transport: Transport) -> String {
+pub(crate) fn contact_value(
+    user: Option<Bytes>,
+    contact: SocketAddr,
+    transport: Transport,
+) -> String {
     // Only what needs no escapes is taken over.
     let plain = |u: &Bytes| {
-        !u.is_empty() && u.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%".contains(b))
+        !u.is_empty()
+            && u.iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%".contains(b))
     };
-    let user = user.filter(plain).map(|u| format!("{}@", String::from_utf8_lossy(&u))).unwrap_or_default();
+    let user = user
+        .filter(plain)
+        .map(|u| format!("{}@", String::from_utf8_lossy(&u)))
+        .unwrap_or_default();
     let parameter = match transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
@@ -34,27 +43,40 @@ type Refusal = (u16, &'static str, String);
 
 /// Checks Require, the body's type and coding, Accept (§8.2.2.3, §8.2.3).
 pub(crate) fn check_content(request: &Message) -> Result<(), Refusal> {
-    let unknown: Vec<String> =
-        request.tokens("Require").into_iter().filter(|t| !t.eq_ignore_ascii_case(SUPPORTED)).collect();
+    let unknown: Vec<String> = request
+        .tokens("Require")
+        .into_iter()
+        .filter(|t| !t.eq_ignore_ascii_case(SUPPORTED))
+        .collect();
     if !unknown.is_empty() {
         return Err((420, "Unsupported", unknown.join(", ")));
     }
     if !matches!(request.method(), Some(Method::Invite | Method::Update)) {
         return Ok(());
     }
-    let coded = request.tokens("Content-Encoding").iter().any(|c| !c.eq_ignore_ascii_case("identity"));
+    let coded = request
+        .tokens("Content-Encoding")
+        .iter()
+        .any(|c| !c.eq_ignore_ascii_case("identity"));
     if coded && !request.body.is_empty() {
         return Err((415, "Accept-Encoding", String::from("identity")));
     }
-    let optional = request
-        .text("Content-Disposition")
-        .is_some_and(|d| d.to_ascii_lowercase().replace(' ', "").contains("handling=optional"));
+    let optional = request.text("Content-Disposition").is_some_and(|d| {
+        d.to_ascii_lowercase()
+            .replace(' ', "")
+            .contains("handling=optional")
+    });
     if !request.body.is_empty() && request.sdp().is_none() && !optional {
         return Err((415, "Accept", String::from("application/sdp")));
     }
     let accepts = request.tokens("Accept");
     let takes_sdp = accepts.iter().any(|a| {
-        let kind = a.split(';').next().unwrap_or_default().replace(' ', "").to_ascii_lowercase();
+        let kind = a
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .replace(' ', "")
+            .to_ascii_lowercase();
         matches!(kind.as_str(), "application/sdp" | "application/*" | "*/*")
     });
     if !accepts.is_empty() && !takes_sdp {
@@ -72,9 +94,17 @@ impl UserAgent {
         source: SocketAddr,
         request: Message,
     ) {
-        let Some(method) = request.method().cloned() else { return };
-        let matched = if method == Method::Ack { Method::Invite } else { method.clone() };
-        let Some(key) = ServerKey::of(&request, &matched) else { return };
+        let Some(method) = request.method().cloned() else {
+            return;
+        };
+        let matched = if method == Method::Ack {
+            Method::Invite
+        } else {
+            method.clone()
+        };
+        let Some(key) = ServerKey::of(&request, &matched) else {
+            return;
+        };
         if let Some(&id) = self.server_keys.get(&key) {
             if method != Method::Ack {
                 return self.server_repeated(now, id);
@@ -90,7 +120,8 @@ impl UserAgent {
             return self.refuse(transport, local, source, &request, 503, "");
         }
         let merge = MergeKey::of(&request).filter(|_| request.to_tag().is_none());
-        let merged = merge.is_some_and(|m| self.merged.contains_key(&m)) && method != Method::Cancel;
+        let merged =
+            merge.is_some_and(|m| self.merged.contains_key(&m)) && method != Method::Cancel;
         let id = self.start_server(key, request.clone(), transport, local, source);
         if method == Method::Cancel {
             return self.receive_cancel(now, id, &request);
@@ -102,7 +133,9 @@ impl UserAgent {
         if self.refuse_method(now, id, &method) {
             return;
         }
-        let known_scheme = request.uri().is_some_and(|u| u.is_sip() || u.scheme().eq_ignore_ascii_case(b"tel"));
+        let known_scheme = request
+            .uri()
+            .is_some_and(|u| u.is_sip() || u.scheme().eq_ignore_ascii_case(b"tel"));
         if !known_scheme {
             return self.reply_plain(now, id, 416, "");
         }
@@ -123,7 +156,12 @@ impl UserAgent {
         }
     }
 
-    pub(crate) fn reply_refusal(&mut self, now: Instant, id: TxId, (code, header, value): &Refusal) {
+    pub(crate) fn reply_refusal(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        (code, header, value): &Refusal,
+    ) {
         if let Some(draft) = self.draft(id, *code, "") {
             self.reply(now, id, &draft.header(header, value).finish());
         }
@@ -156,10 +194,14 @@ impl UserAgent {
 
     /// What we can do (§11.2); the same within and outside dialogs.
     pub(crate) fn reply_options(&mut self, now: Instant, id: TxId) {
-        let Some(entry) = self.servers.get(&id) else { return };
+        let Some(entry) = self.servers.get(&id) else {
+            return;
+        };
         let user = entry.request.uri().and_then(Uri::raw_user);
         let contact = contact_value(user, entry.local, entry.transport);
-        let Some(draft) = self.draft(id, 200, "") else { return };
+        let Some(draft) = self.draft(id, 200, "") else {
+            return;
+        };
         let response = draft
             .header("Contact", contact)
             .header("Allow", ALLOW)
@@ -188,14 +230,27 @@ impl UserAgent {
         if self.session_too_small(now, id, &request) {
             return;
         }
-        let Some(tag) = self.servers.get(&id).map(|s| Bytes::from(s.tag.clone())) else { return };
+        let Some(tag) = self.servers.get(&id).map(|s| Bytes::from(s.tag.clone())) else {
+            return;
+        };
         let cseq = u32::try_from(self.random_below(1 << 16)).unwrap_or(1);
-        let (Some(from), Some(to), Some(uri)) = (request.from(), request.to(), request.uri().cloned()) else { return };
-        let Some(dialog) = Dialog::called(&request, tag, cseq) else { return };
+        let (Some(from), Some(to), Some(uri)) =
+            (request.from(), request.to(), request.uri().cloned())
+        else {
+            return;
+        };
+        let Some(dialog) = Dialog::called(&request, tag, cseq) else {
+            return;
+        };
         let key = CallKey(self.last_call);
         self.last_call = self.last_call.wrapping_add(1) | CallKey::INCOMING.0;
         self.reply_trying(now, id);
-        let flow = Flow { transport, local: Some(local), contact: local, remote: source };
+        let flow = Flow {
+            transport,
+            local: Some(local),
+            contact: local,
+            remote: source,
+        };
         self.dialogs.insert(dialog.id(), key);
         let contact = contact_value(uri.raw_user(), local, transport);
         let mut call = Call::new(flow, dialog, Stage::Ringing { tx: id }, contact);
@@ -207,32 +262,47 @@ impl UserAgent {
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
-        let incoming =
-            Incoming { call: key, transport, local, remote: source, from, to, request_uri: uri, request, offer };
+        let incoming = Incoming {
+            call: key,
+            transport,
+            local,
+            remote: source,
+            from,
+            to,
+            request_uri: uri,
+            request,
+            offer,
+        };
         self.event(Event::Incoming(Box::new(incoming)));
     }
 
     pub(crate) fn reply_trying(&mut self, now: Instant, id: TxId) {
-        let Some(entry) = self.servers.get(&id) else { return };
+        let Some(entry) = self.servers.get(&id) else {
+            return;
+        };
         let trying = crate::message::response_to(&entry.request, entry.source, 100, "", None);
         self.reply(now, id, &trying.finish());
     }
 
     fn receive_cancel(&mut self, now: Instant, id: TxId, request: &Message) {
-        let target = ServerKey::of(request, &Method::Invite).and_then(|k| self.server_keys.get(&k).copied());
+        let target =
+            ServerKey::of(request, &Method::Invite).and_then(|k| self.server_keys.get(&k).copied());
         let Some(target) = target else {
             return self.reply_plain(now, id, 481, "");
         };
         // §9.2: the answer to CANCEL has the To tag of the answer to the INVITE.
-        if let Some(tag) = self.servers.get(&target).map(|s| s.tag.clone()) {
-            if let Some(entry) = self.servers.get_mut(&id) {
-                entry.tag = tag;
-            }
+        let tag = self.servers.get(&target).map(|s| s.tag.clone());
+        if let (Some(tag), Some(entry)) = (tag, self.servers.get_mut(&id)) {
+            entry.tag = tag;
         }
         self.reply_plain(now, id, 200, "");
-        let Some(entry) = self.servers.get(&target).filter(|e| e.machine.is_open()) else { return };
+        let Some(entry) = self.servers.get(&target).filter(|e| e.machine.is_open()) else {
+            return;
+        };
         let call = entry.call;
-        let initial = call.and_then(|c| self.calls.get(&c)).map(|c| matches!(c.stage, Stage::Ringing { tx } if tx == target));
+        let initial = call
+            .and_then(|c| self.calls.get(&c))
+            .map(|c| matches!(c.stage, Stage::Ringing { tx } if tx == target));
         match (call, initial) {
             (Some(key), Some(true)) => {
                 self.reply_plain(now, target, 487, "");
@@ -264,10 +334,18 @@ impl UserAgent {
         reason: &str,
         headers: &[(String, String)],
     ) {
-        let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) else { return };
+        let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) else {
+            return;
+        };
         let tx = *tx;
-        let code = if (300..700).contains(&code) { code } else { 500 };
-        let Some(draft) = self.draft(tx, code, reason) else { return };
+        let code = if (300..700).contains(&code) {
+            code
+        } else {
+            500
+        };
+        let Some(draft) = self.draft(tx, code, reason) else {
+            return;
+        };
         let response = draft.headers(headers).finish();
         let mut cause = own_cause(EndedBy::Local, Some(code), &response.reason());
         cause.q850 = response.q850();
@@ -277,19 +355,40 @@ impl UserAgent {
 
     /// 180 or 183.
     pub(crate) fn ring(&mut self, now: Instant, key: CallKey, code: u16) {
-        let Some(call) = self.calls.get(&key) else { return };
-        let Stage::Ringing { tx } = call.stage else { return };
+        let Some(call) = self.calls.get(&key) else {
+            return;
+        };
+        let Stage::Ringing { tx } = call.stage else {
+            return;
+        };
         let contact = call.contact.clone();
-        let code = if (101..200).contains(&code) { code } else { 180 };
-        let Some(draft) = self.draft(tx, code, "") else { return };
-        self.reply(now, tx, &draft.header("Contact", contact).header("Allow", ALLOW).finish());
+        let code = if (101..200).contains(&code) {
+            code
+        } else {
+            180
+        };
+        let Some(draft) = self.draft(tx, code, "") else {
+            return;
+        };
+        self.reply(
+            now,
+            tx,
+            &draft
+                .header("Contact", contact)
+                .header("Allow", ALLOW)
+                .finish(),
+        );
     }
 
     /// 200 to the INVITE of a call.
     pub(crate) fn answer(&mut self, now: Instant, key: CallKey, sdp: Bytes) {
-        let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) else { return };
+        let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) else {
+            return;
+        };
         let tx = *tx;
-        let Some(request) = self.servers.get(&tx).map(|s| s.request.clone()) else { return };
+        let Some(request) = self.servers.get(&tx).map(|s| s.request.clone()) else {
+            return;
+        };
         if let Some(call) = self.calls.get_mut(&key) {
             call.stage = Stage::Established;
             call.local_sdp = Some(sdp.clone());

@@ -33,8 +33,14 @@ impl UserAgent {
     }
 
     /// What we answer to the session timer in a request, and the timer it starts (§9).
-    pub(crate) fn session_requested(&mut self, now: Instant, key: CallKey, request: &Message) -> Headers {
-        let knows = request.has_token("Supported", "timer") || request.has_token("Require", "timer");
+    pub(crate) fn session_requested(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        request: &Message,
+    ) -> Headers {
+        let knows =
+            request.has_token("Supported", "timer") || request.has_token("Require", "timer");
         let Some(asked) = request.session_expires() else {
             self.set_session(now, key, None);
             return Vec::new();
@@ -43,9 +49,19 @@ impl UserAgent {
         let interval = asked.seconds.max(min).min(86_400);
         // Who knows the extension and does not say otherwise refreshes itself; else it falls to us.
         let they_refresh = knows && asked.refresher_is_uac.unwrap_or(true);
-        self.set_session(now, key, Some(Session { seconds: interval, we_refresh: !they_refresh }));
+        self.set_session(
+            now,
+            key,
+            Some(Session {
+                seconds: interval,
+                we_refresh: !they_refresh,
+            }),
+        );
         let refresher = if they_refresh { "uac" } else { "uas" };
-        let mut headers = vec![("Session-Expires", format!("{interval};refresher={refresher}"))];
+        let mut headers = vec![(
+            "Session-Expires",
+            format!("{interval};refresher={refresher}"),
+        )];
         if knows && they_refresh {
             headers.push(("Require", String::from("timer")));
         }
@@ -54,12 +70,17 @@ impl UserAgent {
 
     /// What we ask for in INVITE and UPDATE (§7.1, §7.4).
     pub(crate) fn session_headers(&self, key: CallKey) -> Headers {
-        let Some(call) = self.calls.get(&key) else { return Vec::new() };
+        let Some(call) = self.calls.get(&key) else {
+            return Vec::new();
+        };
         let mut headers = Vec::new();
         match (call.session, call.session_wish) {
             (Some(session), _) => {
                 let refresher = if session.we_refresh { "uac" } else { "uas" };
-                headers.push(("Session-Expires", format!("{};refresher={refresher}", session.seconds)));
+                headers.push((
+                    "Session-Expires",
+                    format!("{};refresher={refresher}", session.seconds),
+                ));
             }
             (None, Some(wish)) => headers.push(("Session-Expires", wish.to_string())),
             (None, None) => return headers,
@@ -79,8 +100,12 @@ impl UserAgent {
 
     /// 422: asks for more next time (§7.3); says whether that is new.
     pub(crate) fn raise_session(&mut self, key: CallKey, response: &Message) -> bool {
-        let Some(min) = response.seconds("Min-SE").filter(|m| *m <= 86_400) else { return false };
-        let Some(call) = self.calls.get_mut(&key) else { return false };
+        let Some(min) = response.seconds("Min-SE").filter(|m| *m <= 86_400) else {
+            return false;
+        };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return false;
+        };
         if min <= call.min_se {
             return false;
         }
@@ -93,23 +118,35 @@ impl UserAgent {
     }
 
     fn set_session(&mut self, now: Instant, key: CallKey, session: Option<Session>) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         call.session = session;
         let timer = Due::Call(key, CallTimer::Session);
         match session {
             None => self.schedule.clear(timer),
-            Some(Session { seconds, we_refresh }) => {
+            Some(Session {
+                seconds,
+                we_refresh,
+            }) => {
                 // §10: the refresher at half the interval; the other shortly before the end, so that a far end which
                 // forgets its duty does not end a call that works.
-                let wait = if we_refresh { seconds / 2 } else { seconds - (seconds / 3).min(32) };
-                self.schedule.set(timer, now + Duration::from_secs(u64::from(wait)));
+                let wait = if we_refresh {
+                    seconds / 2
+                } else {
+                    seconds - (seconds / 3).min(32)
+                };
+                self.schedule
+                    .set(timer, now + Duration::from_secs(u64::from(wait)));
             }
         }
     }
 
     /// Time to renew: UPDATE where the far end takes it, else the present session once more by INVITE.
     pub(crate) fn session_due(&mut self, now: Instant, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if !call.is_established() {
             return;
         }
@@ -117,32 +154,57 @@ impl UserAgent {
         if busy || !self.has_room() {
             return self.session_retry(now, key);
         }
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if !call.updates {
             if let Some(sdp) = call.local_sdp.clone() {
-                call.queued = Some(LocalOffer { sdp, purpose: Purpose::Refresh, collisions: 0 });
+                call.queued = Some(LocalOffer {
+                    sdp,
+                    purpose: Purpose::Refresh,
+                    collisions: 0,
+                });
                 self.try_offer(now, key);
             }
             return;
         }
         let contact = call.contact.clone();
         let session = self.session_headers(key);
-        let Some(request) = self.in_dialog_request(key, Method::Update) else { return };
-        let request = request.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
-        let request = session.into_iter().fold(request, |r, (n, v)| r.header(n, v));
+        let Some(request) = self.in_dialog_request(key, Method::Update) else {
+            return;
+        };
+        let request = request
+            .header("Contact", contact)
+            .header("Allow", ALLOW)
+            .header("Supported", SUPPORTED);
+        let request = session
+            .into_iter()
+            .fold(request, |r, (n, v)| r.header(n, v));
         self.send_in_dialog(now, key, request.finish(), Owner::Update(key));
     }
 
     /// The renewal did not go through: once more in a while.
     pub(crate) fn session_retry(&mut self, now: Instant, key: CallKey) {
-        self.schedule.set(Due::Call(key, CallTimer::Session), now + Duration::from_secs(10));
+        self.schedule.set(
+            Due::Call(key, CallTimer::Session),
+            now + Duration::from_secs(10),
+        );
     }
 
-    pub(crate) fn update_response(&mut self, now: Instant, id: TxId, key: CallKey, code: u16, response: &Message) {
+    pub(crate) fn update_response(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        key: CallKey,
+        code: u16,
+        response: &Message,
+    ) {
         match code {
             0..=199 => {}
             200..=299 => {
-                let Some(call) = self.calls.get_mut(&key) else { return };
+                let Some(call) = self.calls.get_mut(&key) else {
+                    return;
+                };
                 if call.is_over() {
                     return;
                 }
@@ -156,7 +218,9 @@ impl UserAgent {
                 }
             }
             422 => {
-                if !self.raise_session(key, response) || self.try_again(now, id, Some(key), response).is_none() {
+                if !self.raise_session(key, response)
+                    || self.try_again(now, id, Some(key), response).is_none()
+                {
                     self.update_failed(now, key, code);
                 }
             }
@@ -167,7 +231,9 @@ impl UserAgent {
 
     /// UPDATE is not taken: 405 and 501 mean that INVITE has to do; anything else is tried again.
     pub(crate) fn update_failed(&mut self, now: Instant, key: CallKey, code: u16) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if call.is_over() {
             return;
         }

@@ -5,8 +5,8 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use fax_base::Instant;
 
-use super::schedule::{Due, TxId};
 use super::UserAgent;
+use super::schedule::{Due, TxId};
 use crate::api::{CallKey, Output, PingKey, RegKey, Transport};
 use crate::dialog::{Dialog, Flow};
 use crate::message::{Builder, Message, Method, response_to};
@@ -78,7 +78,12 @@ impl UserAgent {
         remote: SocketAddr,
         octets: Bytes,
     ) {
-        self.outputs.push_back(Output::Send { transport, local, remote, octets });
+        self.outputs.push_back(Output::Send {
+            transport,
+            local,
+            remote,
+            octets,
+        });
     }
 
     /// Whether there is room for another transaction.
@@ -97,8 +102,14 @@ impl UserAgent {
     ) -> TxId {
         let id = self.next_id();
         let invite = request.method() == Some(&Method::Invite);
-        let branch = request.top_via().and_then(|v| v.branch()).unwrap_or_default();
-        let key = (branch, request.method().map_or("", Method::as_str).to_owned());
+        let branch = request
+            .top_via()
+            .and_then(|v| v.branch())
+            .unwrap_or_default();
+        let key = (
+            branch,
+            request.method().map_or("", Method::as_str).to_owned(),
+        );
         let mut machine = Client::new(invite, flow.transport.reliable());
         let steps = machine.start();
         let entry = ClientEntry {
@@ -121,15 +132,31 @@ impl UserAgent {
     }
 
     /// A response came: to its transaction, or nowhere.
-    pub(crate) fn receive_response(&mut self, now: Instant, response: &Message, source: SocketAddr) {
-        let (Some(via), Some(cseq), Some(code)) = (response.top_via(), response.cseq(), response.code()) else { return };
+    pub(crate) fn receive_response(
+        &mut self,
+        now: Instant,
+        response: &Message,
+        source: SocketAddr,
+    ) {
+        let (Some(via), Some(cseq), Some(code)) =
+            (response.top_via(), response.cseq(), response.code())
+        else {
+            return;
+        };
         // §8.1.3.3: more than one Via means that it was not meant for us.
         if response.via_count() != 1 {
             return;
         }
-        let key = (via.branch().unwrap_or_default(), cseq.method.as_str().to_owned());
-        let Some(&id) = self.client_keys.get(&key) else { return };
-        let Some(entry) = self.clients.get_mut(&id) else { return };
+        let key = (
+            via.branch().unwrap_or_default(),
+            cseq.method.as_str().to_owned(),
+        );
+        let Some(&id) = self.client_keys.get(&key) else {
+            return;
+        };
+        let Some(entry) = self.clients.get_mut(&id) else {
+            return;
+        };
         if entry.request.cseq().map(|c| c.number) != Some(cseq.number) {
             return;
         }
@@ -138,14 +165,24 @@ impl UserAgent {
     }
 
     pub(crate) fn client_expired(&mut self, now: Instant, id: TxId, timer: Timer) {
-        let Some(entry) = self.clients.get_mut(&id) else { return };
+        let Some(entry) = self.clients.get_mut(&id) else {
+            return;
+        };
         let steps = entry.machine.expired(timer);
         self.run_client(now, id, &steps, None);
     }
 
-    fn run_client(&mut self, now: Instant, id: TxId, steps: &[Step], response: Option<(&Message, SocketAddr)>) {
+    fn run_client(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        steps: &[Step],
+        response: Option<(&Message, SocketAddr)>,
+    ) {
         for step in steps {
-            let Some(entry) = self.clients.get(&id) else { return };
+            let Some(entry) = self.clients.get(&id) else {
+                return;
+            };
             let (transport, local, remote) = (entry.transport, entry.local, entry.remote);
             match *step {
                 Step::Repeat => {
@@ -175,7 +212,8 @@ impl UserAgent {
     /// timer of its own.
     pub(crate) fn abandon_client(&mut self, now: Instant, id: TxId) {
         if self.clients.get(&id).is_some_and(|e| e.machine.is_open()) {
-            self.schedule.set(Due::Abandoned(id), now + TRANSACTION_LIFE);
+            self.schedule
+                .set(Due::Abandoned(id), now + TRANSACTION_LIFE);
         }
     }
 
@@ -212,14 +250,28 @@ impl UserAgent {
         let id = self.next_id();
         let invite = request.method() == Some(&Method::Invite);
         let tag = self.random_token(8);
-        let merge = request.to_tag().is_none().then(|| MergeKey::of(&request)).flatten();
+        let merge = request
+            .to_tag()
+            .is_none()
+            .then(|| MergeKey::of(&request))
+            .flatten();
         if let Some(merge) = &merge {
             self.merged.insert(merge.clone(), id);
         }
         self.server_keys.insert(key.clone(), id);
         let machine = Server::new(invite, transport.reliable());
-        let entry =
-            ServerEntry { machine, key, merge, request, transport, local, source, last: None, tag, call: None };
+        let entry = ServerEntry {
+            machine,
+            key,
+            merge,
+            request,
+            transport,
+            local,
+            source,
+            last: None,
+            tag,
+            call: None,
+        };
         self.servers.insert(id, entry);
         id
     }
@@ -235,12 +287,18 @@ impl UserAgent {
     /// Adds our name, where we have one.
     pub(crate) fn sign(&self, builder: Builder, header: &str) -> Builder {
         let name = &self.config.user_agent;
-        if name.is_empty() { builder } else { builder.header(header, name) }
+        if name.is_empty() {
+            builder
+        } else {
+            builder.header(header, name)
+        }
     }
 
     /// Sends a response through its server transaction.
     pub(crate) fn reply(&mut self, now: Instant, id: TxId, response: &Message) {
-        let Some(entry) = self.servers.get_mut(&id) else { return };
+        let Some(entry) = self.servers.get_mut(&id) else {
+            return;
+        };
         let Some(code) = response.code() else { return };
         if !entry.machine.is_open() {
             return;
@@ -258,20 +316,26 @@ impl UserAgent {
     }
 
     pub(crate) fn server_repeated(&mut self, now: Instant, id: TxId) {
-        let Some(entry) = self.servers.get(&id) else { return };
+        let Some(entry) = self.servers.get(&id) else {
+            return;
+        };
         let steps = entry.machine.request();
         self.run_server(now, id, &steps);
     }
 
     pub(crate) fn server_expired(&mut self, now: Instant, id: TxId, timer: Timer) {
-        let Some(entry) = self.servers.get_mut(&id) else { return };
+        let Some(entry) = self.servers.get_mut(&id) else {
+            return;
+        };
         let steps = entry.machine.expired(timer);
         self.run_server(now, id, &steps);
     }
 
     /// An ACK matched this INVITE; says whether it belongs to a 2xx.
     pub(crate) fn server_acknowledged(&mut self, now: Instant, id: TxId) -> bool {
-        let Some(entry) = self.servers.get_mut(&id) else { return true };
+        let Some(entry) = self.servers.get_mut(&id) else {
+            return true;
+        };
         let steps = entry.machine.acknowledged();
         self.run_server(now, id, &steps);
         steps.contains(&Step::Deliver)
@@ -279,7 +343,9 @@ impl UserAgent {
 
     fn run_server(&mut self, now: Instant, id: TxId, steps: &[Step]) {
         for step in steps {
-            let Some(entry) = self.servers.get(&id) else { return };
+            let Some(entry) = self.servers.get(&id) else {
+                return;
+            };
             match *step {
                 Step::Repeat => {
                     if let Some(octets) = entry.last.clone() {
@@ -291,7 +357,9 @@ impl UserAgent {
                 Step::Set(timer, wait) => self.schedule.set(Due::Server(id, timer), now + wait),
                 Step::Clear(timer) => self.schedule.clear(Due::Server(id, timer)),
                 Step::Terminated => {
-                    let Some(entry) = self.servers.remove(&id) else { return };
+                    let Some(entry) = self.servers.remove(&id) else {
+                        return;
+                    };
                     if self.server_keys.get(&entry.key) == Some(&id) {
                         self.server_keys.remove(&entry.key);
                     }
