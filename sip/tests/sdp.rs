@@ -238,7 +238,7 @@ fn what_is_written_is_read_back_the_same() {
     ] {
         let read = SessionDescription::parse(text.as_bytes()).unwrap();
         assert_eq!(SessionDescription::parse(&read.to_bytes()).unwrap(), read);
-        assert_eq!(read.to_bytes(), text.replace("o=gw", "o=gw").as_bytes());
+        assert_eq!(read.to_bytes(), text.as_bytes());
     }
 }
 
