@@ -1,9 +1,9 @@
-//! Digest authentication as a client: MD5 and SHA-256, plain and `-sess`, `qop=auth` (RFC 7616, RFC 8760, RFC 2617, RFC 3261 §22).
+//! Digest authentication as a client: MD5, SHA-256 and SHA-512-256, plain and `-sess`, `qop=auth` (RFC 7616, RFC 8760, RFC 2617, RFC 3261 §22).
 
 use core::fmt::Write as _;
 
 use md5::{Digest as _, Md5};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512_256};
 
 use crate::api::Credentials;
 use crate::message::{Challenge, Message, quote};
@@ -15,6 +15,8 @@ enum Algorithm {
     Md5Sess,
     Sha256,
     Sha256Sess,
+    Sha512T256,
+    Sha512T256Sess,
 }
 
 impl Algorithm {
@@ -25,6 +27,10 @@ impl Algorithm {
             Some(n) if n.eq_ignore_ascii_case("MD5-sess") => Some(Algorithm::Md5Sess),
             Some(n) if n.eq_ignore_ascii_case("SHA-256") => Some(Algorithm::Sha256),
             Some(n) if n.eq_ignore_ascii_case("SHA-256-sess") => Some(Algorithm::Sha256Sess),
+            Some(n) if n.eq_ignore_ascii_case("SHA-512-256") => Some(Algorithm::Sha512T256),
+            Some(n) if n.eq_ignore_ascii_case("SHA-512-256-sess") => {
+                Some(Algorithm::Sha512T256Sess)
+            }
             Some(_) => None,
         }
     }
@@ -35,17 +41,25 @@ impl Algorithm {
             Algorithm::Md5Sess => "MD5-sess",
             Algorithm::Sha256 => "SHA-256",
             Algorithm::Sha256Sess => "SHA-256-sess",
+            Algorithm::Sha512T256 => "SHA-512-256",
+            Algorithm::Sha512T256Sess => "SHA-512-256-sess",
         }
     }
 
     const fn is_session(self) -> bool {
-        matches!(self, Algorithm::Md5Sess | Algorithm::Sha256Sess)
+        matches!(
+            self,
+            Algorithm::Md5Sess | Algorithm::Sha256Sess | Algorithm::Sha512T256Sess
+        )
     }
 
     fn hash(self, text: &str) -> String {
         match self {
             Algorithm::Md5 | Algorithm::Md5Sess => hex(&Md5::digest(text.as_bytes())),
             Algorithm::Sha256 | Algorithm::Sha256Sess => hex(&Sha256::digest(text.as_bytes())),
+            Algorithm::Sha512T256 | Algorithm::Sha512T256Sess => {
+                hex(&Sha512_256::digest(text.as_bytes()))
+            }
         }
     }
 }
@@ -382,5 +396,43 @@ mod tests {
         );
         assert_eq!(field(&headers[2].1, "realm").unwrap(), "p, \"q\"");
         assert!(headers[2].1.contains("realm=\"p, \\\"q\\\"\""));
+    }
+
+    /// RFC 8760: the algorithms and their session forms; expected values made with another implementation of the hashes.
+    #[test]
+    fn every_algorithm_of_rfc_8760() {
+        for (algorithm, expected) in [
+            ("MD5", "37f027ffbb03dc1447152ac7cf7fbc89"),
+            ("MD5-sess", "cdd0747bcf8bbd9cd58121daf21e52cf"),
+            (
+                "SHA-256",
+                "c99a3f10afd6a80ec05b562a0c686f63635799a58f9bafece27298d8e7143483",
+            ),
+            (
+                "SHA-256-sess",
+                "5a1bcd0b09e5d78ec303ecb5c12c4bd125a35662210fecbf1c3cac29f41e59c6",
+            ),
+            (
+                "SHA-512-256",
+                "8ea4eac0627bf7c668a2d5c5c4a862488c9907ad01cc282bc7de439673ddccb9",
+            ),
+            (
+                "SHA-512-256-sess",
+                "43d7a67fdfee87e27e883c94a40fa4ae0cac0bbed50c4eedfb8d40bd80e49513",
+            ),
+        ] {
+            let challenge = format!(
+                "Digest realm=\"atlanta.example\", nonce=\"n0\", qop=\"auth\", algorithm={algorithm}"
+            );
+            let mut auth = Authentication::new(credentials("bob", "zanzibar"));
+            assert!(auth.challenged(&response(401, &[("WWW-Authenticate", &challenge)])));
+            let headers = auth.authorize("INVITE", "sip:1@atlanta.example", "c0");
+            assert_eq!(
+                field(&headers[0].1, "response").unwrap(),
+                expected,
+                "{algorithm}"
+            );
+            assert_eq!(field(&headers[0].1, "algorithm").unwrap(), algorithm);
+        }
     }
 }

@@ -236,6 +236,9 @@ pub fn response_to(
         builder = builder.header("To", value);
     }
     builder = builder.copy(request, "Call-ID").copy(request, "CSeq");
+    if code == 100 {
+        builder = builder.copy(request, "Timestamp");
+    }
     if (101..300).contains(&code) && request.method() == Some(&Method::Invite) {
         builder = builder.copy(request, "Record-Route");
     }

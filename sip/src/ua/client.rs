@@ -394,6 +394,16 @@ impl UserAgent {
     }
 
     pub(crate) fn ring_timed_out(&mut self, now: Instant, key: CallKey) {
+        if let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) {
+            // Nobody here has decided: the caller is not left hanging (§13.3.1).
+            let tx = *tx;
+            self.reply_plain(now, tx, 480, "");
+            return self.end_call(
+                now,
+                key,
+                own_cause(EndedBy::Timeout, Some(480), "not answered here"),
+            );
+        }
         self.give_up_calling(now, key, EndedBy::Timeout, None);
     }
 

@@ -38,7 +38,6 @@ impl UserAgent {
             purpose: Purpose::Offer,
             collisions: 0,
         });
-        self.schedule.clear(Due::Call(key, CallTimer::Glare));
         self.try_offer(now, key);
     }
 

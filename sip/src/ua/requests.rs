@@ -4,10 +4,11 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 use fax_base::Instant;
+use fax_base::time::Duration;
 
 use super::call::{Call, Stage};
 use super::client::own_cause;
-use super::schedule::TxId;
+use super::schedule::{CallTimer, Due, TxId};
 use super::{ALLOW, SUPPORTED, UserAgent};
 use crate::api::{CallKey, EndedBy, Event, Incoming, Transport};
 use crate::dialog::{Dialog, Flow};
@@ -259,6 +260,11 @@ impl UserAgent {
         call.updates = request.has_token("Allow", "UPDATE");
         self.calls.insert(key, call);
         self.live_calls += 1;
+        let patience = Duration::from_secs(u64::from(
+            request.seconds("Expires").unwrap_or(240).clamp(5, 240),
+        ));
+        self.schedule
+            .set(Due::Call(key, CallTimer::Ring), now + patience);
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
@@ -393,6 +399,7 @@ impl UserAgent {
             call.stage = Stage::Established;
             call.local_sdp = Some(sdp.clone());
         }
+        self.schedule.clear(Due::Call(key, CallTimer::Ring));
         self.accept_invite(now, key, tx, &request, sdp, true);
     }
 }

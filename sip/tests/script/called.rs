@@ -394,3 +394,21 @@ fn rejections_carry_what_they_are_given() {
     });
     b.quiet();
 }
+
+#[test]
+fn an_undecided_call_is_refused_in_the_end() {
+    let mut b = Bench::new();
+    let invite = b
+        .outside(Method::Invite)
+        .header("Expires", "60")
+        .header("Timestamp", "54")
+        .finish_with_sdp(sdp(1));
+    b.receive(&invite);
+    assert_eq!(b.code(100).text("Timestamp").unwrap(), "54");
+    b.event();
+    b.wait(59_000);
+    b.quiet();
+    b.until_sent(2_000);
+    b.code(480);
+    assert!(matches!(b.event(), Event::Ended { cause, .. } if cause.by == EndedBy::Timeout));
+}
