@@ -689,3 +689,25 @@ fn a_renewal_is_told_from_a_change() {
         text(1, 4000).replace("RTP/AVP 8", "RTP/AVP 0").as_bytes()
     ));
 }
+
+#[test]
+fn a_late_answer_finds_the_offer_that_was_given_up() {
+    let mut n = negotiation();
+    n.offer(&LocalMedia::Audio(can().audio.unwrap()));
+    n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes())
+        .unwrap();
+    n.offer(&LocalMedia::Image(can().image.unwrap()));
+    n.refused();
+    // An answer in ACK to the session as it is.
+    let audio = format!("{}m=audio 4004 RTP/AVP 8\r\n", head());
+    assert!(matches!(
+        n.clone().answered(audio.as_bytes()).unwrap(),
+        Agreed::Audio(_)
+    ));
+    let image = format!("{}m=image 4002 udptl t38\r\n", head());
+    assert!(matches!(
+        n.answered(image.as_bytes()).unwrap(),
+        Agreed::Image(_)
+    ));
+    assert_eq!(n.current().unwrap().media[0].kind, "image");
+}

@@ -142,6 +142,8 @@ pub struct Negotiation {
     current: Option<SessionDescription>,
     /// Our offer without an answer.
     offered: Option<SessionDescription>,
+    /// Our last offer that was refused or given up; an answer may still come.
+    withdrawn: Option<SessionDescription>,
 }
 
 impl Negotiation {
@@ -154,6 +156,7 @@ impl Negotiation {
             version: session_id,
             current: None,
             offered: None,
+            withdrawn: None,
         }
     }
 
@@ -209,22 +212,35 @@ impl Negotiation {
         octets
     }
 
-    /// Our offer was refused: what held before still holds.
+    /// Our offer was refused or given up: what held before still holds.
     pub fn refused(&mut self) {
-        self.offered = None;
+        self.withdrawn = self.offered.take();
     }
 
-    /// Their answer to our offer.
+    /// Their answer to our offer; to the session as it is when there is no offer; or, late, to one that was given up.
     pub fn answered(&mut self, answer: &[u8]) -> Result<Agreed, Unacceptable> {
         let theirs = SessionDescription::parse(answer)?;
-        let ours = self
-            .offered
-            .take()
-            .or_else(|| self.current.clone())
-            .ok_or(Unacceptable::NoCommonMedium)?;
-        let agreed = match_answer(&ours, &theirs)?;
-        self.current = Some(ours);
-        Ok(agreed)
+        let candidates = match self.offered.take() {
+            Some(offered) => vec![offered],
+            None => self
+                .current
+                .iter()
+                .chain(&self.withdrawn)
+                .cloned()
+                .collect(),
+        };
+        let mut failure = Unacceptable::NoCommonMedium;
+        for ours in candidates {
+            match match_answer(&ours, &theirs) {
+                Ok(agreed) => {
+                    self.current = Some(ours);
+                    self.withdrawn = None;
+                    return Ok(agreed);
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
     /// Answers an offer: the SDP to send and what it means.
@@ -265,7 +281,7 @@ impl Negotiation {
         let sdp = self.describe(media.collect());
         let octets = sdp.to_bytes();
         self.current = Some(sdp);
-        self.offered = None;
+        (self.offered, self.withdrawn) = (None, None);
         Ok((octets, agreed))
     }
 

@@ -1,7 +1,7 @@
 //! Calls that come in: late offers, requests within the dialog, repeats, copies, old peers (RFC 3261 §8.2, §12.2.2, §14.2).
 
 use fax_sip::message::Method;
-use fax_sip::{CallKey, Command, EndedBy, Event};
+use fax_sip::{CallKey, Command, Config, EndedBy, Event};
 
 use super::bench::{Bench, PEER, addr, sdp};
 
@@ -411,4 +411,27 @@ fn an_undecided_call_is_refused_in_the_end() {
     b.until_sent(2_000);
     b.code(480);
     assert!(matches!(b.event(), Event::Ended { cause, .. } if cause.by == EndedBy::Timeout));
+}
+
+#[test]
+fn too_many_transactions_are_refused_without_state() {
+    let mut b = Bench::with(Config {
+        max_transactions: 5,
+        max_calls: 3,
+        ..Config::default()
+    });
+    for n in 0..12 {
+        let options = b.outside(Method::Options).finish();
+        b.receive(&options);
+        let answer = b.code(if n < 5 { 200 } else { 503 });
+        assert_eq!(answer.value("Retry-After").is_some(), n >= 5);
+        assert!(b.agent.transactions() <= 5);
+    }
+    b.wait(33_000);
+    for n in 0..4 {
+        let invite = b.outside(Method::Invite).finish_with_sdp(sdp(1));
+        b.receive(&invite);
+        b.code(if n < 3 { 100 } else { 503 });
+    }
+    assert_eq!(b.agent.calls(), 3);
 }

@@ -529,3 +529,24 @@ fn pings_tell_life_and_silence() {
     assert_eq!(b.event(), Event::PeerSilent { ping: PingKey(1) });
     assert_eq!(b.sent.len(), 10);
 }
+
+#[test]
+fn nothing_is_repeated_over_a_stream() {
+    let mut b = Bench::new();
+    let (transport, request_uri) = (Transport::Tcp, format!("sip:{PEER};transport=tcp"));
+    b.command(Command::Ping {
+        ping: PingKey(1),
+        transport,
+        destination: addr(PEER),
+        contact: addr(OURS),
+        request_uri,
+    });
+    let options = b.request(&Method::Options);
+    assert!(options.text("Via").unwrap().starts_with("SIP/2.0/TCP "));
+    assert!(options.text("Contact").unwrap().contains(";transport=tcp"));
+    b.wait(31_900);
+    b.quiet();
+    b.wait(200);
+    assert_eq!(b.event(), Event::PeerSilent { ping: PingKey(1) });
+    assert_eq!(b.agent.transactions(), 0);
+}
