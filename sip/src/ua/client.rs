@@ -263,6 +263,8 @@ impl UserAgent {
         };
         let early = early.filter(|(t, _)| *t == tag).map(|(_, sdp)| sdp);
         let answer = response.sdp().or(early);
+        self.early
+            .remove(&(dialog.call_id.clone(), dialog.local_tag.clone()));
         self.dialogs.insert(dialog.id(), key);
         for timer in [CallTimer::Ring, CallTimer::Cancelled] {
             self.schedule.clear(Due::Call(key, timer));

@@ -127,6 +127,8 @@ impl UserAgent {
         call.local_sdp = Some(invite.offer);
         call.session_wish = wish;
         call.min_se = min_se;
+        let early = (call.dialog.call_id.clone(), call.dialog.local_tag.clone());
+        self.early.insert(early, key);
         self.calls.insert(key, call);
         self.live_calls += 1;
         self.schedule

@@ -127,6 +127,8 @@ impl UserAgent {
         match core::mem::replace(&mut call.stage, Stage::Over) {
             Stage::Over => return,
             Stage::Calling { .. } => {
+                self.early
+                    .remove(&(call.dialog.call_id.clone(), call.dialog.local_tag.clone()));
                 self.schedule.clear_call(key);
                 self.calls.remove(&key);
             }

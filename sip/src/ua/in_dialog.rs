@@ -23,7 +23,7 @@ impl UserAgent {
 
     pub(crate) fn receive_in_dialog(&mut self, now: Instant, id: TxId, request: &Message) {
         let Some(key) = self.dialog_of(request) else {
-            return self.reply_plain(now, id, 481, "");
+            return self.receive_early(now, id, request);
         };
         let (Some(method), Some(cseq)) = (request.method(), request.cseq()) else {
             return;
@@ -59,6 +59,38 @@ impl UserAgent {
             Method::Update => self.receive_update(now, id, key, request),
             Method::Options => self.reply_options(now, id),
             _ => self.reply_plain(now, id, 200, ""),
+        }
+    }
+
+    /// A request of the called side before its final answer: those that change nothing are taken, offers collide with
+    /// ours (RFC 3311 §5.2), and without such a call there is no dialog.
+    fn receive_early(&mut self, now: Instant, id: TxId, request: &Message) {
+        let early = (request.call_id(), request.to_tag().unwrap_or_default());
+        let contact = self
+            .early
+            .get(&early)
+            .and_then(|k| self.calls.get(k))
+            .map(|c| c.contact.clone());
+        match (request.method(), contact) {
+            (Some(Method::Invite), Some(_)) => self.reply_plain(now, id, 491, ""),
+            (Some(Method::Update), Some(_)) if request.sdp().is_some() => {
+                self.reply_plain(now, id, 491, "")
+            }
+            (Some(Method::Update), Some(contact)) => {
+                if let Some(draft) = self.draft(id, 200, "") {
+                    self.reply(
+                        now,
+                        id,
+                        &draft
+                            .header("Contact", contact)
+                            .header("Allow", ALLOW)
+                            .finish(),
+                    );
+                }
+            }
+            (Some(Method::Options), Some(_)) => self.reply_options(now, id),
+            (Some(Method::Info), Some(_)) => self.reply_plain(now, id, 200, ""),
+            (Some(_) | None, _) => self.reply_plain(now, id, 481, ""),
         }
     }
 

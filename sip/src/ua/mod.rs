@@ -50,6 +50,8 @@ pub struct UserAgent {
     calls: BTreeMap<CallKey, Call>,
     live_calls: usize,
     dialogs: BTreeMap<DialogId, CallKey>,
+    /// Calls of ours without a final answer, by Call-ID and our tag.
+    early: BTreeMap<(Bytes, Bytes), CallKey>,
     registrations: BTreeMap<RegKey, Registration>,
 }
 
@@ -72,6 +74,7 @@ impl UserAgent {
             calls: BTreeMap::new(),
             live_calls: 0,
             dialogs: BTreeMap::new(),
+            early: BTreeMap::new(),
             registrations: BTreeMap::new(),
         }
     }

@@ -550,3 +550,37 @@ fn nothing_is_repeated_over_a_stream() {
     assert_eq!(b.event(), Event::PeerSilent { ping: PingKey(1) });
     assert_eq!(b.agent.transactions(), 0);
 }
+
+#[test]
+fn requests_before_the_answer_do_not_break_the_call() {
+    let mut b = Bench::new();
+    let invite = b.call();
+    b.receive(&b.response(&invite, 183, "peer").finish());
+    b.event();
+    b.invite = Some(invite.clone());
+    for (method, offers, code) in [
+        (Method::Update, false, 200),
+        (Method::Update, true, 491),
+        (Method::Invite, true, 491),
+        (Method::Info, false, 200),
+        (Method::Options, false, 200),
+        (Method::Bye, false, 481),
+    ] {
+        let request = b.inside(method, "");
+        let request = if offers {
+            request.finish_with_sdp(sdp(3))
+        } else {
+            request.finish()
+        };
+        b.receive(&request);
+        b.code(code);
+    }
+    b.quiet();
+    b.receive(
+        &b.response(&invite, 200, "peer")
+            .header("Contact", format!("<sip:gw@{PEER}>"))
+            .finish_with_sdp(sdp(2)),
+    );
+    b.request(&Method::Ack);
+    assert!(matches!(b.event(), Event::Answered { .. }));
+}
