@@ -1,4 +1,6 @@
-//! Draws a document as fax pages and writes each as PNG, to look at: `pages FILE OUT [standard|fine|superfine|r16|inch300]`.
+//! Draws a document as fax pages and writes each as PNG, to look at.
+//!
+//! `pages FILE OUT [standard|fine|superfine|r16|inch300] [X,Y,W,H]`; the last cuts out a part, in pixels.
 
 use fax_base::page::Resolution;
 use fax_document::{RenderOptions, page_png, render, sniff};
@@ -32,7 +34,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     for (i, page) in document.pages.iter().enumerate() {
         println!("{}: {:?}, {} octets", i + 1, page.shape, page.t6.len());
-        std::fs::write(format!("{out}-{}.png", i + 1), page_png(&document, i, 5000))?;
+        let png = page_png(&document, i, 5000);
+        let name = format!("{out}-{}.png", i + 1);
+        let part: Vec<u32> = rest
+            .get(1)
+            .map(|p| p.split(',').filter_map(|v| v.parse().ok()).collect())
+            .unwrap_or_default();
+        match part[..] {
+            [x, y, w, h] => image::load_from_memory(&png)?
+                .crop_imm(x, y, w, h)
+                .save(name)?,
+            _ => std::fs::write(name, png)?,
+        }
     }
     for remark in &document.remarks {
         println!("{remark}");

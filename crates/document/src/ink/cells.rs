@@ -42,9 +42,11 @@ pub(super) struct Cells {
 
 /// What was measured in a cell.
 #[derive(Clone, Copy, Default)]
-struct Measure {
+pub(super) struct Measure {
     /// The prevailing shade.
-    level: u8,
+    pub(super) level: u8,
+    /// One shade prevails.
+    pub(super) plain: bool,
     /// No shade prevails, and much is neither black nor white.
     busy: bool,
     /// A shade between paper and ink prevails.
@@ -301,7 +303,7 @@ impl Cells {
 }
 
 /// Shades are counted in classes of eight.
-fn measure(g: &Grey, x0: usize, y0: usize, w: usize, h: usize) -> Measure {
+pub(super) fn measure(g: &Grey, x0: usize, y0: usize, w: usize, h: usize) -> Measure {
     let mut classes = [0u32; 32];
     let mut count = 0u32;
     for y in y0..(y0 + h).min(g.rows) {
@@ -330,6 +332,7 @@ fn measure(g: &Grey, x0: usize, y0: usize, w: usize, h: usize) -> Measure {
     let prevails = prevailing * 100 >= count * 45;
     Measure {
         level,
+        plain: prevails,
         busy: !prevails && middle * 100 >= count * 40,
         tint: prevails && (DARK..LIGHT).contains(&level),
         darker: darker * 256 / count,

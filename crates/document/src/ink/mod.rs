@@ -4,6 +4,7 @@
 mod cells;
 mod halftone;
 mod morphology;
+mod paper;
 mod strokes;
 
 pub(crate) use cells::Area;
@@ -34,7 +35,10 @@ pub(crate) fn to_bitmap(
     let across = |mm: f64| ((mm * per_x).round() as usize).max(1);
     let down = |mm: f64| ((mm * per_y).round() as usize).max(1);
 
-    let cells = Cells::survey(g, across(2.0), down(2.0), pictures, ink == Ink::Auto);
+    let (cell_w, cell_h) = (across(2.0), down(2.0));
+    let whitened = paper::whitened(g, cell_w, cell_h);
+    let g = whitened.as_ref().unwrap_or(g);
+    let cells = Cells::survey(g, cell_w, cell_h, pictures, ink == Ink::Auto);
     let paper = morphology::closing(g, across(1.0), down(1.0));
     let depth = difference(&paper, g);
     let deepest = morphology::largest(&depth, across(0.4), down(0.4));

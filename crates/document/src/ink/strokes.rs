@@ -10,7 +10,7 @@ const THIN: u8 = 40;
 /// A line of less than one pel that lies across two rows or columns covers each in part, and would be
 /// drawn in both: the fainter one is taken back.
 pub(super) fn thin_pairs(depth: &Grey, pels: &mut Pels) {
-    const WHOLE: u16 = 230;
+    const WHOLE: u16 = 275;
     let faint = |v: u8, of: u8| u16::from(v) * 4 < u16::from(of);
     for y in 0..depth.rows {
         let row = |dy: isize| y.checked_add_signed(dy).map_or(&[][..], |yy| depth.row(yy));
