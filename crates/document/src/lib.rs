@@ -19,6 +19,7 @@ mod preview;
 mod raster;
 mod render;
 pub mod sandbox;
+mod text;
 mod tiff_file;
 mod wire;
 mod worker;

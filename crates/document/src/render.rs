@@ -27,8 +27,6 @@ pub fn render(
         Format::Pdf => crate::pdf::render(octets, options),
         Format::Tiff => crate::tiff_file::render(octets, options),
         Format::Png | Format::Jpeg => crate::raster::render(octets, format, options),
-        Format::Text => Err(RenderError::Unsupported {
-            what: "Plain text".into(),
-        }),
+        Format::Text => crate::text::render(octets, options),
     }
 }

@@ -28,13 +28,13 @@ const TABLE: [[&str; 4]; 6] = [
         "Resolution",
         "Dots per inch",
         "Rows of an A4 page",
-        "Seconds at 14 400 bit/s",
+        "This page at 14 400 bit/s",
     ],
-    ["Standard", "204 x 98", "1143", "about 15"],
-    ["Fine", "204 x 196", "2286", "about 25"],
-    ["Superfine", "204 x 391", "4573", "about 45"],
-    ["300 dpi", "300 x 300", "3507", "about 50"],
-    ["R16", "408 x 391", "4573", "about 80"],
+    ["Standard", "204 x 98", "1143", "about 10 s"],
+    ["Fine", "204 x 196", "2286", "about 14 s"],
+    ["Superfine", "204 x 391", "4573", "about 20 s"],
+    ["300 dpi", "300 x 300", "3507", "about 20 s"],
+    ["R16", "408 x 391", "4573", "about 26 s"],
 ];
 
 const SMALL: [(f32, &str); 5] = [

@@ -268,21 +268,25 @@ impl Cells {
                         == 4
                 })
                 .collect();
-            if inside.len() * 4 >= group.len() {
+            let has_inside = inside.len() * 4 >= group.len();
+            if has_inside {
                 (darker, lighter) = (0, 0);
                 for m in inside.iter().filter_map(|&c| measures.get(c)) {
                     darker += m.darker;
                     lighter += m.lighter;
                 }
             }
-            let cells = if inside.len() * 4 >= group.len() {
+            let cells = if has_inside {
                 inside.len()
             } else {
                 group.len()
             };
             let mean = sum / (group.len() as u64).max(1);
             let written = |n: u32| u64::from(n) > 2 * cells as u64;
-            let kind = if written(darker) && (darker >= lighter || mean > 170) {
+            // A thin strip is all edge: what looks like writing may be the paper beside it.
+            let kind = if !has_inside && mean >= 150 {
+                Kind::CleanLight
+            } else if written(darker) && (darker >= lighter || mean > 170) {
                 Kind::CleanLight
             } else if written(lighter) {
                 Kind::CleanDark
