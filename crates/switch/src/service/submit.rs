@@ -151,7 +151,7 @@ impl Service {
                 directory
                     .faxbox(id)
                     .filter(|f| f.account == new.account)
-                    .ok_or(SubmitError::EmptyDocumentbox)?,
+                    .ok_or(SubmitError::UnknownFaxbox)?,
             ),
         };
         let to_number = if new.keep_number {
