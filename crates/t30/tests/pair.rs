@@ -241,7 +241,7 @@ fn a_hopeless_line_ends_with_eor() {
     let mut p = pair(
         config(Role::Calling, 1),
         config(Role::Called, 0),
-        8_000,
+        60_000,
         Impairments {
             image_bad: 1000,
             ..Impairments::default()

@@ -21,7 +21,7 @@ pub(super) fn begin(call: &mut Call, signal: ImageSignal, stay: State) -> State 
     };
     match &signal {
         // A carrier's end without its beginning, or a loss in silence.
-        ImageSignal::Down | ImageSignal::Lost(_) => return stay,
+        ImageSignal::Down | ImageSignal::Lost(_) | ImageSignal::BadFrame => return stay,
         ImageSignal::Up | ImageSignal::Bits(_) | ImageSignal::Frame(_) => {}
     }
     call.enter(Phase::C);
@@ -100,7 +100,9 @@ impl ReceivingBits {
     pub(crate) fn on(self, call: &mut Call, on: On) -> State {
         match on {
             On::Image(signal) => match signal {
-                ImageSignal::Up | ImageSignal::Frame(_) => State::ReceivingBits(self),
+                ImageSignal::Up | ImageSignal::Frame(_) | ImageSignal::BadFrame => {
+                    State::ReceivingBits(self)
+                }
                 ImageSignal::Bits(octets) => {
                     call.timers.set(Timer::Image, call.now + timers::IMAGE);
                     page::data(call, octets);
@@ -168,6 +170,11 @@ impl ReceivingFrames {
                     } else {
                         State::ReceivingFrames(self)
                     }
+                }
+                ImageSignal::BadFrame => {
+                    // The signal is there; PPR will ask for what it should have said.
+                    call.timers.set(Timer::T1A, call.now + timers::T1A);
+                    State::ReceivingFrames(self)
                 }
                 ImageSignal::Up | ImageSignal::Bits(_) | ImageSignal::Lost(_) => {
                     State::ReceivingFrames(self)

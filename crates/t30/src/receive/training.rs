@@ -97,7 +97,7 @@ impl AwaitTcf {
                     }
                     State::AwaitTcf(self)
                 }
-                ImageSignal::Frame(_) => State::AwaitTcf(self),
+                ImageSignal::Frame(_) | ImageSignal::BadFrame => State::AwaitTcf(self),
                 ImageSignal::Down => {
                     // A drop before anything came is no training check: it may still begin.
                     if self.check.as_ref().is_some_and(|check| !check.anything()) {

@@ -407,6 +407,18 @@ fn the_end_without_dcn() {
 }
 
 #[test]
+fn the_echo_of_our_answer_is_not_a_clipped_command() {
+    let mut b = ready();
+    image(&mut b, 9000);
+    b.burst(&[calling(Fcf::Eop, &[])]);
+    assert_eq!(b.sent(SECOND * 3), ["MCF"]);
+    b.hear(&Transmit::Control(vec![called(Fcf::Mcf, &[])]));
+    assert_eq!(b.sent(SECOND * 2), Vec::<String>::new());
+    b.burst(&[calling(Fcf::Dcn, &[])]);
+    assert_succeeded(&mut b);
+}
+
+#[test]
 fn polled_with_nothing_to_send() {
     for fcf in [Fcf::Dtc, Fcf::Dis] {
         let mut b = answered();
