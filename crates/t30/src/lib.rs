@@ -5,6 +5,28 @@
 //! [`Session::deadline`]. It does not know whether a modem or T.38 carries its words, and it never
 //! sees a pel: pages come and go as coded octets.
 //!
+//! ```
+//! use fax_base::{Instant, line::Transmit};
+//! use fax_t30::{Capabilities, Config, Input, Output, Role, Session};
+//!
+//! let mut session = Session::new(Config {
+//!     role: Role::Called,
+//!     ident: "+1 555 0100".into(),
+//!     capabilities: Capabilities::default(),
+//!     send: Vec::new(),
+//!     sub_address: None,
+//!     page_retries: 2,
+//!     refuse_at_percent: None,
+//! });
+//! session.handle(Instant::ZERO, Input::Start);
+//! let outputs: Vec<Output> = core::iter::from_fn(|| session.poll()).collect();
+//! assert!(outputs.iter().any(|o| matches!(o, Output::Transmit(Transmit::Tone(..)))));
+//! // The line has sent CED; DIS follows.
+//! session.handle(Instant::from_millis(3_500), Input::Sent);
+//! assert!(core::iter::from_fn(|| session.poll())
+//!     .any(|o| matches!(o, Output::Transmit(Transmit::Control(_)))));
+//! ```
+//!
 //! What it promises: a page is reported as confirmed only when the far end said so (MCF, RTP, PIP,
 //! PID), the far end is told so only of a page that is here, and every call ends, because no state
 //! waits longer than its timer.

@@ -327,3 +327,61 @@ fn the_line_may_change_in_any_phase() {
         }
     }
 }
+
+/// Any one signal of a call may go unheard, whichever it is: the fax arrives all the same, whole and
+/// once.
+#[test]
+fn one_signal_lost_anywhere() {
+    for (ecm, duplex) in [(true, true), (true, false), (false, true), (false, false)] {
+        let run = |unheard: Vec<(usize, usize)>| {
+            let (mut calling, called) = (config(Role::Calling, 3), config(Role::Called, 0));
+            calling.capabilities.ecm = ecm;
+            calling.send[2].resolution = Resolution::Standard;
+            let i = Impairments {
+                duplex,
+                ..Impairments::default()
+            };
+            let mut p = pair(calling, called, 9_000, i);
+            p.unheard = unheard;
+            assert!(p.run(HOUR));
+            p
+        };
+        let counts = run(Vec::new()).count;
+        assert!(counts[0] > 8 && counts[1] > 5, "{counts:?}");
+        for end in 0..2 {
+            for number in 0..counts[end] {
+                let p = run(vec![(end, number)]);
+                let told = p.ends.each_ref().map(|e| (e.sent(), e.outcome.clone()));
+                let fine = p.ends.iter().all(|e| {
+                    e.breaches.is_empty() && e.outcome.as_ref().is_some_and(|o| o.failure.is_none())
+                });
+                assert!(
+                    fine,
+                    "ecm {ecm}, duplex {duplex}, {number} of {end}: {told:#?}"
+                );
+                assert_eq!(p.ends[0].confirmed(), [0, 1, 2]);
+                let kept: Vec<_> = p.ends[1]
+                    .pages
+                    .iter()
+                    .map(|r| recognise(&r.octets))
+                    .collect();
+                assert_eq!(
+                    kept,
+                    [Some(0), Some(1), Some(2)],
+                    "ecm {ecm}, {number} of {end}"
+                );
+            }
+        }
+    }
+}
+
+/// A receiver that may not go above a rate says so with FTT, as DIS cannot.
+#[test]
+fn a_receiver_with_a_highest_rate() {
+    let p = clean(1, 4_000, |_, b| {
+        b.capabilities.modulations = vec![Modulation::V17At7200, Modulation::V17At9600];
+    });
+    assert_delivered(&p, 1, 4_000);
+    let used = p.ends[0].outcome.as_ref().and_then(|o| o.modulation);
+    assert!(used.is_some_and(|m| m.bit_rate() <= 9_600), "{used:?}");
+}

@@ -191,8 +191,8 @@ impl Judging {
     pub(crate) fn on(self, call: &mut Call, on: On) -> State {
         match on {
             On::Verdict(verdict) => self.answer(call, verdict),
-            // No verdict: one row, bad, tells nothing good about the page.
-            On::Expired(Timer::Assembly) => self.answer(call, Verdict::default()),
+            // Our own assembly is stuck: who knows whether it has the page.
+            On::Expired(Timer::Assembly) => release::disconnect(call, Some(Cause::Cancelled)),
             On::Burst(burst) if burst.last.fcf == Fcf::Dcn => {
                 release::end(call, Some(Cause::CallerLeftInPage))
             }

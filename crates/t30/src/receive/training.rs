@@ -13,7 +13,7 @@ use crate::send;
 use crate::session::State;
 use crate::tcf::Check;
 use crate::timers::{self, Timer};
-use fax_base::line::{Framing, Listen, Training};
+use fax_base::line::{Framing, Listen, Modulation, Training};
 
 /// So many training checks may fail in a row.
 const FAILURES: u32 = 24;
@@ -23,6 +23,8 @@ const FAILURES: u32 = 24;
 pub(crate) struct AwaitTcf {
     /// None when the DCS cannot be obeyed: FTT whatever comes.
     check: Option<Check>,
+    /// What the DCS wants can never be received, not just at this rate.
+    illegal: bool,
 }
 
 /// A DCS burst came, in whatever state. `stay` is where to be if it is to be ignored.
@@ -57,7 +59,14 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
     reception.without_image = 0;
     reception.long_training = false;
     reception.agreed = negotiate::read_dcs(&dcs);
-    let check = reception.agreed.map(|agreed| Check::new(agreed.modulation));
+    let illegal = reception.agreed.is_none();
+    // DIS cannot say which rates of a modulation are allowed; FTT can.
+    let allowed = &call.config.capabilities.modulations;
+    let check = reception
+        .agreed
+        .map(|agreed| agreed.modulation)
+        .filter(|m| allowed.contains(m) || *m == Modulation::V27ter2400)
+        .map(Check::new);
     if let Some(agreed) = call.reception.agreed {
         call.tally.agreed = Some(agreed);
         call.event(Event::Negotiated {
@@ -71,7 +80,7 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
         });
     }
     call.timers.set(Timer::Tcf, call.now + timers::TCF_BEGINS);
-    State::AwaitTcf(AwaitTcf { check })
+    State::AwaitTcf(AwaitTcf { check, illegal })
 }
 
 impl AwaitTcf {
@@ -154,7 +163,7 @@ impl AwaitTcf {
         }
         call.reception.failures += 1;
         // A DCS that cannot be obeyed gets one FTT, for the sender to think again.
-        if self.check.is_none() && call.reception.failures > 1 {
+        if self.illegal && call.reception.failures > 1 {
             return release::disconnect(call, Some(Cause::ProtocolError));
         }
         if call.reception.failures > FAILURES {

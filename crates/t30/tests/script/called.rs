@@ -528,3 +528,14 @@ fn a_carrier_without_data_does_not_hold_the_call() {
     assert_failed(&mut b, Cause::CommandLost);
     assert!(b.now.as_millis() < 60_000);
 }
+
+#[test]
+fn no_verdict_no_confirmation() {
+    let mut b = ready();
+    b.silent_assembly = true;
+    image(&mut b, 9000);
+    b.burst(&[calling(Fcf::Eop, &[])]);
+    assert_eq!(b.sent(SECOND * 15), ["DCN"]);
+    assert_failed(&mut b, Cause::Cancelled);
+    assert_eq!(settled(&b), [(true, false)]);
+}

@@ -38,6 +38,8 @@ pub struct Bench {
     pub listen: Listen,
     /// The verdict given on every page.
     pub verdict: Verdict,
+    /// No verdict is given, and no page.
+    pub silent_assembly: bool,
     /// Octets of every page that it wants to send.
     pub page: Bytes,
     /// The pages that it wanted, and how.
@@ -64,6 +66,7 @@ impl Bench {
                 bad_rows: 0,
                 longest_bad_run: 0,
             },
+            silent_assembly: false,
             page: super::page::made_up(0, 20_000),
             wanted: Vec::new(),
             outcome: None,
@@ -92,12 +95,16 @@ impl Bench {
                     bit_rate,
                 } => {
                     self.wanted.push((index, format, bit_rate));
-                    self.session
-                        .handle(self.now, Input::Page(self.page.clone()));
+                    if !self.silent_assembly {
+                        self.session
+                            .handle(self.now, Input::Page(self.page.clone()));
+                    }
                 }
                 Output::PageEnd => {
                     self.pages.push(Output::PageEnd);
-                    self.session.handle(self.now, Input::Verdict(self.verdict));
+                    if !self.silent_assembly {
+                        self.session.handle(self.now, Input::Verdict(self.verdict));
+                    }
                 }
                 page @ (Output::PageStart { .. }
                 | Output::PageData(_)

@@ -136,10 +136,6 @@ enum Due {
     },
 }
 
-/// What is done to a transmission: the end that sends it, its number from 0, itself; `None` when it is
-/// not heard.
-pub type Meddle = fn(usize, usize, &Transmit) -> Option<Transmit>;
-
 /// Two ends and the line between.
 #[derive(Debug)]
 pub struct Pair {
@@ -154,9 +150,11 @@ pub struct Pair {
     serial: u64,
     /// At these moments the carrier below both ends changes.
     pub line_changes: Vec<Instant>,
-    /// What is done to every transmission.
-    pub meddle: Option<Meddle>,
-    count: [usize; 2],
+    /// Signals that are not heard: the end that sends them, and their number from 0, silence not
+    /// counted.
+    pub unheard: Vec<(usize, usize)>,
+    /// How many signals each end has sent.
+    pub count: [usize; 2],
 }
 
 impl Pair {
@@ -181,7 +179,7 @@ impl Pair {
             due: std::collections::HashMap::new(),
             serial: 0,
             line_changes: Vec::new(),
-            meddle: None,
+            unheard: Vec::new(),
             count: [0, 0],
         }
     }
@@ -400,16 +398,15 @@ impl Pair {
         let epoch = self.ends[end].epoch;
         self.ends[end].on_air = true;
         self.ends[end].quiet = matches!(transmit, Transmit::Silence(_));
+        self.schedule(self.now + length, Due::Over { end, epoch });
+        if self.ends[end].quiet {
+            return;
+        }
         let number = self.count[end];
         self.count[end] += 1;
-        let heard = match self.meddle {
-            Some(meddle) => meddle(end, number, &transmit),
-            None => Some(transmit),
-        };
-        self.schedule(self.now + length, Due::Over { end, epoch });
-        let Some(transmit) = heard else {
+        if self.unheard.contains(&(end, number)) {
             return;
-        };
+        }
         let (_, sounds) = air::play(&transmit);
         let i = self.impairments;
         if self.rng.per_mille(i.silent) {
