@@ -16,7 +16,8 @@ use fax_base::line::{Listen, Tone, Transmit};
 const ANSWER_SILENCE: Duration = Duration::from_millis(500);
 /// CED: 2.6 s … 4.0 s.
 const CED: Duration = Duration::from_secs(3);
-/// After so many DIS without an answer the next are short: some old machines choke on long ones.
+/// After so many DIS without an answer every second one is short: some old machines choke on long
+/// ones.
 const LONG_DIS: u32 = 3;
 
 /// Sending CED and the first DIS.
@@ -105,7 +106,7 @@ impl AwaitDcs {
     fn identify(&mut self, call: &mut Call) {
         self.sent = self.sent.saturating_add(1);
         let mut dis = negotiate::dis(&call.config.capabilities);
-        if self.sent > LONG_DIS {
+        if self.sent > LONG_DIS && self.sent.is_multiple_of(2) {
             dis.truncate(32);
         }
         let mut burst = Vec::new();

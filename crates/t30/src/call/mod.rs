@@ -93,6 +93,8 @@ pub(crate) struct Call {
     calling_tone: bool,
     /// What waits for the far end's carrier to drop.
     gated: Vec<Transmit>,
+    /// Frames behind an image that is being sent: told when they have left, a page later.
+    unsaid: Vec<Bytes>,
     signalling: Signalling,
     /// The command or response search that runs when nothing is being sent.
     search: Option<(Timer, Duration)>,
@@ -115,6 +117,7 @@ impl Call {
             transmitting: false,
             calling_tone: false,
             gated: Vec::new(),
+            unsaid: Vec::new(),
             signalling: Signalling::default(),
             search: None,
             last_burst: Vec::new(),
@@ -189,21 +192,24 @@ impl Call {
             return;
         }
         let mut length = Duration::ZERO;
+        let mut after_image = false;
+        self.unsaid.clear();
         self.calling_tone = what
             .iter()
             .any(|t| matches!(t, Transmit::Tone(Tone::Cng, _)));
         for transmit in what {
             length += duration(&transmit);
-            if let Transmit::Control(frames) = &transmit {
-                for octets in frames {
-                    let name = frames::name_of(octets);
-                    self.tally.last_sent = Some(name);
-                    self.event(Event::FrameSent {
-                        name,
-                        octets: octets.clone(),
-                    });
+            match &transmit {
+                Transmit::Control(frames) => {
+                    self.last_burst.clone_from(frames);
+                    if after_image {
+                        self.unsaid.extend(frames.iter().cloned());
+                    } else {
+                        self.say_sent(frames.clone());
+                    }
                 }
-                self.last_burst.clone_from(frames);
+                Transmit::Bits { .. } | Transmit::Frames { .. } => after_image = true,
+                Transmit::Silence(_) | Transmit::Tone(..) => {}
             }
             self.output(Output::Transmit(transmit));
         }
@@ -214,9 +220,19 @@ impl Call {
             .set(Timer::Sending, self.now + length * 2 + timers::SENDING);
     }
 
+    /// Tells that frames are sent.
+    fn say_sent(&mut self, frames: Vec<Bytes>) {
+        for octets in frames {
+            let name = frames::name_of(&octets);
+            self.tally.last_sent = Some(name);
+            self.event(Event::FrameSent { name, octets });
+        }
+    }
+
     /// Stops what is being sent.
     pub(crate) fn stop(&mut self) {
         self.gated.clear();
+        self.unsaid.clear();
         self.timers.clear(Timer::Turnaround);
         self.timers.clear(Timer::Sending);
         if self.transmitting {
@@ -299,6 +315,8 @@ impl Call {
     pub(crate) fn sent(&mut self) -> bool {
         self.timers.clear(Timer::Sending);
         let was = core::mem::take(&mut self.transmitting);
+        let unsaid = core::mem::take(&mut self.unsaid);
+        self.say_sent(unsaid);
         if was && !self.signalling.up {
             // A search that began before it had left.
             self.resume_search();
@@ -310,6 +328,7 @@ impl Call {
     pub(crate) fn line_changed(&mut self) {
         self.transmitting = false;
         self.gated.clear();
+        self.unsaid.clear();
         self.signalling = Signalling::default();
         for timer in [Timer::Sending, Timer::Turnaround, Timer::Frame] {
             self.timers.clear(timer);

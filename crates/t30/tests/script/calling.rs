@@ -526,3 +526,16 @@ fn cancel_and_hang_up() {
     b.input(Input::Cancel);
     assert_failed(&mut b, Cause::Cancelled);
 }
+
+#[test]
+fn a_command_behind_a_page_is_told_when_it_has_left() {
+    let mut b = trained(1, &DIS);
+    b.burst(&[called(Fcf::Cfr, &[])]);
+    let cfr = b.now;
+    b.sent(LONG);
+    let eop = b.events.iter().find_map(|(at, e)| match e {
+        Event::FrameSent { name: "EOP", .. } => Some(*at),
+        _ => None,
+    });
+    assert!(eop.is_some_and(|at| at.since(cfr) > SECOND * 10), "{eop:?}");
+}
