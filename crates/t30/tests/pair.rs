@@ -348,8 +348,8 @@ fn one_signal_lost_anywhere() {
         };
         let counts = run(Vec::new()).count;
         assert!(counts[0] > 8 && counts[1] > 5, "{counts:?}");
-        for end in 0..2 {
-            for number in 0..counts[end] {
+        for (end, count) in counts.into_iter().enumerate() {
+            for number in 0..count {
                 let p = run(vec![(end, number)]);
                 let told = p.ends.each_ref().map(|e| (e.sent(), e.outcome.clone()));
                 let fine = p.ends.iter().all(|e| {
