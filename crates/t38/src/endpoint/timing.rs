@@ -13,6 +13,9 @@ const ECHO_PROTECTION: Duration = Duration::from_millis(215);
 pub(crate) const QUIET: Duration = Duration::from_millis(75);
 /// From the end of a signal on the far line to `no-signal`: dropped too early, the last octets die.
 pub(crate) const RELEASE: Duration = Duration::from_millis(60);
+/// Gateways send on a frame of ECM only when they have all of it; so much of that is borne by the quiet and
+/// the flags that follow. At low rates a frame lasts longer, and the next signal has to wait.
+pub(crate) const STORED: Duration = Duration::from_millis(150);
 /// Zeros behind the last octet of raw bits: peers cut the carrier as soon as `sig-end` comes.
 pub(crate) const TRAILING_ZEROS: Duration = Duration::from_millis(90);
 /// Between the copies of an indicator or of the end of a signal.

@@ -1,7 +1,7 @@
 //! From what T.30 asks for to IFPs and the moments at which they leave (T.38 §7, §8).
 
 use super::timing::{
-    CADENCES, CONTROL_BIT_RATE, CONTROL_CADENCE, CONTROL_OCTETS, PREAMBLE, QUIET, RELEASE,
+    CADENCES, CONTROL_BIT_RATE, CONTROL_CADENCE, CONTROL_OCTETS, PREAMBLE, QUIET, RELEASE, STORED,
     TRAILING_ZEROS, line_bits, line_time, training,
 };
 use crate::ifp::{DataType, Field, FieldType, Ifp, Indicator, Syntax};
@@ -50,6 +50,8 @@ struct Burst {
     begin: Instant,
     /// Bits of the far line that are accounted for.
     bits: u64,
+    /// How far a gateway that waits for whole frames is behind at the end.
+    behind: Duration,
 }
 
 #[derive(Debug)]
@@ -285,7 +287,15 @@ impl Transmitter {
             DataType::V21 => CONTROL_CADENCE,
             _ => CADENCES.iter().find(fits).copied().unwrap_or(CADENCES[2]),
         };
+        let behind = match &content {
+            Content::Frames { frames, .. } if data_type != DataType::V21 => {
+                let longest = frames.iter().map(Bytes::len).max().unwrap_or(0);
+                line_time(longest as u64 * 8, bit_rate).saturating_sub(STORED)
+            }
+            Content::Frames { .. } | Content::Bits { .. } => Duration::ZERO,
+        };
         let burst = Burst {
+            behind,
             data_type,
             bit_rate,
             content,
@@ -344,8 +354,8 @@ impl Transmitter {
                         let piece = frame.slice(from..*offset);
                         let mut end = None;
                         if *offset == frame.len() {
-                            // FCS and flag.
-                            burst.bits += 24;
+                            // FCS, and two flags as gateways put them between frames.
+                            burst.bits += 32;
                             *offset = 0;
                             *ones = 0;
                             frames.pop_front();
@@ -372,7 +382,7 @@ impl Transmitter {
             out.extend(self.encode(&ifp, image, over));
             if over {
                 let last = burst.begin + line_time(burst.bits, burst.bit_rate);
-                self.enter(State::Release, last.max(now) + RELEASE);
+                self.enter(State::Release, last.max(now) + burst.behind + RELEASE);
                 return;
             }
         }
