@@ -284,9 +284,8 @@ impl Cells {
             let mean = sum / (group.len() as u64).max(1);
             let written = |n: u32| u64::from(n) > 2 * cells as u64;
             // A thin strip is all edge: what looks like writing may be the paper beside it.
-            let kind = if !has_inside && mean >= 150 {
-                Kind::CleanLight
-            } else if written(darker) && (darker >= lighter || mean > 170) {
+            let thin_and_light = !has_inside && mean >= 150;
+            let kind = if thin_and_light || written(darker) && (darker >= lighter || mean > 170) {
                 Kind::CleanLight
             } else if written(lighter) {
                 Kind::CleanDark

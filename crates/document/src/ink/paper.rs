@@ -39,6 +39,16 @@ pub(super) fn whitened(g: &Grey, cell_w: usize, cell_h: usize) -> Option<Grey> {
         return None;
     }
     let paper = fit(&samples)?;
+    let corners = [
+        (-1.0, -1.0),
+        (1.0, -1.0),
+        (-1.0, 1.0),
+        (1.0, 1.0),
+        (0.0, 0.0),
+    ];
+    if corners.iter().all(|&(x, y)| paper.at(x, y) >= 244.0) {
+        return None;
+    }
     // The same surface for a run of pels: a page is smooth over a few of them.
     let (w, rows) = (g.width as f64, g.rows as f64);
     let run = 16;
@@ -50,7 +60,7 @@ pub(super) fn whitened(g: &Grey, cell_w: usize, cell_h: usize) -> Option<Grey> {
             let level = paper.at(u, v).clamp(DARKEST * 0.8, 255.0);
             let gain = (255.0 * 1.05 / level * 256.0) as u32;
             for p in pels {
-                *p = u8::try_from(u32::from(*p) * gain >> 8).unwrap_or(255);
+                *p = u8::try_from((u32::from(*p) * gain) >> 8).unwrap_or(255);
             }
         }
     }

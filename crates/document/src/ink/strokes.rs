@@ -16,7 +16,7 @@ pub(super) fn thin_pairs(depth: &Grey, pels: &mut Pels) {
         let row = |dy: isize| y.checked_add_signed(dy).map_or(&[][..], |yy| depth.row(yy));
         let (above, this, next, below) = (row(-1), row(0), row(1), row(2));
         for (x, &d) in this.iter().enumerate() {
-            if d < 24 || d > 200 {
+            if !(24..=200).contains(&d) {
                 continue;
             }
             let at = |r: &[u8], x: usize| r.get(x).copied().unwrap_or(0);
