@@ -963,3 +963,112 @@ async fn a_document_by_url_is_fetched() {
         "{job}"
     );
 }
+
+#[tokio::test]
+async fn a_stranger_who_dawdles_is_cut_off_and_keeps_nobody_waiting() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let patience = std::time::Duration::from_millis(400);
+    let rig = start(
+        Config {
+            body_patience: patience,
+            max_strangers: 1,
+            ..Config::default()
+        },
+        false,
+    )
+    .await;
+    let mut slow = tokio::net::TcpStream::connect(rig.address).await.unwrap();
+    let head = "PUT /v2/api_auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n{";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(
+        rig.get(&faxes("/outgoing")).await.status,
+        200,
+        "those with a token go on"
+    );
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"status\":\"error\""),
+        "{answer}"
+    );
+    // Far too many header fields.
+    let mut wide = tokio::net::TcpStream::connect(rig.address).await.unwrap();
+    let fields: String = (0..500).map(|n| format!("X-{n}: y\r\n")).collect();
+    wide.write_all(format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    let _ = wide.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn fetching_is_bounded_in_redirects_and_size() {
+    use fax_api::{FetchConfig, HttpFetcher};
+    use fax_switch::port::{ConvertError, FetchOrder, Fetcher};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let said = |headers: axum::http::HeaderMap, body: String| async move {
+        format!(
+            "{} {} {body}",
+            headers["host"].to_str().unwrap(),
+            headers["content-type"].to_str().unwrap()
+        )
+    };
+    let documents = axum::Router::new()
+        .route(
+            "/loop",
+            axum::routing::get(|| async { axum::response::Redirect::to("/loop") }),
+        )
+        .route(
+            "/file",
+            axum::routing::get(|| async { axum::response::Redirect::to("file:///etc/passwd") }),
+        )
+        .route(
+            "/busy",
+            axum::routing::get(|| async { axum::http::StatusCode::SERVICE_UNAVAILABLE }),
+        )
+        .route("/big", axum::routing::get(|| async { vec![b'x'; 5000] }))
+        .route("/empty", axum::routing::get(|| async {}))
+        .route("/post", axum::routing::post(said));
+    tokio::spawn(fax_api::serve(listener, documents, std::future::pending()));
+    let fetcher = HttpFetcher::new(FetchConfig {
+        allow_private_urls: true,
+        max_size: 4000,
+        ..FetchConfig::default()
+    });
+    let order = |path: &str, method: &str| FetchOrder {
+        url: format!("http://{at}{path}"),
+        method: method.into(),
+        host: Some("documents.example".into()),
+        referer: None,
+        content: Some("give me".into()),
+        content_type: Some("text/x-wish".into()),
+    };
+    for (path, wanted) in [
+        ("/loop", "too often"),
+        ("/file", "only http"),
+        ("/big", "larger than 4000"),
+        ("/empty", "nothing"),
+        ("/none", "404"),
+    ] {
+        match fetcher.fetch(order(path, "get")).await {
+            Err(ConvertError::Document(why)) => assert!(why.contains(wanted), "{path}: {why}"),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+    assert!(matches!(
+        fetcher.fetch(order("/busy", "get")).await,
+        Err(ConvertError::Later(_))
+    ));
+    let fetched = fetcher.fetch(order("/post", "post")).await.unwrap();
+    assert_eq!(
+        &fetched.octets[..],
+        b"documents.example text/x-wish give me"
+    );
+    let guarded = HttpFetcher::new(FetchConfig::default());
+    assert!(matches!(
+        guarded.fetch(order("/big", "get")).await,
+        Err(ConvertError::Document(_))
+    ));
+}
