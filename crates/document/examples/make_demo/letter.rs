@@ -161,14 +161,14 @@ pub(crate) fn caption(c: &mut Content) {
     .into_iter()
     .enumerate()
     {
-        text(c, b"T", 12.0, 56.6, 372.0 - 15.2 * i as f32, line);
+        text(c, b"T", 12.0, 56.6, 562.0 - 15.2 * i as f32, line);
     }
     text(
         c,
         b"I",
         10.0,
         56.6,
-        312.0,
+        502.0,
         "The picture is computed; no camera was there.",
     );
 }
