@@ -1,4 +1,5 @@
 //! PDF and PNG out: the Group 4 octets untouched, the sheet as large as on paper, readable by others.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod made;
 

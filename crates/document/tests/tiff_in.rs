@@ -1,4 +1,5 @@
 //! TIFF, PNG and JPEG in: fax pages pass untouched, others are fitted; checked with libtiff's tools.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod made;
 

@@ -263,7 +263,8 @@ fn hostile_files_are_refused() {
         refuse(&looped),
         Error::Damaged("the directories form a loop".into())
     );
-    let bad: [(&str, (u16, u16, u32, u32)); 8] = [
+    type Tag = (u16, u16, u32, u32);
+    let bad: [(&str, Tag); 8] = [
         ("strip beyond the end", (273, 4, 1, 5_000_000)),
         ("strip too long", (279, 4, 1, u32::MAX)),
         ("four thousand million rows", (257, 4, 1, u32::MAX)),

@@ -1,4 +1,5 @@
 //! A process that is killed while it writes: all that it acknowledged is there afterwards.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{Folder, JobState, Source, Timestamp};

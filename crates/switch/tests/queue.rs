@@ -1,4 +1,5 @@
 //! Jobs from submission to their end: deliveries, retries, limits, calling off.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bench;
 

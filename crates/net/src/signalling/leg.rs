@@ -377,12 +377,12 @@ impl Leg {
                     remote,
                     codec: Codec::PCMA,
                 });
-                self.to_t38(now, remote, config);
+                self.switch_to_t38(remote, config);
             }
         }
     }
 
-    fn to_t38(&mut self, _now: Instant, remote: SocketAddr, config: fax_t38::Config) {
+    fn switch_to_t38(&mut self, remote: SocketAddr, config: fax_t38::Config) {
         self.timers.clear(Timer::Offer);
         self.timers.clear(Timer::Refused);
         self.media_do(MediaCommand::T38 { remote, config });
@@ -406,7 +406,7 @@ impl Leg {
                     answer,
                 });
                 match agreed {
-                    Agreed::T38 { remote, config } => self.to_t38(now, remote, config),
+                    Agreed::T38 { remote, config } => self.switch_to_t38(remote, config),
                     Agreed::Audio { remote, codec } => {
                         self.agreed = Some((remote, codec));
                         self.media_do(MediaCommand::Audio { remote, codec });
@@ -423,7 +423,7 @@ impl Leg {
     fn offer_taken(&mut self, now: Instant, answer: &Bytes) {
         self.offering = false;
         match self.session.read_answer(answer) {
-            Some(Agreed::T38 { remote, config }) => self.to_t38(now, remote, config),
+            Some(Agreed::T38 { remote, config }) => self.switch_to_t38(remote, config),
             Some(Agreed::Audio { .. }) => self.refused(now, 200, "audio only".to_owned()),
             None => self.refused(now, 200, "the answer refuses the image stream".to_owned()),
         }
