@@ -42,27 +42,19 @@ async fn follow(client: &Client, id: &str, as_json: bool) -> Result<ExitCode> {
     bar.enable_steady_tick(Duration::from_millis(120));
     let mut said = String::new();
     loop {
-        if let Some(done) = filed(client, id).await? {
+        let job = client.get(&format!("faxes/outgoing/{id}")).await?;
+        let status = job["status"].as_str().unwrap_or("waiting").to_owned();
+        if matches!(status.as_str(), "completed" | "failed") {
             bar.finish_and_clear();
-            return Ok(tell(&done, as_json));
+            return Ok(tell(&job, as_json));
         }
-        if let Ok(job) = client.get(&format!("faxes/outgoing/{id}")).await {
-            let status = job["status"].as_str().unwrap_or("waiting").to_owned();
-            if as_json && status != said {
-                println!("{}", json!({ "id": id, "status": status }));
-            }
-            bar.set_message(status.clone());
-            said = status;
+        if as_json && status != said {
+            println!("{}", json!({ "id": id, "status": status }));
         }
+        bar.set_message(status.clone());
+        said = status;
         tokio::time::sleep(LOOK).await;
     }
-}
-
-/// The job, once it is filed; it keeps its id behind the month.
-async fn filed(client: &Client, id: &str) -> Result<Option<Value>> {
-    let list = client.get("faxes/outbox?paginate=false").await?;
-    let mine = |fax: &&Value| fax["id"].as_str().is_some_and(|f| f == id || f.ends_with(id));
-    Ok(list.as_array().and_then(|l| l.iter().find(mine)).cloned())
 }
 
 fn tell(fax: &Value, as_json: bool) -> ExitCode {

@@ -1,4 +1,4 @@
-//! fax-store: durable jobs, received faxes, notices and documents (DESIGN.md §4).
+//! fax-store: durable jobs, received faxes, notices and documents.
 //!
 //! [`model`] holds the words, [`port`] the traits that the service works against. [`redb`] keeps rows in
 //! one embedded file, [`folder`] keeps documents as files. Whatever is answered `Ok` is on disk.

@@ -1,4 +1,4 @@
-//! The ports of the store: what a backend must be able to do (DESIGN.md §4).
+//! The ports of the store: what a backend must be able to do.
 
 use crate::model::{
     AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId, Notice,

@@ -1,4 +1,4 @@
-//! fax-switch: accounts, faxboxes and jobs; decides what is sent, received and tried again (DESIGN.md §1, floor 4).
+//! fax-switch: accounts, faxboxes and jobs; decides what is sent, received and tried again.
 //!
 //! [`Service`] is what fronts call. It keeps everything in a [`fax_store::Store`] and asks the outside
 //! through [`port`]s: a [`port::Dialler`] makes calls, a [`port::Converter`] makes documents into fax

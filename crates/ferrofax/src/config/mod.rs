@@ -5,6 +5,8 @@
 
 mod sections;
 mod valid;
+#[cfg(test)]
+mod tests;
 mod written;
 
 pub(crate) use valid::{Config, LogFormat, Smarthost};

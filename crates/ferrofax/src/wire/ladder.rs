@@ -1,12 +1,16 @@
 //! The T.30 ladder in short: one line a frame, ours to the right, theirs to the left.
 
+use bytes::Bytes;
 use fax_t30::Event;
+
+/// What a frame says is cut here: a line is a line.
+const WIDTH: usize = 96;
 
 /// The line for an event, if it has one.
 pub(crate) fn line(event: &Event) -> Option<String> {
     Some(match event {
-        Event::FrameSent { name, .. } => format!("{name:>12} ─▶"),
-        Event::FrameReceived { name, .. } => format!("{:>12} ◀─ {name}", ""),
+        Event::FrameSent { name, octets } => format!("{name:>12} ─▶{}", words(octets)),
+        Event::FrameReceived { name, octets } => format!("{:>12} ◀─ {name}{}", "", words(octets)),
         Event::FrameBad => format!("{:>12} ◀─ (damaged)", ""),
         Event::Training { modulation, passed } => {
             format!("{:>12} {modulation} training {}", "", if *passed { "passed" } else { "failed" })
@@ -30,4 +34,14 @@ pub(crate) fn line(event: &Event) -> Option<String> {
         | Event::PageSent { .. }
         | Event::PageConfirmed { .. } => return None,
     })
+}
+
+/// What the frame says beyond its name.
+fn words(octets: &Bytes) -> String {
+    let said = fax_t30::describe(octets);
+    match said.char_indices().nth(WIDTH) {
+        _ if said.is_empty() => said,
+        Some((cut, _)) => format!("  {}…", said.get(..cut).unwrap_or_default()),
+        None => format!("  {said}"),
+    }
 }

@@ -1,4 +1,4 @@
-//! A job: one document to be sent to one number, its attempts and its page ledger (DESIGN.md §4).
+//! A job: one document to be sent to one number, its attempts and its page ledger.
 
 use super::{AccountId, DocumentKey, FaxboxId, JobId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Rows in one redb file: one writer with group commit, readers on snapshots (DESIGN.md §4).
+//! Rows in one redb file: one writer with group commit, readers on snapshots.
 //!
 //! Invariants, each kept inside every transaction:
 //! * a Pending job has exactly one row, in `queue` or in `parked`; a Converting one without lease has

@@ -1,0 +1,113 @@
+//! Configurations as people write them, right and wrong.
+
+use super::{Fault, parse};
+use std::path::Path;
+use std::time::Duration;
+
+const LEAST: &str = r#"
+data_dir = "data"
+[[trunk]]
+name = "carrier"
+peer = "sip.example.net"
+[[account]]
+name = "Clinic"
+api_key = "0123456789abcdef"
+[[faxbox]]
+name = "Desk"
+account = "Clinic"
+numbers = ["415 555 0100"]
+"#;
+
+fn faults(text: &str) -> Vec<Fault> {
+    parse(text, Path::new("/base")).err().unwrap_or_default()
+}
+
+#[test]
+fn the_least_is_enough_and_the_rest_has_defaults() {
+    let config = parse(LEAST, Path::new("/base")).unwrap();
+    assert_eq!(config.data_dir, Path::new("/base/data"));
+    assert_eq!(config.sip.listen.to_string(), "0.0.0.0:5060");
+    assert!(config.api.is_none() && config.smtp.is_none() && config.mail.is_none());
+    assert_eq!(config.trunks[0].t38.offer_as_caller, Some(Duration::from_secs(6)));
+    let faxbox = config.directory.faxbox_by_number("+14155550100").unwrap();
+    assert_eq!((faxbox.name.as_str(), faxbox.retries), ("Desk", 3));
+    assert_eq!(config.directory.account_by_key("0123456789abcdef").unwrap().name, "Clinic");
+}
+
+#[test]
+fn ids_made_from_names_stay_the_same() {
+    let id = |text: &str| parse(text, Path::new("/")).unwrap().directory.accounts()[0].id.clone();
+    let first = id(LEAST);
+    assert_eq!(first.as_str().len(), 32);
+    assert_eq!(id(&format!("# another comment\n{LEAST}")), first);
+    let given = LEAST.replace("name = \"Clinic\"", "name = \"Clinic\"\nid = \"00112233445566778899AABBCCDDEEFF\"");
+    assert_eq!(id(&given).as_str(), "00112233445566778899aabbccddeeff");
+}
+
+#[test]
+fn every_fault_is_named_with_its_line_and_remedy() {
+    let text = r#"data_dir = 5
+[sip]
+listen = "everywhere"
+media_port = "10000-10999"
+max_calls = 0
+[[trunk]]
+name = "carrier"
+peer = "192.0.2.1"
+username = "me"
+accept_from = ["203.0.113.0/40"]
+[[account]]
+name = "Clinic"
+api_key = "short"
+trunk = "other"
+[[faxbox]]
+name = "Desk"
+account = "Nobody"
+"#;
+    let found = faults(text);
+    let at = |line: usize| found.iter().filter(|f| f.line == line).collect::<Vec<_>>();
+    assert!(at(1)[0].what.contains("data_dir is an integer"), "{found:#?}");
+    assert!(at(3)[0].remedy.contains("0.0.0.0:5060"));
+    assert!(at(4)[0].what.contains("sip.media_port is not known") && at(4)[0].remedy.contains("media_ports?"));
+    assert!(at(5)[0].remedy.contains("from 1 to"));
+    assert!(at(9)[0].what.contains("without a password"));
+    assert!(at(10)[0].remedy.contains("203.0.113.0/24"));
+    assert!(at(13)[0].what.contains("short"));
+    assert!(at(14)[0].what.contains("no trunk other"));
+    assert!(at(17)[0].what.contains("no account Nobody"));
+    assert!(found.iter().all(|f| !f.remedy.is_empty()));
+}
+
+#[test]
+fn broken_toml_is_a_fault_with_its_line_and_the_rest_is_still_checked() {
+    let found = faults(&format!("{LEAST}\n[api]\nlisten = \n[queue]\nmax_call = 3\n"));
+    assert!(found.iter().any(|f| f.line == 15), "{found:#?}");
+    assert!(found.iter().any(|f| f.what.contains("queue.max_call")), "{found:#?}");
+}
+
+#[test]
+fn what_must_be_unique_is() {
+    let twice = format!("{LEAST}\n[[faxbox]]\nname = \"Other\"\naccount = \"Clinic\"\nnumbers = [\"+14155550100\"]\n");
+    assert!(faults(&twice).iter().any(|f| f.what.contains("used by two faxboxes")));
+    let trunks = format!("{LEAST}\n[[trunk]]\nname = \"carrier\"\npeer = \"192.0.2.1\"\n");
+    assert!(faults(&trunks).iter().any(|f| f.what.contains("there twice")));
+}
+
+#[test]
+fn secrets_come_from_files_and_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "fedcba9876543210\n").unwrap();
+    let text = LEAST.replace("api_key = \"0123456789abcdef\"", "api_key_file = \"key\"");
+    let text = format!("{text}\n[mail]\nhost = \"mail\"\nfrom = \"fax@example.net\"\nusername = \"u\"\npassword = \"sesame\"\n");
+    let config = parse(&text, folder.path()).unwrap();
+    assert!(config.directory.account_by_key("fedcba9876543210").is_some());
+    assert!(!format!("{:?}", config.mail).contains("sesame"));
+    let missing = parse(&text, Path::new("/nowhere")).unwrap_err();
+    assert!(missing[0].what.contains("cannot be read"), "{missing:?}");
+}
+
+#[test]
+fn an_empty_file_says_what_is_needed() {
+    let found = faults("");
+    assert!(found[0].what.contains("data_dir is missing") && found[0].remedy.contains("data_dir ="));
+}
