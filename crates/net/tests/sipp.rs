@@ -1,0 +1,469 @@
+//! Interworking with SIPp on loopback, which calls and is called (RFC 3261, 3264; T.38 Annex D).
+//!
+//! The scenarios are in `testdata/sipp`. SIPp's exit status says that every message came as the
+//! scenario wants it; the test looks at what the call's owner was told.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bench;
+
+use bench::{Side, Story, free, page, request, side, story_within, terminal};
+use fax_net::{Call, CallEnd, T38Policy, Trunk};
+use fax_t30 as t30;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// No scenario takes longer.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A running SIPp.
+struct Sipp {
+    child: Child,
+    messages: PathBuf,
+}
+
+impl Sipp {
+    /// Starts one scenario for one call at `at`; `fill` says what stands for its place holders.
+    fn start(scenario: &str, at: SocketAddr, fill: &[(&str, &str)], target: &[&str]) -> Sipp {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sipp");
+        let log = |what: &str| {
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+                .join(format!("sipp-{scenario}-{}.{what}", at.port()))
+        };
+        let messages = log("messages");
+        let mut text = std::fs::read_to_string(folder.join(format!("{scenario}.xml"))).unwrap();
+        for (holder, value) in fill {
+            text = text.replace(holder, value);
+        }
+        std::fs::write(log("xml"), text).unwrap();
+        let child = Command::new("sipp")
+            .arg("-sf")
+            .arg(log("xml"))
+            .args(["-i", &at.ip().to_string(), "-p", &at.port().to_string()])
+            .args(["-m", "1", "-nostdin", "-timeout", "55s", "-timeout_error"])
+            .args(["-recv_timeout", "50000", "-trace_err", "-error_file"])
+            .arg(log("errors"))
+            .args(["-trace_msg", "-message_file"])
+            .arg(&messages)
+            .args(target)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match child {
+            Ok(child) => Sipp { child, messages },
+            Err(error) => panic!("no sipp ({error}): install sip-tester (./tools/test does)"),
+        }
+    }
+
+    /// Starts a scenario that is called, and waits until it listens.
+    async fn listen(scenario: &str, fill: &[(&str, &str)]) -> (Sipp, SocketAddr) {
+        let at = free();
+        let sipp = Sipp::start(scenario, at, fill, &[]);
+        let end = Instant::now() + Duration::from_secs(10);
+        while std::net::UdpSocket::bind(at).is_ok() {
+            assert!(Instant::now() < end, "sipp does not listen");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        (sipp, at)
+    }
+
+    /// Waits for its end; every message must have come as scripted.
+    async fn succeeds(mut self) {
+        let end = Instant::now() + BOUND;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return self.judge(status);
+            }
+            assert!(Instant::now() < end, "sipp does not come to an end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn judge(&self, status: ExitStatus) {
+        if !status.success() {
+            let errors = std::fs::read(self.messages.with_extension("errors")).unwrap_or_default();
+            let messages = std::fs::read(&self.messages).unwrap_or_default();
+            println!("{}", String::from_utf8_lossy(&messages));
+            println!("{}", String::from_utf8_lossy(&errors));
+        }
+        assert!(status.success(), "sipp: {status}");
+        for what in ["messages", "errors", "xml"] {
+            let _ = std::fs::remove_file(self.messages.with_extension(what));
+        }
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Nobody but the test's subject offers T.38.
+fn quiet(trunk: &mut Trunk) {
+    trunk.t38 = T38Policy {
+        offer_as_called: None,
+        offer_as_caller: None,
+        accept: true,
+    };
+}
+
+/// We offer T.38 soon after the answer.
+fn eager(trunk: &mut Trunk) {
+    trunk.t38 = T38Policy {
+        offer_as_called: Some(Duration::from_millis(300)),
+        offer_as_caller: Some(Duration::from_millis(300)),
+        accept: true,
+    };
+}
+
+/// We call SIPp.
+async fn calling(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut Trunk)) -> Story {
+    let (sipp, at) = Sipp::listen(scenario, fill).await;
+    let ours = side(free(), at, change).await;
+    let pages = vec![page(100).1];
+    let call = ours
+        .endpoint
+        .call(request(terminal(t30::Role::Calling, pages, true)));
+    let story = story_within(call, BOUND).await;
+    sipp.succeeds().await;
+    story
+}
+
+/// SIPp calls us.
+async fn caller(
+    scenario: &str,
+    fill: &[(&str, &str)],
+    change: impl FnOnce(&mut Trunk),
+) -> (Sipp, Side) {
+    let (own, at) = (free(), free());
+    let ours = side(own, at, change).await;
+    let target = own.to_string();
+    let target = [target.as_str(), "-s", "+4930456"];
+    (Sipp::start(scenario, at, fill, &target), ours)
+}
+
+/// SIPp calls us and we answer.
+async fn called(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut Trunk)) -> Story {
+    let (sipp, mut ours) = caller(scenario, fill, change).await;
+    let call = answer(&mut ours, Duration::ZERO).await;
+    let story = story_within(call, BOUND).await;
+    sipp.succeeds().await;
+    assert!(
+        ours.incoming.try_recv().is_err(),
+        "one INVITE is one call, however often it comes"
+    );
+    story
+}
+
+async fn answer(ours: &mut Side, after: Duration) -> Call {
+    let incoming = tokio::time::timeout(BOUND, ours.incoming.recv()).await;
+    let incoming = incoming.expect("nobody calls").unwrap();
+    assert_eq!(
+        (incoming.to.as_str(), incoming.from.as_str()),
+        ("+4930456", "+493099")
+    );
+    assert_eq!(incoming.from_name, "Fax, a");
+    tokio::time::sleep(after).await;
+    incoming.accept(terminal(t30::Role::Called, Vec::new(), true))
+}
+
+fn seconds(story: &Story) -> f64 {
+    story.report.duration.as_secs_f64()
+}
+
+/// The far end cleared a call that was up; the fax had not come to its end.
+fn cleared_in_mid_call(story: &Story, t38: bool) {
+    assert_eq!(story.report.end, CallEnd::Fax, "{:?}", story.report);
+    let outcome = story.report.outcome.as_ref().expect("an outcome");
+    assert!(outcome.failure.is_some());
+    assert!(story.answered);
+    assert_eq!((story.t38, story.report.t38), (t38, t38));
+}
+
+// --- we call ---
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_told_with_status_and_cause() {
+    for (status, extra, code, q850) in [
+        (
+            "486 Busy Here",
+            "Reason: Q.850;cause=17;text=\"User busy\"",
+            486,
+            Some(17),
+        ),
+        ("404 Not Found", "X-Extra: none", 404, None),
+        ("503 Service Unavailable", "Retry-After: 7", 503, None),
+        (
+            "480 Temporarily Unavailable",
+            "Reason: SIP;cause=480, Q.850;cause=18",
+            480,
+            Some(18),
+        ),
+        (
+            "603 Decline",
+            "Reason: Q.850 ; cause=21 ; text=\"rejected\"",
+            603,
+            Some(21),
+        ),
+        (
+            "500 Server Internal Error",
+            "Reason: Q.850;cause=41",
+            500,
+            Some(41),
+        ),
+        ("302 Moved Temporarily", "X-Extra: none", 302, None),
+    ] {
+        let story = calling(
+            "uas-final",
+            &[("[status]", status), ("[extra]", extra)],
+            quiet,
+        )
+        .await;
+        assert_eq!(story.report.end, CallEnd::NotAnswered, "{status}");
+        assert_eq!(story.report.sip_status, Some(code), "{status}");
+        assert_eq!(story.report.q850, q850, "{status}");
+        assert!(
+            !story.report.reason.is_empty() && !story.answered,
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_is_answered() {
+    for scenario in ["uas-auth", "uas-auth-proxy"] {
+        let story = calling(scenario, &[], |t| {
+            quiet(t);
+            t.credentials = Some(("fax".to_owned(), "secret".to_owned()));
+        })
+        .await;
+        cleared_in_mid_call(&story, false);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_rings_for_too_long_is_cancelled() {
+    let story = calling("uas-cancelled", &[], |t| {
+        t.ring_timeout = Duration::from_secs(2);
+    })
+    .await;
+    assert_eq!(story.report.end, CallEnd::NotAnswered);
+    assert!(story.rang && !story.answered);
+    assert!(seconds(&story) < 5.0, "{}", seconds(&story));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn early_media_is_not_an_answer_and_bye_in_mid_call_is_told() {
+    let story = calling("uas-early", &[], quiet).await;
+    cleared_in_mid_call(&story, false);
+    assert!(story.rang);
+    assert_eq!(story.report.q850, Some(31));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_audio_is_released() {
+    let story = calling("uas-no-audio", &[], quiet).await;
+    assert_eq!(story.report.end, CallEnd::NoCommonMedia);
+    assert!(seconds(&story) < 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_called_side_switches_to_t38() {
+    cleared_in_mid_call(&calling("uas-switches", &[], quiet).await, true);
+    cleared_in_mid_call(&calling("uas-switches-two-lines", &[], quiet).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_t38_is_told_with_its_code_and_released() {
+    let refused = async |status: &'static str, code| {
+        let story = calling("uas-refuses", &[("[status]", status)], eager).await;
+        assert_eq!(story.report.end, CallEnd::T38Refused, "{status}");
+        assert_eq!(story.report.sip_status, Some(code));
+        assert!(!story.t38 && story.answered);
+        assert!(seconds(&story) < 12.0, "{}", seconds(&story));
+    };
+    tokio::join!(
+        refused("488 Not Acceptable Here", 488),
+        refused("415 Unsupported Media Type", 415),
+        refused("606 Not Acceptable", 606),
+        refused("403 Forbidden", 403),
+        refused("500 Server Internal Error", 500),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t38_answered_with_audio_or_port_0_is_refused() {
+    for scenario in ["uas-answers-audio", "uas-image-zero"] {
+        let story = calling(scenario, &[], eager).await;
+        assert_eq!(story.report.end, CallEnd::T38Refused, "{scenario}");
+        assert!(!story.t38 && seconds(&story) < 12.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_may_be_followed_by_their_own_offer() {
+    cleared_in_mid_call(
+        &calling("uas-refuses-then-switches", &[], eager).await,
+        true,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_491_our_offer_is_repeated_and_taken() {
+    cleared_in_mid_call(&calling("uas-491-retried", &[], eager).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_491_their_offer_is_taken_and_ours_is_dropped() {
+    // Ours would be repeated after 4 s at the latest; SIPp would not stand it.
+    let story = calling("uas-491-own", &[], eager).await;
+    assert!(story.t38 && story.report.t38);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offers_that_cross_are_both_answered_with_491() {
+    cleared_in_mid_call(&calling("uas-glare", &[], eager).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t38_that_is_never_answered_ends_in_bounded_time() {
+    let story = calling("uas-silent", &[], eager).await;
+    assert!(!story.t38 && story.answered);
+    assert!(seconds(&story) < 45.0, "{}", seconds(&story));
+}
+
+// --- we are called ---
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caller_takes_our_t38() {
+    cleared_in_mid_call(&called("uac-takes", &[], eager).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caller_refuses_our_t38() {
+    for (status, code) in [
+        ("488 Not Acceptable Here", 488),
+        ("606 Not Acceptable", 606),
+    ] {
+        let story = called("uac-refuses", &[("[status]", status)], eager).await;
+        assert_eq!(story.report.end, CallEnd::T38Refused);
+        assert_eq!(story.report.sip_status, Some(code));
+        assert!(seconds(&story) < 12.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caller_wants_our_t38_a_little_later() {
+    cleared_in_mid_call(&called("uac-491", &[], eager).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caller_never_answers_our_t38() {
+    let story = called("uac-silent", &[], eager).await;
+    assert!(!story.t38 && story.answered);
+    assert!(seconds(&story) < 45.0, "{}", seconds(&story));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caller_switches_to_t38() {
+    cleared_in_mid_call(&called("uac-switches", &[], quiet).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t38_that_was_agreed_and_stays_silent_is_told() {
+    let story = called("uac-takes-silently", &[], eager).await;
+    assert_eq!(story.report.end, CallEnd::T38Silent);
+    assert!(story.t38 && seconds(&story) < 12.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audio_and_image_side_by_side_begin_with_audio() {
+    cleared_in_mid_call(&called("uac-audio-image", &[], quiet).await, false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn image_alone_begins_with_t38() {
+    cleared_in_mid_call(&called("uac-image", &[], quiet).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_without_a_description_gets_our_offer() {
+    cleared_in_mid_call(&called("uac-late-offer", &[], quiet).await, false);
+    let story = called("uac-late-offer-no-answer", &[], quiet).await;
+    assert_eq!(story.report.end, CallEnd::NoCommonMedia);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_may_be_cancelled_before_its_answer() {
+    let (sipp, mut ours) = caller("uac-cancels", &[], quiet).await;
+    let incoming = tokio::time::timeout(BOUND, ours.incoming.recv()).await;
+    let incoming = incoming.expect("nobody calls").unwrap();
+    sipp.succeeds().await;
+    // The owner learns of it when it answers.
+    let mut call = incoming.accept(terminal(t30::Role::Called, Vec::new(), true));
+    let told = tokio::time::timeout(Duration::from_secs(5), call.next()).await;
+    assert!(told.expect("the owner waits for ever").is_none_or(|event| {
+        matches!(event, fax_net::CallEvent::Ended(report) if report.end == CallEnd::NotAnswered)
+    }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_invite_is_one_call() {
+    let (sipp, mut ours) = caller("uac-repeats", &[], quiet).await;
+    let call = answer(&mut ours, Duration::from_millis(400)).await;
+    cleared_in_mid_call(&story_within(call, BOUND).await, false);
+    sipp.succeeds().await;
+    assert!(ours.incoming.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_refresh_changes_nothing() {
+    cleared_in_mid_call(&called("uac-refreshes", &[], quiet).await, false);
+    cleared_in_mid_call(&called("uac-refreshes-t38", &[], quiet).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_outside_of_calls_are_answered() {
+    let (sipp, mut ours) = caller("uac-odd-requests", &[], quiet).await;
+    sipp.succeeds().await;
+    assert!(ours.incoming.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_of_nothing_that_we_know_is_refused() {
+    let (sipp, mut ours) = caller("uac-no-media", &[], quiet).await;
+    sipp.succeeds().await;
+    assert!(ours.incoming.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused() {
+    let own = free();
+    let mut ours = side(own, free(), quiet).await;
+    let stranger = SocketAddr::new("127.0.0.2".parse().unwrap(), free().port());
+    let target = own.to_string();
+    let sipp = Sipp::start("uac-stranger", stranger, &[], &[&target, "-s", "+4930456"]);
+    sipp.succeeds().await;
+    assert!(ours.incoming.try_recv().is_err());
+}
+
+// --- we register ---
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_registers_with_its_credentials_and_takes_that_back() {
+    for scenario in ["uas-register", "uas-register-423"] {
+        let (sipp, at) = Sipp::listen(scenario, &[]).await;
+        let ours = side(free(), at, |t| {
+            t.credentials = Some(("fax".to_owned(), "secret".to_owned()));
+            t.register = Some(Duration::from_secs(60));
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        ours.endpoint.stop().await;
+        sipp.succeeds().await;
+    }
+}
