@@ -1,0 +1,299 @@
+//! The command line as people and scripts use it: faults named with their remedy, exit statuses that mean something,
+//! JSON that parses, and a stop that loses nothing.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod world;
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use world::{Daemon, FERROFAX, Setup, papers};
+
+const CLINIC: &str = "+14155550100";
+const COURT: &str = "+14155550199";
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn ferrofax(args: &[&str]) -> Output {
+    let mut command = Command::new(FERROFAX);
+    command.args(args).env_remove("RUST_LOG").env_remove("FERROFAX_KEY").env_remove("FERROFAX_API");
+    command.output().unwrap()
+}
+
+fn out(of: &Output) -> String {
+    String::from_utf8_lossy(&of.stdout).into_owned()
+}
+
+fn err(of: &Output) -> String {
+    String::from_utf8_lossy(&of.stderr).into_owned()
+}
+
+/// Every line as JSON.
+fn lines(of: &Output) -> Vec<Value> {
+    let parse = |l: &str| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"));
+    out(of).lines().map(parse).collect()
+}
+
+#[test]
+fn check_names_every_fault_with_line_and_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ferrofax.toml");
+    let faulty = r#"data_dir = "data"
+nodename = "a"
+
+[sip]
+lisen = "127.0.0.1:5060"
+media_ports = "9-8"
+
+[[trunk]]
+name = "carrier"
+t38 = "sometimes"
+
+[[account]]
+name = "Clinic"
+api_key = "short"
+trunk = "carier"
+
+[[faxbox]]
+name = "Front"
+account = "Clinik"
+retries = 99
+
+[queue]
+max_calls = "many"
+
+[api]
+listen = "localhost"
+"#;
+    std::fs::write(&file, faulty).unwrap();
+    let ran = ferrofax(&["check", file.to_str().unwrap()]);
+    let said = err(&ran);
+    println!("{said}");
+    assert_eq!(ran.status.code(), Some(2), "{said}");
+    let faults: Vec<(usize, String)> = {
+        let mut lines = said.lines().peekable();
+        let mut faults = Vec::new();
+        while let Some(line) = lines.next() {
+            if let Some((number, what)) = line.trim().strip_prefix("line ").and_then(|l| l.split_once(": ")) {
+                let remedy = lines.next().unwrap_or_default().trim();
+                assert!(!remedy.is_empty() && !remedy.starts_with("line "), "no remedy for {what}");
+                faults.push((number.parse().unwrap(), format!("{what} | {remedy}")));
+            }
+        }
+        faults
+    };
+    let has = |line: usize, words: &[&str]| {
+        let found = faults.iter().any(|(l, text)| *l == line && words.iter().all(|w| text.contains(w)));
+        assert!(found, "line {line} {words:?} is not among {faults:#?}");
+    };
+    has(2, &["nodename"]);
+    has(5, &["lisen", "did you mean", "listen"]);
+    has(6, &["media_ports", "10000-10999"]);
+    has(8, &["peer", "missing", "add peer"]);
+    has(10, &["sometimes", "receiver-only"]);
+    has(14, &["short", "16 characters"]);
+    has(15, &["carier", "[[trunk]]"]);
+    has(19, &["Clinik", "[[account]]"]);
+    has(20, &["retries"]);
+    has(23, &["max_calls"]);
+    has(26, &["localhost", "127.0.0.1:8000"]);
+    assert!(!said.contains("\"short\""), "a secret is told");
+
+    // `serve` refuses it in the same words.
+    let served = ferrofax(&["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(served.status.code(), Some(2));
+    assert!(err(&served).contains("lisen"), "{}", err(&served));
+
+    // What is no TOML at all, what is not there, and what is in order.
+    std::fs::write(&file, "data_dir = \"x\"\n[sip\n").unwrap();
+    let ran = ferrofax(&["check", file.to_str().unwrap()]);
+    assert!(ran.status.code() == Some(2) && err(&ran).contains("line 2"), "{}", err(&ran));
+    let ran = ferrofax(&["check", folder.path().join("none.toml").to_str().unwrap()]);
+    assert!(ran.status.code() == Some(2) && err(&ran).contains("cannot be read"), "{}", err(&ran));
+    std::fs::write(&file, Setup::new("clinic", CLINIC).toml()).unwrap();
+    let ran = ferrofax(&["check", file.to_str().unwrap()]);
+    assert!(ran.status.success() && out(&ran).contains("in order"), "{}{}", out(&ran), err(&ran));
+}
+
+#[test]
+fn wrong_use_exits_2() {
+    for args in [
+        &["fax"][..],
+        &[],
+        &["send"],
+        &["send", "123"],
+        &["serve", "--nonsense"],
+        &["jobs"],
+        &["jobs", "show"],
+        &["receive", "--listen", "here"],
+        &["jobs", "list"], // no key
+        &["jobs", "list", "--key", "k", "--api", "http://127.0.0.1:9"], // no server
+        &["send", "123", "/nowhere/x.pdf", "--peer", "127.0.0.1:9"],
+    ] {
+        let ran = ferrofax(args);
+        assert_eq!(ran.status.code(), Some(2), "{args:?}: {}", err(&ran));
+        assert!(!err(&ran).is_empty() && !err(&ran).contains("panicked"), "{args:?}: {}", err(&ran));
+    }
+    assert!(ferrofax(&["--version"]).status.success());
+    assert!(out(&ferrofax(&["--help"])).contains("demo"));
+}
+
+/// A child that is ended with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `ferrofax receive --once --json`; where it listens and its further lines.
+fn receive(dir: &Path) -> (Ended, String, impl Iterator<Item = Value> + use<>) {
+    let mut child = Command::new(FERROFAX)
+        .args(["receive", "--once", "--json", "--listen", "127.0.0.1:0", "--ident", COURT, "--dir"])
+        .arg(dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(|l| serde_json::from_str::<Value>(&l.unwrap()).unwrap());
+    let listening = lines.next().unwrap();
+    let address = listening["address"].as_str().unwrap().to_owned();
+    (Ended(child), address, lines)
+}
+
+#[test]
+fn send_to_a_peer_and_receive_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("in");
+    let (mut receiver, address, mut told) = receive(&dir);
+    let document = folder.path().join("pages.tif");
+    let tiff = papers::marked_tiff(7, 2);
+    std::fs::write(&document, &tiff).unwrap();
+    let args = ["send", COURT, document.to_str().unwrap(), "--peer", &address, "--from", CLINIC, "--listen", "127.0.0.1:0", "--json"];
+    let sent = ferrofax(&args);
+    assert_eq!(sent.status.code(), Some(0), "{}{}", out(&sent), err(&sent));
+    let events = lines(&sent);
+    let confirmed = events.iter().filter(|e| e["event"] == "page_confirmed").count();
+    let end = events.last().unwrap();
+    assert_eq!((confirmed, &end["delivered"], &end["pages"]), (2, &true.into(), &2.into()), "{end}");
+
+    let received = told.next().unwrap();
+    assert_eq!((&received["ok"], &received["pages"]), (&true.into(), &2.into()), "{received}");
+    assert_eq!(receiver.0.wait().unwrap().code(), Some(0));
+    let file = received["files"][0].as_str().unwrap();
+    assert_eq!(Path::new(file), dir.join("fax-0001.tif"));
+    let got = std::fs::read(file).unwrap();
+    papers::assert_same_pels(&tiff, &got);
+    assert_eq!(papers::marks(&got), [(7, 1), (7, 2)]);
+    assert!(std::fs::read(dir.join("fax-0001.pdf")).unwrap().starts_with(b"%PDF-"));
+}
+
+#[test]
+fn send_to_a_dead_peer_exits_1_with_a_plain_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("pages.tif");
+    std::fs::write(&document, papers::marked_tiff(7, 1)).unwrap();
+    let file = document.to_str().unwrap();
+    let began = Instant::now();
+    let sent = ferrofax(&["send", COURT, file, "--peer", "127.0.0.1:9", "--listen", "127.0.0.1:0"]);
+    let said = out(&sent);
+    println!("after {:.1} s: {said}", began.elapsed().as_secs_f64());
+    assert_eq!(sent.status.code(), Some(1), "{said}{}", err(&sent));
+    let sentence = said.lines().last().unwrap();
+    assert!(sentence.starts_with("not delivered: ") && sentence.contains("0 of 1 pages"), "{sentence}");
+    assert!(!sentence.contains("NotAnswered") && !sentence.contains("NoRoute"), "no sentence: {sentence}");
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn jobs_of_a_server_are_listed_shown_and_called_off() {
+    let clinic = Daemon::start(Setup::new("clinic", CLINIC));
+    let (url, key) = (clinic.url(), clinic.setup.key());
+    let jobs = |args: &[&str]| {
+        let mut all = vec!["jobs", "--api", &url, "--key", &key];
+        all.extend(args);
+        let ran = ferrofax(&all);
+        assert_eq!(ran.status.code(), Some(0), "{args:?}: {}{}", out(&ran), err(&ran));
+        ran
+    };
+    assert_eq!(out(&jobs(&["list"])).trim(), "none");
+    let document = clinic.folder.join("pages.tif");
+    std::fs::write(&document, papers::marked_tiff(1, 1)).unwrap();
+    let file = document.to_str().unwrap();
+    let sent = ferrofax(&["send", COURT, file, "--from", CLINIC, "--no-wait", "--api", &url, "--key", &key, "--json"]);
+    assert_eq!(sent.status.code(), Some(0), "{}{}", out(&sent), err(&sent));
+    let id = lines(&sent)[0]["id"].as_str().unwrap().to_owned();
+
+    // Nobody is there: the first attempt fails and the job waits.
+    clinic.job_when(&id, PATIENCE, |job| job["attempts"] == 1 && job["status"] == "pending");
+    let list = lines(&jobs(&["list", "--json"]));
+    assert_eq!((list.len(), &list[0]["id"], &list[0]["to"]), (1, &id.as_str().into(), &COURT.into()));
+    assert!(out(&jobs(&["list"])).contains(&id));
+    let shown = lines(&jobs(&["show", &id, "--json"]));
+    assert_eq!((&shown[0]["id"], &shown[0]["attempts"]), (&id.as_str().into(), &1.into()));
+    assert!(out(&jobs(&["show", &id])).contains("\"tx_result\""));
+
+    jobs(&["cancel", &id]);
+    let over = clinic.job_ended(&id, Duration::from_secs(30));
+    assert_eq!(over["cancelled"], true);
+    assert_eq!(out(&jobs(&["list"])).trim(), "none");
+    let filed = lines(&jobs(&["sent", "--json"]));
+    assert!(filed[0]["id"].as_str().unwrap().ends_with(&id));
+    assert_eq!(lines(&jobs(&["show", &id, "--json"])).len(), 1, "also when it is filed");
+    assert_eq!(out(&jobs(&["received"])).trim(), "none");
+
+    let unknown = ferrofax(&["jobs", "show", "0123", "--api", &url, "--key", &key]);
+    assert_ne!(unknown.status.code(), Some(0));
+    let stranger = ferrofax(&["jobs", "list", "--api", &url, "--key", "test-key-of-nobody-at-all"]);
+    assert!(stranger.status.code() == Some(2) && err(&stranger).contains("API key"), "{}", err(&stranger));
+}
+
+#[test]
+fn a_stop_lets_the_call_end() {
+    let court = Daemon::start(Setup::new("court", COURT));
+    let setup = Setup::new("clinic", CLINIC).peer(court.sip).with("queue", "stop_timeout_s = 120");
+    let mut clinic = Daemon::start(setup);
+    let tiff = papers::marked_tiff(3, 1);
+    let id = clinic.submit(COURT, "image/tiff", &tiff);
+    clinic.job_when(&id, PATIENCE, |job| job["status"].as_str().is_some_and(|s| s.contains("originate fax")));
+    clinic.terminate();
+    let status = clinic.wait(Duration::from_secs(150));
+    assert_eq!(status.code(), Some(0));
+    let received = court.inbox(1, Duration::from_secs(30));
+    assert_eq!(papers::marks(&court.tiff("inbox", received[0]["id"].as_str().unwrap())), [(3, 1)]);
+    clinic.restart();
+    let job = clinic.job_ended(&id, Duration::from_secs(10));
+    assert_eq!((&job["status"], &job["attempts"]), (&"completed".into(), &1.into()), "{job:#}");
+}
+
+#[test]
+fn a_stop_that_cannot_wait_hands_the_job_back() {
+    let court = Daemon::start(Setup::new("court", COURT));
+    let setup = Setup::new("clinic", CLINIC).peer(court.sip).with("queue", "stop_timeout_s = 1");
+    let mut clinic = Daemon::start(setup);
+    let id = clinic.submit(COURT, "image/tiff", &papers::marked_tiff(4, 3));
+    clinic.job_when(&id, PATIENCE, |job| job["pages_confirmed"].as_u64().unwrap() >= 1);
+    clinic.terminate();
+    let began = Instant::now();
+    assert_eq!(clinic.wait(Duration::from_secs(60)).code(), Some(0));
+    println!("stopped in {:.1} s", began.elapsed().as_secs_f64());
+    clinic.restart();
+    let after = clinic.job_when(&id, Duration::from_secs(10), |job| job["attempts"].as_u64().unwrap() >= 1);
+    let confirmed = after["pages_confirmed"].as_u64().unwrap();
+    let job = clinic.job_ended(&id, PATIENCE);
+    assert_eq!(job["status"], "completed", "{job:#}");
+    let mut pages: Vec<Vec<u64>> = Vec::new();
+    for fax in court.inbox(2, Duration::from_secs(60)) {
+        let marks = papers::marks(&court.tiff("inbox", fax["id"].as_str().unwrap()));
+        pages.push(marks.iter().map(|(_, page)| u64::from(*page)).collect());
+    }
+    pages.sort();
+    println!("{confirmed} confirmed; {pages:?}");
+    assert_eq!(pages.last().unwrap(), &(confirmed + 1..=3).collect::<Vec<_>>(), "{pages:?}");
+    assert!(pages[0].len() as u64 >= confirmed && pages[0][0] == 1, "{pages:?}");
+}
