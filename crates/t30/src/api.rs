@@ -205,7 +205,9 @@ pub enum Event {
         /// Octets of coded data.
         octets: usize,
     },
-    /// The page and its post-message command have been sent; the confirmation is awaited.
+    /// The page has been sent and its post-message command begins to be: from now on the far end may have the
+    /// page without our knowing. It comes a second before the command can be understood, so that it can be written
+    /// down in time.
     PageSent {
         /// Index into [`Config::send`].
         index: usize,

@@ -16,6 +16,7 @@ use crate::send::message::{AwaitCodedPage, PostMessage};
 use crate::send::training::AwaitTrained;
 use crate::timers::{self, Timer};
 use fax_base::Instant;
+use fax_base::time::earliest;
 
 /// Where a call is.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ impl Session {
     /// When [`Input::Timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.call.timers.deadline()
+        earliest(self.call.timers.deadline(), self.call.command_at())
     }
 
     fn live(&self) -> bool {
@@ -158,6 +159,7 @@ impl Session {
     }
 
     fn timeout(&mut self) {
+        self.call.tell_sent();
         // At most as many as there are timers: one that is set anew is not due yet.
         while let Some(timer) = self.call.timers.expired(self.call.now) {
             if timer == Timer::Call {

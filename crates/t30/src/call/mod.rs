@@ -95,6 +95,10 @@ pub(crate) struct Call {
     gated: Vec<Transmit>,
     /// Frames behind an image that is being sent: told when they have left, a page later.
     unsaid: Vec<Bytes>,
+    /// When the command that ends a page begins to leave, if one waits behind its image.
+    command_at: Option<Instant>,
+    /// [`Event::PageSent`] was told for the image that is being sent, or was sent last.
+    pub(crate) told_sent: bool,
     signalling: Signalling,
     /// The command or response search that runs when nothing is being sent.
     search: Option<(Timer, Duration)>,
@@ -118,6 +122,8 @@ impl Call {
             calling_tone: false,
             gated: Vec::new(),
             unsaid: Vec::new(),
+            command_at: None,
+            told_sent: false,
             signalling: Signalling::default(),
             search: None,
             last_burst: Vec::new(),
@@ -192,23 +198,33 @@ impl Call {
             return;
         }
         let mut length = Duration::ZERO;
+        let mut least = Duration::ZERO;
         let mut after_image = false;
         self.unsaid.clear();
+        self.command_at = None;
         self.calling_tone = what
             .iter()
             .any(|t| matches!(t, Transmit::Tone(Tone::Cng, _)));
         for transmit in what {
             length += duration(&transmit);
+            let before = least;
+            least += least_duration(&transmit);
             match &transmit {
                 Transmit::Control(frames) => {
                     self.last_burst.clone_from(frames);
                     if after_image {
+                        if frames.iter().all(|f| frames::name_of(f) != PPS_NULL) {
+                            self.command_at = Some(self.now + before);
+                        }
                         self.unsaid.extend(frames.iter().cloned());
                     } else {
                         self.say_sent(frames.clone());
                     }
                 }
-                Transmit::Bits { .. } | Transmit::Frames { .. } => after_image = true,
+                Transmit::Bits { .. } | Transmit::Frames { .. } => {
+                    after_image = true;
+                    self.told_sent = false;
+                }
                 Transmit::Silence(_) | Transmit::Tone(..) => {}
             }
             self.output(Output::Transmit(transmit));
@@ -233,11 +249,27 @@ impl Call {
     pub(crate) fn stop(&mut self) {
         self.gated.clear();
         self.unsaid.clear();
+        self.command_at = None;
         self.timers.clear(Timer::Turnaround);
         self.timers.clear(Timer::Sending);
         if self.transmitting {
             self.transmitting = false;
             self.output(Output::StopTransmit);
+        }
+    }
+
+    /// When [`Call::tell_sent`] is due.
+    pub(crate) fn command_at(&self) -> Option<Instant> {
+        self.command_at
+    }
+
+    /// Tells [`Event::PageSent`] if the page's command begins to leave by now.
+    pub(crate) fn tell_sent(&mut self) {
+        if self.command_at.is_some_and(|at| at <= self.now) {
+            self.command_at = None;
+            self.told_sent = true;
+            let index = self.transmission.page;
+            self.event(Event::PageSent { index });
         }
     }
 
@@ -329,6 +361,7 @@ impl Call {
         self.transmitting = false;
         self.gated.clear();
         self.unsaid.clear();
+        self.command_at = None;
         self.signalling = Signalling::default();
         for timer in [Timer::Sending, Timer::Turnaround, Timer::Frame] {
             self.timers.clear(timer);
@@ -338,6 +371,7 @@ impl Call {
     /// Ends the call with this outcome.
     pub(crate) fn conclude(&mut self, failure: Option<Failure>) {
         self.timers.clear_all();
+        self.command_at = None;
         self.stop_search();
         let tally = core::mem::take(&mut self.tally);
         self.output(Output::End(Box::new(Outcome {
@@ -405,4 +439,37 @@ fn duration(transmit: &Transmit) -> Duration {
             Duration::from_secs(2) + bits(octets, modulation.bit_rate())
         }
     }
+}
+
+/// The command between two blocks of a page.
+const PPS_NULL: &str = "PPS-NULL";
+
+/// No modem sends it faster: the shortest training, no fill, and just the stuffed bits that there are.
+fn least_duration(transmit: &Transmit) -> Duration {
+    let bits = |bits: usize, rate: u32| {
+        let bits = u64::try_from(bits).unwrap_or(u64::MAX);
+        Duration::from_micros(bits.saturating_mul(1_000_000) / u64::from(rate.max(1)))
+    };
+    match transmit {
+        Transmit::Silence(length) | Transmit::Tone(_, length) => *length,
+        Transmit::Control(frames) => bits(frames.iter().map(|f| 8 * f.len()).sum(), 300),
+        Transmit::Bits { modulation, octets, .. } => bits(8 * octets.len(), modulation.bit_rate()),
+        Transmit::Frames { modulation, frames, .. } => {
+            bits(frames.iter().map(|f| 8 * (f.len() + 3) + stuffed(f)).sum(), modulation.bit_rate())
+        }
+    }
+}
+
+/// Zeros that HDLC puts behind five ones (T.30 §5.3).
+fn stuffed(frame: &[u8]) -> usize {
+    let (mut run, mut zeros) = (0, 0);
+    for octet in frame {
+        for bit in (0..8).rev() {
+            run = if octet >> bit & 1 == 1 { run + 1 } else { 0 };
+            if run == 5 {
+                (run, zeros) = (0, zeros + 1);
+            }
+        }
+    }
+    zeros
 }

@@ -118,7 +118,10 @@ pub(crate) fn page_sent(call: &mut Call) {
     let index = call.transmission.page;
     if call.tally.page_uncertain != Some(index) {
         call.tally.page_uncertain = Some(index);
-        call.event(Event::PageSent { index });
+        if !call.told_sent {
+            call.told_sent = true;
+            call.event(Event::PageSent { index });
+        }
     }
 }
 

@@ -539,3 +539,23 @@ fn a_command_behind_a_page_is_told_when_it_has_left() {
     });
     assert!(eop.is_some_and(|at| at.since(cfr) > SECOND * 10), "{eop:?}");
 }
+
+/// Whoever writes the ledger has a second for it: what ends a page is told before it can be understood.
+#[test]
+fn a_page_is_told_as_sent_before_its_command_can_arrive() {
+    let b = page_sent(1);
+    let told: Vec<_> = b
+        .events
+        .iter()
+        .filter_map(|(at, e)| matches!(e, Event::PageSent { index: 0 }).then_some(*at))
+        .collect();
+    let command = b.events.iter().rev().find_map(|(at, e)| match e {
+        Event::FrameSent { name: "EOP", .. } => Some(*at),
+        _ => None,
+    });
+    let (Some(command), [told]) = (command, told.as_slice()) else {
+        panic!("{told:?}");
+    };
+    let ahead = command.since(*told);
+    assert!(ahead >= SECOND && ahead < SECOND * 4, "{ahead:?}");
+}
