@@ -67,10 +67,16 @@ pub(crate) struct CheckArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ServerArgs {
     /// Address of the server's REST interface.
-    #[arg(long, env = "FERROFAX_API", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    #[arg(
+        long,
+        global = true,
+        env = "FERROFAX_API",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8000"
+    )]
     pub(crate) api: String,
     /// API key of the account.
-    #[arg(long, env = "FERROFAX_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(long, global = true, env = "FERROFAX_KEY", value_name = "KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
 }
 

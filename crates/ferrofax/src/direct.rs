@@ -2,7 +2,7 @@
 
 use crate::cli::SendArgs;
 use crate::pages;
-use crate::wire::ladder;
+use crate::wire::{end, ladder};
 use anyhow::{Context, Result};
 use fax_net::{CallEvent, CallRequest, Config, Endpoint, Trunk};
 use fax_t30 as t30;
@@ -18,9 +18,13 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
         Endpoint::start(config).await.with_context(|| format!("{} cannot be bound", args.listen))?;
     if peer.parse::<std::net::SocketAddr>().is_err() {
         // A host name is looked up in the background: say so early when it is unknown.
-        let _ = tokio::net::lookup_host(if peer.contains(':') { peer.to_owned() } else { format!("{peer}:5060") })
-            .await
-            .with_context(|| format!("the host {peer} is not known"))?;
+        let _ = tokio::net::lookup_host(if peer.contains(':') {
+            peer.to_owned()
+        } else {
+            format!("{peer}:5060")
+        })
+        .await
+        .with_context(|| format!("the host {peer} is not known"))?;
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
     let mut call = endpoint.call(CallRequest {
@@ -64,15 +68,16 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
         println!(
             "{}",
             json!({ "event": "ended", "delivered": delivered, "end": format!("{:?}", report.end),
-                "cause": failure.clone().flatten(), "sip_status": report.sip_status, "reason": report.reason,
+                "cause": failure.flatten(),
+                "class": end::class(&report), "text": end::sentence(&report), "sip_status": report.sip_status, "reason": report.reason,
                 "pages": total, "pages_confirmed": confirmed, "page_uncertain": uncertain.map(|p| p + 1),
                 "t38": report.t38, "duration_s": report.duration.as_secs_f64() })
         );
     } else if delivered {
         println!("delivered: {total} pages in {:.1} s", report.duration.as_secs_f64());
     } else {
-        let cause = failure.flatten().unwrap_or_else(|| format!("{:?}", report.end));
-        println!("not delivered: {cause}; {confirmed} of {total} pages confirmed. {}", report.reason);
+        let word = if uncertain.is_some() { "uncertain" } else { "not delivered" };
+        println!("{word}: {confirmed} of {total} pages confirmed. {}", end::sentence(&report));
     }
     Ok(match (delivered, uncertain) {
         (true, _) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use crate::cli::ReceiveArgs;
 use crate::pages;
-use crate::wire::ladder;
+use crate::wire::{end, ladder};
 use anyhow::{Context, Result};
 use fax_document::{PdfInfo, to_pdf};
 use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, Trunk};
@@ -98,7 +98,11 @@ async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: b
         );
     } else {
         let state = if good { "received" } else { "not received well" };
-        println!("{state}: {} pages from {from}{}", received.len(), failure.map(|f| format!(" ({f})")).unwrap_or_default());
+        println!(
+            "{state}: {} pages from {from}{}",
+            received.len(),
+            if good { String::new() } else { format!(". {}", end::sentence(&report)) }
+        );
         files.iter().for_each(|f| println!("  {}", f.display()));
     }
     Ok(good)

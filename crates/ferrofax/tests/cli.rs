@@ -128,7 +128,7 @@ fn wrong_use_exits_2() {
         &["jobs"],
         &["jobs", "show"],
         &["receive", "--listen", "here"],
-        &["jobs", "list"], // no key
+        &["jobs", "list"],                                              // no key
         &["jobs", "list", "--key", "k", "--api", "http://127.0.0.1:9"], // no server
         &["send", "123", "/nowhere/x.pdf", "--peer", "127.0.0.1:9"],
     ] {
@@ -174,7 +174,18 @@ fn send_to_a_peer_and_receive_once() {
     let document = folder.path().join("pages.tif");
     let tiff = papers::marked_tiff(7, 2);
     std::fs::write(&document, &tiff).unwrap();
-    let args = ["send", COURT, document.to_str().unwrap(), "--peer", &address, "--from", CLINIC, "--listen", "127.0.0.1:0", "--json"];
+    let args = [
+        "send",
+        COURT,
+        document.to_str().unwrap(),
+        "--peer",
+        &address,
+        "--from",
+        CLINIC,
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+    ];
     let sent = ferrofax(&args);
     assert_eq!(sent.status.code(), Some(0), "{}{}", out(&sent), err(&sent));
     let events = lines(&sent);
@@ -205,7 +216,7 @@ fn send_to_a_dead_peer_exits_1_with_a_plain_sentence() {
     println!("after {:.1} s: {said}", began.elapsed().as_secs_f64());
     assert_eq!(sent.status.code(), Some(1), "{said}{}", err(&sent));
     let sentence = said.lines().last().unwrap();
-    assert!(sentence.starts_with("not delivered: ") && sentence.contains("0 of 1 pages"), "{sentence}");
+    assert!(sentence.starts_with("not delivered: 0 of 1 pages confirmed. The call "), "{sentence}");
     assert!(!sentence.contains("NotAnswered") && !sentence.contains("NoRoute"), "no sentence: {sentence}");
     assert!(began.elapsed() < Duration::from_secs(60));
 }
@@ -225,7 +236,19 @@ fn jobs_of_a_server_are_listed_shown_and_called_off() {
     let document = clinic.folder.join("pages.tif");
     std::fs::write(&document, papers::marked_tiff(1, 1)).unwrap();
     let file = document.to_str().unwrap();
-    let sent = ferrofax(&["send", COURT, file, "--from", CLINIC, "--no-wait", "--api", &url, "--key", &key, "--json"]);
+    let sent = ferrofax(&[
+        "send",
+        COURT,
+        file,
+        "--from",
+        CLINIC,
+        "--no-wait",
+        "--api",
+        &url,
+        "--key",
+        &key,
+        "--json",
+    ]);
     assert_eq!(sent.status.code(), Some(0), "{}{}", out(&sent), err(&sent));
     let id = lines(&sent)[0]["id"].as_str().unwrap().to_owned();
 

@@ -1,10 +1,10 @@
 //! The switch's calls, made by the network driver.
 
-use super::ladder;
+use super::{end, ladder};
 use async_trait::async_trait;
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
-use fax_net::{CallEnd, CallReport, CallRequest, Endpoint};
+use fax_net::{CallReport, CallRequest, Endpoint};
 use fax_switch::policy;
 use fax_switch::port::{CallEvent, CallOrder, CallResult, Degrade, Dialler};
 use fax_t30 as t30;
@@ -151,7 +151,7 @@ fn tell(event: fax_net::CallEvent, first: usize) -> Vec<CallEvent> {
 
 fn result(report: CallReport, first: usize, trunk: String) -> CallResult {
     let mut result = CallResult {
-        class: class(&report).to_owned(),
+        class: end::class(&report).to_owned(),
         sip_status: report.sip_status,
         q850: report.q850,
         t38: report.t38,
@@ -161,13 +161,7 @@ fn result(report: CallReport, first: usize, trunk: String) -> CallResult {
         ..CallResult::default()
     };
     if !policy::is_success(&result.class) {
-        let sentence = policy::class(&result.class).map_or("The call failed.", |c| c.sentence);
-        let words = detail(&report);
-        result.text = Some(if words.is_empty() {
-            sentence.to_owned()
-        } else {
-            format!("{} ({words})", sentence.trim_end_matches('.'))
-        });
+        result.text = Some(end::sentence(&report));
     }
     if let Some(outcome) = report.outcome {
         result.pages_confirmed = u32::try_from(outcome.pages_confirmed).unwrap_or(u32::MAX);
@@ -181,40 +175,4 @@ fn result(report: CallReport, first: usize, trunk: String) -> CallResult {
         result.resends = outcome.resends;
     }
     result
-}
-
-/// The key of the class in [`policy`].
-fn class(report: &CallReport) -> &'static str {
-    match report.end {
-        CallEnd::Fax => match &report.outcome {
-            Some(outcome) => outcome.failure.as_ref().map_or("ok", |f| policy::class_of_cause(f.cause)),
-            None => "call.dropped",
-        },
-        CallEnd::NotAnswered => match report.sip_status {
-            Some(status) => policy::class_of_sip(status, report.q850),
-            None => "call.failed",
-        },
-        CallEnd::NoCommonMedia | CallEnd::T38Refused | CallEnd::T38Silent => "call.media",
-        CallEnd::NoRoute | CallEnd::Internal => "call.failed",
-    }
-}
-
-/// What an engineer wants to know beyond the class.
-fn detail(report: &CallReport) -> String {
-    let mut words = Vec::new();
-    if let Some(failure) = report.outcome.as_ref().and_then(|o| o.failure.as_ref()) {
-        words.push(format!("phase {:?}", failure.phase));
-        words.extend(failure.last_sent.map(|f| format!("sent {f}")));
-        words.extend(failure.last_received.map(|f| format!("received {f}")));
-    }
-    if let Some(status) = report.sip_status {
-        words.push(format!("SIP {status}"));
-    }
-    if let Some(cause) = report.q850 {
-        words.push(format!("Q.850 {cause}"));
-    }
-    if !report.reason.is_empty() {
-        words.push(report.reason.clone());
-    }
-    words.join(", ")
 }

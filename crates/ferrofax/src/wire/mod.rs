@@ -3,6 +3,7 @@
 mod answer;
 mod convert;
 mod dial;
+pub(crate) mod end;
 pub(crate) mod ladder;
 
 pub(crate) use answer::answer_calls;
