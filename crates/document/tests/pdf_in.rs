@@ -179,7 +179,7 @@ fn photographs_become_dots_only_where_they_are() {
     // Dots code badly, writing codes well.
     let sizes: Vec<usize> = document.pages.iter().map(|p| p.t6.len()).collect();
     assert!(sizes[0] < 40_000 && sizes[1] < 80_000, "{sizes:?}");
-    assert!(sizes[2] > 100_000, "{sizes:?}");
+    assert!(sizes[2] > 60_000, "{sizes:?}");
     // Many changes of colour within the picture, none in the margin beside it.
     let photo = document.pages[2].to_bitmap();
     let changes = |x0: u32, x1: u32, y: u32| {
@@ -187,9 +187,9 @@ fn photographs_become_dots_only_where_they_are() {
             .filter(|x| photo.get(*x, y) != photo.get(x - 1, y))
             .count()
     };
-    for y in (400..1200).step_by(50) {
-        assert!(changes(200, 1500, y) > 100, "row {y}");
-        assert_eq!(changes(0, 150, y), 0, "row {y}");
+    for y in (300..670).step_by(30) {
+        assert!(changes(170, 800, y) > 60, "row {y}");
+        assert_eq!(changes(0, 150, y) + changes(820, 1728, y), 0, "row {y}");
     }
     let crisp = RenderOptions {
         ink: Ink::Threshold,

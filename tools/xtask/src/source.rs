@@ -25,13 +25,15 @@ pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a file holds nothing but tests: `tests.rs`, `…_tests.rs`, or anything in a folder `tests`.
+/// Whether a file holds nothing but tests: `tests.rs`, `…_tests.rs`, `suite.rs` (cases that several
+/// backends pass), or anything in a folder `tests` or `examples`.
 pub fn is_test(path: &Path) -> bool {
     let stem = path
         .file_stem()
         .map(|s| s.to_string_lossy().into_owned())
         .unwrap_or_default();
     stem == "tests"
+        || stem == "suite"
         || stem.ends_with("_tests")
         || path
             .components()

@@ -203,7 +203,7 @@ impl Leg {
         match input {
             Input::Sip(event) => self.sip(now, event),
             Input::Media(event) => self.media(now, event),
-            Input::Accept(terminal) => self.accept(now, terminal),
+            Input::Accept(terminal) => self.accept(terminal),
             Input::Reject { code, reason } => self.reject(code, reason),
             Input::GiveUp => self.give_up(now),
             Input::Timeout => {
@@ -230,7 +230,7 @@ impl Leg {
 
     // --- the owner ---
 
-    fn accept(&mut self, now: Instant, terminal: Box<fax_terminal::Config>) {
+    fn accept(&mut self, terminal: Box<fax_terminal::Config>) {
         if self.state != State::Offered {
             return;
         }
@@ -242,7 +242,7 @@ impl Leg {
             sdp,
         });
         if let Some(agreed) = agreed {
-            self.up(now, agreed);
+            self.up(agreed);
         }
     }
 
@@ -296,7 +296,7 @@ impl Leg {
             }
             sip::Event::Answered { answer, .. } => self.answered(now, answer),
             sip::Event::Confirmed { answer, .. } => self.confirmed(now, answer),
-            sip::Event::ReinviteOffered { offer, .. } => self.offer_came(now, &offer),
+            sip::Event::ReinviteOffered { offer, .. } => self.offer_came(&offer),
             sip::Event::ReinviteAnswered { answer, .. } => self.offer_taken(now, &answer),
             sip::Event::ReinviteRefused { code, reason, .. } => {
                 self.offering = false;
@@ -322,7 +322,7 @@ impl Leg {
             Some(agreed) => {
                 self.state = State::Up;
                 self.tell(CallEvent::Answered);
-                self.up(now, agreed);
+                self.up(agreed);
                 self.schedule_offer(now, self.policy.offer_as_caller);
             }
             None => {
@@ -340,7 +340,7 @@ impl Leg {
         self.tell(CallEvent::Answered);
         if !self.media_up {
             match answer.and_then(|sdp| self.session.read_answer(&sdp)) {
-                Some(agreed) => self.up(now, agreed),
+                Some(agreed) => self.up(agreed),
                 None => {
                     "the ACK holds no answer to our offer".clone_into(&mut self.report.reason);
                     return self.release(now, CallEnd::NoCommonMedia, Some(sip::Q850(88)));
@@ -357,7 +357,7 @@ impl Leg {
     }
 
     /// The first session is agreed: media begins.
-    fn up(&mut self, now: Instant, agreed: Agreed) {
+    fn up(&mut self, agreed: Agreed) {
         let Some(terminal) = self.terminal.take() else {
             return;
         };
@@ -393,7 +393,7 @@ impl Leg {
         }
     }
 
-    fn offer_came(&mut self, now: Instant, offer: &Bytes) {
+    fn offer_came(&mut self, offer: &Bytes) {
         // Back to audio in mid-fax: T.38 goes on, as a refused re-INVITE changes nothing.
         let t38_only = self.carrier == Carrier::T38;
         match self

@@ -1,5 +1,6 @@
 //! Signalling: one task with the SIP socket, the user agent and a [`leg::Leg`] for each call.
 
+mod calls;
 mod driver;
 mod leg;
 mod peers;
