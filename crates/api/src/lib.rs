@@ -1,7 +1,7 @@
 //! The REST face of ferrofax: the paths, envelopes, fields and states of KAZOO's Crossbar (v1 and v2), over
 //! [`fax_switch::Service`].
 //!
-//! [`router`] is the whole face as an [`axum::Router`]; [`serve`] gives it sockets with limits; [`HttpFetcher`] is the
+//! [`router()`] is the whole face as an [`axum::Router`]; [`serve`] gives it sockets with limits; [`HttpFetcher`] is the
 //! switch's port for documents by URL, which never goes to addresses that are not public.
 //!
 //! A request passes through: [`request`] (id, query, body, verb), [`route`] (what is meant, which verbs it knows), [`auth`]

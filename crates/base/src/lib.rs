@@ -1,7 +1,7 @@
 //! The ground floor: what every machine of ferrofax shares.
 //!
 //! Time without a clock ([`time`]), named timers ([`timer`]), the half-duplex fax line that T.30
-//! speaks and that a modem or T.38 carries ([`line`]), the geometry of a fax page ([`page`]), bit
+//! speaks and that a modem or T.38 carries ([`mod@line`]), the geometry of a fax page ([`page`]), bit
 //! order and bit streams ([`bits`]), HDLC's frame check ([`hdlc`]), levels ([`level`]) and the
 //! redaction of numbers in logs ([`redact`]).
 //!

@@ -1,5 +1,8 @@
 //! The command line.
 
+// The texts here are help for a terminal, where brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;

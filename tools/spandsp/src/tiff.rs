@@ -232,7 +232,7 @@ pub fn write(path: &Path, pages: &[Page]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn encode_t6(page: &Page) -> io::Result<Vec<u8>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("page.tif");

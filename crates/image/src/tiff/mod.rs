@@ -1,6 +1,6 @@
 //! TIFF-F: fax pages in files (RFC 2301, RFC 2306; TIFF 6.0).
 //!
-//! [`read`] takes what is found in the field and says what was odd about it; [`write`] writes the
+//! [`read`] takes what is found in the field and says what was odd about it; [`write()`] writes the
 //! strict form: little-endian, first IFD at octet 8, one strip a page.
 
 mod ifd;
