@@ -95,31 +95,12 @@ pub(crate) struct LegKey(pub(crate) u64);
 /// What owners want of the driver.
 #[derive(Debug)]
 pub(crate) enum Wish {
-    Call {
-        key: LegKey,
-        request: Box<CallRequest>,
-        events: mpsc::UnboundedSender<CallEvent>,
-    },
-    Accept {
-        key: LegKey,
-        terminal: Box<fax_terminal::Config>,
-        events: mpsc::UnboundedSender<CallEvent>,
-    },
-    Reject {
-        key: LegKey,
-        code: u16,
-        reason: String,
-    },
-    GiveUp {
-        key: LegKey,
-    },
-    Resolved {
-        trunk: String,
-        addresses: Vec<SocketAddr>,
-    },
-    Stop {
-        done: oneshot::Sender<()>,
-    },
+    Call { key: LegKey, request: Box<CallRequest>, events: mpsc::UnboundedSender<CallEvent> },
+    Accept { key: LegKey, terminal: Box<fax_terminal::Config>, events: mpsc::UnboundedSender<CallEvent> },
+    Reject { key: LegKey, code: u16, reason: String },
+    GiveUp { key: LegKey },
+    Resolved { trunk: String, addresses: Vec<SocketAddr> },
+    Stop { done: oneshot::Sender<()> },
 }
 
 impl Call {
@@ -170,37 +151,21 @@ impl IncomingCall {
         self.settled = true;
         let (sender, events) = mpsc::unbounded_channel();
         let terminal = Box::new(terminal);
-        let _ = self.wishes.send(Wish::Accept {
-            key: self.key,
-            terminal,
-            events: sender,
-        });
-        Call {
-            events,
-            give_up: self.wishes.clone(),
-            key: self.key,
-        }
+        let _ = self.wishes.send(Wish::Accept { key: self.key, terminal, events: sender });
+        Call { events, give_up: self.wishes.clone(), key: self.key }
     }
 
     /// Refuses the call: 404 for a number nobody has, 486 when busy, 603 when unwanted …
     pub fn reject(mut self, code: u16, reason: &str) {
         self.settled = true;
-        let _ = self.wishes.send(Wish::Reject {
-            key: self.key,
-            code,
-            reason: reason.to_owned(),
-        });
+        let _ = self.wishes.send(Wish::Reject { key: self.key, code, reason: reason.to_owned() });
     }
 }
 
 impl Drop for IncomingCall {
     fn drop(&mut self) {
         if !self.settled {
-            let _ = self.wishes.send(Wish::Reject {
-                key: self.key,
-                code: 480,
-                reason: String::new(),
-            });
+            let _ = self.wishes.send(Wish::Reject { key: self.key, code: 480, reason: String::new() });
         }
     }
 }

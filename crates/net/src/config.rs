@@ -135,10 +135,7 @@ impl Network {
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {
         let address = address.to_canonical();
-        Network {
-            address,
-            prefix: if address.is_ipv4() { 32 } else { 128 },
-        }
+        Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
     }
 }
 
@@ -149,19 +146,14 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address
-            .parse()
-            .map_err(|_| format!("{text} is no address"))?;
+        let address: IpAddr = address.parse().map_err(|_| format!("{text} is no address"))?;
         let whole = Network::from(address);
         let Some(prefix) = prefix else {
             return Ok(whole);
         };
         match prefix.parse() {
             Ok(prefix) if prefix <= whole.prefix => Ok(Network { prefix, ..whole }),
-            _ => Err(format!(
-                "{text}: the length after / is 0 to {}",
-                whole.prefix
-            )),
+            _ => Err(format!("{text}: the length after / is 0 to {}", whole.prefix)),
         }
     }
 }
@@ -178,8 +170,7 @@ mod tests {
 
     #[test]
     fn networks_contain_their_addresses() {
-        let contains =
-            |n: &str, a: &str| n.parse::<Network>().unwrap().contains(a.parse().unwrap());
+        let contains = |n: &str, a: &str| n.parse::<Network>().unwrap().contains(a.parse().unwrap());
         assert!(contains("192.0.2.0/24", "192.0.2.200"));
         assert!(!contains("192.0.2.0/24", "192.0.3.1"));
         assert!(contains("192.0.2.7", "::ffff:192.0.2.7"));

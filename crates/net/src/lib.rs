@@ -39,19 +39,12 @@ impl Endpoint {
     ///
     /// When the address cannot be bound or no thread can be started.
     pub async fn start(config: Config) -> io::Result<(Endpoint, mpsc::Receiver<IncomingCall>)> {
-        let hosts: Vec<(String, String)> = config
-            .trunks
-            .iter()
-            .map(|t| (t.name.clone(), t.peer.clone()))
-            .collect();
+        let hosts: Vec<(String, String)> =
+            config.trunks.iter().map(|t| (t.name.clone(), t.peer.clone())).collect();
         let (driver, ends) = signalling::Driver::start(config).await?;
         tokio::spawn(driver.run());
         tokio::spawn(look_up(hosts, ends.wishes.clone()));
-        let endpoint = Endpoint {
-            wishes: ends.wishes,
-            next: Arc::new(AtomicU64::new(1)),
-            local: ends.local,
-        };
+        let endpoint = Endpoint { wishes: ends.wishes, next: Arc::new(AtomicU64::new(1)), local: ends.local };
         Ok((endpoint, ends.incoming))
     }
 
@@ -67,16 +60,8 @@ impl Endpoint {
         let key = LegKey(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, events) = mpsc::unbounded_channel();
         let request = Box::new(request);
-        let _ = self.wishes.send(Wish::Call {
-            key,
-            request,
-            events: sender,
-        });
-        Call {
-            events,
-            give_up: self.wishes.clone(),
-            key,
-        }
+        let _ = self.wishes.send(Wish::Call { key, request, events: sender });
+        Call { events, give_up: self.wishes.clone(), key }
     }
 
     /// Takes registrations back, releases all calls and closes the sockets; comes back when that is

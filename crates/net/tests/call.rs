@@ -4,8 +4,7 @@
 use fax_base::page::{Coding, PageShape, Resolution, Width};
 use fax_image::{Bitmap, EncodeOptions, encode};
 use fax_net::{
-    Call, CallEnd, CallEvent, CallReport, CallRequest, Config, Endpoint, IncomingCall, T38Policy,
-    Trunk,
+    Call, CallEnd, CallEvent, CallReport, CallRequest, Config, Endpoint, IncomingCall, T38Policy, Trunk,
 };
 use fax_t30 as t30;
 use fax_terminal::{CodedPage, ReceivedPage};
@@ -21,12 +20,7 @@ struct Side {
 
 /// Two endpoints that are each other's trunk `peer`.
 async fn pair(change: impl Fn(&mut Trunk)) -> (Side, Side) {
-    let free = || {
-        std::net::UdpSocket::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-    };
+    let free = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (a, b) = (free(), free());
     let side = async |own: SocketAddr, other: SocketAddr| {
         let mut config = Config::new(own);
@@ -43,29 +37,17 @@ async fn pair(change: impl Fn(&mut Trunk)) -> (Side, Side) {
 fn page(rows: u32) -> (Bitmap, Arc<CodedPage>) {
     let mut bitmap = Bitmap::new(1728);
     for y in 0..rows {
-        let row: Vec<u8> = (0..216u32)
-            .map(|x| if (x / 9 + y / 7) % 5 == 0 { 0xF3 } else { 0 })
-            .collect();
+        let row: Vec<u8> = (0..216u32).map(|x| if (x / 9 + y / 7) % 5 == 0 { 0xF3 } else { 0 }).collect();
         bitmap.push_row(&row);
     }
     let t6 = encode(&bitmap, Coding::Mmr, &EncodeOptions::default()).into();
-    let shape = PageShape {
-        width: Width::A4,
-        resolution: Resolution::Fine,
-        rows,
-    };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows };
     (bitmap, Arc::new(CodedPage { shape, t6 }))
 }
 
 fn terminal(role: t30::Role, pages: Vec<Arc<CodedPage>>) -> fax_terminal::Config {
     let capabilities = t30::Capabilities::default();
-    fax_terminal::Config {
-        role,
-        ident: "+4930123".to_owned(),
-        capabilities,
-        pages,
-        sub_address: None,
-    }
+    fax_terminal::Config { role, ident: "+4930123".to_owned(), capabilities, pages, sub_address: None }
 }
 
 fn request(pages: Vec<Arc<CodedPage>>) -> CallRequest {
@@ -95,12 +77,7 @@ async fn story(mut call: Call) -> Story {
             CallEvent::Fax(t30::Event::PageConfirmed { index, .. }) => confirmed.push(index),
             CallEvent::T38 => t38 = true,
             CallEvent::Ended(report) => {
-                return Story {
-                    report,
-                    pages,
-                    confirmed,
-                    t38,
-                };
+                return Story { report, pages, confirmed, t38 };
             }
             CallEvent::Ringing | CallEvent::Answered | CallEvent::Fax(_) => {}
         }
@@ -113,10 +90,7 @@ async fn a_fax_goes_by_t38_and_is_the_same() {
     let (bitmap, coded) = page(200);
     let sending = tokio::spawn(story(a.endpoint.call(request(vec![coded.clone(), coded]))));
     let incoming = b.incoming.recv().await.unwrap();
-    assert_eq!(
-        (incoming.to.as_str(), incoming.from.as_str()),
-        ("+4930456", "+4930123")
-    );
+    assert_eq!((incoming.to.as_str(), incoming.from.as_str()), ("+4930456", "+4930123"));
     assert_eq!(incoming.from_name, "Clinic A");
     let received = story(incoming.accept(terminal(t30::Role::Called, Vec::new()))).await;
     let sent = sending.await.unwrap();
@@ -179,10 +153,7 @@ async fn a_refusal_is_told_with_its_code() {
     let sending = tokio::spawn(story(a.endpoint.call(request(vec![page(50).1]))));
     b.incoming.recv().await.unwrap().reject(486, "Busy Here");
     let sent = sending.await.unwrap();
-    assert_eq!(
-        (sent.report.end, sent.report.sip_status),
-        (CallEnd::NotAnswered, Some(486))
-    );
+    assert_eq!((sent.report.end, sent.report.sip_status), (CallEnd::NotAnswered, Some(486)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,9 +168,7 @@ async fn a_call_that_nobody_settles_is_refused() {
 async fn strangers_are_refused() {
     let (a, _) = pair(|_| {}).await;
     let mut config = Config::new("127.0.0.1:0".parse().unwrap());
-    config
-        .trunks
-        .push(Trunk::new("peer", &a.endpoint.local_address().to_string()));
+    config.trunks.push(Trunk::new("peer", &a.endpoint.local_address().to_string()));
     config.media_ip = Some("127.0.0.1".parse().unwrap());
     // The stranger comes from 127.0.0.2, which is no trunk's address.
     config.sip = "127.0.0.2:0".parse().unwrap();
@@ -219,28 +188,14 @@ async fn a_call_can_be_given_up_at_any_time() {
     drop(incoming);
     // In mid-fax.
     let call = a.endpoint.call(request(vec![page(2_000).1]));
-    let received = b
-        .incoming
-        .recv()
-        .await
-        .unwrap()
-        .accept(terminal(t30::Role::Called, Vec::new()));
+    let received = b.incoming.recv().await.unwrap().accept(terminal(t30::Role::Called, Vec::new()));
     let receiving = tokio::spawn(story(received));
     tokio::time::sleep(Duration::from_secs(3)).await;
     call.give_up();
     let sent = story(call).await;
     let cause = sent.report.outcome.unwrap().failure.unwrap().cause;
     assert_eq!(cause, t30::Cause::Cancelled);
-    assert!(
-        receiving
-            .await
-            .unwrap()
-            .report
-            .outcome
-            .unwrap()
-            .failure
-            .is_some()
-    );
+    assert!(receiving.await.unwrap().report.outcome.unwrap().failure.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,10 +203,7 @@ async fn an_unknown_trunk_and_a_dead_peer_are_told() {
     let (a, b) = pair(|t| t.ring_timeout = Duration::from_secs(2)).await;
     let mut wrong = request(vec![page(50).1]);
     wrong.trunk = "nobody".to_owned();
-    assert_eq!(
-        story(a.endpoint.call(wrong)).await.report.end,
-        CallEnd::NoRoute
-    );
+    assert_eq!(story(a.endpoint.call(wrong)).await.report.end, CallEnd::NoRoute);
     b.endpoint.stop().await;
     let sent = story(a.endpoint.call(request(vec![page(50).1]))).await;
     assert_eq!(sent.report.end, CallEnd::NotAnswered);

@@ -28,8 +28,7 @@ impl Sipp {
     fn start(scenario: &str, at: SocketAddr, fill: &[(&str, &str)], target: &[&str]) -> Sipp {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sipp");
         let log = |what: &str| {
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-                .join(format!("sipp-{scenario}-{}.{what}", at.port()))
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sipp-{scenario}-{}.{what}", at.port()))
         };
         let messages = log("messages");
         let mut text = std::fs::read_to_string(folder.join(format!("{scenario}.xml"))).unwrap();
@@ -104,11 +103,7 @@ impl Drop for Sipp {
 
 /// Nobody but the test's subject offers T.38.
 fn quiet(trunk: &mut Trunk) {
-    trunk.t38 = T38Policy {
-        offer_as_called: None,
-        offer_as_caller: None,
-        accept: true,
-    };
+    trunk.t38 = T38Policy { offer_as_called: None, offer_as_caller: None, accept: true };
 }
 
 /// We offer T.38 soon after the answer.
@@ -125,20 +120,14 @@ async fn calling(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut
     let (sipp, at) = Sipp::listen(scenario, fill).await;
     let ours = side(free(), at, change).await;
     let pages = vec![page(100).1];
-    let call = ours
-        .endpoint
-        .call(request(terminal(t30::Role::Calling, pages, true)));
+    let call = ours.endpoint.call(request(terminal(t30::Role::Calling, pages, true)));
     let story = story_within(call, BOUND).await;
     sipp.succeeds().await;
     story
 }
 
 /// SIPp calls us.
-async fn caller(
-    scenario: &str,
-    fill: &[(&str, &str)],
-    change: impl FnOnce(&mut Trunk),
-) -> (Sipp, Side) {
+async fn caller(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut Trunk)) -> (Sipp, Side) {
     let (own, at) = (free(), free());
     let ours = side(own, at, change).await;
     let target = own.to_string();
@@ -152,20 +141,14 @@ async fn called(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut 
     let call = answer(&mut ours, Duration::ZERO).await;
     let story = story_within(call, BOUND).await;
     sipp.succeeds().await;
-    assert!(
-        ours.incoming.try_recv().is_err(),
-        "one INVITE is one call, however often it comes"
-    );
+    assert!(ours.incoming.try_recv().is_err(), "one INVITE is one call, however often it comes");
     story
 }
 
 async fn answer(ours: &mut Side, after: Duration) -> Call {
     let incoming = tokio::time::timeout(BOUND, ours.incoming.recv()).await;
     let incoming = incoming.expect("nobody calls").unwrap();
-    assert_eq!(
-        (incoming.to.as_str(), incoming.from.as_str()),
-        ("+4930456", "+493099")
-    );
+    assert_eq!((incoming.to.as_str(), incoming.from.as_str()), ("+4930456", "+493099"));
     assert_eq!(incoming.from_name, "Fax, a");
     tokio::time::sleep(after).await;
     incoming.accept(terminal(t30::Role::Called, Vec::new(), true))
@@ -189,47 +172,19 @@ fn cleared_in_mid_call(story: &Story, t38: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_told_with_status_and_cause() {
     for (status, extra, code, q850) in [
-        (
-            "486 Busy Here",
-            "Reason: Q.850;cause=17;text=\"User busy\"",
-            486,
-            Some(17),
-        ),
+        ("486 Busy Here", "Reason: Q.850;cause=17;text=\"User busy\"", 486, Some(17)),
         ("404 Not Found", "X-Extra: none", 404, None),
         ("503 Service Unavailable", "Retry-After: 7", 503, None),
-        (
-            "480 Temporarily Unavailable",
-            "Reason: SIP;cause=480, Q.850;cause=18",
-            480,
-            Some(18),
-        ),
-        (
-            "603 Decline",
-            "Reason: Q.850 ; cause=21 ; text=\"rejected\"",
-            603,
-            Some(21),
-        ),
-        (
-            "500 Server Internal Error",
-            "Reason: Q.850;cause=41",
-            500,
-            Some(41),
-        ),
+        ("480 Temporarily Unavailable", "Reason: SIP;cause=480, Q.850;cause=18", 480, Some(18)),
+        ("603 Decline", "Reason: Q.850 ; cause=21 ; text=\"rejected\"", 603, Some(21)),
+        ("500 Server Internal Error", "Reason: Q.850;cause=41", 500, Some(41)),
         ("302 Moved Temporarily", "X-Extra: none", 302, None),
     ] {
-        let story = calling(
-            "uas-final",
-            &[("[status]", status), ("[extra]", extra)],
-            quiet,
-        )
-        .await;
+        let story = calling("uas-final", &[("[status]", status), ("[extra]", extra)], quiet).await;
         assert_eq!(story.report.end, CallEnd::NotAnswered, "{status}");
         assert_eq!(story.report.sip_status, Some(code), "{status}");
         assert_eq!(story.report.q850, q850, "{status}");
-        assert!(
-            !story.report.reason.is_empty() && !story.answered,
-            "{status}"
-        );
+        assert!(!story.report.reason.is_empty() && !story.answered, "{status}");
     }
 }
 
@@ -306,10 +261,7 @@ async fn t38_answered_with_audio_or_port_0_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_may_be_followed_by_their_own_offer() {
-    cleared_in_mid_call(
-        &calling("uas-refuses-then-switches", &[], eager).await,
-        true,
-    );
+    cleared_in_mid_call(&calling("uas-refuses-then-switches", &[], eager).await, true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,10 +297,7 @@ async fn the_caller_takes_our_t38() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_caller_refuses_our_t38() {
-    for (status, code) in [
-        ("488 Not Acceptable Here", 488),
-        ("606 Not Acceptable", 606),
-    ] {
+    for (status, code) in [("488 Not Acceptable Here", 488), ("606 Not Acceptable", 606)] {
         let story = called("uac-refuses", &[("[status]", status)], eager).await;
         assert_eq!(story.report.end, CallEnd::T38Refused);
         assert_eq!(story.report.sip_status, Some(code));

@@ -72,9 +72,7 @@ impl Capture {
     fn stop(mut self) -> PathBuf {
         std::thread::sleep(Duration::from_millis(1_500));
         let pid = self.child.id().to_string();
-        let _ = Command::new("sh")
-            .args(["-c", &format!("kill -INT {pid}")])
-            .status();
+        let _ = Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status();
         let end = Instant::now() + Duration::from_secs(20);
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end, "tshark does not stop");
@@ -126,11 +124,7 @@ fn fields(file: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
         command.args(["-e", field]);
     }
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .map(|line| line.split('|').map(str::to_owned).collect())
@@ -149,11 +143,8 @@ async fn dissected(name: &str, number: u8, ecm: bool) {
     let calling = side(a, b, |_| {}).await;
     let mut called = side(b, a, |_| {}).await;
     let (bitmap, coded) = page(150);
-    let sending = calling.endpoint.call(request(terminal(
-        t30::Role::Calling,
-        vec![coded.clone(), coded],
-        ecm,
-    )));
+    let sending =
+        calling.endpoint.call(request(terminal(t30::Role::Calling, vec![coded.clone(), coded], ecm)));
     let sending = tokio::spawn(story(sending));
     let incoming = called.incoming.recv().await.unwrap();
     let receiving = incoming.accept(terminal(t30::Role::Called, Vec::new(), ecm));
@@ -173,14 +164,8 @@ async fn dissected(name: &str, number: u8, ecm: bool) {
 }
 
 /// Facsimile control fields as tshark numbers them: the octet of T.30 Table 2 without its X bit.
-const FRAMES: [(&str, &str); 6] = [
-    ("DIS", "1"),
-    ("CFR", "33"),
-    ("MCF", "49"),
-    ("DCS", "65"),
-    ("TSI", "66"),
-    ("DCN", "95"),
-];
+const FRAMES: [(&str, &str); 6] =
+    [("DIS", "1"), ("CFR", "33"), ("MCF", "49"), ("DCS", "65"), ("TSI", "66"), ("DCN", "95")];
 
 fn judge(file: &Path, ecm: bool) {
     let bad = fields(
@@ -198,11 +183,7 @@ fn judge(file: &Path, ecm: bool) {
     let media = fields(file, "sip && sdp", &["sdp.media"]).concat();
     let count = |what: &str| media.iter().filter(|m| m.starts_with(what)).count();
     assert_eq!((count("audio "), count("image ")), (2, 2), "{media:?}");
-    let versions = fields(
-        file,
-        "sdp.media_attr contains \"T38FaxVersion:0\"",
-        &["frame.number"],
-    );
+    let versions = fields(file, "sdp.media_attr contains \"T38FaxVersion:0\"", &["frame.number"]);
     assert_eq!(versions.len(), 2);
 
     let frames = fields(file, "t38 && t30", &["t30.FacsimileControl"]).concat();
@@ -213,17 +194,11 @@ fn judge(file: &Path, ecm: bool) {
     assert_eq!(seen("49"), 2, "MCF for two pages");
     if ecm {
         assert_eq!(seen("125"), 2, "PPS for two pages");
-        assert!(
-            seen("96") > 1 && seen("97") == 6,
-            "FCD and three RCP a page"
-        );
+        assert!(seen("96") > 1 && seen("97") == 6, "FCD and three RCP a page");
     } else {
         assert_eq!((seen("114"), seen("116")), (1, 1), "MPS, then EOP");
         let data = fields(file, "t38", &["_ws.col.Info"]).concat();
-        assert!(
-            data.iter().any(|i| i.contains("t4-non-ecm-data")),
-            "{data:?}"
-        );
+        assert!(data.iter().any(|i| i.contains("t4-non-ecm-data")), "{data:?}");
         assert!(data.iter().any(|i| i.contains("t4-non-ecm-sig-end")));
     }
     // Nothing on the media ports is unknown to the dissectors, but for what woke the recording up.

@@ -8,7 +8,7 @@ use fax_base::time::Duration;
 use fax_t30 as t30;
 use fax_terminal::{Input, Output, Terminal};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 /// One RTP packet: 20 ms.
 pub(super) const PACKET: Duration = Duration::from_millis(20);
@@ -23,20 +23,16 @@ const BATCH: usize = 32;
 /// T.38 that stays silent for so long after it was agreed will stay so.
 const T38_PATIENCE: Duration = Duration::from_secs(5);
 
+/// So long after an address was agreed only its host, or the one that audio came from, is listened to; a
+/// peer behind a network address translator is latched on after that.
+const STRANGERS: Duration = Duration::from_millis(500);
+
 /// Frames told to the ladder in one second at most: a hostile peer must not fill the queue.
 const EVENTS_PER_SECOND: u32 = 100;
 
 enum Mode {
-    Audio {
-        codec: Codec,
-        receiver: Receiver,
-        next_packet: Instant,
-    },
-    T38 {
-        since: Instant,
-        heard: bool,
-        told_silent: bool,
-    },
+    Audio { codec: Codec, receiver: Receiver, next_packet: Instant },
+    T38 { since: Instant, heard: bool, told_silent: bool },
 }
 
 /// One call's media.
@@ -45,8 +41,14 @@ pub(super) struct Leg {
     terminal: Terminal,
     sink: MediaSink,
     mode: Mode,
+    /// Where the session description says that the far end is.
+    announced: SocketAddr,
+    /// Where we send: the announced address, or where valid packets come from.
     remote: SocketAddr,
     latched: bool,
+    /// Who was latched on before the last change of address or carrier.
+    known: Option<IpAddr>,
+    strangers_from: Instant,
     sender: Sender,
     samples: Vec<i16>,
     events_from: Instant,
@@ -57,26 +59,18 @@ pub(super) struct Leg {
 impl Leg {
     /// Begins the call: its time starts now.
     pub(super) fn start(start: Start) -> Self {
-        let Start {
-            socket,
-            terminal,
-            remote,
-            codec,
-            sink,
-        } = start;
-        let sender = Sender::new(
-            codec.payload_type,
-            rand::random(),
-            rand::random(),
-            rand::random(),
-        );
+        let Start { socket, terminal, remote, codec, sink } = start;
+        let sender = Sender::new(codec.payload_type, rand::random(), rand::random(), rand::random());
         let mut leg = Leg {
             socket: socket.socket,
             terminal,
             sink,
             mode: audio(codec, Instant::ZERO),
+            announced: remote,
             remote,
             latched: false,
+            known: None,
+            strangers_from: Instant::ZERO + STRANGERS,
             sender,
             samples: Vec::with_capacity(PACKET_SAMPLES * 10),
             events_from: Instant::ZERO,
@@ -92,11 +86,9 @@ impl Leg {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let own = match &self.mode {
             Mode::Audio { next_packet, .. } => Some(*next_packet),
-            Mode::T38 {
-                since,
-                heard,
-                told_silent,
-            } => (!heard && !told_silent).then(|| *since + T38_PATIENCE),
+            Mode::T38 { since, heard, told_silent } => {
+                (!heard && !told_silent).then(|| *since + T38_PATIENCE)
+            }
         };
         fax_base::time::earliest(own, self.terminal.deadline())
     }
@@ -116,11 +108,7 @@ impl Leg {
                 }
                 self.send_audio(now);
             }
-            Mode::T38 {
-                since,
-                heard: false,
-                told_silent: told @ false,
-            } if *since + T38_PATIENCE <= now => {
+            Mode::T38 { since, heard: false, told_silent: told @ false } if *since + T38_PATIENCE <= now => {
                 *told = true;
                 self.sink.send(MediaEvent::T38Silent);
             }
@@ -133,22 +121,19 @@ impl Leg {
         match command {
             MediaCommand::Start(_) => {}
             MediaCommand::Audio { remote, codec } => {
-                self.turn_to(remote);
                 self.sender.set_payload_type(codec.payload_type);
                 let was_t38 = matches!(self.mode, Mode::T38 { .. });
+                self.turn_to(now, remote, was_t38);
                 self.mode = audio(codec, now);
                 if was_t38 {
                     self.terminal.handle(now, Input::SwitchToAudio);
                 }
             }
             MediaCommand::T38 { remote, config } => {
-                self.turn_to(remote);
-                if matches!(self.mode, Mode::Audio { .. }) {
-                    self.mode = Mode::T38 {
-                        since: now,
-                        heard: false,
-                        told_silent: false,
-                    };
+                let was_audio = matches!(self.mode, Mode::Audio { .. });
+                self.turn_to(now, remote, was_audio);
+                if was_audio {
+                    self.mode = Mode::T38 { since: now, heard: false, told_silent: false };
                     self.terminal.handle(now, Input::SwitchToT38(config));
                 }
             }
@@ -160,11 +145,29 @@ impl Leg {
         true
     }
 
-    fn turn_to(&mut self, remote: SocketAddr) {
-        if remote != self.remote {
-            self.remote = remote;
-            self.latched = false;
+    /// The far end is at `remote`, as agreed now; `afresh`: by another carrier than before.
+    fn turn_to(&mut self, now: Instant, remote: SocketAddr, afresh: bool) {
+        if remote == self.announced && !afresh {
+            return;
         }
+        if self.latched {
+            self.known = Some(self.remote.ip());
+        }
+        if remote != self.announced {
+            self.announced = remote;
+            self.remote = remote;
+        }
+        self.latched = false;
+        self.strangers_from = now + STRANGERS;
+    }
+
+    /// Whether a packet from there may be the far end's. Once the true source is known, nobody else is
+    /// listened to but the announced address, which goes before any other.
+    fn heeds(&self, now: Instant, from: SocketAddr) -> bool {
+        if self.latched {
+            return from == self.remote || from == self.announced;
+        }
+        now >= self.strangers_from || from.ip() == self.announced.ip() || Some(from.ip()) == self.known
     }
 
     /// Reads what has come, a batch at most.
@@ -186,15 +189,12 @@ impl Leg {
     }
 
     fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        // Once the true source is known, nobody else is listened to.
-        if self.latched && from != self.remote {
+        if !self.heeds(now, from) {
             return;
         }
         let mut valid = false;
         match &mut self.mode {
-            Mode::Audio {
-                codec, receiver, ..
-            } => {
+            Mode::Audio { codec, receiver, .. } => {
                 let (codec, samples, terminal) = (*codec, &mut self.samples, &mut self.terminal);
                 valid |= receiver.receive(datagram, |step| match step {
                     Step::Audio(octets) => {
@@ -216,7 +216,7 @@ impl Leg {
                 *heard |= valid;
             }
         }
-        if valid && !self.latched {
+        if valid && (!self.latched || from == self.announced) {
             self.latched = true;
             self.remote = from;
         }
@@ -231,11 +231,7 @@ impl Leg {
         self.flush(now);
         let octets = samples.map(|s| codec.law.encode(s));
         let mut packet = [0u8; PACKET_SAMPLES + 12];
-        if let Some(datagram) = self
-            .sender
-            .packet(&octets, &mut packet)
-            .and_then(|n| packet.get(..n))
-        {
+        if let Some(datagram) = self.sender.packet(&octets, &mut packet).and_then(|n| packet.get(..n)) {
             // A full or refused send is a lost packet, as on any network.
             let _ = self.socket.send_to(datagram, self.remote);
         }
@@ -274,10 +270,7 @@ impl Leg {
 
     /// Confirmations always get through; chatter only so much a second.
     fn tellable(&mut self, now: Instant, event: &t30::Event) -> bool {
-        if matches!(
-            event,
-            t30::Event::PageConfirmed { .. } | t30::Event::PageSent { .. }
-        ) {
+        if matches!(event, t30::Event::PageConfirmed { .. } | t30::Event::PageSent { .. }) {
             return true;
         }
         if now.since(self.events_from) >= Duration::from_secs(1) {
@@ -290,9 +283,5 @@ impl Leg {
 }
 
 fn audio(codec: Codec, now: Instant) -> Mode {
-    Mode::Audio {
-        codec,
-        receiver: Receiver::new(codec.payload_type),
-        next_packet: now,
-    }
+    Mode::Audio { codec, receiver: Receiver::new(codec.payload_type), next_packet: now }
 }

@@ -31,10 +31,7 @@ pub(crate) struct Codec {
 
 impl Codec {
     /// A-law, before anything is agreed.
-    pub(crate) const PCMA: Codec = Codec {
-        law: Law::A,
-        payload_type: 8,
-    };
+    pub(crate) const PCMA: Codec = Codec { law: Law::A, payload_type: 8 };
 }
 
 /// What signalling wants of a call's media.
@@ -44,10 +41,7 @@ pub(crate) enum MediaCommand {
     /// The call goes (back) to audio, or its audio moves.
     Audio { remote: SocketAddr, codec: Codec },
     /// T.38 was agreed.
-    T38 {
-        remote: SocketAddr,
-        config: fax_t38::Config,
-    },
+    T38 { remote: SocketAddr, config: fax_t38::Config },
     /// Give up: send DCN if that still makes sense.
     Cancel,
     /// The far end cleared the call: the terminal ends, and the media with it.

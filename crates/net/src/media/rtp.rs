@@ -75,29 +75,17 @@ impl Receiver {
             self.next = timestamp;
             self.newest = timestamp;
         }
-        if distance(timestamp, self.next) < 0 || self.held.iter().any(|h| h.timestamp == timestamp)
-        {
+        if distance(timestamp, self.next) < 0 || self.held.iter().any(|h| h.timestamp == timestamp) {
             return true; // a duplicate, or too late
         }
         if self.held.len() >= HELD {
             self.deliver_through_gap(&mut step);
         }
-        let mut store = self
-            .spare
-            .pop()
-            .unwrap_or_else(|| Vec::with_capacity(PAYLOAD));
+        let mut store = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(PAYLOAD));
         store.clear();
         store.extend_from_slice(payload);
-        let at = self
-            .held
-            .partition_point(|h| distance(h.timestamp, timestamp) < 0);
-        self.held.insert(
-            at,
-            Held {
-                timestamp,
-                payload: store,
-            },
-        );
+        let at = self.held.partition_point(|h| distance(h.timestamp, timestamp) < 0);
+        self.held.insert(at, Held { timestamp, payload: store });
         if distance(timestamp, self.newest) > 0 {
             self.newest = timestamp;
         }
@@ -109,11 +97,7 @@ impl Receiver {
     }
 
     fn deliver(&mut self, step: &mut impl FnMut(Step<'_>)) {
-        while self
-            .held
-            .first()
-            .is_some_and(|h| distance(h.timestamp, self.next) <= 0)
-        {
+        while self.held.first().is_some_and(|h| distance(h.timestamp, self.next) <= 0) {
             let held = self.held.remove(0);
             // Packets may overlap after a change of packet time; samples are never given twice.
             let seen = usize::try_from(distance(self.next, held.timestamp)).unwrap_or(0);
@@ -159,13 +143,7 @@ pub(crate) struct Sender {
 impl Sender {
     /// A stream that begins at these (random) values.
     pub(crate) fn new(payload_type: u8, ssrc: u32, sequence: u16, timestamp: u32) -> Self {
-        Sender {
-            payload_type,
-            ssrc,
-            sequence,
-            timestamp,
-            first: true,
-        }
+        Sender { payload_type, ssrc, sequence, timestamp, first: true }
     }
 
     /// Another codec from the next packet on.
@@ -222,10 +200,7 @@ mod tests {
     fn reordered_and_repeated_packets_come_once_and_in_order() {
         let p = packets(5, 7, u32::MAX - 300);
         let order: [&[u8]; 7] = [&p[0], &p[2], &p[1], &p[1], &p[4], &p[3], &p[0]];
-        assert_eq!(
-            received(&order),
-            [(0, 160), (1, 160), (2, 160), (3, 160), (4, 160)]
-        );
+        assert_eq!(received(&order), [(0, 160), (1, 160), (2, 160), (3, 160), (4, 160)]);
     }
 
     #[test]

@@ -24,11 +24,7 @@ pub(crate) struct MediaPorts {
 impl MediaPorts {
     /// Even ports of `range` on `ip`; without a range any free port.
     pub(crate) fn new(ip: IpAddr, range: Option<RangeInclusive<u16>>) -> Self {
-        MediaPorts {
-            ip,
-            range,
-            next: Arc::new(AtomicU16::new(0)),
-        }
+        MediaPorts { ip, range, next: Arc::new(AtomicU16::new(0)) }
     }
 
     /// Binds a free port.
@@ -49,10 +45,7 @@ impl MediaPorts {
                 bound => return bound,
             }
         }
-        Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "every media port is in use",
-        ))
+        Err(io::Error::new(io::ErrorKind::AddrInUse, "every media port is in use"))
     }
 }
 
@@ -65,19 +58,11 @@ pub(crate) struct MediaSocket {
 
 impl MediaSocket {
     fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         // Neither is worth failing a call for: containers may refuse both.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-        let _ = if address.is_ipv4() {
-            socket.set_tos_v4(TOS_EF)
-        } else {
-            socket.set_tclass_v6(TOS_EF)
-        };
+        let _ = if address.is_ipv4() { socket.set_tos_v4(TOS_EF) } else { socket.set_tclass_v6(TOS_EF) };
         socket.bind(&address.into())?;
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
@@ -94,19 +79,12 @@ mod tests {
     fn ports_come_from_the_range_and_run_out_cleanly() {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         // A free range: what the system just gave away.
-        let probe = UdpSocket::bind((ip, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-            & !1;
+        let probe = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap().port() & !1;
         let ports = MediaPorts::new(ip, Some(probe..=probe.saturating_add(3)));
         let bound: Vec<_> = std::iter::from_fn(|| ports.bind().ok()).take(3).collect();
         assert!(bound.len() <= 2);
         for socket in &bound {
-            assert!(
-                (probe..=probe + 3).contains(&socket.local.port()) && socket.local.port() % 2 == 0
-            );
+            assert!((probe..=probe + 3).contains(&socket.local.port()) && socket.local.port() % 2 == 0);
         }
         assert!(MediaPorts::new(ip, None).bind().is_ok());
     }

@@ -71,24 +71,15 @@ impl MediaHandle {
 impl Media {
     /// Starts `count` workers.
     pub(crate) fn start(count: usize) -> io::Result<Self> {
-        let workers = (0..count.max(1))
-            .map(Worker::start)
-            .collect::<io::Result<_>>()?;
+        let workers = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
         Ok(Media { workers })
     }
 
     /// Begins a call's media at the worker that has the fewest calls.
     pub(crate) fn begin(&self, key: MediaKey, start: Start) -> Option<MediaHandle> {
-        let worker = self
-            .workers
-            .iter()
-            .min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
+        let worker = self.workers.iter().min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
         worker.calls.fetch_add(1, Ordering::Relaxed);
-        let handle = MediaHandle {
-            key,
-            commands: worker.commands.clone(),
-            wake: worker.wake.clone(),
-        };
+        let handle = MediaHandle { key, commands: worker.commands.clone(), wake: worker.wake.clone() };
         handle.send(MediaCommand::Start(Box::new(start)));
         Some(handle)
     }
@@ -113,12 +104,7 @@ impl Worker {
         let (commands, inbox) = channel();
         let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(
-            &poll,
-            &*wake,
-            epoll::EventData::new_u64(WAKE),
-            epoll::EventFlags::IN,
-        )?;
+        epoll::add(&poll, &*wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
         let calls = Arc::new(AtomicU64::new(0));
         let mut state = State {
             inbox,
@@ -129,15 +115,9 @@ impl Worker {
             wheel: BTreeSet::new(),
             clock: std::time::Instant::now(),
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("media-{number}"))
-            .spawn(move || state.run())?;
-        Ok(Worker {
-            commands,
-            wake,
-            calls,
-            thread: Some(thread),
-        })
+        let thread =
+            std::thread::Builder::new().name(format!("media-{number}")).spawn(move || state.run())?;
+        Ok(Worker { commands, wake, calls, thread: Some(thread) })
     }
 }
 
@@ -167,17 +147,10 @@ impl State {
                 return;
             }
             self.turn_due();
-            let timeout = self
-                .wheel
-                .first()
-                .map(|(at, _)| at.saturating_sub(self.clock.elapsed()));
+            let timeout = self.wheel.first().map(|(at, _)| at.saturating_sub(self.clock.elapsed()));
             let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
             events.clear();
-            match epoll::wait(
-                &self.poll,
-                rustix::buffer::spare_capacity(&mut events),
-                timeout.as_ref(),
-            ) {
+            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     tracing::error!(%error, "the media worker's epoll failed");
@@ -215,22 +188,10 @@ impl State {
         let began = self.clock.elapsed();
         let leg = Leg::start(start);
         let flags = epoll::EventFlags::IN;
-        if let Err(error) = epoll::add(
-            &self.poll,
-            &leg.socket,
-            epoll::EventData::new_u64(key),
-            flags,
-        ) {
+        if let Err(error) = epoll::add(&self.poll, &leg.socket, epoll::EventData::new_u64(key), flags) {
             tracing::error!(%error, "a media socket cannot be watched");
         }
-        self.legs.insert(
-            key,
-            Owned {
-                leg,
-                began,
-                due: None,
-            },
-        );
+        self.legs.insert(key, Owned { leg, began, due: None });
         self.with(key, |_, _| true);
     }
 

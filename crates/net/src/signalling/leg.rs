@@ -237,10 +237,7 @@ impl Leg {
         let (sdp, agreed) = self.session.first_answer();
         self.terminal = Some(terminal);
         self.state = State::Answered;
-        self.want(sip::Command::Answer {
-            call: self.call,
-            sdp,
-        });
+        self.want(sip::Command::Answer { call: self.call, sdp });
         if let Some(agreed) = agreed {
             self.up(agreed);
         }
@@ -252,12 +249,7 @@ impl Leg {
         }
         self.report.sip_status = Some(code);
         self.report.reason.clone_from(&reason);
-        self.want(sip::Command::Reject {
-            call: self.call,
-            code,
-            reason,
-            headers: Vec::new(),
-        });
+        self.want(sip::Command::Reject { call: self.call, code, reason, headers: Vec::new() });
         self.done(CallEnd::NotAnswered, self.began);
     }
 
@@ -266,19 +258,13 @@ impl Leg {
             State::Offered => self.reject(480, String::new()),
             State::Calling => {
                 "given up by us".clone_into(&mut self.report.reason);
-                self.want(sip::Command::Hangup {
-                    call: self.call,
-                    reason: None,
-                });
+                self.want(sip::Command::Hangup { call: self.call, reason: None });
                 self.done(CallEnd::NotAnswered, now);
             }
             // DCN first; the terminal's end releases the call.
             State::Answered | State::Up if self.media_up => self.media_do(MediaCommand::Cancel),
             State::Answered | State::Up => {
-                self.want(sip::Command::Hangup {
-                    call: self.call,
-                    reason: None,
-                });
+                self.want(sip::Command::Hangup { call: self.call, reason: None });
                 self.done(CallEnd::NotAnswered, now);
             }
             State::Clearing | State::Done => {}
@@ -365,18 +351,10 @@ impl Leg {
         match agreed {
             Agreed::Audio { remote, codec } => {
                 self.agreed = Some((remote, codec));
-                self.outputs.push_back(Output::Begin {
-                    terminal,
-                    remote,
-                    codec,
-                });
+                self.outputs.push_back(Output::Begin { terminal, remote, codec });
             }
             Agreed::T38 { remote, config } => {
-                self.outputs.push_back(Output::Begin {
-                    terminal,
-                    remote,
-                    codec: Codec::PCMA,
-                });
+                self.outputs.push_back(Output::Begin { terminal, remote, codec: Codec::PCMA });
                 self.switch_to_t38(remote, config);
             }
         }
@@ -396,15 +374,9 @@ impl Leg {
     fn offer_came(&mut self, offer: &Bytes) {
         // Back to audio in mid-fax: T.38 goes on, as a refused re-INVITE changes nothing.
         let t38_only = self.carrier == Carrier::T38;
-        match self
-            .session
-            .answer_offer(offer, self.policy.accept, t38_only)
-        {
+        match self.session.answer_offer(offer, self.policy.accept, t38_only) {
             Some((answer, agreed)) => {
-                self.want(sip::Command::AcceptReinvite {
-                    call: self.call,
-                    answer,
-                });
+                self.want(sip::Command::AcceptReinvite { call: self.call, answer });
                 match agreed {
                     Agreed::T38 { remote, config } => self.switch_to_t38(remote, config),
                     Agreed::Audio { remote, codec } => {
@@ -413,10 +385,7 @@ impl Leg {
                     }
                 }
             }
-            None => self.want(sip::Command::RejectReinvite {
-                call: self.call,
-                code: 488,
-            }),
+            None => self.want(sip::Command::RejectReinvite { call: self.call, code: 488 }),
         }
     }
 
@@ -495,10 +464,7 @@ impl Leg {
                 if self.state == State::Up && self.carrier == Carrier::Audio && !self.offering {
                     self.offering = true;
                     let offer = self.session.t38_offer();
-                    self.want(sip::Command::Reinvite {
-                        call: self.call,
-                        offer,
-                    });
+                    self.want(sip::Command::Reinvite { call: self.call, offer });
                 }
             }
             Timer::Refused => {
@@ -515,10 +481,7 @@ impl Leg {
     }
 
     fn release(&mut self, now: Instant, end: CallEnd, reason: Option<sip::Q850>) {
-        self.want(sip::Command::Hangup {
-            call: self.call,
-            reason,
-        });
+        self.want(sip::Command::Hangup { call: self.call, reason });
         self.done(end, now);
     }
 

@@ -25,9 +25,7 @@ impl Peer {
             return self.trunk.domain.clone();
         }
         match literal(&self.trunk.peer) {
-            Some(address) if address.port() == SIP_PORT && address.is_ipv4() => {
-                address.ip().to_string()
-            }
+            Some(address) if address.port() == SIP_PORT && address.is_ipv4() => address.ip().to_string(),
             Some(address) => address.to_string(),
             None => self.trunk.peer.clone(),
         }
@@ -44,11 +42,7 @@ impl Peer {
 /// The address in a `peer` that is one: `192.0.2.1`, `192.0.2.1:5070`, `[2001:db8::1]:5060`.
 fn literal(peer: &str) -> Option<SocketAddr> {
     let bare = peer.trim_start_matches('[').trim_end_matches(']');
-    peer.parse().ok().or_else(|| {
-        bare.parse()
-            .ok()
-            .map(|ip: IpAddr| SocketAddr::new(ip, SIP_PORT))
-    })
+    peer.parse().ok().or_else(|| bare.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, SIP_PORT)))
 }
 
 /// Looks the host of `peer` up.
@@ -56,14 +50,8 @@ pub(crate) async fn resolve(peer: &str) -> std::io::Result<Vec<SocketAddr>> {
     if let Some(address) = literal(peer) {
         return Ok(vec![address]);
     }
-    let with_port = peer
-        .rsplit_once(':')
-        .is_some_and(|(_, p)| p.parse::<u16>().is_ok());
-    let host = if with_port {
-        peer.to_owned()
-    } else {
-        format!("{peer}:{SIP_PORT}")
-    };
+    let with_port = peer.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok());
+    let host = if with_port { peer.to_owned() } else { format!("{peer}:{SIP_PORT}") };
     Ok(tokio::net::lookup_host(host).await?.collect())
 }
 

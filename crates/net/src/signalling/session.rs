@@ -4,8 +4,7 @@ use crate::media::Codec;
 use bytes::Bytes;
 use fax_dsp::g711::Law;
 use fax_sip::sdp::{
-    self, AudioLine, Capabilities, ErrorCorrection, ImageLine, LocalMedia, Negotiation,
-    T38Parameters,
+    self, AudioLine, Capabilities, ErrorCorrection, ImageLine, LocalMedia, Negotiation, T38Parameters,
 };
 use std::net::SocketAddr;
 
@@ -14,14 +13,8 @@ const MAX_DATAGRAM: u16 = 1_400;
 
 /// What both sides will do.
 pub(super) enum Agreed {
-    Audio {
-        remote: SocketAddr,
-        codec: Codec,
-    },
-    T38 {
-        remote: SocketAddr,
-        config: fax_t38::Config,
-    },
+    Audio { remote: SocketAddr, codec: Codec },
+    T38 { remote: SocketAddr, config: fax_t38::Config },
 }
 
 /// One call's offers and answers.
@@ -36,18 +29,11 @@ impl Session {
     /// A call whose media are at `local`.
     pub(super) fn new(local: SocketAddr, id: u32) -> Self {
         let negotiation = Negotiation::new(local.ip(), u64::from(id));
-        Session {
-            port: local.port(),
-            negotiation,
-            first: None,
-        }
+        Session { port: local.port(), negotiation, first: None }
     }
 
     fn audio(&self) -> AudioLine {
-        AudioLine {
-            port: self.port,
-            codecs: vec![sdp::Codec::Pcma, sdp::Codec::Pcmu],
-        }
+        AudioLine { port: self.port, codecs: vec![sdp::Codec::Pcma, sdp::Codec::Pcmu] }
     }
 
     fn image(&self) -> ImageLine {
@@ -58,10 +44,7 @@ impl Session {
             error_correction: Some(ErrorCorrection::Redundancy),
             ..T38Parameters::default()
         };
-        ImageLine {
-            port: self.port,
-            parameters,
-        }
+        ImageLine { port: self.port, parameters }
     }
 
     /// An offer of G.711.
@@ -147,14 +130,8 @@ fn translate(agreed: sdp::Agreed) -> Agreed {
                 sdp::Codec::Pcmu => Law::Mu,
                 sdp::Codec::Pcma => Law::A,
             };
-            let codec = Codec {
-                law,
-                payload_type: audio.payload_type,
-            };
-            Agreed::Audio {
-                remote: audio.remote,
-                codec,
-            }
+            let codec = Codec { law, payload_type: audio.payload_type };
+            Agreed::Audio { remote: audio.remote, codec }
         }
         sdp::Agreed::Image(image) => {
             let config = fax_t38::Config {
@@ -167,10 +144,7 @@ fn translate(agreed: sdp::Agreed) -> Agreed {
                 },
                 ..fax_t38::Config::default()
             };
-            Agreed::T38 {
-                remote: image.remote,
-                config,
-            }
+            Agreed::T38 { remote: image.remote, config }
         }
     }
 }

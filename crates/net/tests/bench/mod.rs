@@ -17,19 +17,20 @@ pub struct Side {
 }
 
 pub fn free() -> SocketAddr {
-    std::net::UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// An endpoint at `own` whose trunk `peer` is at `other`.
 pub async fn side(own: SocketAddr, other: SocketAddr, change: impl FnOnce(&mut Trunk)) -> Side {
+    side_with(own, other, |config| change(config.trunks.first_mut().unwrap())).await
+}
+
+/// An endpoint at `own` whose trunk `peer` is at `other`.
+pub async fn side_with(own: SocketAddr, other: SocketAddr, change: impl FnOnce(&mut Config)) -> Side {
     let mut config = Config::new(own);
     config.workers = 1;
-    let mut trunk = Trunk::new("peer", &other.to_string());
-    change(&mut trunk);
-    config.trunks.push(trunk);
+    config.trunks.push(Trunk::new("peer", &other.to_string()));
+    change(&mut config);
     let (endpoint, incoming) = Endpoint::start(config).await.unwrap();
     Side { endpoint, incoming }
 }
@@ -38,17 +39,11 @@ pub async fn side(own: SocketAddr, other: SocketAddr, change: impl FnOnce(&mut T
 pub fn page(rows: u32) -> (Bitmap, Arc<CodedPage>) {
     let mut bitmap = Bitmap::new(1728);
     for y in 0..rows {
-        let row: Vec<u8> = (0..216u32)
-            .map(|x| if (x / 9 + y / 7) % 5 == 0 { 0xF3 } else { 0 })
-            .collect();
+        let row: Vec<u8> = (0..216u32).map(|x| if (x / 9 + y / 7) % 5 == 0 { 0xF3 } else { 0 }).collect();
         bitmap.push_row(&row);
     }
     let t6 = encode(&bitmap, Coding::Mmr, &EncodeOptions::default()).into();
-    let shape = PageShape {
-        width: Width::A4,
-        resolution: Resolution::Fine,
-        rows,
-    };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows };
     (bitmap, Arc::new(CodedPage { shape, t6 }))
 }
 
@@ -60,17 +55,8 @@ pub fn pels(page: &ReceivedPage) -> Bitmap {
 }
 
 pub fn terminal(role: t30::Role, pages: Vec<Arc<CodedPage>>, ecm: bool) -> fax_terminal::Config {
-    let capabilities = t30::Capabilities {
-        ecm,
-        ..t30::Capabilities::default()
-    };
-    fax_terminal::Config {
-        role,
-        ident: "+4930123".to_owned(),
-        capabilities,
-        pages,
-        sub_address: None,
-    }
+    let capabilities = t30::Capabilities { ecm, ..t30::Capabilities::default() };
+    fax_terminal::Config { role, ident: "+4930123".to_owned(), capabilities, pages, sub_address: None }
 }
 
 pub fn request(terminal: fax_terminal::Config) -> CallRequest {
@@ -117,9 +103,7 @@ pub async fn story_within(mut call: Call, bound: Duration) -> Story {
         loop {
             match call.next().await.expect("the driver is gone") {
                 CallEvent::Page(page) => story.pages.push(page),
-                CallEvent::Fax(t30::Event::PageConfirmed { index, .. }) => {
-                    story.confirmed.push(index)
-                }
+                CallEvent::Fax(t30::Event::PageConfirmed { index, .. }) => story.confirmed.push(index),
                 CallEvent::T38 => story.t38 = true,
                 CallEvent::Ringing => story.rang = true,
                 CallEvent::Answered => story.answered = true,
@@ -131,8 +115,7 @@ pub async fn story_within(mut call: Call, bound: Duration) -> Story {
             }
         }
     });
-    told.await
-        .unwrap_or_else(|_| panic!("the call has not ended within {bound:?}"));
+    told.await.unwrap_or_else(|_| panic!("the call has not ended within {bound:?}"));
     story
 }
 
