@@ -157,6 +157,9 @@ async fn dissected(name: &str, number: u8, ecm: bool) {
     for page in &received.pages {
         assert!(pels(page) == bitmap, "the page differs");
     }
+    let frames = fields(&file, "t38 && t30", &["t30.FacsimileControl"]).concat();
+    let dcn = frames.iter().filter(|f| *f == "95").count();
+    assert!(dcn >= 2, "BYE overtook what guards DCN against loss");
     let once = without_repeats(&file);
     judge(&once, ecm);
     let _ = std::fs::remove_file(file);

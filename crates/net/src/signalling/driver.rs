@@ -307,6 +307,7 @@ impl Driver {
     }
 
     fn carry_out(&mut self, key: LegKey, output: leg::Output) {
+        let now = self.now();
         let Some(entry) = self.legs.get_mut(&key) else {
             return;
         };
@@ -331,6 +332,9 @@ impl Driver {
                     sink,
                 };
                 entry.media = self.media.begin(media_key, start);
+                if entry.media.is_none() {
+                    entry.leg.handle(now, leg::Input::Media(MediaEvent::Failed));
+                }
             }
             leg::Output::Media(command) => {
                 if let Some(media) = &entry.media {

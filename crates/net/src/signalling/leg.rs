@@ -13,11 +13,20 @@ use fax_sip as sip;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+#[cfg(test)]
+mod tests;
+
 /// After our T.38 was refused, the far end may yet offer its own (some do).
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
 /// After BYE or a hang-up the terminal says how the fax ended; it needs no time for that.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// T.38 says its last packets again, and BYE must not overtake them.
+const FAREWELL: Duration = Duration::from_millis(80);
+
+/// A terminal that is told to give up sends DCN and ends; it needs no longer than this.
+const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// No fax call lasts longer.
 const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
@@ -30,6 +39,10 @@ enum Timer {
     Refused,
     /// The fax's outcome is awaited after the call was cleared.
     LastWords,
+    /// The fax is over and its last packets have left.
+    Farewell,
+    /// The terminal was told to give up and has not ended.
+    GivenUp,
     /// The call has lasted too long.
     Longest,
 }
@@ -90,6 +103,8 @@ enum State {
     Answered,
     /// Both ends talk.
     Up,
+    /// The fax is over; its last packets leave before BYE.
+    Parting,
     /// The call is cleared; the fax's outcome is awaited.
     Clearing,
     /// Everything is said.
@@ -262,12 +277,15 @@ impl Leg {
                 self.done(CallEnd::NotAnswered, now);
             }
             // DCN first; the terminal's end releases the call.
-            State::Answered | State::Up if self.media_up => self.media_do(MediaCommand::Cancel),
+            State::Answered | State::Up if self.media_up => {
+                self.media_do(MediaCommand::Cancel);
+                self.timers.set(Timer::GivenUp, now + GIVE_UP);
+            }
             State::Answered | State::Up => {
                 self.want(sip::Command::Hangup { call: self.call, reason: None });
                 self.done(CallEnd::NotAnswered, now);
             }
-            State::Clearing | State::Done => {}
+            State::Parting | State::Clearing | State::Done => {}
         }
     }
 
@@ -425,6 +443,7 @@ impl Leg {
                 self.timers.set(Timer::LastWords, now + LAST_WORDS);
             }
             State::Answered | State::Up => self.done(CallEnd::NotAnswered, now),
+            State::Parting => self.done(CallEnd::Fax, now),
             State::Clearing | State::Done => {}
         }
     }
@@ -439,6 +458,7 @@ impl Leg {
             MediaEvent::Tone(tone) => tracing::debug!(?tone, "heard in audio"),
             MediaEvent::Page(page) => self.tell(CallEvent::Page(page)),
             MediaEvent::Event(event) => self.tell(CallEvent::Fax(event)),
+            MediaEvent::T38Silent if matches!(self.state, State::Parting | State::Clearing) => {}
             MediaEvent::T38Silent => {
                 "T.38 was agreed but the far end sent nothing".clone_into(&mut self.report.reason);
                 self.release(now, CallEnd::T38Silent, None);
@@ -448,9 +468,16 @@ impl Leg {
                 self.report.outcome = Some(*outcome);
                 match self.state {
                     State::Clearing => self.done(CallEnd::Fax, now),
-                    State::Calling | State::Offered | State::Answered | State::Up | State::Done => {
-                        self.release(now, CallEnd::Fax, Some(sip::Q850(16)))
+                    State::Up if self.carrier == Carrier::T38 => {
+                        self.state = State::Parting;
+                        self.timers.set(Timer::Farewell, now + FAREWELL);
                     }
+                    State::Calling
+                    | State::Offered
+                    | State::Answered
+                    | State::Up
+                    | State::Parting
+                    | State::Done => self.release(now, CallEnd::Fax, Some(sip::Q850(16))),
                 }
             }
         }
@@ -473,6 +500,8 @@ impl Leg {
                 }
             }
             Timer::LastWords => self.done(CallEnd::Fax, now),
+            Timer::Farewell => self.release(now, CallEnd::Fax, Some(sip::Q850(16))),
+            Timer::GivenUp => self.release(now, CallEnd::Fax, None),
             Timer::Longest => {
                 "the call lasted too long".clone_into(&mut self.report.reason);
                 self.release(now, CallEnd::Internal, None);

@@ -1,0 +1,400 @@
+//! Legs on a simulated clock: events in, commands and the report out; every state ends within its timers.
+
+use super::*;
+use fax_sip::{CallKey, EndCause, EndedBy, Event};
+use fax_t30::{Cause, Failure, Outcome, Phase};
+
+const CALL: CallKey = CallKey(1);
+
+fn sdp(version: u32, media: &str) -> Bytes {
+    format!("v=0\r\no=p 9 {version} IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n{media}\r\n")
+        .into()
+}
+
+fn audio() -> Bytes {
+    sdp(1, "m=audio 6000 RTP/AVP 8")
+}
+
+fn image(version: u32) -> Bytes {
+    sdp(version, "m=image 6002 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxRateManagement:transferredTCF")
+}
+
+fn terminal() -> Box<fax_terminal::Config> {
+    Box::new(fax_terminal::Config {
+        role: fax_t30::Role::Called,
+        ident: String::new(),
+        capabilities: fax_t30::Capabilities::default(),
+        pages: Vec::new(),
+        sub_address: None,
+    })
+}
+
+fn outcome() -> Box<Outcome> {
+    Box::new(Outcome {
+        failure: Some(Failure { cause: Cause::NoFax, phase: Phase::B, last_sent: None, last_received: None }),
+        pages_confirmed: 0,
+        page_uncertain: None,
+        pages_received: 0,
+        remote_ident: None,
+        modulation: None,
+        format: None,
+        resends: 0,
+    })
+}
+
+fn cause(code: u16) -> EndCause {
+    EndCause {
+        by: EndedBy::Remote,
+        code: Some(code),
+        reason: "said so".to_owned(),
+        q850: Some(17),
+        warning: None,
+        retry_after: None,
+    }
+}
+
+/// A leg with its clock, and everything it wanted.
+struct Bench {
+    leg: Leg,
+    now: Instant,
+    log: Vec<String>,
+    report: Option<CallReport>,
+}
+
+impl Bench {
+    fn new(leg: Leg) -> Bench {
+        Bench { leg, now: Instant::ZERO, log: Vec::new(), report: None }
+    }
+
+    fn policy() -> T38Policy {
+        T38Policy {
+            offer_as_called: Some(Duration::from_secs(1)),
+            offer_as_caller: Some(Duration::from_secs(6)),
+            accept: true,
+        }
+    }
+
+    fn session() -> Session {
+        Session::new("192.0.2.1:4000".parse().unwrap(), 1)
+    }
+
+    /// Our INVITE is out.
+    fn calling() -> Bench {
+        let mut bench =
+            Bench::new(Leg::calling(Instant::ZERO, CALL, Self::policy(), Self::session(), terminal()));
+        assert!(bench.leg.first_offer().starts_with(b"v=0"));
+        bench
+    }
+
+    /// An INVITE with this offer is here.
+    fn called(offer: Option<Bytes>) -> Bench {
+        let mut leg = Leg::called(Instant::ZERO, CALL, Self::policy(), Self::session(), "id".to_owned());
+        leg.offered(offer.as_ref()).unwrap();
+        Bench::new(leg)
+    }
+
+    /// We called, and the call is up with audio.
+    fn up_as_caller() -> Bench {
+        let mut bench = Self::calling();
+        let remote = "192.0.2.9:5060".parse().unwrap();
+        bench.sip(Event::Answered { call: CALL, answer: Some(audio()), remote });
+        assert_eq!(bench.take(), "Answered Begin");
+        bench
+    }
+
+    /// We were called, and the call is up with audio.
+    fn up_as_called() -> Bench {
+        let mut bench = Self::called(Some(audio()));
+        bench.give(Input::Accept(terminal()));
+        bench.sip(Event::Confirmed { call: CALL, answer: None });
+        assert_eq!(bench.take(), "sip:Answer Begin Answered");
+        bench
+    }
+
+    /// The far end took our T.38.
+    fn t38() -> Bench {
+        let mut bench = Self::up_as_called();
+        bench.pass(Duration::from_secs(1));
+        bench.sip(Event::ReinviteAnswered { call: CALL, answer: image(2) });
+        assert_eq!(bench.take(), "sip:Reinvite media:T38 T38");
+        bench
+    }
+
+    fn give(&mut self, input: Input) {
+        self.leg.handle(self.now, input);
+        while let Some(output) = self.leg.poll() {
+            let word = match output {
+                Output::Sip(command) => {
+                    let name = format!("{command:?}");
+                    format!("sip:{}", name.split([' ', '(']).next().unwrap())
+                }
+                Output::Begin { .. } => "Begin".to_owned(),
+                Output::Media(command) => format!("media:{command:?}"),
+                Output::Tell(CallEvent::Ended(report)) => {
+                    assert!(self.report.is_none(), "ended twice");
+                    let word = format!("{:?}", report.end);
+                    self.report = Some(*report);
+                    word
+                }
+                Output::Tell(event) => format!("{event:?}"),
+                Output::Done => "Done".to_owned(),
+            };
+            self.log.push(word);
+        }
+    }
+
+    fn sip(&mut self, event: Event) {
+        self.give(Input::Sip(event));
+    }
+
+    fn media(&mut self, event: MediaEvent) {
+        self.give(Input::Media(event));
+    }
+
+    /// Lets time pass; timers come when they are due.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.leg.deadline().filter(|at| *at <= end) {
+            self.now = at;
+            self.give(Input::Timeout);
+        }
+        self.now = end;
+    }
+
+    /// What happened since the last look.
+    fn take(&mut self) -> String {
+        std::mem::take(&mut self.log).join(" ")
+    }
+
+    fn end(&self) -> CallEnd {
+        self.report.as_ref().expect("the call has not ended").end
+    }
+}
+
+#[test]
+fn a_refused_call_is_told_with_its_cause() {
+    let mut bench = Bench::calling();
+    bench.sip(Event::Progress { call: CALL, code: 180, sdp: None });
+    bench.sip(Event::Ended { call: CALL, cause: cause(486) });
+    assert_eq!(bench.take(), "Ringing NotAnswered Done");
+    let report = bench.report.unwrap();
+    assert_eq!((report.sip_status, report.q850), (Some(486), Some(17)));
+    assert_eq!(report.reason, "said so");
+    assert_eq!(bench.leg.deadline(), None);
+}
+
+#[test]
+fn an_answer_without_common_media_is_released_with_its_cause() {
+    let remote = "192.0.2.9:5060".parse().unwrap();
+    for answer in [
+        None,
+        Some(sdp(1, "m=audio 0 RTP/AVP 8")),
+        Some(Bytes::from_static(b"v=")),
+        Some(audio().slice(..20)),
+    ] {
+        let mut bench = Bench::calling();
+        bench.sip(Event::Answered { call: CALL, answer, remote });
+        assert_eq!(bench.take(), "sip:Hangup NoCommonMedia Done");
+    }
+}
+
+#[test]
+fn refused_t38_waits_for_their_offer_and_then_ends() {
+    let mut bench = Bench::up_as_called();
+    bench.pass(Duration::from_millis(999));
+    assert_eq!(bench.take(), "");
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.take(), "sip:Reinvite");
+    let refusal = || Event::ReinviteRefused { call: CALL, code: 488, reason: "No".to_owned() };
+    bench.sip(refusal());
+    bench.pass(AFTER_REFUSAL - Duration::from_millis(1));
+    assert_eq!(bench.take(), "");
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.take(), "sip:Hangup media:Stop T38Refused Done");
+    assert_eq!(bench.report.as_ref().unwrap().sip_status, Some(488));
+
+    let mut bench = Bench::up_as_called();
+    bench.pass(Duration::from_secs(1));
+    bench.sip(refusal());
+    bench.pass(Duration::from_secs(3));
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
+    assert_eq!(bench.take(), "sip:Reinvite sip:AcceptReinvite media:T38 T38");
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.take(), "", "the refusal's timer is off");
+}
+
+#[test]
+fn an_answer_that_is_no_t38_counts_as_a_refusal() {
+    for answer in [audio(), sdp(2, "m=image 0 udptl t38"), Bytes::from_static(b"\xFF\xFE")] {
+        let mut bench = Bench::up_as_called();
+        bench.pass(Duration::from_secs(1));
+        bench.sip(Event::ReinviteAnswered { call: CALL, answer });
+        bench.pass(AFTER_REFUSAL);
+        assert_eq!(bench.end(), CallEnd::T38Refused);
+    }
+}
+
+#[test]
+fn their_offer_in_glare_makes_ours_unneeded() {
+    // Theirs first: ours is not sent at all.
+    let mut bench = Bench::up_as_caller();
+    bench.pass(Duration::from_secs(5));
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.take(), "sip:AcceptReinvite media:T38 T38");
+    // Ours was out: the user agent tells of its end after theirs was taken.
+    let mut bench = Bench::up_as_caller();
+    bench.pass(Duration::from_secs(6));
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
+    bench.sip(Event::ReinviteRefused { call: CALL, code: 491, reason: String::new() });
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.take(), "sip:Reinvite sip:AcceptReinvite media:T38 T38");
+    assert_eq!(bench.leg.report.sip_status, None);
+}
+
+#[test]
+fn t38_holds_against_an_offer_of_audio() {
+    let mut bench = Bench::t38();
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: sdp(3, "m=audio 6000 RTP/AVP 8") });
+    assert_eq!(bench.take(), "sip:RejectReinvite");
+    bench.media(MediaEvent::End(outcome()));
+    bench.pass(FAREWELL);
+    assert_eq!(bench.take(), "sip:Hangup media:Stop Fax Done");
+}
+
+#[test]
+fn t38_that_stays_silent_is_released() {
+    let mut bench = Bench::t38();
+    bench.media(MediaEvent::T38Silent);
+    assert_eq!(bench.take(), "sip:Hangup media:Stop T38Silent Done");
+}
+
+#[test]
+fn the_last_packets_leave_before_bye() {
+    let mut bench = Bench::t38();
+    bench.media(MediaEvent::End(outcome()));
+    assert_eq!(bench.take(), "");
+    // Nothing that comes now changes the end.
+    bench.media(MediaEvent::T38Silent);
+    bench.give(Input::GiveUp);
+    bench.pass(FAREWELL);
+    assert_eq!(bench.take(), "sip:Hangup media:Stop Fax Done");
+    // Their BYE may be faster.
+    let mut bench = Bench::t38();
+    bench.media(MediaEvent::End(outcome()));
+    bench.sip(Event::Ended { call: CALL, cause: cause(200) });
+    assert_eq!(bench.take(), "media:Stop Fax Done");
+    assert!(bench.report.unwrap().outcome.is_some());
+}
+
+#[test]
+fn bye_waits_for_the_last_words_of_the_fax() {
+    let ended = || Event::Ended { call: CALL, cause: cause(200) };
+    for mut bench in [Bench::up_as_caller(), Bench::up_as_called(), Bench::t38()] {
+        bench.sip(ended());
+        assert_eq!(bench.take(), "media:HungUp");
+        bench.media(MediaEvent::End(outcome()));
+        assert_eq!(bench.take(), "media:Stop Fax Done");
+        assert!(bench.report.unwrap().outcome.is_some());
+    }
+    // They never come.
+    let mut bench = Bench::t38();
+    bench.sip(ended());
+    bench.pass(LAST_WORDS);
+    assert_eq!(bench.end(), CallEnd::Fax);
+}
+
+#[test]
+fn bye_before_the_ack_ends_the_call() {
+    // With the offer in the INVITE media run already; with ours in the 200 they do not.
+    let mut bench = Bench::called(Some(audio()));
+    bench.give(Input::Accept(terminal()));
+    bench.sip(Event::Ended { call: CALL, cause: cause(200) });
+    bench.pass(LAST_WORDS);
+    assert_eq!(bench.end(), CallEnd::Fax);
+    let mut bench = Bench::called(None);
+    bench.give(Input::Accept(terminal()));
+    bench.sip(Event::Ended { call: CALL, cause: cause(200) });
+    assert_eq!(bench.take(), "sip:Answer NotAnswered Done");
+}
+
+#[test]
+fn a_late_offer_begins_with_the_ack() {
+    let mut bench = Bench::called(None);
+    bench.give(Input::Accept(terminal()));
+    assert_eq!(bench.take(), "sip:Answer");
+    bench.sip(Event::Confirmed { call: CALL, answer: Some(audio()) });
+    assert_eq!(bench.take(), "Answered Begin");
+    let mut bench = Bench::called(None);
+    bench.give(Input::Accept(terminal()));
+    bench.sip(Event::Confirmed { call: CALL, answer: None });
+    assert_eq!(bench.take(), "sip:Answer Answered sip:Hangup NoCommonMedia Done");
+}
+
+#[test]
+fn giving_up_ends_every_state_in_bounded_time() {
+    let answered = || {
+        let mut bench = Bench::called(None);
+        bench.give(Input::Accept(terminal()));
+        bench
+    };
+    let offering = || {
+        let mut bench = Bench::up_as_called();
+        bench.pass(Duration::from_secs(1));
+        bench
+    };
+    for (mut bench, end) in [
+        (Bench::calling(), CallEnd::NotAnswered),
+        (Bench::called(Some(audio())), CallEnd::NotAnswered),
+        (answered(), CallEnd::NotAnswered),
+        (Bench::up_as_caller(), CallEnd::Fax),
+        (Bench::up_as_called(), CallEnd::Fax),
+        (offering(), CallEnd::Fax),
+        (Bench::t38(), CallEnd::Fax),
+    ] {
+        bench.give(Input::GiveUp);
+        // Neither terminal nor peer says anything.
+        bench.pass(GIVE_UP);
+        assert_eq!(bench.end(), end);
+        assert_eq!(bench.leg.deadline(), None);
+        // And nothing that comes late is told.
+        bench.take();
+        bench.media(MediaEvent::End(outcome()));
+        bench.give(Input::GiveUp);
+        bench.sip(Event::Ended { call: CALL, cause: cause(200) });
+        assert_eq!(bench.take(), "");
+    }
+}
+
+#[test]
+fn a_mute_call_ends_at_last() {
+    for mut bench in [Bench::up_as_caller(), Bench::t38()] {
+        bench.pass(LONGEST_CALL);
+        assert_eq!(bench.end(), CallEnd::Internal);
+    }
+}
+
+#[test]
+fn an_image_alone_begins_with_t38_and_nothing_is_offered() {
+    let mut bench = Bench::called(Some(image(1)));
+    bench.give(Input::Accept(terminal()));
+    bench.sip(Event::Confirmed { call: CALL, answer: None });
+    assert_eq!(bench.take(), "sip:Answer Begin media:T38 T38 Answered");
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.take(), "");
+}
+
+#[test]
+fn what_no_trunk_of_ours_may_do_is_refused() {
+    let mut policy = Bench::policy();
+    policy.accept = false;
+    let mut leg = Leg::called(Instant::ZERO, CALL, policy, Bench::session(), String::new());
+    assert!(leg.offered(Some(&image(1))).is_none());
+    let remote = "192.0.2.9:5060".parse().unwrap();
+    let leg = Leg::calling(Instant::ZERO, CALL, policy, Bench::session(), terminal());
+    let mut bench = Bench::new(leg);
+    bench.leg.first_offer();
+    bench.sip(Event::Answered { call: CALL, answer: Some(audio()), remote });
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
+    assert_eq!(bench.take(), "Answered Begin sip:RejectReinvite");
+}
