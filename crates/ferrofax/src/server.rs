@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// How long fronts and the dispatcher may take to end beyond their own limits.
@@ -32,6 +32,8 @@ pub(crate) struct Server {
     fronts: Vec<JoinHandle<()>>,
     dispatcher: JoinHandle<()>,
     answering: JoinHandle<()>,
+    /// Told when no fax is being received any more, after the stop.
+    quiet: oneshot::Receiver<()>,
     mailer: Option<JoinHandle<()>>,
     stop_timeout: Duration,
 }
@@ -128,7 +130,8 @@ impl Server {
             let (service, stopped) = (service.clone(), stopped.clone());
             tokio::spawn(async move { service.run(stopped).await })
         };
-        let answering = tokio::spawn(answer_calls(service.clone(), incoming));
+        let (quiet_told, quiet) = oneshot::channel();
+        let answering = tokio::spawn(answer_calls(service.clone(), incoming, stopped.clone(), quiet_told));
         let sip = endpoint.local_address();
         tracing::info!(%sip, ?api, ?smtp, trunks = config.trunks.len(), "ferrofax is up");
         Ok(Server {
@@ -141,6 +144,7 @@ impl Server {
             fronts,
             dispatcher,
             answering,
+            quiet,
             mailer,
             stop_timeout: config.queue.stop_timeout,
         })
@@ -153,7 +157,12 @@ impl Server {
         for front in self.fronts {
             let _ = tokio::time::timeout(GRACE, front).await;
         }
-        if tokio::time::timeout(self.stop_timeout + GRACE, self.dispatcher).await.is_err() {
+        // Both ways at the same time: faxes that come in have as long as those that go out.
+        let (sent, received) = tokio::join!(
+            tokio::time::timeout(self.stop_timeout + GRACE, self.dispatcher),
+            tokio::time::timeout(self.stop_timeout, self.quiet),
+        );
+        if sent.is_err() || received.is_err() {
             tracing::warn!("calls were still running at the end of the time to stop");
         }
         self.endpoint.stop().await;

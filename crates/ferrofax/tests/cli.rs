@@ -216,7 +216,10 @@ fn send_to_a_dead_peer_exits_1_with_a_plain_sentence() {
     println!("after {:.1} s: {said}", began.elapsed().as_secs_f64());
     assert_eq!(sent.status.code(), Some(1), "{said}{}", err(&sent));
     let sentence = said.lines().last().unwrap();
-    assert!(sentence.starts_with("not delivered: 0 of 1 pages confirmed. ") && sentence.ends_with('.'), "{sentence}");
+    assert!(
+        sentence.starts_with("not delivered: 0 of 1 pages confirmed. ") && sentence.ends_with('.'),
+        "{sentence}"
+    );
     assert!(!sentence.contains("NotAnswered") && !sentence.contains("NoRoute"), "no sentence: {sentence}");
     assert!(began.elapsed() < Duration::from_secs(60));
 }
@@ -319,4 +322,47 @@ fn a_stop_that_cannot_wait_hands_the_job_back() {
     println!("{confirmed} confirmed; {pages:?}");
     assert_eq!(pages.last().unwrap(), &(confirmed + 1..=3).collect::<Vec<_>>(), "{pages:?}");
     assert!(pages[0].len() as u64 >= confirmed && pages[0][0] == 1, "{pages:?}");
+}
+
+#[test]
+fn a_stop_lets_a_fax_come_in_and_takes_no_new_one() {
+    let mut court = Daemon::start(Setup::new("court", COURT).with("queue", "stop_timeout_s = 120"));
+    let clinic = Daemon::start(Setup::new("clinic", CLINIC).peer(court.sip));
+    let late = Daemon::start(Setup::new("late", "+14155550155").peer(court.sip));
+    let id = clinic.submit(COURT, "image/tiff", &papers::marked_tiff(5, 2));
+    clinic.job_when(&id, PATIENCE, |job| job["pages_confirmed"].as_u64().unwrap() >= 1);
+    court.terminate();
+    std::thread::sleep(Duration::from_millis(300));
+    let refused = late.submit(COURT, "image/tiff", &papers::marked_tiff(6, 1));
+    let refused = late.job_when(&refused, PATIENCE, |job| job["attempts"] == 1);
+    assert_eq!(refused["tx_result"]["result_code"], 503, "{refused:#}");
+    assert_eq!(refused["status"], "pending", "it is tried again: {refused:#}");
+    assert_eq!(court.wait(Duration::from_secs(150)).code(), Some(0));
+    let job = clinic.job_ended(&id, Duration::from_secs(10));
+    assert_eq!((&job["status"], &job["attempts"]), (&"completed".into(), &1.into()), "{job:#}");
+    court.restart();
+    let inbox = court.inbox(1, Duration::from_secs(10));
+    assert_eq!(inbox[0]["rx_result"]["success"], true, "{:#}", inbox[0]);
+    assert_eq!(papers::marks(&court.tiff("inbox", inbox[0]["id"].as_str().unwrap())), [(5, 1), (5, 2)]);
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused_in_words() {
+    let clinic = Daemon::start(Setup::new("clinic", CLINIC));
+    let file = clinic.folder.join("ferrofax.toml");
+    let second = ferrofax(&["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(second.status.code(), Some(2), "{}", err(&second));
+    let said = err(&second);
+    let error = said.lines().find(|l| l.starts_with("error: ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(error.contains("is another ferrofax using it?"), "{error}");
+    assert_eq!(clinic.get("/outgoing"), serde_json::json!([]), "the first goes on");
+
+    // The address of another: named with its key.
+    let own = clinic.folder.join("second.toml");
+    let toml = clinic.setup.toml().replace("data_dir = \"data\"", "data_dir = \"other\"");
+    let taken = format!("[api]\nlisten = \"{}\"", clinic.api);
+    std::fs::write(&own, toml.replace("[api]\nlisten = \"127.0.0.1:0\"", &taken)).unwrap();
+    let second = ferrofax(&["serve", "--config", own.to_str().unwrap()]);
+    assert_eq!(second.status.code(), Some(2), "{}", err(&second));
+    assert!(err(&second).contains(&format!("api.listen {} cannot be bound", clinic.api)), "{}", err(&second));
 }

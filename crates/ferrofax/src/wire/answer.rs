@@ -5,7 +5,7 @@ use fax_net::{CallEvent, IncomingCall};
 use fax_switch::{Decision, ReceivedFax, Service};
 use fax_t30 as t30;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// Lines of the ladder kept with a reception.
@@ -14,14 +14,43 @@ const LADDER: usize = 2_000;
 /// A received fax that cannot be stored is tried again: it exists nowhere else.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
 
-/// Answers calls until the driver is gone; then waits for the receptions that run.
-pub(crate) async fn answer_calls(service: Service, mut calls: mpsc::Receiver<IncomingCall>) {
+/// Answers calls until the driver is gone. From the stop on new ones are refused, and `quiet` is told when
+/// those that run have ended and are stored.
+pub(crate) async fn answer_calls(
+    service: Service,
+    mut calls: mpsc::Receiver<IncomingCall>,
+    mut stop: watch::Receiver<bool>,
+    quiet: oneshot::Sender<()>,
+) {
     let mut running = JoinSet::new();
-    while let Some(call) = calls.recv().await {
-        while running.try_join_next().is_some() {}
-        running.spawn(answer(service.clone(), call));
+    let mut stopping = false;
+    let mut quiet = Some(quiet);
+    loop {
+        if stopping
+            && running.is_empty()
+            && let Some(quiet) = quiet.take()
+        {
+            // Nobody may be waiting any more.
+            let _ = quiet.send(());
+        }
+        tokio::select! {
+            call = calls.recv() => match call {
+                Some(call) if stopping => call.reject(503, "Service Unavailable"),
+                Some(call) => {
+                    running.spawn(answer(service.clone(), call));
+                }
+                None => break,
+            },
+            Some(_) = running.join_next(), if !running.is_empty() => {}
+            () = told(&mut stop), if !stopping => stopping = true,
+        }
     }
     while running.join_next().await.is_some() {}
+}
+
+/// Comes back at the stop, or when nobody can tell it any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|s| *s).await;
 }
 
 async fn answer(service: Service, incoming: IncomingCall) {
