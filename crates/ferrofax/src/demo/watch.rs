@@ -5,6 +5,7 @@ use fax_document::FaxDocument;
 use fax_store::model::{AccountId, Job, JobId};
 use fax_switch::{EventSubject, Format, JobEvent, Service, Which};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -35,6 +36,8 @@ pub(super) async fn follow(
 ) -> Result<Job> {
     let (account, job) = (AccountId::new(account), JobId::new(id));
     let target = if as_json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stdout() };
+    // Into a file or a pipe go lines instead of bars.
+    let lines = !as_json && !std::io::stdout().is_terminal();
     let bars = MultiProgress::with_draw_target(target);
     let mut pages: Vec<Page> = Vec::new();
     let mut tick = tokio::time::interval(TICK);
@@ -56,6 +59,9 @@ pub(super) async fn follow(
             Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return Ok(service.job(&account, &job).await?),
         };
+        if lines {
+            println!("  {}", event.text);
+        }
         match event.page.and_then(|p| usize::try_from(p).ok()).and_then(|p| p.checked_sub(1)) {
             Some(page) => {
                 if pages.is_empty() {
@@ -65,7 +71,7 @@ pub(super) async fn follow(
                     page.told(&event.text);
                 }
             }
-            None if !as_json => bars.println(format!("  {}", event.text))?,
+            None if !as_json && !lines => bars.println(format!("  {}", event.text))?,
             None => {}
         }
     }
