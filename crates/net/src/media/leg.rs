@@ -10,6 +10,9 @@ use fax_terminal::{Input, Output, Terminal};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+#[cfg(test)]
+mod tests;
+
 /// One RTP packet: 20 ms.
 pub(super) const PACKET: Duration = Duration::from_millis(20);
 const PACKET_SAMPLES: usize = 160;

@@ -18,11 +18,7 @@ const STOP: Duration = Duration::from_secs(5);
 impl Driver {
     pub(super) fn obey(&mut self, wish: Wish) {
         match wish {
-            Wish::Call {
-                key,
-                request,
-                events,
-            } => {
+            Wish::Call { key, request, events } => {
                 if let Err((end, sentence)) = self.place(key, *request, events.clone()) {
                     let report = CallReport {
                         end,
@@ -37,19 +33,13 @@ impl Driver {
                     let _ = events.send(CallEvent::Ended(Box::new(report)));
                 }
             }
-            Wish::Accept {
-                key,
-                terminal,
-                events,
-            } => {
+            Wish::Accept { key, terminal, events } => {
                 if let Some(entry) = self.legs.get_mut(&key) {
                     entry.events = Some(events);
                     self.input(key, leg::Input::Accept(terminal));
                 }
             }
-            Wish::Reject { key, code, reason } => {
-                self.input(key, leg::Input::Reject { code, reason })
-            }
+            Wish::Reject { key, code, reason } => self.input(key, leg::Input::Reject { code, reason }),
             Wish::GiveUp { key } => self.input(key, leg::Input::GiveUp),
             Wish::Resolved { trunk, addresses } => self.resolved(&trunk, addresses),
             Wish::Stop { done } => self.stop(done),
@@ -81,10 +71,7 @@ impl Driver {
             return Err(none("ferrofax is stopping".to_owned()));
         }
         if self.legs.len() >= self.config.max_calls {
-            return Err(none(format!(
-                "{} calls are running already",
-                self.legs.len()
-            )));
+            return Err(none(format!("{} calls are running already", self.legs.len())));
         }
         let peer = self
             .peers
@@ -96,22 +83,13 @@ impl Driver {
             .first()
             .copied()
             .ok_or_else(|| none(format!("the host {} is not known to DNS", peer.trunk.peer)))?;
-        let socket = self
-            .ports
-            .bind()
-            .map_err(|e| none(format!("no media port: {e}")))?;
+        let socket = self.ports.bind().map_err(|e| none(format!("no media port: {e}")))?;
         let contact = self.contact(destination);
-        let media = SocketAddr::new(
-            self.seen_as(destination, socket.local.ip()),
-            socket.local.port(),
-        );
+        let media = SocketAddr::new(self.seen_as(destination, socket.local.ip()), socket.local.port());
         let call = sip::CallKey(key.0);
         let domain = peer.domain();
-        let name: String = request
-            .from_name
-            .chars()
-            .filter(|c| !c.is_control() && !"\"\\".contains(*c))
-            .collect();
+        let name: String =
+            request.from_name.chars().filter(|c| !c.is_control() && !"\"\\".contains(*c)).collect();
         let from_user = escape(&request.from);
         let invite = |offer: Bytes| sip::Invite {
             call,
@@ -131,24 +109,11 @@ impl Driver {
             ring_timeout: peer.trunk.ring_timeout,
         };
         let session = Session::new(media, rand::random());
-        let mut leg = Leg::calling(
-            self.now(),
-            call,
-            peer.trunk.t38,
-            session,
-            Box::new(request.terminal),
-        );
+        let mut leg = Leg::calling(self.now(), call, peer.trunk.t38, session, Box::new(request.terminal));
         let invite = invite(leg.first_offer());
         tracing::info!(trunk = %peer.trunk.name, to = %Redacted(&request.to), "calling");
         self.by_call.insert(call, key);
-        let entry = Entry {
-            leg,
-            call,
-            events: Some(events),
-            socket: Some(socket),
-            media: None,
-            due: None,
-        };
+        let entry = Entry { leg, call, events: Some(events), socket: Some(socket), media: None, due: None };
         self.legs.insert(key, entry);
         self.command(sip::Command::Invite(Box::new(invite)));
         self.reschedule(key);
@@ -159,9 +124,7 @@ impl Driver {
         let Some(peer) = self.peers.get(number) else {
             return;
         };
-        let (Some(expires), Some(registrar)) =
-            (peer.trunk.register, peer.addresses.first().copied())
-        else {
+        let (Some(expires), Some(registrar)) = (peer.trunk.register, peer.addresses.first().copied()) else {
             return;
         };
         let user = match (&peer.trunk.register_user, &peer.trunk.credentials) {
@@ -192,14 +155,8 @@ impl Driver {
     fn stop(&mut self, done: oneshot::Sender<()>) {
         self.stopping = Some((self.now() + STOP, done));
         for number in 0..self.peers.len() {
-            if self
-                .peers
-                .get(number)
-                .is_some_and(|p| p.trunk.register.is_some())
-            {
-                self.command(sip::Command::Unregister {
-                    registration: sip::RegKey(number as u64),
-                });
+            if self.peers.get(number).is_some_and(|p| p.trunk.register.is_some()) {
+                self.command(sip::Command::Unregister { registration: sip::RegKey(number as u64) });
             }
         }
         let keys: Vec<LegKey> = self.legs.keys().copied().collect();
@@ -210,9 +167,10 @@ impl Driver {
 
     pub(super) fn stopped(&mut self) -> bool {
         let now = self.now();
-        let over = self.stopping.as_ref().is_some_and(|(at, _)| {
-            *at <= now || (self.legs.is_empty() && self.agent.deadline().is_none())
-        });
+        let over = self
+            .stopping
+            .as_ref()
+            .is_some_and(|(at, _)| *at <= now || (self.legs.is_empty() && self.agent.deadline().is_none()));
         if over && let Some((_, done)) = self.stopping.take() {
             let _ = done.send(());
         }
@@ -223,12 +181,7 @@ impl Driver {
         let call = incoming.call;
         let refuse = |driver: &mut Self, code: u16| {
             let (reason, headers) = (String::new(), Vec::new());
-            driver.command(sip::Command::Reject {
-                call,
-                code,
-                reason,
-                headers,
-            });
+            driver.command(sip::Command::Reject { call, code, reason, headers });
         };
         let Some(peer) = self.peers.iter().find(|p| p.owns(incoming.remote.ip())) else {
             tracing::warn!(remote = %incoming.remote, "a call from an address that is no trunk's");
@@ -241,10 +194,7 @@ impl Driver {
         let Ok(socket) = self.ports.bind() else {
             return refuse(self, 503);
         };
-        let media = SocketAddr::new(
-            self.seen_as(incoming.remote, socket.local.ip()),
-            socket.local.port(),
-        );
+        let media = SocketAddr::new(self.seen_as(incoming.remote, socket.local.ip()), socket.local.port());
         let call_id = String::from_utf8_lossy(&incoming.request.call_id()).into_owned();
         let session = Session::new(media, rand::random());
         let mut leg = Leg::called(self.now(), call, policy, session, call_id.clone());
@@ -253,10 +203,7 @@ impl Driver {
         }
         let key = LegKey(self.next_incoming);
         self.next_incoming += 1;
-        let asserted = incoming
-            .request
-            .value("P-Asserted-Identity")
-            .and_then(sip::message::NameAddr::read);
+        let asserted = incoming.request.value("P-Asserted-Identity").and_then(sip::message::NameAddr::read);
         let caller = asserted.as_ref().unwrap_or(&incoming.from);
         let offer = IncomingCall {
             to: incoming.request_uri.user().unwrap_or_default(),
@@ -271,14 +218,7 @@ impl Driver {
             settled: false,
         };
         tracing::info!(trunk = %offer.trunk, to = %Redacted(&offer.to), from = %Redacted(&offer.from), "called");
-        let entry = Entry {
-            leg,
-            call,
-            events: None,
-            socket: Some(socket),
-            media: None,
-            due: None,
-        };
+        let entry = Entry { leg, call, events: None, socket: Some(socket), media: None, due: None };
         self.legs.insert(key, entry);
         self.by_call.insert(call, key);
         if let Err(full) = self.incoming.try_send(offer) {

@@ -6,8 +6,7 @@ use super::peers::Peer;
 use crate::call::{CallEvent, IncomingCall, LegKey, Wish};
 use crate::config::Config;
 use crate::media::{
-    Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket,
-    Start,
+    Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket, Start,
 };
 use fax_base::Instant;
 use fax_base::time::Duration;
@@ -66,11 +65,7 @@ impl Driver {
         let socket = UdpSocket::bind(config.sip).await?;
         let local = socket.local_addr()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let media = Media::start(if config.workers == 0 {
-            cores
-        } else {
-            config.workers
-        })?;
+        let media = Media::start(if config.workers == 0 { cores } else { config.workers })?;
         let (wish_sender, wishes) = mpsc::unbounded_channel();
         let (media_sender, media_events) = mpsc::unbounded_channel();
         let (incoming, incoming_calls) = mpsc::channel(64);
@@ -80,10 +75,7 @@ impl Driver {
             max_calls: config.max_calls,
             ..sip::Config::default()
         });
-        let ports = MediaPorts::new(
-            config.media_ip.unwrap_or(local.ip()),
-            config.media_ports.clone(),
-        );
+        let ports = MediaPorts::new(config.media_ip.unwrap_or(local.ip()), config.media_ports.clone());
         let driver = Driver {
             peers: config.trunks.iter().cloned().map(Peer::new).collect(),
             config,
@@ -105,14 +97,7 @@ impl Driver {
             stopping: None,
             unreachable: Vec::new(),
         };
-        Ok((
-            driver,
-            Ends {
-                wishes: wish_sender,
-                incoming: incoming_calls,
-                local,
-            },
-        ))
+        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local }))
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -130,10 +115,7 @@ impl Driver {
         loop {
             let wheel = self.wheel.first().map(|(at, _)| *at);
             let stop = self.stopping.as_ref().map(|(at, _)| *at);
-            let deadline = [wheel, self.agent.deadline(), stop]
-                .into_iter()
-                .flatten()
-                .min();
+            let deadline = [wheel, self.agent.deadline(), stop].into_iter().flatten().min();
             let wait = deadline.map(|at| at.since(self.now()));
             tokio::select! {
                 wish = self.wishes.recv() => match wish {
@@ -163,15 +145,7 @@ impl Driver {
                 };
                 let (now, local) = (self.now(), self.contact(remote));
                 let transport = sip::Transport::Udp;
-                self.agent.handle(
-                    now,
-                    sip::Input::Datagram {
-                        transport,
-                        local,
-                        remote,
-                        octets,
-                    },
-                );
+                self.agent.handle(now, sip::Input::Datagram { transport, local, remote, octets });
             }
             // An ICMP refusal of something sent before; which, the system does not say.
             Err(error) => tracing::debug!(%error, "SIP socket"),
@@ -216,8 +190,7 @@ impl Driver {
         loop {
             if let Some(remote) = self.unreachable.pop() {
                 let transport = sip::Transport::Udp;
-                self.agent
-                    .handle(self.now(), sip::Input::Unreachable { transport, remote });
+                self.agent.handle(self.now(), sip::Input::Unreachable { transport, remote });
             }
             let Some(output) = self.agent.poll() else {
                 break;
@@ -252,23 +225,11 @@ impl Driver {
             | sip::Event::ReinviteAnswered { call, .. }
             | sip::Event::ReinviteRefused { call, .. }
             | sip::Event::Ended { call, .. } => Some(*call),
-            sip::Event::Registered {
-                registration,
-                expires,
-            } => {
-                tracing::info!(
-                    trunk = self.trunk_name(registration.0),
-                    ?expires,
-                    "registered"
-                );
+            sip::Event::Registered { registration, expires } => {
+                tracing::info!(trunk = self.trunk_name(registration.0), ?expires, "registered");
                 return;
             }
-            sip::Event::RegistrationFailed {
-                registration,
-                code,
-                reason,
-                retry_after,
-            } => {
+            sip::Event::RegistrationFailed { registration, code, reason, retry_after } => {
                 let trunk = self.trunk_name(registration.0);
                 tracing::warn!(trunk, code, reason, ?retry_after, "not registered");
                 return;
@@ -313,24 +274,14 @@ impl Driver {
         };
         match output {
             leg::Output::Sip(command) => self.command(command),
-            leg::Output::Begin {
-                terminal,
-                remote,
-                codec,
-            } => {
+            leg::Output::Begin { terminal, remote, codec } => {
                 let Some(socket) = entry.socket.take() else {
                     return;
                 };
                 let media_key = MediaKey(key.0);
                 let sink = MediaSink::new(media_key, self.media_sender.clone());
                 let terminal = fax_terminal::Terminal::new(*terminal);
-                let start = Start {
-                    socket,
-                    terminal,
-                    remote,
-                    codec,
-                    sink,
-                };
+                let start = Start { socket, terminal, remote, codec, sink };
                 entry.media = self.media.begin(media_key, start);
                 if entry.media.is_none() {
                     entry.leg.handle(now, leg::Input::Media(MediaEvent::Failed));
@@ -380,4 +331,3 @@ async fn sleep(wait: Option<Duration>) {
         None => std::future::pending().await,
     }
 }
-
