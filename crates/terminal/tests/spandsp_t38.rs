@@ -49,18 +49,8 @@ fn a_phase_for_every_block() {
     let desk = Desk::new(Some(&document), Options::default());
     let (seen, report) = call("receiving", ours(None, ECM_MH.ours()), &desk, CLEAN);
     assert_received("receiving", &document, &seen, &report);
-    let count = |what: &str| {
-        seen.ladder
-            .iter()
-            .filter(|line| line.contains(what))
-            .count()
-    };
+    let count = |what: &str| seen.ladder.iter().filter(|line| line.contains(what)).count();
     let blocks = count("<- PPS");
     assert!(blocks > document.pages.len());
-    assert_eq!(
-        (count("Phase(C)"), count("Phase(D)")),
-        (blocks, blocks),
-        "{}",
-        seen.tail()
-    );
+    assert_eq!((count("Phase(C)"), count("Phase(D)")), (blocks, blocks), "{}", seen.tail());
 }

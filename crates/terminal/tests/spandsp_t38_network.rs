@@ -18,13 +18,7 @@ use spandsp_peer::udptl::Protection;
 fn lossy(loss_per_mille: usize, version: u8, way: Way) {
     let document = three();
     for seed in 1..=4 {
-        let path = Path {
-            version,
-            loss_per_mille,
-            delay_ms: 40,
-            seed,
-            ..CLEAN
-        };
+        let path = Path { version, loss_per_mille, delay_ms: 40, seed, ..CLEAN };
         send(&document, way, path);
         receive(&document, way, path);
     }
@@ -53,12 +47,7 @@ fn no_ecm_with_5_percent_of_packets_lost() {
 #[test]
 fn packets_that_overtake_each_other_or_come_twice() {
     let document = three();
-    let path = Path {
-        jitter_ms: 60,
-        doubled_per_mille: 50,
-        delay_ms: 100,
-        ..CLEAN
-    };
+    let path = Path { jitter_ms: 60, doubled_per_mille: 50, delay_ms: 100, ..CLEAN };
     for way in [ECM_MMR, MR] {
         send(&document, way, path);
         receive(&document, way, path);
@@ -68,14 +57,7 @@ fn packets_that_overtake_each_other_or_come_twice() {
 #[test]
 fn parity_instead_of_redundancy() {
     let document = three();
-    let path = Path {
-        protection: Protection::Fec {
-            span: 3,
-            entries: 3,
-        },
-        loss_per_mille: 10,
-        ..CLEAN
-    };
+    let path = Path { protection: Protection::Fec { span: 3, entries: 3 }, loss_per_mille: 10, ..CLEAN };
     send(&document, ECM_MMR, path);
     receive(&document, ECM_MMR, path);
 }
@@ -84,10 +66,7 @@ fn parity_instead_of_redundancy() {
 fn small_datagrams() {
     let document = three();
     for max_datagram in [80, 120, 200] {
-        let path = Path {
-            max_datagram,
-            ..CLEAN
-        };
+        let path = Path { max_datagram, ..CLEAN };
         send(&document, ECM_MMR, path);
         send(&document, MH, path);
     }
@@ -96,10 +75,7 @@ fn small_datagrams() {
 #[test]
 fn half_a_second_of_delay_each_way() {
     let document = three();
-    let path = Path {
-        delay_ms: 500,
-        ..CLEAN
-    };
+    let path = Path { delay_ms: 500, ..CLEAN };
     for way in [ECM_MMR, MR] {
         send(&document, way, path);
         receive(&document, way, path);
@@ -125,17 +101,8 @@ fn truth(loss_per_mille: usize, redundancy: usize, calls: u64) -> [usize; 2] {
         let (seen, _) = call(&what, config, &desk, path);
         let outcome = seen.ended(&what);
         let got = tiff::read(&desk.received()).unwrap_or_default();
-        assert!(
-            got.len() >= outcome.pages_confirmed,
-            "{what}: {} pages",
-            got.len()
-        );
-        for (sent, got) in document
-            .pages
-            .iter()
-            .zip(&got)
-            .take(outcome.pages_confirmed)
-        {
+        assert!(got.len() >= outcome.pages_confirmed, "{what}: {} pages", got.len());
+        for (sent, got) in document.pages.iter().zip(&got).take(outcome.pages_confirmed) {
             assert_eq!(sent.first_difference(got), None, "{what}");
         }
         let all = outcome.pages_confirmed == document.pages.len();
@@ -146,18 +113,10 @@ fn truth(loss_per_mille: usize, redundancy: usize, calls: u64) -> [usize; 2] {
         let desk = Desk::new(Some(&document), Options::default());
         let (seen, report) = call(&what, ours(None, t30::Capabilities::default()), &desk, path);
         let outcome = seen.ended(&what);
-        assert!(
-            outcome.pages_received >= report.pages_sent as usize,
-            "{what}"
-        );
+        assert!(outcome.pages_received >= report.pages_sent as usize, "{what}");
         assert_eq!(outcome.pages_received, seen.pages.len(), "{what}");
         let mut confirmed = 0;
-        for (sent, got) in document
-            .pages
-            .iter()
-            .zip(&seen.pages)
-            .filter(|(_, got)| got.confirmed)
-        {
+        for (sent, got) in document.pages.iter().zip(&seen.pages).filter(|(_, got)| got.confirmed) {
             confirmed += 1;
             let page = tiff::decode_t6(got.format.pels(), got.rows, &got.t6).unwrap();
             assert_eq!(sent.first_difference(&page), None, "{what}");
@@ -209,27 +168,15 @@ fn no_ecm_without_redundancy() {
             let outcome = seen.ended(&what);
             let got = tiff::read(&desk.received()).unwrap_or_default();
             assert!(got.len() >= outcome.pages_confirmed, "{what}");
-            assert_eq!(
-                outcome.pages_confirmed, report.pages_received as usize,
-                "{what}"
-            );
-            assert!(
-                outcome.failure.is_none() || loss_per_mille > 5,
-                "{what}: {outcome:?}"
-            );
+            assert_eq!(outcome.pages_confirmed, report.pages_received as usize, "{what}");
+            assert!(outcome.failure.is_none() || loss_per_mille > 5, "{what}: {outcome:?}");
 
             let what = format!("receiving with {loss_per_mille} ‰ lost, seed {seed}");
             let desk = Desk::new(Some(&document), Options::default());
             let (seen, report) = call(&what, ours(None, MR.ours()), &desk, path);
             let outcome = seen.ended(&what);
-            assert!(
-                outcome.pages_received >= report.pages_sent as usize,
-                "{what}"
-            );
-            assert!(
-                outcome.failure.is_none() || loss_per_mille > 5,
-                "{what}: {outcome:?}"
-            );
+            assert!(outcome.pages_received >= report.pages_sent as usize, "{what}");
+            assert!(outcome.failure.is_none() || loss_per_mille > 5, "{what}: {outcome:?}");
             // What was lost is replaced by about as many rows, so that the page keeps its length.
             for (sent, got) in document.pages.iter().zip(&seen.pages) {
                 let told = format!("{what}: {} rows, {} bad", got.rows, got.bad_rows);

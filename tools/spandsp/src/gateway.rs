@@ -2,7 +2,7 @@
 //! shows whether packets keep the time of the modems that they become (T.38 §7, §8).
 
 use crate::audio::{AudioPeer, BLOCK};
-use crate::options::Options;
+use crate::options::{LOG_LEVEL, Options};
 use crate::session::{Frame, Report};
 use crate::t38::{Packet, sent};
 use crate::udptl::{Malformed, Protection, Receiver, Sender};
@@ -58,6 +58,9 @@ impl GatewayPeer {
             c::t38_gateway_set_transmit_on_idle(peer.state, true);
             c::t38_gateway_set_ecm_capability(peer.state, true);
             c::t38_gateway_set_tep_mode(peer.state, options.talker_echo_protection);
+            if options.log {
+                c::span_log_set_level(c::t38_gateway_get_logging_state(peer.state), LOG_LEVEL);
+            }
         }
         Ok(peer)
     }

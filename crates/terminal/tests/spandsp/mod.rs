@@ -28,10 +28,7 @@ pub fn charts() -> Vec<Document> {
     let charts: Vec<Document> = (1..=8)
         .filter_map(|number| {
             let pages = tiff::read(&pages::chart(number)?).unwrap();
-            Some(Document {
-                name: format!("chart {number}"),
-                pages,
-            })
+            Some(Document { name: format!("chart {number}"), pages })
         })
         .collect();
     if !charts.is_empty() {
@@ -39,21 +36,14 @@ pub fn charts() -> Vec<Document> {
     }
     println!("skipped: no charts");
     (1..=2)
-        .map(|seed| Document {
-            name: format!("generated {seed}"),
-            pages: vec![pages::generated(seed, 1200)],
-        })
+        .map(|seed| Document { name: format!("generated {seed}"), pages: vec![pages::generated(seed, 1200)] })
         .collect()
 }
 
 /// Documents as one.
 pub fn bound(documents: Vec<Document>) -> Document {
     Document {
-        name: documents
-            .iter()
-            .map(|d| d.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
+        name: documents.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", "),
         pages: documents.into_iter().flat_map(|d| d.pages).collect(),
     }
 }
@@ -74,11 +64,7 @@ pub fn coded(page: &Page) -> Arc<CodedPage> {
 /// Our end of a call.
 pub fn ours(sending: Option<&Document>, capabilities: t30::Capabilities) -> Config {
     Config {
-        role: if sending.is_some() {
-            t30::Role::Calling
-        } else {
-            t30::Role::Called
-        },
+        role: if sending.is_some() { t30::Role::Calling } else { t30::Role::Called },
         ident: OUR_IDENT.to_owned(),
         capabilities,
         pages: sending.map_or(vec![], |d| d.pages.iter().map(coded).collect()),
@@ -96,10 +82,7 @@ impl Desk {
     /// It sends `sending`, or receives.
     pub fn new(sending: Option<&Document>, options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = Options {
-            ident: PEER_IDENT.to_owned(),
-            ..options
-        };
+        let mut options = Options { ident: PEER_IDENT.to_owned(), ..options };
         match sending {
             Some(document) => {
                 let path = folder.path().join("send.tif");
@@ -132,10 +115,8 @@ impl Seen {
             Output::Datagram(datagram) => return Some(datagram.to_vec()),
             Output::FaxToneHeard(tone) => self.ladder.push(format!("{now} tone {tone:?}")),
             Output::Page(page) => {
-                self.ladder.push(format!(
-                    "{now} page {} rows {} bad {}",
-                    page.index, page.rows, page.bad_rows
-                ));
+                self.ladder
+                    .push(format!("{now} page {} rows {} bad {}", page.index, page.rows, page.bad_rows));
                 self.pages.push(page);
             }
             Output::Event(event) => self.ladder.push(match &event {
@@ -158,11 +139,7 @@ impl Seen {
     /// Drives `terminal` through all deadlines up to `now`, keeping what it says.
     pub fn run(&mut self, terminal: &mut Terminal, now: Instant, sent: &mut Vec<Vec<u8>>) {
         for turn in 0.. {
-            assert!(
-                turn < 10_000,
-                "our terminal spins at {now}:\n{}",
-                self.tail()
-            );
+            assert!(turn < 10_000, "our terminal spins at {now}:\n{}", self.tail());
             while let Some(output) = terminal.poll() {
                 sent.extend(self.note(now, output));
             }
@@ -206,51 +183,46 @@ pub fn assert_sent(what: &str, document: &Document, desk: &Desk, seen: &Seen, re
     assert_eq!(outcome.pages_confirmed, document.pages.len(), "{what}");
     assert_eq!(outcome.page_uncertain, None, "{what}");
     assert_eq!(outcome.remote_ident.as_deref(), Some(PEER_IDENT), "{what}");
-    assert_eq!(
-        report.pages_received as usize,
-        document.pages.len(),
-        "{what}"
-    );
+    assert_eq!(report.pages_received as usize, document.pages.len(), "{what}");
     assert_eq!(report.remote_ident, OUR_IDENT, "{what}");
     let got = tiff::read(&desk.received()).unwrap();
     assert_eq!(got.len(), document.pages.len(), "{what}: pages");
     for (number, (sent, got)) in document.pages.iter().zip(&got).enumerate() {
-        assert_eq!(
-            sent.first_difference(got),
-            None,
-            "{what}: page {number}, {got:?}"
-        );
+        assert_eq!(sent.first_difference(got), None, "{what}: page {number}, {got:?}");
     }
 }
 
 /// We have exactly the pages that spandsp sent.
 pub fn assert_received(what: &str, document: &Document, seen: &Seen, report: &Report) {
+    for (number, (sent, got, page)) in received(what, document, seen, report).enumerate() {
+        assert_eq!((got.rows, got.bad_rows), (sent.rows, 0), "{what}: page {number}");
+        assert_eq!(sent.first_difference(&page), None, "{what}: page {number}, {page:?}");
+    }
+}
+
+/// The call is a success to both ends, and all pages are here and confirmed: each as sent, as we have
+/// it, and as libtiff reads ours.
+pub fn received<'a>(
+    what: &'a str,
+    document: &'a Document,
+    seen: &'a Seen,
+    report: &Report,
+) -> impl Iterator<Item = (&'a Page, &'a ReceivedPage, Page)> {
     let outcome = seen.assert_success(what, report);
     assert_eq!(outcome.pages_received, document.pages.len(), "{what}");
     assert_eq!(outcome.remote_ident.as_deref(), Some(PEER_IDENT), "{what}");
     assert_eq!(report.pages_sent as usize, document.pages.len(), "{what}");
     assert_eq!(report.remote_ident, OUR_IDENT, "{what}");
     assert_eq!(seen.pages.len(), document.pages.len(), "{what}: pages");
-    for (number, (sent, got)) in document.pages.iter().zip(&seen.pages).enumerate() {
+    let pages = document.pages.iter().zip(&seen.pages).enumerate();
+    pages.map(move |(number, (sent, got))| {
         assert_eq!(got.index, number, "{what}");
         assert!(got.confirmed, "{what}: page {number} not confirmed");
-        assert_eq!(
-            (got.rows, got.bad_rows),
-            (sent.rows, 0),
-            "{what}: page {number}"
-        );
-        let page = tiff::decode_t6(got.format.pels(), got.rows, &got.t6).unwrap();
-        assert_eq!(
-            sent.first_difference(&page),
-            None,
-            "{what}: page {number}, {page:?}"
-        );
         let shape = &coded(sent).shape;
-        assert_eq!(
-            (got.format.resolution, got.format.width),
-            (shape.resolution, shape.width)
-        );
-    }
+        assert_eq!((got.format.resolution, got.format.width), (shape.resolution, shape.width));
+        let page = tiff::decode_t6(got.format.pels(), got.rows, &got.t6).unwrap();
+        (sent, got, page)
+    })
 }
 
 /// The way a page is to go over the line.
@@ -263,20 +235,12 @@ pub struct Way {
 impl Way {
     /// spandsp limited to this way.
     pub fn peer(self, options: Options) -> Options {
-        Options {
-            ecm: self.ecm,
-            codings: vec![self.coding],
-            ..options
-        }
+        Options { ecm: self.ecm, codings: vec![self.coding], ..options }
     }
 
     /// Ours limited to this way.
     pub fn ours(self) -> t30::Capabilities {
-        t30::Capabilities {
-            ecm: self.ecm,
-            codings: vec![self.coding],
-            ..Default::default()
-        }
+        t30::Capabilities { ecm: self.ecm, codings: vec![self.coding], ..Default::default() }
     }
 
     /// spandsp's number for the coding.
@@ -290,40 +254,17 @@ impl Way {
 
     /// Both ends went this way.
     pub fn assert_taken(self, what: &str, seen: &Seen, report: &Report) {
-        assert_eq!(
-            (report.ecm, report.compression),
-            (self.ecm, self.compression()),
-            "{what}"
-        );
+        assert_eq!((report.ecm, report.compression), (self.ecm, self.compression()), "{what}");
         let format = seen.outcome.as_ref().and_then(|o| o.format).unwrap();
-        assert_eq!(
-            (format.ecm, format.coding),
-            (self.ecm, self.coding),
-            "{what}"
-        );
+        assert_eq!((format.ecm, format.coding), (self.ecm, self.coding), "{what}");
     }
 }
 
-pub const ECM_MMR: Way = Way {
-    ecm: true,
-    coding: Coding::Mmr,
-};
-pub const ECM_MR: Way = Way {
-    ecm: true,
-    coding: Coding::Mr,
-};
-pub const ECM_MH: Way = Way {
-    ecm: true,
-    coding: Coding::Mh,
-};
-pub const MR: Way = Way {
-    ecm: false,
-    coding: Coding::Mr,
-};
-pub const MH: Way = Way {
-    ecm: false,
-    coding: Coding::Mh,
-};
+pub const ECM_MMR: Way = Way { ecm: true, coding: Coding::Mmr };
+pub const ECM_MR: Way = Way { ecm: true, coding: Coding::Mr };
+pub const ECM_MH: Way = Way { ecm: true, coding: Coding::Mh };
+pub const MR: Way = Way { ecm: false, coding: Coding::Mr };
+pub const MH: Way = Way { ecm: false, coding: Coding::Mh };
 
 /// Charts 1, 4 and 7: sparse, dense, densest.
 pub fn three() -> Document {

@@ -88,10 +88,7 @@ const TICK_SAMPLES: u32 = 80;
 
 pub fn call(what: &str, config: Config, desk: &Desk, path: Path) -> (Seen, Report) {
     let calling = config.role == t30::Role::Called;
-    let options = Options {
-        t38_version: path.version,
-        ..desk.options.clone()
-    };
+    let options = Options { t38_version: path.version, ..desk.options.clone() };
     let mut peer = UdptlPeer::new(calling, &options, path.protection).unwrap();
     peer.copies = path.copies;
     let mut terminal = Terminal::new(config);
@@ -125,10 +122,7 @@ pub fn call(what: &str, config: Config, desk: &Desk, path: Path) -> (Seen, Repor
         peer.step(TICK_SAMPLES);
         while let Some(datagram) = to_peer.arrived(us) {
             if let Err(fault) = peer.feed(&datagram) {
-                panic!(
-                    "{what}: we sent {fault:?}: {datagram:02x?}\n{}",
-                    seen.tail()
-                );
+                panic!("{what}: we sent {fault:?}: {datagram:02x?}\n{}", seen.tail());
             }
         }
         while let Some(datagram) = peer.take() {
@@ -151,11 +145,7 @@ pub fn call(what: &str, config: Config, desk: &Desk, path: Path) -> (Seen, Repor
         "{what}: spandsp refuses {:02x?}",
         peer.refused
     );
-    assert!(
-        peer.longest <= usize::from(path.max_datagram),
-        "{what}: a datagram of {} octets",
-        peer.longest
-    );
+    assert!(peer.longest <= usize::from(path.max_datagram), "{what}: a datagram of {} octets", peer.longest);
     (seen, report)
 }
 
@@ -163,12 +153,7 @@ pub fn call(what: &str, config: Config, desk: &Desk, path: Path) -> (Seen, Repor
 pub fn send(document: &Document, way: Way, path: Path) {
     let what = format!("sending {} {way:?}", document.name);
     let desk = Desk::new(None, way.peer(Options::default()));
-    let (seen, report) = call(
-        &what,
-        ours(Some(document), t30::Capabilities::default()),
-        &desk,
-        path,
-    );
+    let (seen, report) = call(&what, ours(Some(document), t30::Capabilities::default()), &desk, path);
     assert_sent(&what, document, &desk, &seen, &report);
     way.assert_taken(&what, &seen, &report);
 }
