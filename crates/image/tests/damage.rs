@@ -184,6 +184,27 @@ fn after_a_bad_line_mr_waits_for_a_one_dimensional_one() {
 }
 
 #[test]
+fn a_long_line_behind_short_ones_counts_as_one_row_on_each_side_of_a_hole() {
+    let mut map = Bitmap::new(1728);
+    let (white, dense) = ([0; 216], [0x66; 216]);
+    for i in 0..48 {
+        map.push_row(if i < 32 { &white } else { &dense });
+    }
+    let whole = encode(&map, Coding::Mh, &EncodeOptions::default());
+    // 33 EOLs of 12 bits and 32 white rows of 9 bits; then lines of 432 runs of two pels.
+    let hole = (33 * 12 + 32 * 9) / 8 + 100;
+    let mut d = Decoder::new(Coding::Mh, 1728, Limits::default());
+    d.push(&whole[..hole]);
+    d.lost(4);
+    d.push(&whole[hole + 4..]);
+    let d = d.finish();
+    assert!(d.ended);
+    assert_eq!(d.rows - d.bad_rows, 47);
+    // The hole is as long as one and a half of the rows before it, and has a piece of a row on either side.
+    assert!((1..=4).contains(&d.bad_rows), "{} bad", d.bad_rows);
+}
+
+#[test]
 fn mmr_ends_at_the_first_error_and_says_so() {
     let mut map = Bitmap::new(1728);
     for i in 0..50u32 {

@@ -43,8 +43,6 @@ struct Call {
     /// The raw bits that left the gateway, an entry for each time its modem received: training checks
     /// and pages.
     emitted: Vec<Vec<u8>>,
-    /// IFP packets that never came to us.
-    lost: u64,
 }
 
 /// Takes the raw bits out of the gateway's datagrams, before the network gets them.
@@ -144,7 +142,7 @@ fn call(what: &str, config: Config, desk: &Desk, path: Path) -> Call {
 /// sent without ECM, exactly what its packets say, and the rest of the page pel for pel.
 fn assert_taken_over(what: &str, document: &Document, way: Way, call: &Call) {
     let pages = document.pages.len();
-    assert_eq!(call.lost, 0, "{what}");
+    assert_eq!(call.seen.lost, 0, "{what}");
     let limits = fax_image::Limits::default();
     let emitted: Vec<Decoded> = call.emitted[call.emitted.len().saturating_sub(pages)..]
         .iter()

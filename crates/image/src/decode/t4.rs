@@ -48,8 +48,8 @@ pub(crate) struct T4Lines {
     started: bool,
     /// So many bits of the line were thrown away, because it is too long.
     dropped: usize,
-    /// So many octets of the line were lost.
-    gap: Option<usize>,
+    /// A hole is in the line: the bits that were lost, and those before it, as far as they tell of rows.
+    gap: Option<u64>,
     /// EOLs that followed each other.
     eols: u32,
     ended: bool,
@@ -114,10 +114,11 @@ impl T4Lines {
         if self.ended || octets == 0 {
             return;
         }
-        let line = (self.dropped + self.buffer.len() * 8).saturating_sub(self.start) / 8;
+        let line = (self.dropped + self.buffer.len() * 8).saturating_sub(self.start);
         self.dropped = 0;
-        let before = self.gap.unwrap_or(0);
-        self.gap = Some(before.saturating_add(octets).saturating_add(line));
+        let bits = (octets as u64).saturating_mul(8);
+        let before = self.gap.unwrap_or(0).saturating_add(bits);
+        self.gap = Some(before.saturating_add(self.at_most_a_row(line)));
         self.zeros = 0;
         self.drop_line();
     }
@@ -303,8 +304,17 @@ impl T4Lines {
         (row == OneD::Pels(self.width)).then(|| self.good())
     }
 
+    /// A piece of a line between an EOL and a hole is one row, however long it is: where white ends, it may
+    /// be as long as thirty of the rows before.
+    fn at_most_a_row(&self, bits: usize) -> u64 {
+        match self.mean_length {
+            0 => bits as u64,
+            mean => (bits as u64).min(mean / 16),
+        }
+    }
+
     /// A line with a hole in it: as many bad rows as the mean line length tells.
-    fn after_gap(&mut self, first: bool, eols: u32, gap: usize, length: usize) -> Option<T4Next> {
+    fn after_gap(&mut self, first: bool, eols: u32, gap: u64, length: usize) -> Option<T4Next> {
         self.in_step = false;
         if first || eols > 1 {
             return None;
@@ -313,7 +323,7 @@ impl T4Lines {
             return Some(T4Next::Concealed(1));
         }
         let mean = (self.mean_length / 16).max(1);
-        let bits = (gap as u64).saturating_mul(8).saturating_add(length as u64);
+        let bits = gap.saturating_add(self.at_most_a_row(length));
         let rows = bits.saturating_add(mean / 2) / mean;
         Some(T4Next::Concealed(
             u32::try_from(rows).unwrap_or(u32::MAX).max(1),

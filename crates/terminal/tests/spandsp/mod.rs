@@ -106,6 +106,8 @@ pub struct Seen {
     pub pages: Vec<ReceivedPage>,
     pub outcome: Option<t30::Outcome>,
     pub ended_at: Option<Instant>,
+    /// IFP packets that never came to us.
+    pub lost: u64,
 }
 
 impl Seen {

@@ -140,6 +140,7 @@ pub fn call(what: &str, config: Config, desk: &Desk, path: Path) -> (Seen, Repor
         }
     }
     let report = peer.report();
+    seen.lost = terminal.t38_statistics().unwrap().lost;
     assert!(
         peer.refused.is_empty() || path.our_version.is_some(),
         "{what}: spandsp refuses {:02x?}",
