@@ -135,7 +135,8 @@ fn call(what: &str, config: Config, desk: &Desk, path: Path) -> Call {
         }
     }
     assert!(peer.longest <= 400, "{what}: {} octets", peer.longest);
-    Call { seen, report: peer.report(), emitted: tap.emitted, lost: terminal.t38_statistics().unwrap().lost }
+    seen.lost = terminal.t38_statistics().unwrap().lost;
+    Call { seen, report: peer.report(), emitted: tap.emitted }
 }
 
 /// We have exactly the pages that were sent; or, where the gateway itself dropped the beginning of one
