@@ -65,29 +65,15 @@ fn main() {
         let t6 = encode(&map, Coding::Mmr, &options);
         let file = libtiff_peer::encode(map.data(), map.width(), Scheme::G4);
         let opened = Opened::new(file);
-        assert!(
-            t6 == opened.raw_strip(),
-            "{name}: not the octets of libtiff"
-        );
+        assert!(t6 == opened.raw_strip(), "{name}: not the octets of libtiff");
         let mut rows = vec![0; map.data().len()];
         assert!(opened.decode(&mut rows) && rows == map.data());
         let mut group = c.benchmark_group(&name);
         let ours_encode = || drop(black_box(encode(black_box(&map), Coding::Mmr, &options)));
-        let theirs_encode = || {
-            drop(black_box(libtiff_peer::encode(
-                black_box(map.data()),
-                map.width(),
-                Scheme::G4,
-            )))
-        };
-        let ours_decode = || {
-            drop(black_box(decode(
-                black_box(&t6),
-                Coding::Mmr,
-                map.width(),
-                Limits::default(),
-            )))
-        };
+        let theirs_encode =
+            || drop(black_box(libtiff_peer::encode(black_box(map.data()), map.width(), Scheme::G4)));
+        let ours_decode =
+            || drop(black_box(decode(black_box(&t6), Coding::Mmr, map.width(), Limits::default())));
         let mut theirs_decode = || assert!(black_box(opened.decode(black_box(&mut rows))));
         group.bench_function("encode, ours", |b| b.iter(ours_encode));
         group.bench_function("encode, libtiff", |b| b.iter(theirs_encode));
@@ -99,31 +85,15 @@ fn main() {
         table.push((name, e, d));
     }
     println!("\n{}: its time divided by ours", libtiff_peer::version());
-    println!(
-        "{:20} {:>10} {:>7}   {:>10} {:>7}",
-        "page", "encode", "ratio", "decode", "ratio"
-    );
+    println!("{:20} {:>10} {:>7}   {:>10} {:>7}", "page", "encode", "ratio", "decode", "ratio");
     let ratio = |(a, b): (Duration, Duration)| b.as_secs_f64() / a.as_secs_f64();
     let mut sum = [Duration::ZERO; 4];
     for (name, e, d) in &table {
-        println!(
-            "{name:20} {:>10.1?} {:>7.2}   {:>10.1?} {:>7.2}",
-            e.0,
-            ratio(*e),
-            d.0,
-            ratio(*d)
-        );
+        println!("{name:20} {:>10.1?} {:>7.2}   {:>10.1?} {:>7.2}", e.0, ratio(*e), d.0, ratio(*d));
         for (s, t) in sum.iter_mut().zip([e.0, e.1, d.0, d.1]) {
             *s += t;
         }
     }
     let (e, d) = ((sum[0], sum[1]), (sum[2], sum[3]));
-    println!(
-        "{:20} {:>10.1?} {:>7.2}   {:>10.1?} {:>7.2}",
-        "all",
-        e.0,
-        ratio(e),
-        d.0,
-        ratio(d)
-    );
+    println!("{:20} {:>10.1?} {:>7.2}   {:>10.1?} {:>7.2}", "all", e.0, ratio(e), d.0, ratio(d));
 }

@@ -17,19 +17,12 @@ fn ifp(n: u64) -> Vec<u8> {
     let mut data = [0x5A; 54];
     data[..8].copy_from_slice(&n.to_be_bytes());
     let fields = vec![Field::new(FieldType::HdlcData, &data)];
-    Ifp::Data {
-        data_type: DataType::V17At14400,
-        fields,
-    }
-    .to_octets(Syntax::V1998)
-    .unwrap_or_default()
+    Ifp::Data { data_type: DataType::V17At14400, fields }.to_octets(Syntax::V1998).unwrap_or_default()
 }
 
 fn send(correction: ErrorCorrection) -> Vec<Bytes> {
     let mut sender = Sender::new(1400, correction);
-    (0..PACKETS)
-        .map(|n| sender.packet(Instant::from_millis(n * 30), Bytes::from(ifp(n)), 3))
-        .collect()
+    (0..PACKETS).map(|n| sender.packet(Instant::from_millis(n * 30), Bytes::from(ifp(n)), 3)).collect()
 }
 
 fn receive(datagrams: &[Bytes], lose_every: usize) -> u64 {
@@ -55,13 +48,10 @@ fn receive(datagrams: &[Bytes], lose_every: usize) -> u64 {
 fn packets(c: &mut Criterion) {
     let mut group = c.benchmark_group("t38");
     group.throughput(Throughput::Elements(PACKETS));
-    for (name, correction) in [
-        ("redundancy 3", ErrorCorrection::Redundancy),
-        ("fec 3×3", ErrorCorrection::Fec),
-    ] {
-        group.bench_function(format!("encode, {name}"), |b| {
-            b.iter(|| black_box(send(correction)))
-        });
+    for (name, correction) in
+        [("redundancy 3", ErrorCorrection::Redundancy), ("fec 3×3", ErrorCorrection::Fec)]
+    {
+        group.bench_function(format!("encode, {name}"), |b| b.iter(|| black_box(send(correction))));
         let datagrams = send(correction);
         group.bench_function(format!("decode, {name}"), |b| {
             b.iter(|| black_box(receive(&datagrams, usize::MAX)));
@@ -75,9 +65,7 @@ fn packets(c: &mut Criterion) {
 
 /// A page's worth of ECM frames through two endpoints with all their timing.
 fn endpoints(c: &mut Criterion) {
-    let frames: Vec<Bytes> = (0..256u32)
-        .map(|n| Bytes::from(vec![n as u8; 260]))
-        .collect();
+    let frames: Vec<Bytes> = (0..256u32).map(|n| Bytes::from(vec![n as u8; 260])).collect();
     let octets: u64 = frames.iter().map(|f| f.len() as u64).sum();
     let mut group = c.benchmark_group("t38 endpoints");
     group.throughput(Throughput::Bytes(octets));

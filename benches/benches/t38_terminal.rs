@@ -96,31 +96,19 @@ fn call(mut calling: End, mut called: End) -> (f64, Duration, Duration) {
 fn coded(page: &Page) -> Arc<CodedPage> {
     let resolution = Resolution::from_per_inch(page.x_per_inch, page.y_per_inch).unwrap();
     let width = Width::from_pels(page.width, resolution).unwrap();
-    let shape = PageShape {
-        width,
-        resolution,
-        rows: page.rows,
-    };
-    Arc::new(CodedPage {
-        shape,
-        t6: tiff::encode_t6(page).unwrap().into(),
-    })
+    let shape = PageShape { width, resolution, rows: page.rows };
+    Arc::new(CodedPage { shape, t6: tiff::encode_t6(page).unwrap().into() })
 }
 
 fn main() {
-    let mut pages: Vec<Page> = (1..=8)
-        .filter_map(pages::chart)
-        .flat_map(|path| tiff::read(&path).unwrap())
-        .collect();
+    let mut pages: Vec<Page> =
+        (1..=8).filter_map(pages::chart).flat_map(|path| tiff::read(&path).unwrap()).collect();
     if pages.is_empty() {
         println!("skipped: no charts; generated pages instead");
         pages = (1..=8).map(|seed| pages::generated(seed, 1200)).collect();
     }
     let folder = tempfile::tempdir().unwrap();
-    let (file, got) = (
-        folder.path().join("send.tif"),
-        folder.path().join("got.tif"),
-    );
+    let (file, got) = (folder.path().join("send.tif"), folder.path().join("got.tif"));
     tiff::write(&file, &pages).unwrap();
     let coded: Vec<_> = pages.iter().map(coded).collect();
 
@@ -133,42 +121,24 @@ fn main() {
             ..Options::default()
         };
         let peer = UdptlPeer::new(sends, &options, Protection::Redundancy(3)).unwrap();
-        End {
-            machine: Machine::Spandsp(Box::new(peer)),
-            cost: Duration::ZERO,
-            done: false,
-        }
+        End { machine: Machine::Spandsp(Box::new(peer)), cost: Duration::ZERO, done: false }
     };
     let ours = |sends: bool, ecm: bool, coding: Coding| {
         let begin = cpu();
         let mut terminal = Terminal::new(Config {
             role: if sends { Role::Calling } else { Role::Called },
             ident: String::new(),
-            capabilities: Capabilities {
-                ecm,
-                codings: vec![coding],
-                ..Capabilities::default()
-            },
+            capabilities: Capabilities { ecm, codings: vec![coding], ..Capabilities::default() },
             pages: if sends { coded.clone() } else { Vec::new() },
             sub_address: None,
         });
         terminal.handle(Instant::ZERO, Input::Start);
-        terminal.handle(
-            Instant::ZERO,
-            Input::SwitchToT38(fax_t38::Config::default()),
-        );
+        terminal.handle(Instant::ZERO, Input::SwitchToT38(fax_t38::Config::default()));
         let cost = cpu() - begin;
-        End {
-            machine: Machine::Ours(Box::new(terminal)),
-            cost,
-            done: false,
-        }
+        End { machine: Machine::Ours(Box::new(terminal)), cost, done: false }
     };
 
-    println!(
-        "{} pages in one call; line seconds, then ms of CPU a page: sender, receiver",
-        pages.len()
-    );
+    println!("{} pages in one call; line seconds, then ms of CPU a page: sender, receiver", pages.len());
     println!(
         "{:<10} {:>22} {:>22} {:>22} {:>22}",
         "", "spandsp → spandsp", "ours → spandsp", "spandsp → ours", "ours → ours"
@@ -181,15 +151,9 @@ fn main() {
         ("ECM MMR", true, Coding::Mmr),
     ] {
         print!("{name:<10}");
-        for (caller_is_ours, called_is_ours) in
-            [(false, false), (true, false), (false, true), (true, true)]
-        {
+        for (caller_is_ours, called_is_ours) in [(false, false), (true, false), (false, true), (true, true)] {
             let end = |ours_: bool, sends: bool| {
-                if ours_ {
-                    ours(sends, ecm, coding)
-                } else {
-                    spandsp(sends, ecm, coding)
-                }
+                if ours_ { ours(sends, ecm, coding) } else { spandsp(sends, ecm, coding) }
             };
             let best = (0..5)
                 .map(|_| call(end(caller_is_ours, true), end(called_is_ours, false)))

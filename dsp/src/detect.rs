@@ -36,20 +36,8 @@ struct Rule {
 
 /// CNG: 1100 ± 38 Hz, at least 425 ms of it. CED: 2100 ± 15 Hz.
 const RULES: [Rule; 2] = [
-    Rule {
-        tone: Tone::Cng,
-        frequency: CNG_HZ,
-        within: 45.0,
-        measurements: 3,
-        spoilt: 0,
-    },
-    Rule {
-        tone: Tone::Ced,
-        frequency: CED_HZ,
-        within: 20.0,
-        measurements: 3,
-        spoilt: 1,
-    },
+    Rule { tone: Tone::Cng, frequency: CNG_HZ, within: 45.0, measurements: 3, spoilt: 0 },
+    Rule { tone: Tone::Ced, frequency: CED_HZ, within: 20.0, measurements: 3, spoilt: 1 },
 ];
 
 /// The search for one tone.
@@ -95,13 +83,7 @@ impl ToneDetector {
         for (i, c) in cosine.iter_mut().enumerate() {
             *c = (i as f32 / 256.0 * TAU).cos();
         }
-        ToneDetector {
-            searches: RULES.map(Search::new),
-            cosine,
-            in_sum: 0,
-            sums: 0,
-            all: 0.0,
-        }
+        ToneDetector { searches: RULES.map(Search::new), cosine, in_sum: 0, sums: 0, all: 0.0 }
     }
 
     /// Takes the next samples; tones that begin to be sure are appended to `heard`, each once until it
@@ -114,11 +96,7 @@ impl ToneDetector {
                 let i = (s.phase >> 24) as usize;
                 // The table is coarse: its error is 40 dB below the signal.
                 let cos = self.cosine.get(i).copied().unwrap_or_default();
-                let sin = self
-                    .cosine
-                    .get((i + 192) % 256)
-                    .copied()
-                    .unwrap_or_default();
+                let sin = self.cosine.get((i + 192) % 256).copied().unwrap_or_default();
                 s.re += x * cos;
                 s.im -= x * sin;
                 s.phase = s.phase.wrapping_add(s.step);
@@ -211,11 +189,7 @@ impl Search {
         let hertz = self.turn.1.atan2(self.turn.0) / TAU * SAMPLE_RATE as f32 / SUM as f32;
         // What the sums lose off the nominal frequency.
         let x = core::f32::consts::PI * hertz * SUM as f32 / SAMPLE_RATE as f32;
-        let loss = if x.abs() < 1e-3 {
-            1.0
-        } else {
-            (x.sin() / x).powi(2)
-        };
+        let loss = if x.abs() < 1e-3 { 1.0 } else { (x.sin() / x).powi(2) };
         part / loss >= LEAST_PART && coherence >= LEAST_COHERENCE && hertz.abs() <= self.rule.within
     }
 

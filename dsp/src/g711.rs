@@ -69,11 +69,7 @@ const fn a_value(octet: u8) -> i16 {
         0 => (step << 4) + 8,
         s => ((step << 4) + 0x108) << (s - 1),
     };
-    if bits & 0x80 != 0 {
-        magnitude
-    } else {
-        -magnitude
-    }
+    if bits & 0x80 != 0 { magnitude } else { -magnitude }
 }
 
 const fn a_code(sample: i16) -> u8 {
@@ -95,20 +91,12 @@ const fn mu_value(octet: u8) -> i16 {
     let segment = (bits >> 4) & 7;
     let step = (bits & 0x0F) as i16;
     let magnitude = ((((step << 1) + MU_BIAS as i16) << segment) - MU_BIAS as i16) << 2;
-    if bits & 0x80 != 0 {
-        -magnitude
-    } else {
-        magnitude
-    }
+    if bits & 0x80 != 0 { -magnitude } else { magnitude }
 }
 
 const fn mu_code(sample: i16) -> u8 {
     let magnitude = (if sample < 0 { !sample } else { sample } >> 2) as u16 + MU_BIAS;
-    let magnitude = if magnitude > MU_MOST {
-        MU_MOST
-    } else {
-        magnitude
-    };
+    let magnitude = if magnitude > MU_MOST { MU_MOST } else { magnitude };
     // With the bias the leading one is at least 2⁵.
     let segment = 15 - magnitude.leading_zeros() as u16 - 5;
     let bits = (segment << 4) | ((magnitude >> (segment + 1)) & 0x0F);
@@ -137,20 +125,12 @@ impl Law {
 
     /// Encodes as many samples as there is room for; how many that were.
     pub fn encode_into(self, samples: &[i16], octets: &mut [u8]) -> usize {
-        samples
-            .iter()
-            .zip(octets)
-            .map(|(s, o)| *o = self.encode(*s))
-            .count()
+        samples.iter().zip(octets).map(|(s, o)| *o = self.encode(*s)).count()
     }
 
     /// Decodes as many octets as there is room for; how many that were.
     pub fn decode_into(self, octets: &[u8], samples: &mut [i16]) -> usize {
-        octets
-            .iter()
-            .zip(samples)
-            .map(|(o, s)| *s = self.decode(*o))
-            .count()
+        octets.iter().zip(samples).map(|(o, s)| *s = self.decode(*o)).count()
     }
 
     /// The octet of silence.
@@ -218,12 +198,7 @@ mod tests {
                     Law::A => ((octet ^ 0x55) >> 4 & 7, 8),
                     Law::Mu => (!octet >> 4 & 7, 4),
                 };
-                let half = half
-                    << if law == Law::A {
-                        segment.saturating_sub(1)
-                    } else {
-                        segment
-                    };
+                let half = half << if law == Law::A { segment.saturating_sub(1) } else { segment };
                 // The 16 bit scale is finer than the law's own: one unit of that for rounding.
                 let unit = if law == Law::A { 8 } else { 4 };
                 let error = (i32::from(law.decode(octet)) - s).abs();
@@ -242,22 +217,10 @@ mod tests {
             }
         }
         assert_eq!((Law::A.silence(), Law::Mu.silence()), (0xD5, 0xFF));
-        assert_eq!(
-            (Law::A.decode(0xAA), Law::A.decode(0x2A)),
-            (32_256, -32_256)
-        );
-        assert_eq!(
-            (Law::Mu.decode(0x80), Law::Mu.decode(0x00)),
-            (32_124, -32_124)
-        );
-        assert_eq!(
-            (Law::A.encode(i16::MAX), Law::A.encode(i16::MIN)),
-            (0xAA, 0x2A)
-        );
-        assert_eq!(
-            (Law::Mu.encode(i16::MAX), Law::Mu.encode(i16::MIN)),
-            (0x80, 0x00)
-        );
+        assert_eq!((Law::A.decode(0xAA), Law::A.decode(0x2A)), (32_256, -32_256));
+        assert_eq!((Law::Mu.decode(0x80), Law::Mu.decode(0x00)), (32_124, -32_124));
+        assert_eq!((Law::A.encode(i16::MAX), Law::A.encode(i16::MIN)), (0xAA, 0x2A));
+        assert_eq!((Law::Mu.encode(i16::MAX), Law::Mu.encode(i16::MIN)), (0x80, 0x00));
         let mut octets = [0; 3];
         assert_eq!(Law::Mu.encode_into(&[0, 0, 0, 0], &mut octets), 3);
         let mut samples = [1; 4];

@@ -45,10 +45,7 @@ impl ToneGenerator {
     /// CED, with or without the reversals of phase that disable echo cancellers.
     #[must_use]
     pub fn ced(level: Dbm0, reversals: bool) -> Self {
-        ToneGenerator {
-            reversal: reversals.then_some(REVERSAL),
-            ..Self::new(CED_HZ, level)
-        }
+        ToneGenerator { reversal: reversals.then_some(REVERSAL), ..Self::new(CED_HZ, level) }
     }
 
     /// Writes the next samples.
@@ -88,21 +85,16 @@ mod tests {
             ] {
                 let mut samples = vec![0; 8000];
                 g.transmit(&mut samples);
-                assert!(
-                    (level(&samples) - want).abs() < 0.03,
-                    "{want} {}",
-                    level(&samples)
-                );
+                assert!((level(&samples) - want).abs() < 0.03, "{want} {}", level(&samples));
             }
         }
     }
 
     #[test]
     fn frequencies_are_exact() {
-        for (mut g, want) in [
-            (ToneGenerator::cng(Dbm0(-9.0)), 1100.0),
-            (ToneGenerator::ced(Dbm0(-9.0), false), 2100.0),
-        ] {
+        for (mut g, want) in
+            [(ToneGenerator::cng(Dbm0(-9.0)), 1100.0), (ToneGenerator::ced(Dbm0(-9.0), false), 2100.0)]
+        {
             let mut samples = vec![0; 80_000];
             g.transmit(&mut samples);
             let rising = samples.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
@@ -118,17 +110,7 @@ mod tests {
         plain.transmit(&mut a);
         turned.transmit(&mut b);
         assert_eq!(a[..3600], b[..3600]);
-        assert!(
-            a[3600..7200]
-                .iter()
-                .zip(&b[3600..7200])
-                .all(|(a, b)| (a + b).abs() <= 1)
-        );
-        assert!(
-            a[7200..]
-                .iter()
-                .zip(&b[7200..])
-                .all(|(a, b)| (a - b).abs() <= 1)
-        );
+        assert!(a[3600..7200].iter().zip(&b[3600..7200]).all(|(a, b)| (a + b).abs() <= 1));
+        assert!(a[7200..].iter().zip(&b[7200..]).all(|(a, b)| (a - b).abs() <= 1));
     }
 }

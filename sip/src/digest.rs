@@ -28,9 +28,7 @@ impl Algorithm {
             Some(n) if n.eq_ignore_ascii_case("SHA-256") => Some(Algorithm::Sha256),
             Some(n) if n.eq_ignore_ascii_case("SHA-256-sess") => Some(Algorithm::Sha256Sess),
             Some(n) if n.eq_ignore_ascii_case("SHA-512-256") => Some(Algorithm::Sha512T256),
-            Some(n) if n.eq_ignore_ascii_case("SHA-512-256-sess") => {
-                Some(Algorithm::Sha512T256Sess)
-            }
+            Some(n) if n.eq_ignore_ascii_case("SHA-512-256-sess") => Some(Algorithm::Sha512T256Sess),
             Some(_) => None,
         }
     }
@@ -47,30 +45,23 @@ impl Algorithm {
     }
 
     const fn is_session(self) -> bool {
-        matches!(
-            self,
-            Algorithm::Md5Sess | Algorithm::Sha256Sess | Algorithm::Sha512T256Sess
-        )
+        matches!(self, Algorithm::Md5Sess | Algorithm::Sha256Sess | Algorithm::Sha512T256Sess)
     }
 
     fn hash(self, text: &str) -> String {
         match self {
             Algorithm::Md5 | Algorithm::Md5Sess => hex(&Md5::digest(text.as_bytes())),
             Algorithm::Sha256 | Algorithm::Sha256Sess => hex(&Sha256::digest(text.as_bytes())),
-            Algorithm::Sha512T256 | Algorithm::Sha512T256Sess => {
-                hex(&Sha512_256::digest(text.as_bytes()))
-            }
+            Algorithm::Sha512T256 | Algorithm::Sha512T256Sess => hex(&Sha512_256::digest(text.as_bytes())),
         }
     }
 }
 
 fn hex(octets: &[u8]) -> String {
-    octets
-        .iter()
-        .fold(String::with_capacity(octets.len() * 2), |mut out, b| {
-            let _ = write!(out, "{b:02x}");
-            out
-        })
+    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
 }
 
 /// A challenge we can answer, with the count of its uses.
@@ -98,11 +89,7 @@ pub(crate) struct Authentication {
 
 impl Authentication {
     pub(crate) fn new(credentials: Option<Credentials>) -> Authentication {
-        Authentication {
-            credentials,
-            known: Vec::new(),
-            answered: Vec::new(),
-        }
+        Authentication { credentials, known: Vec::new(), answered: Vec::new() }
     }
 
     /// A request went through: the next challenge is a fresh one.
@@ -117,11 +104,8 @@ impl Authentication {
         }
         let mut fresh = false;
         for (proxy, name) in [(false, "WWW-Authenticate"), (true, "Proxy-Authenticate")] {
-            let challenges = response
-                .all(name)
-                .flat_map(|h| Challenge::read_list(h.value()));
-            let mut offers: Vec<(Known, bool)> =
-                challenges.filter_map(|c| read(proxy, &c)).collect();
+            let challenges = response.all(name).flat_map(|h| Challenge::read_list(h.value()));
+            let mut offers: Vec<(Known, bool)> = challenges.filter_map(|c| read(proxy, &c)).collect();
             // The strongest first; one a realm.
             offers.sort_by_key(|(known, _)| core::cmp::Reverse(known.algorithm));
             let mut seen: Vec<String> = Vec::new();
@@ -137,8 +121,7 @@ impl Authentication {
                 // A server that always says "stale" must not keep us going for ever.
                 self.answered.push(place);
                 fresh = true;
-                self.known
-                    .retain(|k| k.proxy != proxy || k.realm != known.realm);
+                self.known.retain(|k| k.proxy != proxy || k.realm != known.realm);
                 self.known.push(known);
             }
         }
@@ -146,12 +129,7 @@ impl Authentication {
     }
 
     /// The headers for a request; `cnonce` is fresh.
-    pub(crate) fn authorize(
-        &mut self,
-        method: &str,
-        uri: &str,
-        cnonce: &str,
-    ) -> Vec<(&'static str, String)> {
+    pub(crate) fn authorize(&mut self, method: &str, uri: &str, cnonce: &str) -> Vec<(&'static str, String)> {
         let Some(credentials) = &self.credentials else {
             return Vec::new();
         };
@@ -159,11 +137,7 @@ impl Authentication {
             .iter_mut()
             .map(|known| {
                 known.count = known.count.saturating_add(1);
-                let name = if known.proxy {
-                    "Proxy-Authorization"
-                } else {
-                    "Authorization"
-                };
+                let name = if known.proxy { "Proxy-Authorization" } else { "Authorization" };
                 (name, answer(known, credentials, method, uri, cnonce))
             })
             .collect()
@@ -177,13 +151,7 @@ fn read(proxy: bool, challenge: &Challenge) -> Option<(Known, bool)> {
     let algorithm = Algorithm::read(challenge.get("algorithm"))?;
     let qop = match challenge.get("qop") {
         None | Some("") => false,
-        Some(list)
-            if list
-                .split(',')
-                .any(|q| q.trim().eq_ignore_ascii_case("auth")) =>
-        {
-            true
-        }
+        Some(list) if list.split(',').any(|q| q.trim().eq_ignore_ascii_case("auth")) => true,
         Some(_) => return None,
     };
     let known = Known {
@@ -196,34 +164,21 @@ fn read(proxy: bool, challenge: &Challenge) -> Option<(Known, bool)> {
         qop,
         count: 0,
     };
-    let stale = challenge
-        .get("stale")
-        .is_some_and(|s| s.eq_ignore_ascii_case("true"));
+    let stale = challenge.get("stale").is_some_and(|s| s.eq_ignore_ascii_case("true"));
     Some((known, stale))
 }
 
-fn answer(
-    known: &Known,
-    credentials: &Credentials,
-    method: &str,
-    uri: &str,
-    cnonce: &str,
-) -> String {
+fn answer(known: &Known, credentials: &Credentials, method: &str, uri: &str, cnonce: &str) -> String {
     let algorithm = known.algorithm;
-    let mut secret = algorithm.hash(&format!(
-        "{}:{}:{}",
-        credentials.username, known.realm, credentials.password
-    ));
+    let mut secret =
+        algorithm.hash(&format!("{}:{}:{}", credentials.username, known.realm, credentials.password));
     if algorithm.is_session() {
         secret = algorithm.hash(&format!("{secret}:{}:{cnonce}", known.nonce));
     }
     let request = algorithm.hash(&format!("{method}:{uri}"));
     let count = format!("{:08x}", known.count);
     let response = if known.qop {
-        algorithm.hash(&format!(
-            "{secret}:{}:{count}:{cnonce}:auth:{request}",
-            known.nonce
-        ))
+        algorithm.hash(&format!("{secret}:{}:{count}:{cnonce}:auth:{request}", known.nonce))
     } else {
         algorithm.hash(&format!("{secret}:{}:{request}", known.nonce))
     };
@@ -255,17 +210,11 @@ mod tests {
     use bytes::Bytes;
 
     fn credentials(username: &str, password: &str) -> Option<Credentials> {
-        Some(Credentials {
-            username: username.into(),
-            password: password.into(),
-        })
+        Some(Credentials { username: username.into(), password: password.into() })
     }
 
     fn response(code: u16, headers: &[(&str, &str)]) -> Message {
-        headers
-            .iter()
-            .fold(Builder::response(code, ""), |b, (n, v)| b.header(n, v))
-            .finish()
+        headers.iter().fold(Builder::response(code, ""), |b, (n, v)| b.header(n, v)).finish()
     }
 
     fn field(header: &str, name: &str) -> Option<String> {
@@ -282,14 +231,8 @@ mod tests {
         assert!(auth.challenged(&response(401, &[("WWW-Authenticate", challenge)])));
         let headers = auth.authorize("GET", "/dir/index.html", "0a4f113b");
         assert_eq!(headers[0].0, "Authorization");
-        assert_eq!(
-            field(&headers[0].1, "response").unwrap(),
-            "6629fae49393a05397450978507c4ef1"
-        );
-        assert_eq!(
-            field(&headers[0].1, "opaque").unwrap(),
-            "5ccc069c403ebaf9f0171e9517f40e41"
-        );
+        assert_eq!(field(&headers[0].1, "response").unwrap(), "6629fae49393a05397450978507c4ef1");
+        assert_eq!(field(&headers[0].1, "opaque").unwrap(), "5ccc069c403ebaf9f0171e9517f40e41");
         assert_eq!(field(&headers[0].1, "nc").unwrap(), "00000001");
         assert_eq!(field(&headers[0].1, "algorithm"), None);
     }
@@ -304,16 +247,10 @@ mod tests {
         let mut auth = Authentication::new(credentials("Mufasa", "Circle of Life"));
         assert!(auth.challenged(&response(401, &[("WWW-Authenticate", md5)])));
         let headers = auth.authorize("GET", "/dir/index.html", cnonce);
-        assert_eq!(
-            field(&headers[0].1, "response").unwrap(),
-            "8ca523f5e9506fed4657c9700eebdbec"
-        );
+        assert_eq!(field(&headers[0].1, "response").unwrap(), "8ca523f5e9506fed4657c9700eebdbec");
 
         let mut auth = Authentication::new(credentials("Mufasa", "Circle of Life"));
-        assert!(auth.challenged(&response(
-            401,
-            &[("WWW-Authenticate", md5), ("WWW-Authenticate", &sha)]
-        )));
+        assert!(auth.challenged(&response(401, &[("WWW-Authenticate", md5), ("WWW-Authenticate", &sha)])));
         let headers = auth.authorize("GET", "/dir/index.html", cnonce);
         assert_eq!(headers.len(), 1);
         assert_eq!(field(&headers[0].1, "algorithm").unwrap(), "SHA-256");
@@ -342,21 +279,9 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_tried_once_a_stale_nonce_again_and_not_for_ever() {
-        let first = response(
-            401,
-            &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"1\"")],
-        );
-        let second = response(
-            401,
-            &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"2\"")],
-        );
-        let stale = response(
-            401,
-            &[(
-                "WWW-Authenticate",
-                "Digest realm=\"r\", nonce=\"3\", stale=TRUE",
-            )],
-        );
+        let first = response(401, &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"1\"")]);
+        let second = response(401, &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"2\"")]);
+        let stale = response(401, &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"3\", stale=TRUE")]);
         let mut auth = Authentication::new(credentials("u", "p"));
         assert!(auth.challenged(&first));
         assert!(!auth.challenged(&second));
@@ -372,19 +297,10 @@ mod tests {
         let all = response(
             401,
             &[
-                (
-                    "WWW-Authenticate",
-                    "Digest realm=\"a\", nonce=\"1\", Digest realm=\"b\", nonce=\"2\"",
-                ),
+                ("WWW-Authenticate", "Digest realm=\"a\", nonce=\"1\", Digest realm=\"b\", nonce=\"2\""),
                 ("WWW-Authenticate", "Basic realm=\"c\""),
-                (
-                    "Proxy-Authenticate",
-                    "Digest realm=\"a\", nonce=\"3\", algorithm=AKAv1-MD5",
-                ),
-                (
-                    "Proxy-Authenticate",
-                    "Digest realm=\"p, \\\"q\\\"\", nonce=\"4\", qop=\"auth\"",
-                ),
+                ("Proxy-Authenticate", "Digest realm=\"a\", nonce=\"3\", algorithm=AKAv1-MD5"),
+                ("Proxy-Authenticate", "Digest realm=\"p, \\\"q\\\"\", nonce=\"4\", qop=\"auth\""),
             ],
         );
         let mut auth = Authentication::new(credentials("u", "p"));
@@ -404,22 +320,10 @@ mod tests {
         for (algorithm, expected) in [
             ("MD5", "37f027ffbb03dc1447152ac7cf7fbc89"),
             ("MD5-sess", "cdd0747bcf8bbd9cd58121daf21e52cf"),
-            (
-                "SHA-256",
-                "c99a3f10afd6a80ec05b562a0c686f63635799a58f9bafece27298d8e7143483",
-            ),
-            (
-                "SHA-256-sess",
-                "5a1bcd0b09e5d78ec303ecb5c12c4bd125a35662210fecbf1c3cac29f41e59c6",
-            ),
-            (
-                "SHA-512-256",
-                "8ea4eac0627bf7c668a2d5c5c4a862488c9907ad01cc282bc7de439673ddccb9",
-            ),
-            (
-                "SHA-512-256-sess",
-                "43d7a67fdfee87e27e883c94a40fa4ae0cac0bbed50c4eedfb8d40bd80e49513",
-            ),
+            ("SHA-256", "c99a3f10afd6a80ec05b562a0c686f63635799a58f9bafece27298d8e7143483"),
+            ("SHA-256-sess", "5a1bcd0b09e5d78ec303ecb5c12c4bd125a35662210fecbf1c3cac29f41e59c6"),
+            ("SHA-512-256", "8ea4eac0627bf7c668a2d5c5c4a862488c9907ad01cc282bc7de439673ddccb9"),
+            ("SHA-512-256-sess", "43d7a67fdfee87e27e883c94a40fa4ae0cac0bbed50c4eedfb8d40bd80e49513"),
         ] {
             let challenge = format!(
                 "Digest realm=\"atlanta.example\", nonce=\"n0\", qop=\"auth\", algorithm={algorithm}"
@@ -427,11 +331,7 @@ mod tests {
             let mut auth = Authentication::new(credentials("bob", "zanzibar"));
             assert!(auth.challenged(&response(401, &[("WWW-Authenticate", &challenge)])));
             let headers = auth.authorize("INVITE", "sip:1@atlanta.example", "c0");
-            assert_eq!(
-                field(&headers[0].1, "response").unwrap(),
-                expected,
-                "{algorithm}"
-            );
+            assert_eq!(field(&headers[0].1, "response").unwrap(), expected, "{algorithm}");
             assert_eq!(field(&headers[0].1, "algorithm").unwrap(), algorithm);
         }
     }

@@ -18,7 +18,7 @@ mod transaction;
 mod ua;
 
 pub use api::{
-    CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Incoming, Input, Invite,
-    Output, PingKey, Q850, RegKey, Register, Transport,
+    CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Incoming, Input, Invite, Output,
+    PingKey, Q850, RegKey, Register, Transport,
 };
 pub use ua::UserAgent;

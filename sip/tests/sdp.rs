@@ -1,16 +1,10 @@
 //! Session descriptions: every spelling of T.38, offers and answers, holds, m-lines that never vanish (RFC 3264, T.38 Annex D).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::needless_range_loop,
-    clippy::type_complexity
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_range_loop, clippy::type_complexity)]
 
 use fax_sip::sdp::{
-    Agreed, AudioLine, Capabilities, Codec, Direction, ErrorCorrection, ImageLine, LocalMedia,
-    Negotiation, RateManagement, SdpError, SessionDescription, T38Parameters, Unacceptable,
-    unchanged,
+    Agreed, AudioLine, Capabilities, Codec, Direction, ErrorCorrection, ImageLine, LocalMedia, Negotiation,
+    RateManagement, SdpError, SessionDescription, T38Parameters, Unacceptable, unchanged,
 };
 
 fn head() -> String {
@@ -19,32 +13,21 @@ fn head() -> String {
 
 fn t38(attributes: &[&str]) -> T38Parameters {
     let lines: String = attributes.iter().map(|a| format!("a={a}\r\n")).collect();
-    let sdp = SessionDescription::parse(
-        format!("{}m=image 40002 udptl t38\r\n{lines}", head()).as_bytes(),
-    )
-    .unwrap();
+    let sdp = SessionDescription::parse(format!("{}m=image 40002 udptl t38\r\n{lines}", head()).as_bytes())
+        .unwrap();
     T38Parameters::read(&sdp.media[0])
 }
 
 fn can() -> Capabilities {
     Capabilities {
-        audio: Some(AudioLine {
-            port: 7000,
-            codecs: vec![Codec::Pcma, Codec::Pcmu],
-        }),
-        image: Some(ImageLine {
-            port: 7002,
-            parameters: T38Parameters::default(),
-        }),
+        audio: Some(AudioLine { port: 7000, codecs: vec![Codec::Pcma, Codec::Pcmu] }),
+        image: Some(ImageLine { port: 7002, parameters: T38Parameters::default() }),
         prefer_image: true,
     }
 }
 
 fn audio_only() -> Capabilities {
-    Capabilities {
-        image: None,
-        ..can()
-    }
+    Capabilities { image: None, ..can() }
 }
 
 fn negotiation() -> Negotiation {
@@ -52,56 +35,25 @@ fn negotiation() -> Negotiation {
 }
 
 fn lines(octets: &[u8]) -> Vec<String> {
-    String::from_utf8(octets.to_vec())
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8(octets.to_vec()).unwrap().lines().map(str::to_owned).collect()
 }
 
 fn m_lines(octets: &[u8]) -> Vec<String> {
-    lines(octets)
-        .into_iter()
-        .filter(|l| l.starts_with("m="))
-        .collect()
+    lines(octets).into_iter().filter(|l| l.starts_with("m=")).collect()
 }
 
 #[test]
 fn nothing_said_means_the_defaults() {
     let p = t38(&[]);
-    assert_eq!(
-        (p.version, p.max_bit_rate, p.rate_management),
-        (0, 14_400, RateManagement::TransferredTcf)
-    );
-    assert_eq!(
-        (p.fill_bit_removal, p.transcoding_mmr, p.transcoding_jbig),
-        (false, false, false)
-    );
-    assert_eq!(
-        (
-            p.max_buffer,
-            p.max_datagram,
-            p.error_correction,
-            p.valued_flags
-        ),
-        (None, None, None, false)
-    );
+    assert_eq!((p.version, p.max_bit_rate, p.rate_management), (0, 14_400, RateManagement::TransferredTcf));
+    assert_eq!((p.fill_bit_removal, p.transcoding_mmr, p.transcoding_jbig), (false, false, false));
+    assert_eq!((p.max_buffer, p.max_datagram, p.error_correction, p.valued_flags), (None, None, None, false));
 }
 
 #[test]
 fn every_spelling_is_understood() {
-    for name in [
-        "T38MaxBitRate",
-        "T38maxBitRate",
-        "T38FaxMaxRate",
-        "T38MaxRate",
-        "t38maxbitrate",
-    ] {
-        assert_eq!(
-            t38(&[&format!("{name}:9600")]).max_bit_rate,
-            9_600,
-            "{name}"
-        );
+    for name in ["T38MaxBitRate", "T38maxBitRate", "T38FaxMaxRate", "T38MaxRate", "t38maxbitrate"] {
+        assert_eq!(t38(&[&format!("{name}:9600")]).max_bit_rate, 9_600, "{name}");
     }
     for name in ["T38FaxMaxDatagram", "T38MaxDatagram", "t38faxmaxdatagram"] {
         assert_eq!(t38(&[&format!("{name}:238")]).max_datagram, Some(238));
@@ -116,27 +68,16 @@ fn every_spelling_is_understood() {
             ("t38UDPFEC", ErrorCorrection::Fec),
             ("t38UDPNoEC", ErrorCorrection::None),
         ] {
-            assert_eq!(
-                t38(&[&format!("{name}:{value}")]).error_correction,
-                Some(expected)
-            );
+            assert_eq!(t38(&[&format!("{name}:{value}")]).error_correction, Some(expected));
         }
     }
-    for value in [
-        "transferredTCF",
-        "transferedTCF",
-        "TransferredTCF",
-        " transferredTCF",
-    ] {
+    for value in ["transferredTCF", "transferedTCF", "TransferredTCF", " transferredTCF"] {
         assert_eq!(
             t38(&[&format!("T38FaxRateManagement:{value}")]).rate_management,
             RateManagement::TransferredTcf
         );
     }
-    assert_eq!(
-        t38(&["T38FaxRateManagement:localTCF"]).rate_management,
-        RateManagement::LocalTcf
-    );
+    assert_eq!(t38(&["T38FaxRateManagement:localTCF"]).rate_management, RateManagement::LocalTcf);
     for (value, expected) in [
         ("T38FaxFillBitRemoval", true),
         ("T38FaxFillBitRemoval:0", false),
@@ -146,8 +87,7 @@ fn every_spelling_is_understood() {
         assert_eq!(t38(&[value]).fill_bit_removal, expected, "{value}");
     }
     assert!(
-        t38(&["T38FaxTranscodingMMR"]).transcoding_mmr
-            && t38(&["T38FaxTranscodingJBIG:1"]).transcoding_jbig
+        t38(&["T38FaxTranscodingMMR"]).transcoding_mmr && t38(&["T38FaxTranscodingJBIG:1"]).transcoding_jbig
     );
     // Of several the last; unknown ones and lines of other media are passed over.
     let p = t38(&[
@@ -163,32 +103,19 @@ fn every_spelling_is_understood() {
 
 #[test]
 fn numbers_out_of_range_are_bent_into_it() {
-    assert_eq!(
-        t38(&["T38MaxBitRate:33600"]).max_bit_rate,
-        14_400,
-        "V.34 needs version 3"
-    );
-    assert_eq!(
-        t38(&["T38FaxVersion:3", "T38MaxBitRate:33600"]).max_bit_rate,
-        33_600
-    );
+    assert_eq!(t38(&["T38MaxBitRate:33600"]).max_bit_rate, 14_400, "V.34 needs version 3");
+    assert_eq!(t38(&["T38FaxVersion:3", "T38MaxBitRate:33600"]).max_bit_rate, 33_600);
     assert_eq!(t38(&["T38MaxBitRate:10000"]).max_bit_rate, 9_600);
     assert_eq!(t38(&["T38MaxBitRate:0"]).max_bit_rate, 2_400);
     assert_eq!(t38(&["T38MaxBitRate:x"]).max_bit_rate, 14_400);
-    assert_eq!(
-        t38(&["T38FaxMaxDatagram:99999999999"]).max_datagram,
-        Some(u16::MAX)
-    );
+    assert_eq!(t38(&["T38FaxMaxDatagram:99999999999"]).max_datagram, Some(u16::MAX));
     assert_eq!(t38(&["T38FaxVersion:700"]).version, 0);
 }
 
 #[test]
 fn our_offers_are_minimal() {
     let mut n = negotiation();
-    let audio = n.offer(&LocalMedia::Audio(AudioLine {
-        port: 7000,
-        codecs: vec![Codec::Pcma, Codec::Pcmu],
-    }));
+    let audio = n.offer(&LocalMedia::Audio(AudioLine { port: 7000, codecs: vec![Codec::Pcma, Codec::Pcmu] }));
     assert_eq!(
         lines(&audio),
         [
@@ -219,8 +146,8 @@ fn our_offers_are_minimal() {
         ]
     );
     assert!(audio.len() < 400 && image.len() < 400);
-    let v6 = Negotiation::new("2001:db8::1".parse().unwrap(), 1)
-        .offer(&LocalMedia::Image(can().image.unwrap()));
+    let v6 =
+        Negotiation::new("2001:db8::1".parse().unwrap(), 1).offer(&LocalMedia::Image(can().image.unwrap()));
     assert_eq!(lines(&v6)[3], "c=IN IP6 2001:db8::1");
 }
 
@@ -253,11 +180,7 @@ fn careless_descriptions_are_read() {
         let mut octets = text.as_bytes().to_vec();
         octets.retain(|b| *b != 0xc3);
         let sdp = SessionDescription::parse(&octets).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!(
-            sdp.address_of(&sdp.media[0]).unwrap().to_string(),
-            "192.0.2.9:4000",
-            "{text}"
-        );
+        assert_eq!(sdp.address_of(&sdp.media[0]).unwrap().to_string(), "192.0.2.9:4000", "{text}");
         assert!(sdp.media[0].is_audio());
     }
     for (text, error) in [
@@ -267,17 +190,10 @@ fn careless_descriptions_are_read() {
         ("v=0\r\nm=audio\r\n", SdpError::BadMedia),
         ("v=0\r\nm=audio 1 RTP/AVP\r\n", SdpError::BadMedia),
     ] {
-        assert_eq!(
-            SessionDescription::parse(text.as_bytes()),
-            Err(error),
-            "{text}"
-        );
+        assert_eq!(SessionDescription::parse(text.as_bytes()), Err(error), "{text}");
     }
     let many = "a=x\r\n".repeat(2_000);
-    assert_eq!(
-        SessionDescription::parse(format!("v=0\r\n{many}").as_bytes()),
-        Err(SdpError::TooLarge)
-    );
+    assert_eq!(SessionDescription::parse(format!("v=0\r\n{many}").as_bytes()), Err(SdpError::TooLarge));
 }
 
 #[test]
@@ -285,58 +201,24 @@ fn audio_is_answered_with_one_codec_of_theirs() {
     for (formats, extra, codec, pt) in [
         ("0 8", "", Codec::Pcmu, 0),
         ("18 8 0", "", Codec::Pcma, 8),
-        (
-            "96 97",
-            "a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 pcma/8000/1\r\n",
-            Codec::Pcma,
-            97,
-        ),
-        (
-            "0 101",
-            "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n",
-            Codec::Pcmu,
-            0,
-        ),
+        ("96 97", "a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 pcma/8000/1\r\n", Codec::Pcma, 97),
+        ("0 101", "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n", Codec::Pcmu, 0),
     ] {
-        let offer = format!(
-            "{}m=audio 4000 RTP/AVP {formats}\r\n{extra}a=ptime:30\r\n",
-            head()
-        );
+        let offer = format!("{}m=audio 4000 RTP/AVP {formats}\r\n{extra}a=ptime:30\r\n", head());
         let (answer, agreed) = negotiation().answer(offer.as_bytes(), &can()).unwrap();
-        let Agreed::Audio(audio) = agreed else {
-            panic!()
-        };
-        assert_eq!(
-            (audio.codec, audio.payload_type, audio.packet_time),
-            (codec, pt, 30)
-        );
+        let Agreed::Audio(audio) = agreed else { panic!() };
+        assert_eq!((audio.codec, audio.payload_type, audio.packet_time), (codec, pt, 30));
         assert_eq!(audio.remote.to_string(), "192.0.2.10:4000");
         let events = if formats.contains("101") { " 101" } else { "" };
-        assert_eq!(
-            m_lines(&answer),
-            [format!("m=audio 7000 RTP/AVP {pt}{events}")]
-        );
+        assert_eq!(m_lines(&answer), [format!("m=audio 7000 RTP/AVP {pt}{events}")]);
     }
-    for bad in [
-        "m=audio 4000 RTP/AVP 18",
-        "m=audio 4000 RTP/SAVP 0",
-        "m=audio 0 RTP/AVP 0",
-        "m=video 4 RTP/AVP 31",
-    ] {
+    for bad in
+        ["m=audio 4000 RTP/AVP 18", "m=audio 4000 RTP/SAVP 0", "m=audio 0 RTP/AVP 0", "m=video 4 RTP/AVP 31"]
+    {
         let offer = format!("{}{bad}\r\n", head());
-        assert_eq!(
-            negotiation()
-                .answer(offer.as_bytes(), &can())
-                .unwrap_err()
-                .code(),
-            488,
-            "{bad}"
-        );
+        assert_eq!(negotiation().answer(offer.as_bytes(), &can()).unwrap_err().code(), 488, "{bad}");
     }
-    assert_eq!(
-        negotiation().answer(b"rubbish", &can()).unwrap_err().code(),
-        400
-    );
+    assert_eq!(negotiation().answer(b"rubbish", &can()).unwrap_err().code(), 400);
 }
 
 #[test]
@@ -348,9 +230,7 @@ fn hold_turns_the_direction_round() {
         ("c=IN IP4 0.0.0.0\r\n", Direction::ReceiveOnly, "a=recvonly"),
     ] {
         let offer = format!("{}m=audio 4000 RTP/AVP 0\r\n{said}", head());
-        let (answer, Agreed::Audio(audio)) =
-            negotiation().answer(offer.as_bytes(), &can()).unwrap()
-        else {
+        let (answer, Agreed::Audio(audio)) = negotiation().answer(offer.as_bytes(), &can()).unwrap() else {
             panic!()
         };
         assert_eq!(audio.direction, ours);
@@ -361,79 +241,30 @@ fn hold_turns_the_direction_round() {
 
 #[test]
 fn audio_and_image_are_alternatives() {
-    let both = format!(
-        "{}m=audio 4000 RTP/AVP 0\r\nm=image 4002 udptl t38\r\nm=video 9 RTP/AVP 31\r\n",
-        head()
-    );
+    let both =
+        format!("{}m=audio 4000 RTP/AVP 0\r\nm=image 4002 udptl t38\r\nm=video 9 RTP/AVP 31\r\n", head());
     let (answer, agreed) = negotiation().answer(both.as_bytes(), &can()).unwrap();
     assert!(matches!(agreed, Agreed::Image(_)));
-    assert_eq!(
-        m_lines(&answer),
-        [
-            "m=audio 0 RTP/AVP 0",
-            "m=image 7002 udptl t38",
-            "m=video 0 RTP/AVP 31"
-        ]
-    );
-    let (answer, agreed) = negotiation()
-        .answer(
-            both.as_bytes(),
-            &Capabilities {
-                prefer_image: false,
-                ..can()
-            },
-        )
-        .unwrap();
+    assert_eq!(m_lines(&answer), ["m=audio 0 RTP/AVP 0", "m=image 7002 udptl t38", "m=video 0 RTP/AVP 31"]);
+    let (answer, agreed) =
+        negotiation().answer(both.as_bytes(), &Capabilities { prefer_image: false, ..can() }).unwrap();
     assert!(matches!(agreed, Agreed::Audio(_)));
-    assert_eq!(
-        m_lines(&answer),
-        [
-            "m=audio 7000 RTP/AVP 0",
-            "m=image 0 udptl t38",
-            "m=video 0 RTP/AVP 31"
-        ]
-    );
-    let (_, agreed) = negotiation()
-        .answer(both.as_bytes(), &audio_only())
-        .unwrap();
+    assert_eq!(m_lines(&answer), ["m=audio 7000 RTP/AVP 0", "m=image 0 udptl t38", "m=video 0 RTP/AVP 31"]);
+    let (_, agreed) = negotiation().answer(both.as_bytes(), &audio_only()).unwrap();
     assert!(matches!(agreed, Agreed::Audio(_)));
     // RFC 3407 capabilities only announce.
-    let announced = format!(
-        "{}a=sqn: 0\r\na=cdsc: 1 image udptl t38\r\nm=audio 4000 RTP/AVP 0\r\n",
-        head()
-    );
-    assert!(matches!(
-        negotiation()
-            .answer(announced.as_bytes(), &can())
-            .unwrap()
-            .1,
-        Agreed::Audio(_)
-    ));
+    let announced = format!("{}a=sqn: 0\r\na=cdsc: 1 image udptl t38\r\nm=audio 4000 RTP/AVP 0\r\n", head());
+    assert!(matches!(negotiation().answer(announced.as_bytes(), &can()).unwrap().1, Agreed::Audio(_)));
 }
 
 #[test]
 fn an_image_line_is_taken_in_every_form_and_mirrored() {
-    for line in [
-        "m=image 5000 udptl t38",
-        "m=image 5000 UDPTL T38",
-        "m=application 5000 udptl t38",
-    ] {
-        let offer = format!(
-            "{}m=audio 0 RTP/AVP 19\r\n{line}\r\na=T38FaxMaxDatagram:1400\r\n",
-            head()
-        );
-        let (answer, Agreed::Image(image)) =
-            negotiation().answer(offer.as_bytes(), &can()).unwrap()
-        else {
+    for line in ["m=image 5000 udptl t38", "m=image 5000 UDPTL T38", "m=application 5000 udptl t38"] {
+        let offer = format!("{}m=audio 0 RTP/AVP 19\r\n{line}\r\na=T38FaxMaxDatagram:1400\r\n", head());
+        let (answer, Agreed::Image(image)) = negotiation().answer(offer.as_bytes(), &can()).unwrap() else {
             panic!()
         };
-        assert_eq!(
-            m_lines(&answer),
-            [
-                "m=audio 0 RTP/AVP 19".to_owned(),
-                line.replace("5000", "7002")
-            ]
-        );
+        assert_eq!(m_lines(&answer), ["m=audio 0 RTP/AVP 19".to_owned(), line.replace("5000", "7002")]);
         assert_eq!((image.remote.port(), image.far_max_datagram), (5000, 1400));
     }
     for line in [
@@ -443,34 +274,16 @@ fn an_image_line_is_taken_in_every_form_and_mirrored() {
         "m=image 0 udptl t38",
     ] {
         let offer = format!("{}{line}\r\n", head());
-        assert!(
-            negotiation().answer(offer.as_bytes(), &can()).is_err(),
-            "{line}"
-        );
+        assert!(negotiation().answer(offer.as_bytes(), &can()).is_err(), "{line}");
     }
-    let local = format!(
-        "{}m=image 5000 udptl t38\r\na=T38FaxRateManagement:localTCF\r\n",
-        head()
-    );
-    assert_eq!(
-        negotiation().answer(local.as_bytes(), &can()).unwrap_err(),
-        Unacceptable::NoCommonMedium
-    );
+    let local = format!("{}m=image 5000 udptl t38\r\na=T38FaxRateManagement:localTCF\r\n", head());
+    assert_eq!(negotiation().answer(local.as_bytes(), &can()).unwrap_err(), Unacceptable::NoCommonMedium);
 }
 
-fn answer_to(
-    attributes: &[&str],
-    ours: T38Parameters,
-) -> (Vec<String>, fax_sip::sdp::ImageSession) {
+fn answer_to(attributes: &[&str], ours: T38Parameters) -> (Vec<String>, fax_sip::sdp::ImageSession) {
     let lines_in: String = attributes.iter().map(|a| format!("a={a}\r\n")).collect();
     let offer = format!("{}m=image 5000 udptl t38\r\n{lines_in}", head());
-    let can = Capabilities {
-        image: Some(ImageLine {
-            port: 7002,
-            parameters: ours,
-        }),
-        ..can()
-    };
+    let can = Capabilities { image: Some(ImageLine { port: 7002, parameters: ours }), ..can() };
     match negotiation().answer(offer.as_bytes(), &can).unwrap() {
         (answer, Agreed::Image(image)) => (lines(&answer).into_iter().skip(6).collect(), image),
         (_, other) => panic!("{other:?}"),
@@ -495,34 +308,18 @@ fn the_answer_never_exceeds_the_offer() {
     }
     let (answer, image) = answer_to(&["T38FaxTranscodingMMR"], full.clone());
     assert!(answer.contains(&"a=T38FaxTranscodingMMR".to_owned()));
-    assert!(
-        !answer
-            .iter()
-            .any(|l| l.contains("FillBit") || l.contains("JBIG"))
-    );
+    assert!(!answer.iter().any(|l| l.contains("FillBit") || l.contains("JBIG")));
     assert!(image.parameters.transcoding_mmr && !image.parameters.fill_bit_removal);
     // The valued style is mirrored, and 0 stays 0.
     let (answer, _) = answer_to(
-        &[
-            "T38FaxFillBitRemoval:0",
-            "T38FaxTranscodingMMR:1",
-            "T38FaxTranscodingJBIG:0",
-        ],
+        &["T38FaxFillBitRemoval:0", "T38FaxTranscodingMMR:1", "T38FaxTranscodingJBIG:0"],
         full.clone(),
     );
-    for line in [
-        "a=T38FaxFillBitRemoval:0",
-        "a=T38FaxTranscodingMMR:1",
-        "a=T38FaxTranscodingJBIG:0",
-    ] {
+    for line in ["a=T38FaxFillBitRemoval:0", "a=T38FaxTranscodingMMR:1", "a=T38FaxTranscodingJBIG:0"] {
         assert!(answer.contains(&line.to_owned()), "{answer:?}");
     }
     for (offered, answered, sent) in [
-        (
-            Some("t38UDPRedundancy"),
-            "t38UDPRedundancy",
-            ErrorCorrection::Redundancy,
-        ),
+        (Some("t38UDPRedundancy"), "t38UDPRedundancy", ErrorCorrection::Redundancy),
         (Some("t38UDPFEC"), "t38UDPFEC", ErrorCorrection::Fec),
         (Some("t38UDPNoEC"), "t38UDPNoEC", ErrorCorrection::None),
         (None, "t38UDPRedundancy", ErrorCorrection::Redundancy),
@@ -530,92 +327,50 @@ fn the_answer_never_exceeds_the_offer() {
         let attribute = offered.map(|o| format!("T38FaxUdpEC:{o}"));
         let list: Vec<&str> = attribute.iter().map(String::as_str).collect();
         let (answer, image) = answer_to(&list, full.clone());
-        assert!(
-            answer.contains(&format!("a=T38FaxUdpEC:{answered}")),
-            "{offered:?}"
-        );
+        assert!(answer.contains(&format!("a=T38FaxUdpEC:{answered}")), "{offered:?}");
         assert_eq!(image.error_correction, sent);
     }
     // Who cannot do FEC answers redundancy.
-    let (answer, image) = answer_to(
-        &["T38FaxUdpEC:t38UDPFEC", "T38MaxBitRate:9600"],
-        T38Parameters::default(),
-    );
+    let (answer, image) =
+        answer_to(&["T38FaxUdpEC:t38UDPFEC", "T38MaxBitRate:9600"], T38Parameters::default());
     assert!(answer.contains(&"a=T38FaxUdpEC:t38UDPRedundancy".to_owned()));
-    assert!(
-        answer.contains(&"a=T38MaxBitRate:14400".to_owned()),
-        "the rate is our own"
-    );
-    assert_eq!(
-        (image.error_correction, image.parameters.max_bit_rate),
-        (ErrorCorrection::Redundancy, 9_600)
-    );
+    assert!(answer.contains(&"a=T38MaxBitRate:14400".to_owned()), "the rate is our own");
+    assert_eq!((image.error_correction, image.parameters.max_bit_rate), (ErrorCorrection::Redundancy, 9_600));
     assert_eq!(image.far_max_datagram, 400);
 }
 
 #[test]
 fn media_lines_never_vanish_over_the_life_of_a_call() {
     let mut n = negotiation();
-    let first = format!(
-        "{}m=audio 4000 RTP/AVP 8\r\nm=video 4002 RTP/AVP 31\r\n",
-        head()
-    );
+    let first = format!("{}m=audio 4000 RTP/AVP 8\r\nm=video 4002 RTP/AVP 31\r\n", head());
     let (answer, _) = n.answer(first.as_bytes(), &audio_only()).unwrap();
-    assert_eq!(
-        m_lines(&answer),
-        ["m=audio 7000 RTP/AVP 8", "m=video 0 RTP/AVP 31"]
-    );
+    assert_eq!(m_lines(&answer), ["m=audio 7000 RTP/AVP 8", "m=video 0 RTP/AVP 31"]);
     assert!(lines(&answer)[1].starts_with("o=- 77 77 "));
     let t38 = n.offer(&LocalMedia::Image(can().image.unwrap()));
-    assert_eq!(
-        m_lines(&t38),
-        ["m=image 7002 udptl t38", "m=video 0 RTP/AVP 31"]
-    );
+    assert_eq!(m_lines(&t38), ["m=image 7002 udptl t38", "m=video 0 RTP/AVP 31"]);
     assert!(lines(&t38)[1].starts_with("o=- 77 78 "));
     // Refused: the old one still holds, and the next offer has a new version.
     n.refused();
     assert_eq!(n.current().unwrap().media[0].kind, "audio");
     let t38 = n.offer(&LocalMedia::Image(can().image.unwrap()));
-    let theirs = format!(
-        "{}m=image 6000 udptl t38\r\na=T38FaxVersion:0\r\nm=video 0 RTP/AVP 31\r\n",
-        head()
-    );
-    let Agreed::Image(image) = n.answered(theirs.as_bytes()).unwrap() else {
-        panic!()
-    };
+    let theirs = format!("{}m=image 6000 udptl t38\r\na=T38FaxVersion:0\r\nm=video 0 RTP/AVP 31\r\n", head());
+    let Agreed::Image(image) = n.answered(theirs.as_bytes()).unwrap() else { panic!() };
     assert_eq!(image.remote.port(), 6000);
     // The same again is the same, version and all.
     let again = n.offer(&LocalMedia::Image(can().image.unwrap()));
     assert_eq!(again, t38);
     n.refused();
     let back = n.offer(&LocalMedia::Audio(can().audio.unwrap()));
-    assert_eq!(
-        m_lines(&back),
-        ["m=audio 7000 RTP/AVP 8 0 101", "m=video 0 RTP/AVP 31"]
-    );
+    assert_eq!(m_lines(&back), ["m=audio 7000 RTP/AVP 8 0 101", "m=video 0 RTP/AVP 31"]);
     n.refused();
     // Their offer with another line: ours has as many.
-    let more = format!(
-        "{}m=audio 0 RTP/AVP 8\r\nm=video 0 RTP/AVP 31\r\nm=image 6000 udptl t38\r\n",
-        head()
-    );
+    let more = format!("{}m=audio 0 RTP/AVP 8\r\nm=video 0 RTP/AVP 31\r\nm=image 6000 udptl t38\r\n", head());
     let (answer, _) = n.answer(more.as_bytes(), &can()).unwrap();
-    assert_eq!(
-        m_lines(&answer),
-        [
-            "m=audio 0 RTP/AVP 8",
-            "m=video 0 RTP/AVP 31",
-            "m=image 7002 udptl t38"
-        ]
-    );
+    assert_eq!(m_lines(&answer), ["m=audio 0 RTP/AVP 8", "m=video 0 RTP/AVP 31", "m=image 7002 udptl t38"]);
     let back = n.offer(&LocalMedia::Audio(can().audio.unwrap()));
     assert_eq!(
         m_lines(&back),
-        [
-            "m=audio 7000 RTP/AVP 8 0 101",
-            "m=video 0 RTP/AVP 31",
-            "m=image 0 udptl t38"
-        ]
+        ["m=audio 7000 RTP/AVP 8 0 101", "m=video 0 RTP/AVP 31", "m=image 0 udptl t38"]
     );
 }
 
@@ -624,43 +379,34 @@ fn answers_to_our_t38_offer() {
     let offered = || {
         let mut n = negotiation();
         n.offer(&LocalMedia::Audio(can().audio.unwrap()));
-        n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes())
-            .unwrap();
+        n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes()).unwrap();
         n.offer(&LocalMedia::Image(can().image.unwrap()));
         n
     };
     let answer = |body: &str| offered().answered(format!("{}{body}", head()).as_bytes());
-    match answer("m=image 5000 udptl t38\r\na=T38FaxVersion:3\r\na=T38MaxBitRate:9600\r\na=T38FaxFillBitRemoval\r\n").unwrap() {
+    match answer(
+        "m=image 5000 udptl t38\r\na=T38FaxVersion:3\r\na=T38MaxBitRate:9600\r\na=T38FaxFillBitRemoval\r\n",
+    )
+    .unwrap()
+    {
         Agreed::Image(image) => {
-            assert_eq!((image.parameters.version, image.parameters.max_bit_rate), (0, 9_600), "our own lower version");
+            assert_eq!(
+                (image.parameters.version, image.parameters.max_bit_rate),
+                (0, 9_600),
+                "our own lower version"
+            );
             assert!(!image.parameters.fill_bit_removal, "a flag we did not offer");
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(
-        answer("m=image 0 udptl t38\r\n").unwrap_err(),
-        Unacceptable::Refused
-    );
+    assert_eq!(answer("m=image 0 udptl t38\r\n").unwrap_err(), Unacceptable::Refused);
     assert_eq!(answer("").unwrap_err(), Unacceptable::Refused);
-    assert!(matches!(
-        answer("m=audio 4000 RTP/AVP 8\r\n").unwrap(),
-        Agreed::Audio(_)
-    ));
-    assert!(matches!(
-        answer("m=audio 4000 RTP/AVP 0\r\nm=image 0 udptl t38\r\n").unwrap(),
-        Agreed::Audio(_)
-    ));
-    assert!(matches!(
-        answer("m=audio 0 RTP/AVP 0\r\nm=image 5000 udptl t38\r\n").unwrap(),
-        Agreed::Image(_)
-    ));
+    assert!(matches!(answer("m=audio 4000 RTP/AVP 8\r\n").unwrap(), Agreed::Audio(_)));
+    assert!(matches!(answer("m=audio 4000 RTP/AVP 0\r\nm=image 0 udptl t38\r\n").unwrap(), Agreed::Audio(_)));
+    assert!(matches!(answer("m=audio 0 RTP/AVP 0\r\nm=image 5000 udptl t38\r\n").unwrap(), Agreed::Image(_)));
     let mut n = offered();
     assert!(n.answered(b"m=image 0 udptl t38\r\n").is_err());
-    assert_eq!(
-        n.current().unwrap().media[0].kind,
-        "audio",
-        "a refused stream leaves the session"
-    );
+    assert_eq!(n.current().unwrap().media[0].kind, "audio", "a refused stream leaves the session");
 }
 
 #[test]
@@ -668,46 +414,24 @@ fn a_renewal_is_told_from_a_change() {
     let text = |version: u32, port: u16| {
         format!("v=0\r\no=gw 1 {version} IN IP4 192.0.2.10\r\ns=-\r\nm=audio {port} RTP/AVP 8\r\n")
     };
-    assert!(unchanged(
-        text(1, 4000).as_bytes(),
-        text(1, 4000).as_bytes()
-    ));
-    assert!(
-        unchanged(text(1, 4000).as_bytes(), text(2, 4000).as_bytes()),
-        "some count up without a change"
-    );
-    assert!(unchanged(
-        text(1, 4000).as_bytes(),
-        text(1, 4000).replace("\r\n", "\n").as_bytes()
-    ));
-    assert!(
-        !unchanged(text(1, 4000).as_bytes(), text(1, 4002).as_bytes()),
-        "some forget to count up"
-    );
-    assert!(!unchanged(
-        text(1, 4000).as_bytes(),
-        text(1, 4000).replace("RTP/AVP 8", "RTP/AVP 0").as_bytes()
-    ));
+    assert!(unchanged(text(1, 4000).as_bytes(), text(1, 4000).as_bytes()));
+    assert!(unchanged(text(1, 4000).as_bytes(), text(2, 4000).as_bytes()), "some count up without a change");
+    assert!(unchanged(text(1, 4000).as_bytes(), text(1, 4000).replace("\r\n", "\n").as_bytes()));
+    assert!(!unchanged(text(1, 4000).as_bytes(), text(1, 4002).as_bytes()), "some forget to count up");
+    assert!(!unchanged(text(1, 4000).as_bytes(), text(1, 4000).replace("RTP/AVP 8", "RTP/AVP 0").as_bytes()));
 }
 
 #[test]
 fn a_late_answer_finds_the_offer_that_was_given_up() {
     let mut n = negotiation();
     n.offer(&LocalMedia::Audio(can().audio.unwrap()));
-    n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes())
-        .unwrap();
+    n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes()).unwrap();
     n.offer(&LocalMedia::Image(can().image.unwrap()));
     n.refused();
     // An answer in ACK to the session as it is.
     let audio = format!("{}m=audio 4004 RTP/AVP 8\r\n", head());
-    assert!(matches!(
-        n.clone().answered(audio.as_bytes()).unwrap(),
-        Agreed::Audio(_)
-    ));
+    assert!(matches!(n.clone().answered(audio.as_bytes()).unwrap(), Agreed::Audio(_)));
     let image = format!("{}m=image 4002 udptl t38\r\n", head());
-    assert!(matches!(
-        n.answered(image.as_bytes()).unwrap(),
-        Agreed::Image(_)
-    ));
+    assert!(matches!(n.answered(image.as_bytes()).unwrap(), Agreed::Image(_)));
     assert_eq!(n.current().unwrap().media[0].kind, "image");
 }

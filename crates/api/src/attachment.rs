@@ -33,10 +33,8 @@ pub async fn get(
         .or_else(|| headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()));
     let format = format(accept, default).ok_or_else(Fault::not_acceptable)?;
     let account = AccountId::new(scope.account.as_str());
-    let mut attachment = service
-        .attachment(&account, &found.which(), format)
-        .await
-        .map_err(|e| Fault::of_service(&e, id))?;
+    let mut attachment =
+        service.attachment(&account, &found.which(), format).await.map_err(|e| Fault::of_service(&e, id))?;
     let name = attachment.file_name.clone();
     let extension = name.rsplit_once('.').map_or("bin", |(_, e)| e);
     attachment.file_name = format!("fax_document_{}.{}", stamp(&found), extension);
@@ -50,10 +48,7 @@ fn stamp(found: &crate::faxes::Found) -> String {
         crate::faxes::Found::Fax(fax) => (fax.created, ""),
     };
     let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
-    at.to_jiff()
-        .to_zoned(zone)
-        .strftime("%Y-%m-%d_%H-%M-%S")
-        .to_string()
+    at.to_jiff().to_zoned(zone).strftime("%Y-%m-%d_%H-%M-%S").to_string()
 }
 
 /// The format that an Accept field asks for; `None` if it wants neither PDF nor TIFF.
@@ -64,16 +59,9 @@ fn format(accept: Option<&str>, default: Format) -> Option<Format> {
     let mut best: Option<(u32, u8, Format)> = None;
     for item in accept.split(',') {
         let mut fields = item.split(';');
-        let range = fields
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        let quality = fields.find_map(|f| {
-            f.trim()
-                .strip_prefix("q=")
-                .and_then(|q| q.trim().parse::<f32>().ok())
-        });
+        let range = fields.next().unwrap_or_default().trim().to_ascii_lowercase();
+        let quality =
+            fields.find_map(|f| f.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()));
         // Thousandths, as RFC 9110 §12.4.2 has them.
         let quality = (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0).round() as u32;
         let (exact, format) = match range.as_str() {
@@ -106,24 +94,18 @@ fn respond(attachment: &Attachment, headers: &HeaderMap, inline: bool) -> Respon
     set(header::ETAG, tag.clone());
     set(header::ACCEPT_RANGES, "bytes".into());
     let matches = |field: &str| {
-        field
-            .split(',')
-            .any(|t| matches!(t.trim(), "*") || t.trim().trim_start_matches("W/") == tag)
+        field.split(',').any(|t| matches!(t.trim(), "*") || t.trim().trim_start_matches("W/") == tag)
     };
     if text(header::IF_NONE_MATCH).is_some_and(matches) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
     // RFC 9110 §13.1.5: with If-Range a range counts only while the entity is the same.
-    let range =
-        text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|t| t.trim() == tag));
+    let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|t| t.trim() == tag));
     let body = match range.and_then(|r| byte_range(r, length)) {
         None => attachment.octets.clone(),
         Some(Some((first, last))) => {
-            set(
-                header::CONTENT_RANGE,
-                format!("bytes {first}-{last}/{length}"),
-            );
+            set(header::CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             attachment.octets.slice(first..=last)
         }
@@ -136,10 +118,9 @@ fn respond(attachment: &Attachment, headers: &HeaderMap, inline: bool) -> Respon
     let fields = response.headers_mut();
     let disposition = if inline { "inline" } else { "attachment" };
     let disposition = format!("{disposition}; filename={}", attachment.file_name);
-    for (name, value) in [
-        (header::CONTENT_TYPE, attachment.content_type.clone()),
-        (header::CONTENT_DISPOSITION, disposition),
-    ] {
+    for (name, value) in
+        [(header::CONTENT_TYPE, attachment.content_type.clone()), (header::CONTENT_DISPOSITION, disposition)]
+    {
         if let Ok(value) = HeaderValue::try_from(value) {
             fields.insert(name, value);
         }
@@ -160,11 +141,7 @@ fn byte_range(field: &str, length: usize) -> Option<Option<(usize, usize)>> {
         }
         (first, last) => {
             let first = number(first)?;
-            let last = if last.is_empty() {
-                usize::MAX
-            } else {
-                number(last)?
-            };
+            let last = if last.is_empty() { usize::MAX } else { number(last)? };
             if last < first {
                 return None;
             }
@@ -184,10 +161,7 @@ mod tests {
             (Some("*/*"), Some(Format::Pdf)),
             (Some("image/tiff"), Some(Format::Tiff)),
             (Some("application/pdf"), Some(Format::Pdf)),
-            (
-                Some("text/html, application/pdf;q=0.5, image/tiff;q=0.9, */*;q=0.1"),
-                Some(Format::Tiff),
-            ),
+            (Some("text/html, application/pdf;q=0.5, image/tiff;q=0.9, */*;q=0.1"), Some(Format::Tiff)),
             (Some("application/json, */*"), Some(Format::Pdf)),
             (Some("application/json"), None),
             (Some("image/tiff;q=0"), None),

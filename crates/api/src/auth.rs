@@ -34,9 +34,7 @@ impl Tokens {
             Some(secret) => hash.update(secret.as_bytes()),
             None => (0..3).for_each(|_| hash.update(uuid::Uuid::new_v4().as_bytes())),
         }
-        Tokens {
-            secret: hash.finalize().into(),
-        }
+        Tokens { secret: hash.finalize().into() }
     }
 
     /// A token for `account`, bound to the credential with this digest.
@@ -80,8 +78,7 @@ impl Tokens {
         if let Some(account) = account_of_key(directory, token) {
             return Ok((account.id.clone(), None));
         }
-        self.claims(directory, token, now)
-            .ok_or_else(Fault::invalid_credentials)
+        self.claims(directory, token, now).ok_or_else(Fault::invalid_credentials)
     }
 
     fn claims(
@@ -92,16 +89,11 @@ impl Tokens {
     ) -> Option<(AccountId, Option<String>)> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        if !bool::from(
-            signature
-                .as_slice()
-                .ct_eq(&hmac(&self.secret, signed.as_bytes())),
-        ) {
+        if !bool::from(signature.as_slice().ct_eq(&hmac(&self.secret, signed.as_bytes()))) {
             return None;
         }
         let claims: Value =
-            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?)
-                .ok()?;
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?).ok()?;
         if claims["exp"].as_i64()? <= now.unix_seconds() {
             return None;
         }
@@ -110,14 +102,10 @@ impl Tokens {
         let credential = claims["crd"].as_str()?;
         let owner = claims["owner_id"].as_str();
         let stands = match owner {
-            None => account
-                .api_keys_sha256
-                .iter()
-                .any(|k| hex(&k[..8]) == credential),
-            Some(owner) => account
-                .users
-                .iter()
-                .any(|u| u.id == owner && hex(&user_digest(u)[..8]) == credential),
+            None => account.api_keys_sha256.iter().any(|k| hex(&k[..8]) == credential),
+            Some(owner) => {
+                account.users.iter().any(|u| u.id == owner && hex(&user_digest(u)[..8]) == credential)
+            }
         };
         stands.then(|| (id, owner.map(str::to_owned)))
     }
@@ -127,11 +115,7 @@ impl Tokens {
 fn account_of_key<'d>(directory: &'d Directory, key: &str) -> Option<&'d Account> {
     let account = directory.account_by_key(key)?;
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-    account
-        .api_keys_sha256
-        .iter()
-        .any(|k| bool::from(k.ct_eq(&digest)))
-        .then_some(account)
+    account.api_keys_sha256.iter().any(|k| bool::from(k.ct_eq(&digest))).then_some(account)
 }
 
 /// `PUT /api_auth`.
@@ -151,10 +135,7 @@ pub fn api_auth(
     let account = account_of_key(directory, key).ok_or_else(Fault::invalid_credentials)?;
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     let token = tokens.issue(&account.id, &digest, None, now);
-    Ok((
-        Success::created(identity(account, None), token.clone()),
-        token,
-    ))
+    Ok((Success::created(identity(account, None), token.clone()), token))
 }
 
 /// `PUT /user_auth`: hexadecimal MD5 or SHA-1 of `name:password`, with the account's name or realm.
@@ -177,49 +158,28 @@ pub fn user_auth(
     if realm.is_none() && name.is_none() {
         return Err(required(&["account_name", "account_realm"]));
     }
-    let plain = |s: &str| {
-        s.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect::<String>()
-    };
+    let plain =
+        |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
     let account = match realm {
         Some(realm) => directory.account_by_realm(realm),
-        None => name.and_then(|name| {
-            directory
-                .accounts()
-                .iter()
-                .find(|a| plain(&a.name) == plain(name))
-        }),
+        None => name.and_then(|name| directory.accounts().iter().find(|a| plain(&a.name) == plain(name))),
     };
     let account = account.ok_or_else(Fault::invalid_credentials)?;
     let sha = text("method").is_some_and(|m| m.eq_ignore_ascii_case("sha"));
     let given = Sha256::digest(credentials.to_ascii_lowercase().as_bytes());
     let user = account.users.iter().find(|user| {
-        let stored = if sha {
-            &user.credentials_sha1
-        } else {
-            &user.credentials_md5
-        };
-        stored.as_deref().is_some_and(|s| {
-            Sha256::digest(s.to_ascii_lowercase().as_bytes())
-                .ct_eq(&given)
-                .into()
-        })
+        let stored = if sha { &user.credentials_sha1 } else { &user.credentials_md5 };
+        stored
+            .as_deref()
+            .is_some_and(|s| Sha256::digest(s.to_ascii_lowercase().as_bytes()).ct_eq(&given).into())
     });
     let user = user.ok_or_else(Fault::invalid_credentials)?;
     let token = tokens.issue(&account.id, &user_digest(user), Some(&user.id), now);
-    Ok((
-        Success::created(identity(account, Some(user)), token.clone()),
-        token,
-    ))
+    Ok((Success::created(identity(account, Some(user)), token.clone()), token))
 }
 
 fn user_digest(user: &User) -> [u8; 32] {
-    let text = format!(
-        "{:?}{:?}{:?}",
-        user.id, user.credentials_md5, user.credentials_sha1
-    );
+    let text = format!("{:?}{:?}{:?}", user.id, user.credentials_md5, user.credentials_sha1);
     Sha256::digest(text.as_bytes()).into()
 }
 
@@ -241,11 +201,7 @@ fn identity(account: &Account, user: Option<&User>) -> Value {
 fn required(fields: &[&str]) -> Fault {
     let mut v = Validation::default();
     for field in fields {
-        v.add(
-            field,
-            "required",
-            json!({ "message": "Field is required but missing" }),
-        );
+        v.add(field, "required", json!({ "message": "Field is required but missing" }));
     }
     v.fault()
 }
@@ -257,13 +213,8 @@ fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
         block.iter_mut().zip(key).for_each(|(b, k)| *b ^= k);
         block
     };
-    let inner = Sha256::new_with_prefix(pad(0x36))
-        .chain_update(message)
-        .finalize();
-    Sha256::new_with_prefix(pad(0x5c))
-        .chain_update(inner)
-        .finalize()
-        .into()
+    let inner = Sha256::new_with_prefix(pad(0x36)).chain_update(message).finalize();
+    Sha256::new_with_prefix(pad(0x5c)).chain_update(inner).finalize().into()
 }
 
 /// Lower-case hexadecimal.

@@ -14,9 +14,7 @@ use crate::route::Scope;
 /// 404.
 pub fn account(service: &Service, id: &str) -> Result<Success, Fault> {
     let directory = service.directory();
-    let account = directory
-        .account(&AccountId::new(id))
-        .ok_or_else(|| Fault::bad_identifier(id))?;
+    let account = directory.account(&AccountId::new(id)).ok_or_else(|| Fault::bad_identifier(id))?;
     Ok(Success::ok(json!({
         "id": account.id.as_str(), "name": account.name, "realm": account.realm, "timezone": account.timezone, "language": "en-US",
     })))
@@ -41,19 +39,11 @@ pub fn list(service: &Service, scope: &Scope) -> Success {
 /// 404.
 pub fn one(service: &Service, scope: &Scope, id: &str) -> Result<Success, Fault> {
     let directory = service.directory();
-    let found = directory
-        .faxbox(&FaxboxId::new(id))
-        .filter(|f| f.account.as_str() == scope.account);
+    let found = directory.faxbox(&FaxboxId::new(id)).filter(|f| f.account.as_str() == scope.account);
     let faxbox = found.ok_or_else(|| Fault::bad_identifier(id))?;
     let mut extra = Map::new();
-    extra.insert(
-        "metadata".into(),
-        json!({ "custom_smtp_address": faxbox.mail_domain }),
-    );
-    Ok(Success {
-        extra,
-        ..Success::ok(document(faxbox))
-    })
+    extra.insert("metadata".into(), json!({ "custom_smtp_address": faxbox.mail_domain }));
+    Ok(Success { extra, ..Success::ok(document(faxbox)) })
 }
 
 fn document(faxbox: &Faxbox) -> Value {
@@ -78,10 +68,9 @@ fn document(faxbox: &Faxbox) -> Value {
     if let Value::Object(own) = own {
         d.extend(own);
     }
-    for (key, value) in [
-        ("owner_id", &faxbox.owner),
-        ("custom_smtp_email_address", &faxbox.custom_mail_domain),
-    ] {
+    for (key, value) in
+        [("owner_id", &faxbox.owner), ("custom_smtp_email_address", &faxbox.custom_mail_domain)]
+    {
         if let Some(value) = value {
             d.insert(key.into(), value.as_str().into());
         }

@@ -47,11 +47,7 @@ pub fn is_document(media_type: &str) -> bool {
 #[must_use]
 pub fn from_body(media_type: &str, body: &Bytes, query: &Query) -> Upload {
     let file_name = query.get("filename").filter(|n| !n.is_empty()).cloned();
-    Upload {
-        octets: body.clone(),
-        content_type: plain_type(media_type),
-        file_name,
-    }
+    Upload { octets: body.clone(), content_type: plain_type(media_type), file_name }
 }
 
 /// Envelope and document of a multipart body: one JSON part, and of the other parts the last.
@@ -69,9 +65,7 @@ pub fn from_multipart(content_type: &str, body: &Bytes, query: &Query) -> Result
                 envelope = Some(json_envelope(&json(part)?)?)
             }
             // A field of a form without a type: JSON by its look, else a plain value that means nothing here.
-            None | Some("text/plain")
-                if part.file_name().is_none() && part.field_name().is_some() =>
-            {
+            None | Some("text/plain") if part.file_name().is_none() && part.field_name().is_some() => {
                 if part.body.trim_ascii_start().starts_with(b"{") {
                     envelope = Some(json_envelope(part.body)?);
                 }
@@ -81,10 +75,7 @@ pub fn from_multipart(content_type: &str, body: &Bytes, query: &Query) -> Result
     }
     let mut envelope = envelope.unwrap_or_default();
     if let Some(upload) = &mut upload {
-        let named = query
-            .get("filename")
-            .cloned()
-            .or_else(|| envelope.text("filename").map(str::to_owned));
+        let named = query.get("filename").cloned().or_else(|| envelope.text("filename").map(str::to_owned));
         upload.file_name = named.filter(|n| !n.is_empty()).or(upload.file_name.take());
     }
     envelope.upload = upload;
@@ -92,11 +83,7 @@ pub fn from_multipart(content_type: &str, body: &Bytes, query: &Query) -> Result
 }
 
 fn json(part: &Part<'_>) -> Result<Vec<u8>, Fault> {
-    if part.is_base64() {
-        base64(part.body)
-    } else {
-        Ok(part.body.to_vec())
-    }
+    if part.is_base64() { base64(part.body) } else { Ok(part.body.to_vec()) }
 }
 
 fn decode(part: &Part<'_>, kind: Option<&str>, body: &Bytes) -> Result<Upload, Fault> {
@@ -105,34 +92,15 @@ fn decode(part: &Part<'_>, kind: Option<&str>, body: &Bytes) -> Result<Upload, F
     // `data:<type>;base64,…` gives the true type (Content-Type application/base64).
     if let Some((meta, content)) = data_url(part.body) {
         let true_type = multipart::media_type(&meta);
-        let content_type = plain_type(if true_type.is_empty() {
-            said
-        } else {
-            &true_type
-        });
-        return Ok(Upload {
-            octets: base64(content)?.into(),
-            content_type,
-            file_name,
-        });
+        let content_type = plain_type(if true_type.is_empty() { said } else { &true_type });
+        return Ok(Upload { octets: base64(content)?.into(), content_type, file_name });
     }
     if part.is_base64() || matches!(said, "application/base64" | "application/x-base64") {
-        let content_type = plain_type(if said.ends_with("base64") {
-            "application/octet-stream"
-        } else {
-            said
-        });
-        return Ok(Upload {
-            octets: base64(part.body)?.into(),
-            content_type,
-            file_name,
-        });
+        let content_type =
+            plain_type(if said.ends_with("base64") { "application/octet-stream" } else { said });
+        return Ok(Upload { octets: base64(part.body)?.into(), content_type, file_name });
     }
-    Ok(Upload {
-        octets: body.slice_ref(part.body),
-        content_type: plain_type(said),
-        file_name,
-    })
+    Ok(Upload { octets: body.slice_ref(part.body), content_type: plain_type(said), file_name })
 }
 
 /// The parts of a `data:` URL with base64 (RFC 2397): what stands before `;base64`, and the content.
@@ -146,11 +114,7 @@ fn data_url(octets: &[u8]) -> Option<(String, &[u8])> {
 }
 
 fn base64(octets: &[u8]) -> Result<Vec<u8>, Fault> {
-    let kept: Vec<u8> = octets
-        .iter()
-        .copied()
-        .filter(|o| !o.is_ascii_whitespace())
-        .collect();
+    let kept: Vec<u8> = octets.iter().copied().filter(|o| !o.is_ascii_whitespace()).collect();
     BASE64.decode(kept).map_err(|_| Fault::bad_encoding())
 }
 
@@ -172,11 +136,7 @@ mod tests {
         let body = format!(
             "--b\r\nContent-Type: application/json\r\n\r\n{{\"data\":{{\"to_number\":\"1\"}}}}\r\n\r\n--b\r\n{document}\r\n\r\n--b--\r\n"
         );
-        from_multipart(
-            "multipart/mixed; boundary=b",
-            &Bytes::from(body),
-            &Query::new(),
-        )
+        from_multipart("multipart/mixed; boundary=b", &Bytes::from(body), &Query::new())
     }
 
     #[test]
@@ -196,9 +156,8 @@ mod tests {
             );
             assert_eq!(envelope.data["to_number"], "1");
         }
-        let fault =
-            read("Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n*****")
-                .unwrap_err();
+        let fault = read("Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n*****")
+            .unwrap_err();
         assert_eq!(fault.status.as_u16(), 413);
         assert!(fault.data["file"]["encoding"].is_object());
     }

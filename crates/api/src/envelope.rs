@@ -22,21 +22,13 @@ impl Success {
     /// 200 with this `data`.
     #[must_use]
     pub fn ok(data: Value) -> Self {
-        Success {
-            data,
-            ..Success::default()
-        }
+        Success { data, ..Success::default() }
     }
 
     /// 201 with this `data` and the new resource's id for `Location`.
     #[must_use]
     pub fn created(data: Value, id: impl Into<String>) -> Self {
-        Success {
-            created: true,
-            data,
-            location: Some(id.into()),
-            ..Success::default()
-        }
+        Success { created: true, data, location: Some(id.into()), ..Success::default() }
     }
 }
 
@@ -57,22 +49,13 @@ impl Fault {
     /// An error of this status and name; `data.message` is a sentence.
     #[must_use]
     pub fn new(status: StatusCode, name: &str, message: &str) -> Self {
-        Fault {
-            status,
-            name: name.to_owned(),
-            data: json!({ "message": message }),
-            allow: None,
-        }
+        Fault { status, name: name.to_owned(), data: json!({ "message": message }), allow: None }
     }
 
     /// 401.
     #[must_use]
     pub fn invalid_credentials() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "invalid_credentials",
-            "invalid credentials",
-        )
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "invalid credentials")
     }
 
     /// 403.
@@ -85,10 +68,7 @@ impl Fault {
     #[must_use]
     pub fn bad_identifier(id: &str) -> Self {
         let data = json!({ "message": "bad identifier", "cause": [id] });
-        Fault {
-            data,
-            ..Self::new(StatusCode::NOT_FOUND, "bad_identifier", "")
-        }
+        Fault { data, ..Self::new(StatusCode::NOT_FOUND, "bad_identifier", "") }
     }
 
     /// 404 for a path that is not there.
@@ -102,22 +82,14 @@ impl Fault {
     pub fn invalid_method(allow: &str) -> Self {
         Fault {
             allow: Some(allow.to_owned()),
-            ..Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "invalid_method",
-                "method not allowed",
-            )
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_method", "method not allowed")
         }
     }
 
     /// 406.
     #[must_use]
     pub fn not_acceptable() -> Self {
-        Self::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "not_acceptable",
-            "none of the accepted types can be given",
-        )
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "none of the accepted types can be given")
     }
 
     /// 413 in the shape of a validation error.
@@ -144,11 +116,7 @@ impl Fault {
     #[must_use]
     pub fn bad_json(why: &str) -> Self {
         let mut v = Validation::default();
-        v.add(
-            "json",
-            "invalid",
-            json!({ "message": why, "target": "body" }),
-        );
+        v.add("json", "invalid", json!({ "message": why, "target": "body" }));
         v.fault()
     }
 
@@ -173,20 +141,14 @@ impl Fault {
     pub fn of_service(error: &ServiceError, id: &str) -> Self {
         match error {
             ServiceError::NotFound => Self::bad_identifier(id),
-            ServiceError::NoDocument => {
-                Self::new(StatusCode::NOT_FOUND, "not_found", "no attachment found")
-            }
+            ServiceError::NoDocument => Self::new(StatusCode::NOT_FOUND, "not_found", "no attachment found"),
             ServiceError::Conflict(why) => Fault {
                 data: json!({ "message": "conflicting documents", "cause": why }),
                 ..Self::new(StatusCode::CONFLICT, "datastore_conflict", "")
             },
             ServiceError::Unavailable(why) => {
                 tracing::error!(%why, "the store failed a request");
-                Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "datastore_fault",
-                    "the store is not available",
-                )
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "datastore_fault", "the store is not available")
             }
         }
     }
@@ -202,11 +164,9 @@ impl Fault {
             SubmitError::Unavailable(why) => {
                 return Self::of_service(&ServiceError::Unavailable(why.clone()), account);
             }
-            SubmitError::EmptyDocument => v.add(
-                "file",
-                "required",
-                json!({ "message": "the uploaded document is empty" }),
-            ),
+            SubmitError::EmptyDocument => {
+                v.add("file", "required", json!({ "message": "the uploaded document is empty" }))
+            }
             SubmitError::BadNumber(number) => v.add(
                 "document.to_number",
                 "required",
@@ -226,10 +186,7 @@ pub struct Validation {
 impl Validation {
     /// Field `field` (dotted) breaks `rule`.
     pub fn add(&mut self, field: &str, rule: &str, detail: Value) {
-        let rules = self
-            .fields
-            .entry(field.to_owned())
-            .or_insert_with(|| json!({}));
+        let rules = self.fields.entry(field.to_owned()).or_insert_with(|| json!({}));
         if let Value::Object(rules) = rules {
             rules.insert(rule.to_owned(), detail);
         }
@@ -277,15 +234,10 @@ impl Frame {
                 envelope.insert("data".into(), success.data);
                 envelope.insert("status".into(), "success".into());
                 envelope.extend(success.extra);
-                if let Some(location) = success.location.and_then(|l| HeaderValue::try_from(l).ok())
-                {
+                if let Some(location) = success.location.and_then(|l| HeaderValue::try_from(l).ok()) {
                     headers.insert(header::LOCATION, location);
                 }
-                if success.created {
-                    StatusCode::CREATED
-                } else {
-                    StatusCode::OK
-                }
+                if success.created { StatusCode::CREATED } else { StatusCode::OK }
             }
             Err(fault) => {
                 envelope.insert("data".into(), fault.data);
@@ -305,24 +257,16 @@ impl Frame {
             envelope.insert("auth_token".into(), token.as_str().into());
         }
         envelope.insert("request_id".into(), self.request_id.as_str().into());
-        let now = jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string();
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         envelope.insert("timestamp".into(), now.into());
         envelope.insert("version".into(), env!("CARGO_PKG_VERSION").into());
         envelope.insert("node".into(), self.node.as_str().into());
         let envelope = Value::Object(envelope);
-        let text = if self.pretty {
-            serde_json::to_vec_pretty(&envelope)
-        } else {
-            serde_json::to_vec(&envelope)
-        };
+        let text =
+            if self.pretty { serde_json::to_vec_pretty(&envelope) } else { serde_json::to_vec(&envelope) };
         let mut response = Response::new(Body::from(text.unwrap_or_default()));
         *response.status_mut() = status;
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().extend(headers);
         self.mark(response)
     }
@@ -332,31 +276,20 @@ impl Frame {
     pub fn mark(&self, mut response: Response<Body>) -> Response<Body> {
         let headers = response.headers_mut();
         for (name, value) in CORS {
-            headers.insert(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         if let Ok(id) = HeaderValue::try_from(self.request_id.as_str()) {
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
-        headers
-            .entry(header::CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static("private, no-cache"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
         response
     }
 }
 
 const CORS: [(&str, &str); 5] = [
     ("access-control-allow-origin", "*"),
-    (
-        "access-control-allow-methods",
-        "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS",
-    ),
+    ("access-control-allow-methods", "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS"),
     (
         "access-control-allow-headers",
         "content-type, accept, authorization, depth, user-agent, x-auth-token, x-requested-with, x-request-id, \

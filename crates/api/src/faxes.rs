@@ -21,35 +21,23 @@ use crate::submit;
 /// # Errors
 ///
 /// 400 for a query that cannot be, 404 for a faxbox that is not the account's, 503.
-pub async fn list(
-    service: &Service,
-    scope: &Scope,
-    folder: Folder,
-    query: &Query,
-) -> Result<Success, Fault> {
+pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Query) -> Result<Success, Fault> {
     let listing = Listing::of_query(query, folder != Folder::Outgoing, service.now())?;
     let directory = service.directory();
     let account = AccountId::new(scope.account.as_str());
     if let Some(id) = &scope.faxbox {
-        let found = directory
-            .faxbox(&FaxboxId::new(id.as_str()))
-            .filter(|f| f.account == account);
+        let found = directory.faxbox(&FaxboxId::new(id.as_str())).filter(|f| f.account == account);
         found.ok_or_else(|| Fault::bad_identifier(id))?;
     }
     let faxbox = scope.faxbox.as_deref().map(FaxboxId::new);
     // Faxes of a user are those of the faxboxes that the user owns.
     let owned: Option<Vec<&str>> = scope.user.as_deref().map(|user| {
-        let of_user = directory
-            .faxboxes_of(&account)
-            .filter(|f| f.owner.as_deref() == Some(user));
+        let of_user = directory.faxboxes_of(&account).filter(|f| f.owner.as_deref() == Some(user));
         of_user.map(|f| f.id.as_str()).collect()
     });
     let wanted = |document: &Document| {
         let own = owned.as_ref().is_none_or(|boxes| {
-            document
-                .get("faxbox_id")
-                .and_then(Value::as_str)
-                .is_some_and(|id| boxes.contains(&id))
+            document.get("faxbox_id").and_then(Value::as_str).is_some_and(|id| boxes.contains(&id))
         });
         own && listing.passes(document)
     };
@@ -73,14 +61,8 @@ pub async fn list(
                     })
                     .await
                     .map_err(|e| Fault::of_service(&e, &scope.account))?;
-                let show = if live {
-                    present::queued
-                } else {
-                    present::filed
-                };
-                jobs.iter()
-                    .map(|j| (j.created, j.id.to_string(), show(j)))
-                    .collect()
+                let show = if live { present::queued } else { present::filed };
+                jobs.iter().map(|j| (j.created, j.id.to_string(), show(j))).collect()
             }
             Folder::Inbox | Folder::Incoming => {
                 let faxes = service
@@ -91,20 +73,14 @@ pub async fn list(
                     })
                     .await
                     .map_err(|e| Fault::of_service(&e, &scope.account))?;
-                faxes
-                    .iter()
-                    .map(|f| (f.created, f.id.to_string(), present::received_item(f)))
-                    .collect()
+                faxes.iter().map(|f| (f.created, f.id.to_string(), present::received_item(f))).collect()
             }
         };
         let last = page.len() < asked;
         for (created, id, document) in page {
             if wanted(&document) {
                 if items.len() == listing.page_size {
-                    next = range
-                        .after
-                        .as_ref()
-                        .map(|(created, id)| write_key(*created, id));
+                    next = range.after.as_ref().map(|(created, id)| write_key(*created, id));
                     break 'pages;
                 }
                 items.push(Value::Object(document));
@@ -131,10 +107,7 @@ pub async fn list(
         }
         extra.insert("next_start_key".into(), next.into());
     }
-    Ok(Success {
-        extra,
-        ..Success::ok(Value::Array(items))
-    })
+    Ok(Success { extra, ..Success::ok(Value::Array(items)) })
 }
 
 /// A fax of either kind.
@@ -162,12 +135,7 @@ impl Found {
 /// # Errors
 ///
 /// 404, 500 `document is not in folder …`, 503.
-pub async fn find(
-    service: &Service,
-    scope: &Scope,
-    folder: Folder,
-    id: &str,
-) -> Result<Found, Fault> {
+pub async fn find(service: &Service, scope: &Scope, folder: Folder, id: &str) -> Result<Found, Fault> {
     let account = AccountId::new(scope.account.as_str());
     let plain = unfiled_id(id);
     let in_box = |faxbox: &Option<FaxboxId>| match (&scope.faxbox, faxbox) {
@@ -188,10 +156,9 @@ pub async fn find(
     let misplaced = || Fault::named(&format!("document is not in folder {}", folder.as_str()));
     match folder {
         // A job stays visible here after it is filed, so that a client that polls sees its end.
-        Folder::Outgoing => job()
-            .await?
-            .map(|j| Found::Job(Box::new(j)))
-            .ok_or_else(|| Fault::bad_identifier(id)),
+        Folder::Outgoing => {
+            job().await?.map(|j| Found::Job(Box::new(j))).ok_or_else(|| Fault::bad_identifier(id))
+        }
         Folder::Outbox => match job().await? {
             Some(job) if job.state.is_final() => Ok(Found::Job(Box::new(job))),
             Some(_) => Err(Fault::bad_identifier(id)),
@@ -219,9 +186,7 @@ fn shown(service: &Service, folder: Folder, found: &Found) -> Document {
                 // While it is in work the status is the live text.
                 if job.state == JobState::Processing {
                     let live = service.latest(&job.id);
-                    status = live
-                        .as_ref()
-                        .map_or_else(|| "not available".to_owned(), |e| e.text.clone());
+                    status = live.as_ref().map_or_else(|| "not available".to_owned(), |e| e.text.clone());
                     if let Some(event) = live {
                         let progress = json!({
                             "stage": event.stage.as_str(), "text": event.text, "page": event.page, "pages": event.pages,
@@ -339,11 +304,7 @@ async fn again(
         data.remove("to_name");
     }
     data.extend(changes);
-    let format = if matches!(found, Found::Job(_)) {
-        Format::Original
-    } else {
-        Format::Tiff
-    };
+    let format = if matches!(found, Found::Job(_)) { Format::Original } else { Format::Tiff };
     let attachment = match service.attachment(&account, &which, format).await {
         Err(ServiceError::NoDocument) => service.attachment(&account, &which, Format::Tiff).await,
         other => other,
@@ -359,12 +320,6 @@ async fn again(
         .map(FaxboxId::as_str)
         .filter(|id| service.directory().faxbox(&FaxboxId::new(*id)).is_some());
     let new = submit::new_job(service, account, faxbox, data, Some(upload))?;
-    let job = service
-        .submit(new)
-        .await
-        .map_err(|e| Fault::of_submit(&e, &scope.account, faxbox))?;
-    Ok(Success::created(
-        Value::Object(present::job(&job)),
-        job.id.as_str(),
-    ))
+    let job = service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox))?;
+    Ok(Success::created(Value::Object(present::job(&job)), job.id.as_str()))
 }

@@ -58,20 +58,12 @@ impl HttpFetcher {
     }
 
     async fn follow(&self, order: &FetchOrder) -> Result<Fetched, ConvertError> {
-        let mut url =
-            Url::parse(&order.url).map_err(|e| refused(&format!("the URL cannot be read: {e}")))?;
-        let mut method = if order.method.eq_ignore_ascii_case("post") {
-            Method::POST
-        } else {
-            Method::GET
-        };
+        let mut url = Url::parse(&order.url).map_err(|e| refused(&format!("the URL cannot be read: {e}")))?;
+        let mut method = if order.method.eq_ignore_ascii_case("post") { Method::POST } else { Method::GET };
         for hop in 0..=self.config.redirects {
             let response = self.ask(&url, &method, order, hop == 0).await?;
             let status = response.status();
-            let target = response
-                .headers()
-                .get(LOCATION)
-                .and_then(|l| l.to_str().ok());
+            let target = response.headers().get(LOCATION).and_then(|l| l.to_str().ok());
             match (status, target) {
                 (StatusCode::OK, _) => return self.take(&url, response).await,
                 (s, Some(target)) if s.is_redirection() => {
@@ -79,17 +71,12 @@ impl HttpFetcher {
                         .join(target)
                         .map_err(|e| refused(&format!("the redirect cannot be read: {e}")))?;
                     // RFC 9110 §15.4: all but 307 and 308 are followed with GET.
-                    if !matches!(
-                        s,
-                        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
-                    ) {
+                    if !matches!(s, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                         method = Method::GET;
                     }
                 }
                 (s, _) if s.is_server_error() || s == StatusCode::TOO_MANY_REQUESTS => {
-                    return Err(ConvertError::Later(format!(
-                        "the document's server answered {s}"
-                    )));
+                    return Err(ConvertError::Later(format!("the document's server answered {s}")));
                 }
                 (s, _) => return Err(refused(&format!("the document's server answered {s}"))),
             }
@@ -114,8 +101,7 @@ impl HttpFetcher {
             .build()
             .map_err(|e| ConvertError::Later(format!("cannot fetch: {e}")))?;
         let mut request = client.request(method.clone(), url.clone());
-        let field =
-            |text: &Option<String>| text.as_deref().and_then(|t| HeaderValue::from_str(t).ok());
+        let field = |text: &Option<String>| text.as_deref().and_then(|t| HeaderValue::from_str(t).ok());
         // The client's own fields go to the server it named, not where that one redirects to.
         if first {
             for (name, value) in [(HOST, field(&order.host)), (REFERER, field(&order.referer))] {
@@ -126,9 +112,7 @@ impl HttpFetcher {
         }
         if *method == Method::POST {
             let kind = field(&order.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
-            request = request
-                .header(CONTENT_TYPE, kind)
-                .body(order.content.clone().unwrap_or_default());
+            request = request.header(CONTENT_TYPE, kind).body(order.content.clone().unwrap_or_default());
         }
         request.send().await.map_err(|e| {
             tracing::info!(error = ?e, "a document could not be fetched");
@@ -148,11 +132,9 @@ impl HttpFetcher {
         let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, port)],
             Err(_) => {
-                let found = tokio::time::timeout(
-                    self.config.connect_time,
-                    tokio::net::lookup_host((bare, port)),
-                )
-                .await;
+                let found =
+                    tokio::time::timeout(self.config.connect_time, tokio::net::lookup_host((bare, port)))
+                        .await;
                 match found {
                     Ok(Ok(found)) => found.take(16).collect(),
                     _ => {
@@ -165,32 +147,19 @@ impl HttpFetcher {
         };
         let permitted = |a: &SocketAddr| self.config.allow_private_urls || is_public(a.ip());
         if found.is_empty() || !found.iter().all(permitted) {
-            return Err(refused(
-                "the document's URL leads to an address that is not public",
-            ));
+            return Err(refused("the document's URL leads to an address that is not public"));
         }
         Ok((bare.to_owned(), found))
     }
 
     async fn take(&self, url: &Url, mut response: Response) -> Result<Fetched, ConvertError> {
-        let too_large = || {
-            refused(&format!(
-                "the document is larger than {} octets",
-                self.config.max_size
-            ))
-        };
+        let too_large = || refused(&format!("the document is larger than {} octets", self.config.max_size));
         let announced = response.content_length().map(usize::try_from);
         if announced.is_some_and(|n| n.map_or(true, |n| n > self.config.max_size)) {
             return Err(too_large());
         }
-        let field = |name| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let field =
+            |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let (kind, disposition) = (media_type(&field(CONTENT_TYPE)), field(CONTENT_DISPOSITION));
         let named = parameter(&disposition, "filename")
             .or_else(|| url.path_segments()?.next_back().map(str::to_owned));
@@ -207,27 +176,19 @@ impl HttpFetcher {
         loop {
             match response.chunk().await {
                 Ok(None) => break,
-                Ok(Some(piece))
-                    if octets.len().saturating_add(piece.len()) > self.config.max_size =>
-                {
+                Ok(Some(piece)) if octets.len().saturating_add(piece.len()) > self.config.max_size => {
                     return Err(too_large());
                 }
                 Ok(Some(piece)) => octets.extend_from_slice(&piece),
                 Err(_) => {
-                    return Err(ConvertError::Later(
-                        "the document broke off while it was fetched".into(),
-                    ));
+                    return Err(ConvertError::Later("the document broke off while it was fetched".into()));
                 }
             }
         }
         if octets.is_empty() {
             return Err(refused("the document's server sent nothing"));
         }
-        let content_type = if kind.is_empty() {
-            "application/octet-stream".to_owned()
-        } else {
-            kind
-        };
+        let content_type = if kind.is_empty() { "application/octet-stream".to_owned() } else { kind };
         Ok(Fetched {
             octets: octets.freeze(),
             content_type,
@@ -239,14 +200,8 @@ impl HttpFetcher {
 #[async_trait]
 impl Fetcher for HttpFetcher {
     async fn fetch(&self, order: FetchOrder) -> Result<Fetched, ConvertError> {
-        let late = |_| {
-            Err(ConvertError::Later(
-                "fetching the document took too long".into(),
-            ))
-        };
-        tokio::time::timeout(self.config.time, self.follow(&order))
-            .await
-            .unwrap_or_else(late)
+        let late = |_| Err(ConvertError::Later("fetching the document took too long".into()));
+        tokio::time::timeout(self.config.time, self.follow(&order)).await.unwrap_or_else(late)
     }
 }
 
@@ -304,14 +259,9 @@ mod tests {
 
     #[test]
     fn only_the_public_internet_is_public() {
-        for public in [
-            "8.8.8.8",
-            "1.1.1.1",
-            "193.0.0.1",
-            "2606:4700::1111",
-            "::ffff:8.8.8.8",
-            "64:ff9b::808:808",
-        ] {
+        for public in
+            ["8.8.8.8", "1.1.1.1", "193.0.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+        {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
         for private in [
@@ -373,13 +323,7 @@ mod tests {
             "gopher://x/",
             "nonsense",
         ] {
-            assert!(
-                matches!(
-                    fetcher.fetch(order(url)).await,
-                    Err(ConvertError::Document(_))
-                ),
-                "{url}"
-            );
+            assert!(matches!(fetcher.fetch(order(url)).await, Err(ConvertError::Document(_))), "{url}");
         }
     }
 }

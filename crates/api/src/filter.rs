@@ -61,11 +61,7 @@ impl Listing {
                 Ok(n) if n > 0 => n.min(PAGE_LIMIT),
                 _ => {
                     let mut v = Validation::default();
-                    v.add(
-                        "page_size",
-                        "error",
-                        json!({ "message": "invalid page size", "cause": text }),
-                    );
+                    v.add("page_size", "error", json!({ "message": "invalid page size", "cause": text }));
                     return Err(v.fault());
                 }
             },
@@ -75,11 +71,7 @@ impl Listing {
             None => None,
             Some(key) => Some(read_key(key).ok_or_else(|| {
                 let mut v = Validation::default();
-                v.add(
-                    "start_key",
-                    "error",
-                    json!({ "message": "invalid start key", "cause": key }),
-                );
+                v.add("start_key", "error", json!({ "message": "invalid start key", "cause": key }));
                 v.fault()
             })?),
         };
@@ -122,11 +114,7 @@ impl Listing {
 fn dates(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault> {
     let fault = |message: &str, cause: &Value| {
         let mut v = Validation::default();
-        v.add(
-            "created_from",
-            "date_range",
-            json!({ "message": message, "cause": cause }),
-        );
+        v.add("created_from", "date_range", json!({ "message": message, "cause": cause }));
         v.fault()
     };
     let read = |key: &str| match query.get(key) {
@@ -137,15 +125,10 @@ fn dates(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault>
             .map_err(|_| fault(&format!("{key} is no Gregorian time stamp"), &json!(text))),
     };
     let (from, to) = (read("created_from")?, read("created_to")?);
-    let to_seconds = to
-        .or(from.map(|f| f.saturating_add(LONGEST_RANGE)))
-        .unwrap_or(now.gregorian_seconds());
+    let to_seconds = to.or(from.map(|f| f.saturating_add(LONGEST_RANGE))).unwrap_or(now.gregorian_seconds());
     let from_seconds = from.unwrap_or(to_seconds.saturating_sub(LONGEST_RANGE));
     if to_seconds < from_seconds {
-        return Err(fault(
-            "created_from must come before created_to",
-            &json!(from_seconds),
-        ));
+        return Err(fault("created_from must come before created_to", &json!(from_seconds)));
     }
     if to_seconds.saturating_sub(from_seconds) > LONGEST_RANGE {
         return Err(fault(
@@ -155,11 +138,7 @@ fn dates(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault>
     }
     let last_of = Timestamp::from_gregorian_seconds(to_seconds);
     // The end is a whole second.
-    let to = if to.is_none() && from.is_none() {
-        now
-    } else {
-        Timestamp(last_of.0.saturating_add(999_999))
-    };
+    let to = if to.is_none() && from.is_none() { now } else { Timestamp(last_of.0.saturating_add(999_999)) };
     Ok((Timestamp::from_gregorian_seconds(from_seconds), to))
 }
 
@@ -185,9 +164,7 @@ fn field<'d>(document: &'d Document, dotted: &str) -> Option<&'d Value> {
 }
 
 fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -205,23 +182,14 @@ mod tests {
     use super::*;
 
     fn listing(query: &str) -> Result<Listing, Fault> {
-        let query = form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
-        Listing::of_query(
-            &query,
-            true,
-            Timestamp::from_gregorian_seconds(63_900_000_000),
-        )
+        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Listing::of_query(&query, true, Timestamp::from_gregorian_seconds(63_900_000_000))
     }
 
     #[test]
     fn ranges_are_bounded_and_in_order() {
         let l = listing("").unwrap();
-        assert_eq!(
-            l.range.to.gregorian_seconds() - l.range.from.gregorian_seconds(),
-            LONGEST_RANGE
-        );
+        assert_eq!(l.range.to.gregorian_seconds() - l.range.from.gregorian_seconds(), LONGEST_RANGE);
         assert!(
             listing("created_from=63900000000&created_to=63899999999")
                 .unwrap_err()
@@ -230,9 +198,7 @@ mod tests {
         );
         assert!(listing("created_from=1&created_to=63899999999").is_err());
         assert!(listing("created_from=x").is_err());
-        assert!(
-            listing("created_from=-9223372036854775808&created_to=9223372036854775807").is_err()
-        );
+        assert!(listing("created_from=-9223372036854775808&created_to=9223372036854775807").is_err());
         assert!(listing("page_size=0").is_err() && listing("page_size=-1").is_err());
         assert!(listing("start_key=%00").is_err());
         let key = write_key(Timestamp(7), "ab");

@@ -25,24 +25,15 @@ impl Part<'_> {
     /// Its media type in lower case without parameters, if it says one.
     #[must_use]
     pub fn media_type(&self) -> Option<String> {
-        self.headers
-            .get("content-type")
-            .map(|v| media_type(v))
-            .filter(|t| !t.is_empty())
+        self.headers.get("content-type").map(|v| media_type(v)).filter(|t| !t.is_empty())
     }
 
     /// `filename` of Content-Disposition, or `name` of Content-Type; the last component only.
     #[must_use]
     pub fn file_name(&self) -> Option<String> {
-        let disposition = self
-            .headers
-            .get("content-disposition")
-            .and_then(|v| parameter(v, "filename"));
-        let name = disposition.or_else(|| {
-            self.headers
-                .get("content-type")
-                .and_then(|v| parameter(v, "name"))
-        })?;
+        let disposition = self.headers.get("content-disposition").and_then(|v| parameter(v, "filename"));
+        let name =
+            disposition.or_else(|| self.headers.get("content-type").and_then(|v| parameter(v, "name")))?;
         let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
         let name: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
         let name = name.trim().trim_start_matches('.').to_owned();
@@ -52,29 +43,20 @@ impl Part<'_> {
     /// `name` of Content-Disposition: the field of a form.
     #[must_use]
     pub fn field_name(&self) -> Option<String> {
-        self.headers
-            .get("content-disposition")
-            .and_then(|v| parameter(v, "name"))
+        self.headers.get("content-disposition").and_then(|v| parameter(v, "name"))
     }
 
     /// Whether its Content-Transfer-Encoding is base64.
     #[must_use]
     pub fn is_base64(&self) -> bool {
-        self.headers
-            .get("content-transfer-encoding")
-            .is_some_and(|v| v.trim().eq_ignore_ascii_case("base64"))
+        self.headers.get("content-transfer-encoding").is_some_and(|v| v.trim().eq_ignore_ascii_case("base64"))
     }
 }
 
 /// The media type of a Content-Type field: lower case, without parameters.
 #[must_use]
 pub fn media_type(field: &str) -> String {
-    field
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
+    field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// A parameter of a structured field, quotes undone.
@@ -125,8 +107,7 @@ pub fn parameter(field: &str, wanted: &str) -> Option<String> {
 ///
 /// In a sentence: no boundary in the type, no part in the body, too many parts, a header without end.
 pub fn parts<'b>(content_type: &str, body: &'b [u8]) -> Result<Vec<Part<'b>>, &'static str> {
-    let boundary =
-        parameter(content_type, "boundary").filter(|b| (1..=BOUNDARY_LIMIT).contains(&b.len()));
+    let boundary = parameter(content_type, "boundary").filter(|b| (1..=BOUNDARY_LIMIT).contains(&b.len()));
     let boundary = boundary.ok_or("no usable boundary in Content-Type")?;
     let delimiter = [b"--", boundary.as_bytes()].concat();
     let mut parts = Vec::new();
@@ -134,19 +115,13 @@ pub fn parts<'b>(content_type: &str, body: &'b [u8]) -> Result<Vec<Part<'b>>, &'
     let mut at = 0;
     while let Some((line, content_end, next)) = next_delimiter(body, at, &delimiter) {
         if let Some(start) = open.take() {
-            parts.push(part(
-                body.get(start..content_end.max(start)).unwrap_or_default(),
-            )?);
+            parts.push(part(body.get(start..content_end.max(start)).unwrap_or_default())?);
             if parts.len() > PART_LIMIT {
                 return Err("too many parts");
             }
         }
         if line == Line::Closing {
-            return if parts.is_empty() {
-                Err("no part in the body")
-            } else {
-                Ok(parts)
-            };
+            return if parts.is_empty() { Err("no part in the body") } else { Ok(parts) };
         }
         open = Some(next);
         at = next;
@@ -155,11 +130,7 @@ pub fn parts<'b>(content_type: &str, body: &'b [u8]) -> Result<Vec<Part<'b>>, &'
     if let Some(start) = open {
         parts.push(part(body.get(start..).unwrap_or_default())?);
     }
-    if parts.is_empty() {
-        Err("no part in the body")
-    } else {
-        Ok(parts)
-    }
+    if parts.is_empty() { Err("no part in the body") } else { Ok(parts) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -184,10 +155,7 @@ fn next_delimiter(body: &[u8], from: usize, delimiter: &[u8]) -> Option<(Line, u
         };
         // Transport padding may follow, then the line ends.
         let tail = body.get(tail_start..)?;
-        let padding = tail
-            .iter()
-            .take_while(|o| matches!(o, b' ' | b'\t'))
-            .count();
+        let padding = tail.iter().take_while(|o| matches!(o, b' ' | b'\t')).count();
         let end = tail.get(padding..)?;
         let line_end = if end.starts_with(b"\r\n") {
             Some(2)
@@ -220,18 +188,12 @@ fn part(octets: &[u8]) -> Result<Part<'_>, &'static str> {
         }
         let end = rest.iter().position(|&o| o == b'\n');
         let (line, next) = match end {
-            Some(end) => (
-                rest.get(..end).unwrap_or_default(),
-                rest.get(end + 1..).unwrap_or_default(),
-            ),
+            Some(end) => (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default()),
             None => (rest, &[][..]),
         };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
-            return Ok(Part {
-                headers,
-                body: next,
-            });
+            return Ok(Part { headers, body: next });
         }
         let text = String::from_utf8_lossy(line);
         if let (true, Some(name)) = (text.starts_with([' ', '\t']), &last) {
@@ -304,24 +266,9 @@ mod tests {
         assert!(parts("multipart/mixed; boundary=x", b"--x--\r\n").is_err());
         assert!(parts("multipart/mixed; boundary=x", b"").is_err());
         assert!(parts("multipart/mixed", b"--x\r\n\r\n").is_err());
-        assert!(
-            parts(
-                "multipart/mixed; boundary=x",
-                b"--x\r\nno header\r\n\r\nx\r\n--x--"
-            )
-            .is_err()
-        );
-        assert_eq!(
-            parts("multipart/mixed; boundary=x", b"--x\r\n\r\n\r\n--x--").unwrap()[0].body,
-            b""
-        );
-        assert!(
-            parts(
-                "multipart/mixed; boundary=x",
-                &b"--x\r\n\r\na\r\n".repeat(100)
-            )
-            .is_err()
-        );
+        assert!(parts("multipart/mixed; boundary=x", b"--x\r\nno header\r\n\r\nx\r\n--x--").is_err());
+        assert_eq!(parts("multipart/mixed; boundary=x", b"--x\r\n\r\n\r\n--x--").unwrap()[0].body, b"");
+        assert!(parts("multipart/mixed; boundary=x", &b"--x\r\n\r\na\r\n".repeat(100)).is_err());
     }
 
     #[test]

@@ -22,11 +22,7 @@ pub const fn status_word(state: JobState) -> &'static str {
 /// The id of a job as it is shown: with its month once it is filed.
 #[must_use]
 pub fn job_id(job: &Job) -> String {
-    if job.state.is_final() {
-        filed_id(job.created, job.id.as_str())
-    } else {
-        job.id.to_string()
-    }
+    if job.state.is_final() { filed_id(job.created, job.id.as_str()) } else { job.id.to_string() }
 }
 
 /// Removes what is private: keys that begin with `_` or `pvt_`.
@@ -66,11 +62,9 @@ pub fn job(job: &Job) -> Document {
         "total_pages": job.pages,
         "pages_confirmed": job.pages_confirmed(),
     })));
-    for (key, value) in [
-        ("subject", &job.subject),
-        ("sub_address", &job.sub_address),
-        ("reason", &job.reason),
-    ] {
+    for (key, value) in
+        [("subject", &job.subject), ("sub_address", &job.sub_address), ("reason", &job.reason)]
+    {
         if let Some(value) = value {
             d.insert(key.into(), value.as_str().into());
         }
@@ -81,22 +75,11 @@ pub fn job(job: &Job) -> Document {
     if job.state == JobState::Cancelled || job.cancel {
         d.insert("cancelled".into(), true.into());
     }
-    if let Source::Url {
-        url,
-        method,
-        host,
-        referer,
-        content,
-        content_type,
-    } = &job.source
-    {
+    if let Source::Url { url, method, host, referer, content, content_type } = &job.source {
         let mut source = document_of(json!({ "url": url, "method": method }));
-        for (key, value) in [
-            ("host", host),
-            ("referer", referer),
-            ("content", content),
-            ("content_type", content_type),
-        ] {
+        for (key, value) in
+            [("host", host), ("referer", referer), ("content", content), ("content_type", content_type)]
+        {
             if let Some(value) = value {
                 source.insert(key.into(), value.as_str().into());
             }
@@ -116,16 +99,12 @@ fn tx_result(job: &Job) -> Value {
     let said = match job.state {
         JobState::Uncertain => format!(
             "uncertain: {}",
-            job.reason
-                .as_deref()
-                .unwrap_or("the last page was sent, its confirmation did not come")
+            job.reason.as_deref().unwrap_or("the last page was sent, its confirmation did not come")
         ),
         JobState::Cancelled => job.reason.clone().unwrap_or_else(|| "cancelled".into()),
-        JobState::Failed => job
-            .reason
-            .clone()
-            .or_else(|| last.map(|a| a.outcome.text.clone()))
-            .unwrap_or_default(),
+        JobState::Failed => {
+            job.reason.clone().or_else(|| last.map(|a| a.outcome.text.clone())).unwrap_or_default()
+        }
         _ => last.map(|a| a.outcome.text.clone()).unwrap_or_default(),
     };
     let fine = success || last.is_some_and(|a| a.outcome.class == "ok");
@@ -136,9 +115,7 @@ fn tx_result(job: &Job) -> Value {
         None => 0,
     };
     let error = if fine { "" } else { said.as_str() };
-    let ident = last
-        .and_then(|a| a.remote_ident.as_deref())
-        .unwrap_or_default();
+    let ident = last.and_then(|a| a.remote_ident.as_deref()).unwrap_or_default();
     let rate = last.and_then(|a| a.bit_rate).unwrap_or(0);
     let confirmed = job.pages_confirmed();
     let ended = last.map_or(job.modified, |a| a.ended);
@@ -191,9 +168,7 @@ pub fn queued(job: &Job) -> Document {
 #[must_use]
 pub fn filed(of: &Job) -> Document {
     let mut d = job(of);
-    d.extend(document_of(
-        json!({ "to": of.to_number, "from": of.from_number }),
-    ));
+    d.extend(document_of(json!({ "to": of.to_number, "from": of.from_number })));
     d
 }
 
@@ -262,8 +237,6 @@ pub fn received(fax: &Received) -> Document {
 #[must_use]
 pub fn received_item(fax: &Received) -> Document {
     let mut d = received(fax);
-    d.extend(document_of(
-        json!({ "to": fax.to_number, "from": fax.from_number }),
-    ));
+    d.extend(document_of(json!({ "to": fax.to_number, "from": fax.from_number })));
     d
 }

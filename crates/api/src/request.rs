@@ -31,10 +31,7 @@ impl Envelope {
     /// A text key beside `data`.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
-        self.rest
-            .get(key)
-            .and_then(Value::as_str)
-            .filter(|s| !s.is_empty())
+        self.rest.get(key).and_then(Value::as_str).filter(|s| !s.is_empty())
     }
 }
 
@@ -42,8 +39,7 @@ impl Envelope {
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> String {
     let own = headers.get("x-request-id").and_then(|v| v.to_str().ok());
-    match own.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()))
-    {
+    match own.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())) {
         Some(id) => id.to_owned(),
         None => uuid::Uuid::new_v4().simple().to_string(),
     }
@@ -52,30 +48,18 @@ pub fn request_id(headers: &HeaderMap) -> String {
 /// Query parameters of a request.
 #[must_use]
 pub fn query(uri: &axum::http::Uri) -> Query {
-    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-        .into_owned()
-        .collect()
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
 /// The token in the header fields: `X-Auth-Token` or `Authorization: Bearer`.
 #[must_use]
 pub fn header_token(headers: &HeaderMap) -> Option<String> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::trim)
-    };
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
     let bearer = || {
         let (scheme, token) = text("authorization")?.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     };
-    text("x-auth-token")
-        .or_else(bearer)
-        .filter(|t| !t.is_empty())
-        .map(str::to_owned)
+    text("x-auth-token").or_else(bearer).filter(|t| !t.is_empty()).map(str::to_owned)
 }
 
 /// The verb that is meant: a POST may carry another in `verb` of its body or query.
@@ -87,9 +71,7 @@ pub fn verb(method: &Method, envelope: &Envelope, query: &Query) -> Method {
     if *method != Method::POST {
         return method.clone();
     }
-    let tunnelled = envelope
-        .text("verb")
-        .or_else(|| query.get("verb").map(String::as_str));
+    let tunnelled = envelope.text("verb").or_else(|| query.get("verb").map(String::as_str));
     match tunnelled.map(str::to_ascii_uppercase).as_deref() {
         Some("GET") => Method::GET,
         Some("PUT") => Method::PUT,
@@ -111,28 +93,19 @@ pub async fn read_body(
     patience: Duration,
     whole: Duration,
 ) -> Result<Bytes, Fault> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.parse::<u64>().ok());
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if announced.is_some_and(|n| usize::try_from(n).map_or(true, |n| n > limit)) {
         return Err(Fault::too_large(limit));
     }
-    let slow = || {
-        Fault::new(
-            axum::http::StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "the body came too slowly",
-        )
-    };
+    let slow =
+        || Fault::new(axum::http::StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body came too slowly");
     let all = async {
         let mut body = body;
         let mut octets = BytesMut::new();
         loop {
             let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
-            let frame = tokio::time::timeout(patience, frame)
-                .await
-                .map_err(|_| slow())?;
+            let frame = tokio::time::timeout(patience, frame).await.map_err(|_| slow())?;
             match frame {
                 None => return Ok(octets.freeze()),
                 Some(Err(_)) => return Err(Fault::bad_json("the body broke off")),
@@ -148,9 +121,7 @@ pub async fn read_body(
             }
         }
     };
-    tokio::time::timeout(whole, all)
-        .await
-        .unwrap_or_else(|_| Err(slow()))
+    tokio::time::timeout(whole, all).await.unwrap_or_else(|_| Err(slow()))
 }
 
 /// Reads the envelope, and the document where the path takes one.
@@ -164,16 +135,10 @@ pub fn envelope(
     query: &Query,
     takes_document: bool,
 ) -> Result<Envelope, Fault> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = media_type(content_type);
     let mut envelope = if body.iter().all(u8::is_ascii_whitespace) {
-        Envelope {
-            data: Value::Object(Map::new()),
-            ..Envelope::default()
-        }
+        Envelope { data: Value::Object(Map::new()), ..Envelope::default() }
     } else {
         match kind.as_str() {
             "" | "application/json" | "application/x-json" | "text/json" => json_envelope(body)?,
@@ -188,11 +153,7 @@ pub fn envelope(
                     .iter()
                     .map(|(k, v)| (k.clone(), Value::String(v.clone())))
                     .filter(|(k, _)| k != "auth_token");
-                Envelope {
-                    data: Value::Object(data.collect()),
-                    rest: Map::new(),
-                    upload: Some(upload),
-                }
+                Envelope { data: Value::Object(data.collect()), rest: Map::new(), upload: Some(upload) }
             }
             _ => return Err(Fault::unsupported_media_type()),
         }
@@ -215,21 +176,14 @@ pub fn json_envelope(octets: &[u8]) -> Result<Envelope, Fault> {
     if octets.len() > JSON_LIMIT {
         return Err(Fault::too_large(JSON_LIMIT));
     }
-    let value: Value = serde_json::from_slice(octets)
-        .map_err(|e| Fault::bad_json(&format!("invalid JSON: {e}")))?;
+    let value: Value =
+        serde_json::from_slice(octets).map_err(|e| Fault::bad_json(&format!("invalid JSON: {e}")))?;
     let Value::Object(object) = value else {
         return Err(Fault::bad_json("the envelope must be a JSON object"));
     };
-    let mut rest: Map<String, Value> = object
-        .into_iter()
-        .map(|(k, v)| (k.to_ascii_lowercase(), v))
-        .collect();
+    let mut rest: Map<String, Value> = object.into_iter().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect();
     let data = rest.remove("data").unwrap_or_default();
-    Ok(Envelope {
-        data,
-        rest,
-        upload: None,
-    })
+    Ok(Envelope { data, rest, upload: None })
 }
 
 /// A form: `curl -d` sends JSON under this type too.
@@ -240,9 +194,7 @@ fn form_envelope(octets: &[u8]) -> Result<Envelope, Fault> {
     if octets.len() > JSON_LIMIT {
         return Err(Fault::too_large(JSON_LIMIT));
     }
-    let fields = form_urlencoded::parse(octets)
-        .into_owned()
-        .map(|(k, v)| (k, Value::String(v)));
+    let fields = form_urlencoded::parse(octets).into_owned().map(|(k, v)| (k, Value::String(v)));
     let mut rest = Map::new();
     let mut data = Map::new();
     for (key, value) in fields {
@@ -251,9 +203,5 @@ fn form_envelope(octets: &[u8]) -> Result<Envelope, Fault> {
             _ => data.insert(key, value),
         };
     }
-    Ok(Envelope {
-        data: Value::Object(data),
-        rest,
-        upload: None,
-    })
+    Ok(Envelope { data: Value::Object(data), rest, upload: None })
 }

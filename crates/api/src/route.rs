@@ -75,10 +75,7 @@ impl Route {
             ["api_auth"] => Some(Route::ApiAuth),
             ["user_auth"] => Some(Route::UserAuth),
             ["accounts", account, rest @ ..] => {
-                let scope = Scope {
-                    account: (*account).to_owned(),
-                    ..Scope::default()
-                };
+                let scope = Scope { account: (*account).to_owned(), ..Scope::default() };
                 Self::below_account(scope, rest)
             }
             _ => None,
@@ -89,24 +86,12 @@ impl Route {
         Some(match rest {
             [] if scope.user.is_none() => Route::Account(scope.account),
             ["users", user, rest @ ..] if scope.user.is_none() && !rest.is_empty() => {
-                return Self::below_account(
-                    Scope {
-                        user: Some((*user).to_owned()),
-                        ..scope
-                    },
-                    rest,
-                );
+                return Self::below_account(Scope { user: Some((*user).to_owned()), ..scope }, rest);
             }
             ["faxboxes"] => Route::Faxboxes(scope),
             ["faxboxes", id] => Route::Faxbox(scope, (*id).to_owned()),
             ["faxboxes", id, "faxes", rest @ ..] => {
-                return Self::below_faxes(
-                    Scope {
-                        faxbox: Some((*id).to_owned()),
-                        ..scope
-                    },
-                    rest,
-                );
+                return Self::below_faxes(Scope { faxbox: Some((*id).to_owned()), ..scope }, rest);
             }
             ["faxes", rest @ ..] => return Self::below_faxes(scope, rest),
             _ => return None,
@@ -121,14 +106,9 @@ impl Route {
             _ => {}
         }
         let (folder, rest) = rest.split_first()?;
-        let folder = [
-            Folder::Outgoing,
-            Folder::Outbox,
-            Folder::Inbox,
-            Folder::Incoming,
-        ]
-        .into_iter()
-        .find(|f| f.as_str() == *folder)?;
+        let folder = [Folder::Outgoing, Folder::Outbox, Folder::Inbox, Folder::Incoming]
+            .into_iter()
+            .find(|f| f.as_str() == *folder)?;
         match rest {
             [] => Some(Route::Folder(scope, folder)),
             [id] => Some(Route::Fax(scope, folder, (*id).to_owned())),
@@ -185,14 +165,8 @@ mod tests {
 
     #[test]
     fn paths_are_pairs_below_accounts() {
-        let scope = Scope {
-            account: "A".into(),
-            ..Scope::default()
-        };
-        assert_eq!(
-            Route::of_path("accounts/A/faxes"),
-            Some(Route::Faxes(scope.clone()))
-        );
+        let scope = Scope { account: "A".into(), ..Scope::default() };
+        assert_eq!(Route::of_path("accounts/A/faxes"), Some(Route::Faxes(scope.clone())));
         assert_eq!(
             Route::of_path("accounts/A/faxes/outgoing/"),
             Some(Route::Folder(scope.clone(), Folder::Outgoing))
@@ -200,23 +174,14 @@ mod tests {
         assert_eq!(
             Route::of_path("accounts/A/faxboxes/F/faxes/outbox/202611-x/attachment"),
             Some(Route::Attachment(
-                Scope {
-                    faxbox: Some("F".into()),
-                    ..scope.clone()
-                },
+                Scope { faxbox: Some("F".into()), ..scope.clone() },
                 Folder::Outbox,
                 "202611-x".into()
             ))
         );
         assert_eq!(
             Route::of_path("accounts/A/users/U/faxes/inbox"),
-            Some(Route::Folder(
-                Scope {
-                    user: Some("U".into()),
-                    ..scope
-                },
-                Folder::Inbox
-            ))
+            Some(Route::Folder(Scope { user: Some("U".into()), ..scope }, Folder::Inbox))
         );
         for nowhere in [
             "",

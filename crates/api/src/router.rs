@@ -63,21 +63,9 @@ struct Face {
 /// The REST face over a service: `/v1`, `/v2`, `/healthz`.
 pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
-    let (places, strangers) = (
-        Semaphore::new(config.max_requests),
-        Semaphore::new(config.max_strangers),
-    );
-    let face = Arc::new(Face {
-        service,
-        config,
-        tokens,
-        places,
-        strangers,
-    });
-    Router::new()
-        .route("/healthz", any(health))
-        .fallback(dispatch)
-        .with_state(face)
+    let (places, strangers) = (Semaphore::new(config.max_requests), Semaphore::new(config.max_strangers));
+    let face = Arc::new(Face { service, config, tokens, places, strangers });
+    Router::new().route("/healthz", any(health)).fallback(dispatch).with_state(face)
 }
 
 async fn health() -> &'static str {
@@ -92,10 +80,7 @@ async fn dispatch(State(face): State<Arc<Face>>, request: Request) -> Response<B
         auth_token: None,
         node: face.config.node.clone(),
         pretty: query.get("pretty_print").is_some_and(|v| v == "true")
-            || parts
-                .headers
-                .get("x-pretty-print")
-                .is_some_and(|v| v == "true"),
+            || parts.headers.get("x-pretty-print").is_some_and(|v| v == "true"),
     };
     if parts.method == Method::OPTIONS {
         return frame.mark(Response::new(Body::empty()));
@@ -126,10 +111,8 @@ impl Face {
         frame: &mut Frame,
     ) -> Result<Answer, Fault> {
         let path = parts.uri.path();
-        let below = path
-            .strip_prefix("/v2/")
-            .or_else(|| path.strip_prefix("/v1/"))
-            .ok_or_else(Fault::not_found)?;
+        let below =
+            path.strip_prefix("/v2/").or_else(|| path.strip_prefix("/v1/")).ok_or_else(Fault::not_found)?;
         let route = Route::of_path(below);
         if let Some(route) = &route
             && !route.verbs().contains(&parts.method)
@@ -141,8 +124,7 @@ impl Face {
         let directory = self.service.directory();
         let now = self.service.now();
         let open = matches!(route, Some(Route::ApiAuth | Route::UserAuth));
-        let outside =
-            request::header_token(&parts.headers).or_else(|| query.get("auth_token").cloned());
+        let outside = request::header_token(&parts.headers).or_else(|| query.get("auth_token").cloned());
         let mut caller = None;
         if let (false, Some(token)) = (open, &outside) {
             caller = Some(self.tokens.check(&directory, token, now)?);
@@ -160,11 +142,7 @@ impl Face {
         let envelope = request::envelope(&parts.headers, &body, query, takes_document);
         drop(body);
         if let (false, None) = (open, &caller) {
-            let token = envelope
-                .as_ref()
-                .ok()
-                .and_then(|e| e.text("auth_token"))
-                .map(str::to_owned);
+            let token = envelope.as_ref().ok().and_then(|e| e.text("auth_token")).map(str::to_owned);
             let token = token.ok_or_else(Fault::invalid_credentials)?;
             caller = Some(self.tokens.check(&directory, &token, now)?);
             frame.auth_token = Some(token);
@@ -173,9 +151,9 @@ impl Face {
         if let (Some(account), Some((of, user))) = (route.account(), &caller) {
             let admin = match user {
                 None => true,
-                Some(user) => directory
-                    .account(of)
-                    .is_some_and(|a| a.users.iter().any(|u| u.id == *user && u.admin)),
+                Some(user) => {
+                    directory.account(of).is_some_and(|a| a.users.iter().any(|u| u.id == *user && u.admin))
+                }
             };
             if of.as_str() != account || !(admin || own_path(&route, user.as_deref())) {
                 return Err(Fault::forbidden());
@@ -206,17 +184,9 @@ impl Face {
         let service = &self.service;
         let success = match route {
             Route::ApiAuth | Route::UserAuth => {
-                let login = if route == Route::ApiAuth {
-                    auth::api_auth
-                } else {
-                    auth::user_auth
-                };
-                let (success, token) = login(
-                    &self.tokens,
-                    &service.directory(),
-                    &envelope.data,
-                    service.now(),
-                )?;
+                let login = if route == Route::ApiAuth { auth::api_auth } else { auth::user_auth };
+                let (success, token) =
+                    login(&self.tokens, &service.directory(), &envelope.data, service.now())?;
                 frame.auth_token = Some(token);
                 success
             }
@@ -233,8 +203,7 @@ impl Face {
             }
             Route::Attachment(scope, folder, id) => {
                 let format = self.config.attachment_format;
-                let response =
-                    attachment::get(service, &scope, folder, &id, &parts.headers, query, format);
+                let response = attachment::get(service, &scope, folder, &id, &parts.headers, query, format);
                 return Ok(Answer::Plain(response.await?));
             }
             // Mails that were refused are told to their senders at once and not kept.

@@ -39,11 +39,7 @@ impl Default for ServeConfig {
 }
 
 /// Serves until `shutdown` is done, then finishes the requests in work.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send,
-) {
+pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send) {
     serve_with(listener, router, shutdown, ServeConfig::default()).await;
 }
 
@@ -83,10 +79,8 @@ pub async fn serve_with(
         });
     }
     let _ = stop.send(true);
-    let _ = tokio::time::timeout(config.drain, async {
-        while connections.join_next().await.is_some() {}
-    })
-    .await;
+    let _ =
+        tokio::time::timeout(config.drain, async { while connections.join_next().await.is_some() {} }).await;
 }
 
 async fn converse(

@@ -18,32 +18,27 @@ const CLIENT_LIMIT: usize = 64 * 1024;
 /// # Errors
 ///
 /// 400 with what is wrong, 404 for a faxbox that is not the account's, 413, 503.
-pub async fn submit(
-    service: &Service,
-    scope: &Scope,
-    envelope: Envelope,
-) -> Result<Success, Fault> {
+pub async fn submit(service: &Service, scope: &Scope, envelope: Envelope) -> Result<Success, Fault> {
     let account = AccountId::new(scope.account.as_str());
     let Value::Object(data) = envelope.data else {
         return Err(not_an_object(&envelope.data));
     };
-    let named = data
-        .get("faxbox_id")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
+    let named = data.get("faxbox_id").and_then(Value::as_str).map(str::to_owned);
     let faxbox = scope.faxbox.clone().or(named);
     let new = new_job(service, account, faxbox.as_deref(), data, envelope.upload)?;
-    let job = service
-        .submit(new)
-        .await
-        .map_err(|e| Fault::of_submit(&e, &scope.account, faxbox.as_deref()))?;
+    let job =
+        service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox.as_deref()))?;
     let document = present::job(&job);
     Ok(Success::created(Value::Object(document), job.id.as_str()))
 }
 
 fn not_an_object(data: &Value) -> Fault {
     let mut v = Validation::default();
-    v.add("data", "type", json!({ "message": "Value did not match type(s): object", "target": "object", "value": data }));
+    v.add(
+        "data",
+        "type",
+        json!({ "message": "Value did not match type(s): object", "target": "object", "value": data }),
+    );
     v.fault()
 }
 
@@ -64,45 +59,27 @@ pub fn new_job(
     let faxbox = match faxbox {
         None => None,
         Some(id) => {
-            let found = directory
-                .faxbox(&FaxboxId::new(id))
-                .filter(|f| f.account == account);
+            let found = directory.faxbox(&FaxboxId::new(id)).filter(|f| f.account == account);
             Some(found.ok_or_else(|| Fault::bad_identifier(id))?)
         }
     };
-    let mut fields = Fields {
-        data: &data,
-        wrong: Validation::default(),
-    };
+    let mut fields = Fields { data: &data, wrong: Validation::default() };
     let to_number = fields.text("to_number", 0);
-    let from_number = fields.text("from_number", 0).or_else(|| {
-        faxbox
-            .map(|f| f.caller_id.clone())
-            .filter(|n| !n.is_empty())
-    });
+    let from_number = fields
+        .text("from_number", 0)
+        .or_else(|| faxbox.map(|f| f.caller_id.clone()).filter(|n| !n.is_empty()));
     for (field, value) in [("to_number", &to_number), ("from_number", &from_number)] {
         if value.is_none() {
             fields.required(field);
         }
     }
-    let texts = [
-        "from_name",
-        "to_name",
-        "subject",
-        "fax_identity_number",
-        "fax_identity_name",
-        "sub_address",
-    ]
-    .map(|f| fields.text(f, 1024));
+    let texts =
+        ["from_name", "to_name", "subject", "fax_identity_number", "fax_identity_name", "sub_address"]
+            .map(|f| fields.text(f, 1024));
     let [from_name, to_name, subject, ident, header, sub_address] = texts;
-    let timezone = fields
-        .text("fax_timezone", 64)
-        .or_else(|| fields.text("timezone", 64));
+    let timezone = fields.text("fax_timezone", 64).or_else(|| fields.text("timezone", 64));
     let timezone = timezone.filter(|t| t != "inherit");
-    if let Some(zone) = timezone
-        .as_deref()
-        .filter(|z| jiff::tz::TimeZone::get(z).is_err())
-    {
+    if let Some(zone) = timezone.as_deref().filter(|z| jiff::tz::TimeZone::get(z).is_err()) {
         fields.wrong.add(
             "fax_timezone",
             "enum",
@@ -110,9 +87,7 @@ pub fn new_job(
         );
     }
     let retries = fields.integer("retries", 0, 4);
-    let not_before = fields
-        .integer("send_at", 0, i64::MAX)
-        .map(Timestamp::from_gregorian_seconds);
+    let not_before = fields.integer("send_at", 0, i64::MAX).map(Timestamp::from_gregorian_seconds);
     let keep_number = fields.boolean("bypass_e164").unwrap_or(false);
     let mut notify = fields.addresses();
     let document = fields.document();
@@ -120,18 +95,9 @@ pub fn new_job(
 
     let document = match (document, upload) {
         (Some(url), _) => Some(url),
-        (
-            None,
-            Some(Upload {
-                octets,
-                content_type,
-                file_name,
-            }),
-        ) => Some(NewDocument::Octets {
-            octets,
-            content_type,
-            file_name,
-        }),
+        (None, Some(Upload { octets, content_type, file_name })) => {
+            Some(NewDocument::Octets { octets, content_type, file_name })
+        }
         (None, None) => {
             if wrong.is_empty() {
                 wrong.add(
@@ -152,17 +118,9 @@ pub fn new_job(
     }
     let mut client = data;
     // What the job holds itself is shown from there.
-    for key in [
-        "id",
-        "auth_token",
-        "document",
-        "tx_result",
-        "attempts",
-        "status",
-        "created",
-        "send_at",
-        "filename",
-    ] {
+    for key in
+        ["id", "auth_token", "document", "tx_result", "attempts", "status", "created", "send_at", "filename"]
+    {
         client.remove(key);
     }
     if serde_json::to_vec(&client).is_ok_and(|text| text.len() > CLIENT_LIMIT) {
@@ -196,26 +154,14 @@ struct Fields<'d> {
 impl Fields<'_> {
     fn required(&mut self, field: &str) {
         // A field of a wrong type is not missing besides.
-        if self
-            .data
-            .get(field)
-            .is_none_or(|v| v.is_null() || v.as_str().is_some_and(str::is_empty))
-        {
-            self.wrong.add(
-                field,
-                "required",
-                json!({ "message": "Field is required but missing" }),
-            );
+        if self.data.get(field).is_none_or(|v| v.is_null() || v.as_str().is_some_and(str::is_empty)) {
+            self.wrong.add(field, "required", json!({ "message": "Field is required but missing" }));
         }
     }
 
     fn wrong_type(&mut self, field: &str, wanted: &str, value: &Value) {
         let message = format!("Value did not match type(s): {wanted}");
-        self.wrong.add(
-            field,
-            "type",
-            json!({ "message": message, "target": wanted, "value": value }),
-        );
+        self.wrong.add(field, "type", json!({ "message": message, "target": wanted, "value": value }));
     }
 
     /// A text, None when absent or empty; at most `longest` characters unless that is 0.
@@ -236,11 +182,7 @@ impl Fields<'_> {
 
     fn too_long(&mut self, field: &str, longest: usize) {
         let message = format!("String must not be more than {longest} characters");
-        self.wrong.add(
-            field,
-            "maxLength",
-            json!({ "message": message, "target": longest }),
-        );
+        self.wrong.add(field, "maxLength", json!({ "message": message, "target": longest }));
     }
 
     /// An integer, given as a number or as text.
@@ -255,19 +197,11 @@ impl Fields<'_> {
             None => self.wrong_type(field, "integer", value),
             Some(n) if n < least => {
                 let message = format!("Value must be at least {least}");
-                self.wrong.add(
-                    field,
-                    "minimum",
-                    json!({ "message": message, "target": least, "value": n }),
-                );
+                self.wrong.add(field, "minimum", json!({ "message": message, "target": least, "value": n }));
             }
             Some(n) if n > most => {
                 let message = format!("Value must be at most {most}");
-                self.wrong.add(
-                    field,
-                    "maximum",
-                    json!({ "message": message, "target": most, "value": n }),
-                );
+                self.wrong.add(field, "maximum", json!({ "message": message, "target": most, "value": n }));
             }
             Some(n) => return Some(n),
         }
@@ -342,27 +276,14 @@ impl Fields<'_> {
             return None;
         };
         let text = |key: &str| {
-            document
-                .get(key)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-                .filter(|s| !s.is_empty())
+            document.get(key).and_then(Value::as_str).map(str::to_owned).filter(|s| !s.is_empty())
         };
-        for key in [
-            "url",
-            "method",
-            "host",
-            "referer",
-            "content",
-            "content_type",
-        ] {
+        for key in ["url", "method", "host", "referer", "content", "content_type"] {
             if let Some(value) = document.get(key).filter(|v| !v.is_string() && !v.is_null()) {
                 self.wrong_type(&format!("document.{key}"), "string", value);
             }
         }
-        let method = text("method")
-            .unwrap_or_else(|| "get".into())
-            .to_ascii_lowercase();
+        let method = text("method").unwrap_or_else(|| "get".into()).to_ascii_lowercase();
         if !matches!(method.as_str(), "get" | "post") {
             let detail = json!({ "message": "Value not found in enumerated list of values", "target": ["get", "post"], "value": method });
             self.wrong.add("document.method", "enum", detail);
@@ -373,9 +294,7 @@ impl Fields<'_> {
         let Some(url) = text("url") else {
             // An empty `document` beside an upload does not matter; alone it is told once.
             if !document.is_empty()
-                && document
-                    .get("url")
-                    .is_none_or(|u| u.is_null() || u.as_str() == Some(""))
+                && document.get("url").is_none_or(|u| u.is_null() || u.as_str() == Some(""))
             {
                 self.wrong.add(
                     "document.url",
@@ -404,12 +323,7 @@ impl Fields<'_> {
 
 /// Whether a text can be an address of a mail: one that could break a header is refused.
 fn is_mail_address(text: &str) -> bool {
-    let bare = !text
-        .chars()
-        .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'));
-    text.len() <= 254
-        && bare
-        && text
-            .rsplit_once('@')
-            .is_some_and(|(l, d)| !l.is_empty() && !d.is_empty())
+    let bare =
+        !text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'));
+    text.len() <= 254 && bare && text.rsplit_once('@').is_some_and(|(l, d)| !l.is_empty() && !d.is_empty())
 }

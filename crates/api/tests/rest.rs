@@ -29,11 +29,7 @@ async fn received(rig: &Rig, pages: &str) -> Received {
         "to_number": "+14155550100", "document": document, "pages": 3, "success": true, "result_text": "OK", "size": tiff.len(),
     }))
     .unwrap();
-    rig.ports
-        .store
-        .insert_received(fax.clone(), Vec::new())
-        .await
-        .unwrap();
+    rig.ports.store.insert_received(fax.clone(), Vec::new()).await.unwrap();
     fax
 }
 
@@ -45,10 +41,7 @@ async fn a_fax_by_url_is_queued_and_shown() {
     let data = &made.json["data"];
     let id = data["id"].as_str().unwrap();
     assert_eq!((id.len(), made.header("location")), (32, id));
-    assert_eq!(
-        (&made.json["status"], &made.json["auth_token"]),
-        (&json!("success"), &json!(KEY))
-    );
+    assert_eq!((&made.json["status"], &made.json["auth_token"]), (&json!("success"), &json!(KEY)));
     assert_eq!(made.header("x-request-id"), made.json["request_id"]);
     assert!(
         made.json["timestamp"].as_str().unwrap().ends_with('Z')
@@ -59,16 +52,9 @@ async fn a_fax_by_url_is_queued_and_shown() {
     assert_eq!(data["to_number"], "+14155551234");
     assert_eq!(data["custom"], json!({ "x": 1 }));
     assert!(data.get("_private").is_none() && data.get("pvt_x").is_none());
+    assert_eq!(data["document"], json!({ "url": "http://127.0.0.1:9/x.pdf", "method": "get" }));
     assert_eq!(
-        data["document"],
-        json!({ "url": "http://127.0.0.1:9/x.pdf", "method": "get" })
-    );
-    assert_eq!(
-        (
-            &data["attempts"],
-            &data["tx_result"]["success"],
-            &data["tx_result"]["pages_sent"]
-        ),
+        (&data["attempts"], &data["tx_result"]["success"], &data["tx_result"]["pages_sent"]),
         (&json!(0), &json!(false), &json!(0))
     );
 
@@ -77,24 +63,14 @@ async fn a_fax_by_url_is_queued_and_shown() {
     let item = &list.json["data"][0];
     assert_eq!(
         (&item["id"], &item["to"], &item["from"], &item["attempts"]),
-        (
-            &json!(id),
-            &json!("+14155551234"),
-            &json!("4155550100"),
-            &json!(0)
-        )
+        (&json!(id), &json!("+14155551234"), &json!("4155550100"), &json!(0))
     );
     assert!(item["created"].as_i64().unwrap() > 63_900_000_000 && item["status"].is_string());
 
     let one = rig.get(&faxes(&format!("/outgoing/{id}"))).await;
     assert_eq!((one.status, &one.json["data"]["id"]), (200, &json!(id)));
     // v1 is the same; the queue is no outbox.
-    assert_eq!(
-        rig.get(&format!("/v1/accounts/{A}/faxes/outgoing/{id}"))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(rig.get(&format!("/v1/accounts/{A}/faxes/outgoing/{id}")).await.status, 200);
     assert_eq!(rig.get(&faxes(&format!("/outbox/{id}"))).await.status, 404);
     assert_eq!(rig.get(&faxes("/outbox")).await.json["data"], json!([]));
 }
@@ -120,19 +96,11 @@ async fn tokens_open_only_their_own_account() {
         );
     }
     let foreign = rig.send("GET", &path, &[("x-auth-token", KEY_B)], "").await;
+    assert_eq!((foreign.status, &foreign.json["message"]), (403, &json!("forbidden")));
     assert_eq!(
-        (foreign.status, &foreign.json["message"]),
-        (403, &json!("forbidden"))
-    );
-    assert_eq!(
-        rig.send(
-            "GET",
-            &format!("/v2/accounts/{B}/faxes/outgoing"),
-            &[("x-auth-token", KEY)],
-            ""
-        )
-        .await
-        .status,
+        rig.send("GET", &format!("/v2/accounts/{B}/faxes/outgoing"), &[("x-auth-token", KEY)], "")
+            .await
+            .status,
         403
     );
 
@@ -144,95 +112,41 @@ async fn tokens_open_only_their_own_account() {
             json!({ "data": { "api_key": KEY } }).to_string(),
         )
         .await;
-    assert_eq!(
-        (login.status, &login.json["data"]["account_id"]),
-        (201, &json!(A))
-    );
+    assert_eq!((login.status, &login.json["data"]["account_id"]), (201, &json!(A)));
     let token = login.json["auth_token"].as_str().unwrap();
     assert_ne!(token, KEY);
     let bearer = format!("bearer {token}");
-    assert_eq!(
-        rig.send("GET", &path, &[("x-auth-token", token)], "")
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        rig.send("GET", &path, &[("authorization", &bearer)], "")
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        rig.send("GET", &format!("{path}?auth_token={token}"), &[], "")
-            .await
-            .status,
-        200
-    );
+    assert_eq!(rig.send("GET", &path, &[("x-auth-token", token)], "").await.status, 200);
+    assert_eq!(rig.send("GET", &path, &[("authorization", &bearer)], "").await.status, 200);
+    assert_eq!(rig.send("GET", &format!("{path}?auth_token={token}"), &[], "").await.status, 200);
     let in_body = json!({ "auth_token": token, "verb": "GET", "data": {} }).to_string();
-    assert_eq!(
-        rig.send(
-            "POST",
-            &path,
-            &[("content-type", "application/json")],
-            in_body
-        )
-        .await
-        .status,
-        200
-    );
+    assert_eq!(rig.send("POST", &path, &[("content-type", "application/json")], in_body).await.status, 200);
     let (head, tail) = token.split_at(token.len() - 5);
     let forged = format!("{head}{}", tail.chars().rev().collect::<String>());
-    assert_eq!(
-        rig.send("GET", &path, &[("x-auth-token", &forged)], "")
-            .await
-            .status,
-        401
-    );
+    assert_eq!(rig.send("GET", &path, &[("x-auth-token", &forged)], "").await.status, 401);
 
-    let wrong = rig
-        .send(
-            "PUT",
-            "/v2/api_auth",
-            &[],
-            json!({ "data": { "api_key": "no" } }).to_string(),
-        )
-        .await;
+    let wrong =
+        rig.send("PUT", "/v2/api_auth", &[], json!({ "data": { "api_key": "no" } }).to_string()).await;
     assert_eq!(wrong.status, 401);
     let missing = rig.send("PUT", "/v2/api_auth", &[], "{}").await;
     assert_eq!(
-        (
-            missing.status,
-            &missing.json["data"]["api_key"]["required"]["message"]
-        ),
+        (missing.status, &missing.json["data"]["api_key"]["required"]["message"]),
         (400, &json!("Field is required but missing"))
     );
 
-    let user = json!({ "data": { "credentials": "2D19A0BBB8EBBCA8CB0A7C0FFEE00001", "account_name": "clinic a" } });
-    let login = rig
-        .send("PUT", "/v2/user_auth", &[], user.to_string())
-        .await;
-    assert_eq!(
-        (login.status, &login.json["data"]["owner_id"]),
-        (201, &json!("u1"))
-    );
+    let user =
+        json!({ "data": { "credentials": "2D19A0BBB8EBBCA8CB0A7C0FFEE00001", "account_name": "clinic a" } });
+    let login = rig.send("PUT", "/v2/user_auth", &[], user.to_string()).await;
+    assert_eq!((login.status, &login.json["data"]["owner_id"]), (201, &json!("u1")));
     let token = login.json["auth_token"].as_str().unwrap();
-    assert_eq!(
-        rig.send("GET", &path, &[("x-auth-token", token)], "")
-            .await
-            .status,
-        200
-    );
+    assert_eq!(rig.send("GET", &path, &[("x-auth-token", token)], "").await.status, 200);
 }
 
 #[tokio::test]
 async fn paths_verbs_and_ids_that_are_not_there() {
     let rig = plain().await;
     let nowhere = rig.get(&format!("/v2/accounts/{A}/nope")).await;
-    assert_eq!(
-        (nowhere.status, &nowhere.json["message"]),
-        (404, &json!("not_found"))
-    );
+    assert_eq!((nowhere.status, &nowhere.json["message"]), (404, &json!("not_found")));
     assert_eq!(rig.get("/v3/accounts").await.status, 404);
     for path in [
         "/outgoing/00000000000000000000000000000000",
@@ -241,72 +155,35 @@ async fn paths_verbs_and_ids_that_are_not_there() {
         "/inbox/x/attachment",
     ] {
         let reply = rig.get(&faxes(path)).await;
-        assert_eq!(
-            (reply.status, &reply.json["message"]),
-            (404, &json!("bad_identifier")),
-            "{path}"
-        );
+        assert_eq!((reply.status, &reply.json["message"]), (404, &json!("bad_identifier")), "{path}");
         assert!(reply.json["data"]["cause"].is_array());
     }
-    let wrong = rig
-        .send("DELETE", &faxes("/outgoing"), &[("x-auth-token", KEY)], "")
-        .await;
+    let wrong = rig.send("DELETE", &faxes("/outgoing"), &[("x-auth-token", KEY)], "").await;
     assert_eq!(
         (wrong.status, &wrong.json["message"], wrong.header("allow")),
         (405, &json!("invalid_method"), "GET, PUT")
     );
     assert_eq!(rig.get(&faxes("")).await.status, 405);
-    assert_eq!(
-        rig.json("POST", &faxes("/outgoing"), json!({ "data": {} }))
-            .await
-            .status,
-        405
-    );
+    assert_eq!(rig.json("POST", &faxes("/outgoing"), json!({ "data": {} })).await.status, 405);
     // A POST may mean another verb.
     let mut put = by_url();
     put["verb"] = "put".into();
     assert_eq!(rig.json("POST", &faxes("/outgoing"), put).await.status, 201);
     let preflight = rig.send("OPTIONS", &faxes("/outgoing"), &[], "").await;
-    assert_eq!(
-        (
-            preflight.status,
-            preflight.header("access-control-allow-origin")
-        ),
-        (200, "*")
-    );
-    let unboxed = rig
-        .json(
-            "PUT",
-            &format!("/v2/accounts/{A}/faxboxes/none/faxes"),
-            by_url(),
-        )
-        .await;
-    assert_eq!(
-        (unboxed.status, &unboxed.json["data"]["cause"]),
-        (404, &json!(["none"]))
-    );
+    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (200, "*"));
+    let unboxed = rig.json("PUT", &format!("/v2/accounts/{A}/faxboxes/none/faxes"), by_url()).await;
+    assert_eq!((unboxed.status, &unboxed.json["data"]["cause"]), (404, &json!(["none"])));
     assert_eq!(rig.send("GET", "/healthz", &[], "").await.status, 200);
-    let named = rig
-        .send(
-            "GET",
-            &faxes("/outgoing"),
-            &[("x-auth-token", KEY), ("x-request-id", "my-id")],
-            "",
-        )
-        .await;
-    assert_eq!(
-        (named.header("x-request-id"), &named.json["request_id"]),
-        ("my-id", &json!("my-id"))
-    );
+    let named =
+        rig.send("GET", &faxes("/outgoing"), &[("x-auth-token", KEY), ("x-request-id", "my-id")], "").await;
+    assert_eq!((named.header("x-request-id"), &named.json["request_id"]), ("my-id", &json!("my-id")));
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_told_by_field() {
     let rig = plain().await;
     let put = async |data: serde_json::Value| {
-        let reply = rig
-            .json("PUT", &faxes("/outgoing"), json!({ "data": data }))
-            .await;
+        let reply = rig.json("PUT", &faxes("/outgoing"), json!({ "data": data })).await;
         assert_eq!(
             (reply.status, &reply.json["message"]),
             (400, &json!("validation error")),
@@ -317,8 +194,7 @@ async fn what_is_wrong_with_a_request_is_told_by_field() {
     };
     let empty = put(json!({})).await;
     assert!(
-        empty["to_number"]["required"]["message"].is_string()
-            && empty["from_number"]["required"].is_object()
+        empty["to_number"]["required"]["message"].is_string() && empty["from_number"]["required"].is_object()
     );
     let numbers = json!({ "to_number": "4155551234", "from_number": "1" });
     assert_eq!(
@@ -345,86 +221,40 @@ async fn what_is_wrong_with_a_request_is_told_by_field() {
     );
     assert!(put(with("retries", "x".into())).await["retries"]["type"].is_object());
     assert!(put(with("to_number", 5.into())).await["to_number"]["type"].is_object());
-    assert!(
-        put(with("document", json!({ "url": "ftp://x" }))).await["document.url"]["pattern"]
-            .is_object()
-    );
+    assert!(put(with("document", json!({ "url": "ftp://x" }))).await["document.url"]["pattern"].is_object());
     assert!(put(with("document", json!({ "url": 5 }))).await["document.url"]["type"].is_object());
     assert!(put(with("document", json!("x"))).await["document"]["type"].is_object());
     assert!(
-        put(with(
-            "document",
-            json!({ "url": "http://x", "method": "put" })
-        ))
-        .await["document.method"]["enum"]
+        put(with("document", json!({ "url": "http://x", "method": "put" }))).await["document.method"]["enum"]
             .is_object()
     );
     let mail = json!({ "email": { "send_to": ["a@b", "no\r\nBcc: x@y"] } });
     assert!(
-        put(with("notifications", mail)).await["notifications.email.send_to"]["wrong_format"]
-            .is_object()
+        put(with("notifications", mail)).await["notifications.email.send_to"]["wrong_format"].is_object()
     );
     assert!(put(json!([1])).await["data"]["type"].is_object());
     // Text that is a number is one.
     assert_eq!(
-        rig.json(
-            "PUT",
-            &faxes(""),
-            json!({ "data": with("retries", "3".into()) })
-        )
-        .await
-        .json["data"]["retries"],
+        rig.json("PUT", &faxes(""), json!({ "data": with("retries", "3".into()) })).await.json["data"]["retries"],
         3
     );
 
     let headers = [("x-auth-token", KEY), ("content-type", "application/json")];
     let bad = rig.send("PUT", &faxes(""), &headers, "{no json").await;
-    assert_eq!(
-        (bad.status, &bad.json["data"]["json"]["invalid"]["target"]),
-        (400, &json!("body"))
-    );
-    assert_eq!(
-        rig.send("PUT", &faxes(""), &headers, "[]").await.status,
-        400
-    );
-    assert_eq!(
-        rig.send("PUT", &faxes(""), &headers, "[".repeat(100_000))
-            .await
-            .status,
-        400
-    );
-    let text = rig
-        .send(
-            "PUT",
-            &faxes(""),
-            &[("x-auth-token", KEY), ("content-type", "text/plain")],
-            "hello",
-        )
-        .await;
+    assert_eq!((bad.status, &bad.json["data"]["json"]["invalid"]["target"]), (400, &json!("body")));
+    assert_eq!(rig.send("PUT", &faxes(""), &headers, "[]").await.status, 400);
+    assert_eq!(rig.send("PUT", &faxes(""), &headers, "[".repeat(100_000)).await.status, 400);
+    let text =
+        rig.send("PUT", &faxes(""), &[("x-auth-token", KEY), ("content-type", "text/plain")], "hello").await;
     assert_eq!(text.status, 415);
 }
 
 #[tokio::test]
 async fn bodies_that_are_too_large_are_refused() {
-    let rig = start(
-        Config {
-            max_upload: 10_000,
-            ..Config::default()
-        },
-        false,
-    )
-    .await;
+    let rig = start(Config { max_upload: 10_000, ..Config::default() }, false).await;
     let headers = [("x-auth-token", KEY), ("content-type", "application/pdf")];
-    let reply = rig
-        .send("PUT", &faxes(""), &headers, vec![b'x'; 20_000])
-        .await;
-    assert_eq!(
-        (
-            reply.status,
-            &reply.json["data"]["file"]["maxSize"]["target"]
-        ),
-        (413, &json!(10_000))
-    );
+    let reply = rig.send("PUT", &faxes(""), &headers, vec![b'x'; 20_000]).await;
+    assert_eq!((reply.status, &reply.json["data"]["file"]["maxSize"]["target"]), (413, &json!(10_000)));
 }
 
 #[tokio::test]
@@ -447,45 +277,22 @@ async fn every_multipart_spelling_hands_in_the_document() {
     );
     for (content_type, body) in [
         ("multipart/mixed; boundary=multipart-message-boundary", ui),
-        (
-            "multipart/mixed; boundary=------------------------d74496d66958873e",
-            curl.clone(),
-        ),
-        (
-            "multipart/form-data; boundary=------------------------d74496d66958873e",
-            curl,
-        ),
+        ("multipart/mixed; boundary=------------------------d74496d66958873e", curl.clone()),
+        ("multipart/form-data; boundary=------------------------d74496d66958873e", curl),
         ("multipart/mixed; boundary=b", data_url),
     ] {
         let reply = rig
-            .send(
-                "PUT",
-                &faxes("/outgoing"),
-                &[("x-auth-token", KEY), ("content-type", content_type)],
-                body,
-            )
+            .send("PUT", &faxes("/outgoing"), &[("x-auth-token", KEY), ("content-type", content_type)], body)
             .await;
         assert_eq!(reply.status, 201, "{content_type}: {}", reply.json);
         assert_eq!(reply.json["data"]["status"], "attaching_files");
         let id = reply.json["data"]["id"].as_str().unwrap();
-        let job = rig
-            .service
-            .job(&AccountId::new(A), &id.into())
-            .await
-            .unwrap();
-        let fax_store::model::Source::Stored {
-            original,
-            content_type,
-            ..
-        } = job.source
-        else {
+        let job = rig.service.job(&AccountId::new(A), &id.into()).await.unwrap();
+        let fax_store::model::Source::Stored { original, content_type, .. } = job.source else {
             panic!("not stored")
         };
         assert_eq!(content_type, "application/pdf");
-        assert_eq!(
-            &rig.ports.documents.get(&original).await.unwrap()[..],
-            b"%PDF-1.4\n"
-        );
+        assert_eq!(&rig.ports.documents.get(&original).await.unwrap()[..], b"%PDF-1.4\n");
     }
     let raw = rig
         .send(
@@ -495,39 +302,19 @@ async fn every_multipart_spelling_hands_in_the_document() {
             "%PDF-1.4\n",
         )
         .await;
-    assert_eq!(
-        (raw.status, &raw.json["data"]["from_number"]),
-        (201, &json!("+14155550100")),
-        "{}",
-        raw.json
-    );
+    assert_eq!((raw.status, &raw.json["data"]["from_number"]), (201, &json!("+14155550100")), "{}", raw.json);
     let no_json = rig
         .send(
             "PUT",
             &faxes(""),
-            &[
-                ("x-auth-token", KEY),
-                ("content-type", "multipart/mixed; boundary=b"),
-            ],
+            &[("x-auth-token", KEY), ("content-type", "multipart/mixed; boundary=b")],
             "--b\r\nContent-Type: application/pdf\r\n\r\nx\r\n--b--",
         )
         .await;
     assert_eq!(no_json.status, 400);
-    let broken = rig
-        .send(
-            "PUT",
-            &faxes(""),
-            &[("x-auth-token", KEY), ("content-type", "multipart/mixed")],
-            "x",
-        )
-        .await;
-    assert_eq!(
-        (
-            broken.status,
-            broken.json["data"]["json"]["invalid"].is_object()
-        ),
-        (400, true)
-    );
+    let broken =
+        rig.send("PUT", &faxes(""), &[("x-auth-token", KEY), ("content-type", "multipart/mixed")], "x").await;
+    assert_eq!((broken.status, broken.json["data"]["json"]["invalid"].is_object()), (400, true));
 }
 
 #[tokio::test]
@@ -546,30 +333,13 @@ async fn a_faxbox_fills_in_what_the_request_leaves_out() {
         (&d["fax_timezone"], &d["retries"], &d["faxbox_id"]),
         (&json!("America/Los_Angeles"), &json!(2), &json!(F))
     );
-    assert_eq!(
-        d["notifications"]["email"]["send_to"],
-        json!(["desk@a.example"])
-    );
+    assert_eq!(d["notifications"]["email"]["send_to"], json!(["desk@a.example"]));
     // Only the faxbox's own are listed below it.
     rig.json("PUT", &faxes(""), by_url()).await;
+    assert_eq!(rig.get(&format!("{boxed}/outgoing")).await.json["data"].as_array().unwrap().len(), 1);
+    assert_eq!(rig.get(&faxes("/outgoing")).await.json["data"].as_array().unwrap().len(), 2);
     assert_eq!(
-        rig.get(&format!("{boxed}/outgoing")).await.json["data"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
-    assert_eq!(
-        rig.get(&faxes("/outgoing")).await.json["data"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(
-        rig.get(&faxes(&format!("/outgoing?filter_faxbox_id={F}")))
-            .await
-            .json["data"]
+        rig.get(&faxes(&format!("/outgoing?filter_faxbox_id={F}"))).await.json["data"]
             .as_array()
             .unwrap()
             .len(),
@@ -577,17 +347,11 @@ async fn a_faxbox_fills_in_what_the_request_leaves_out() {
     );
     let faxbox = rig.get(&format!("/v2/accounts/{A}/faxboxes/{F}")).await;
     assert_eq!(
-        (
-            &faxbox.json["data"]["name"],
-            &faxbox.json["metadata"]["custom_smtp_address"]
-        ),
+        (&faxbox.json["data"]["name"], &faxbox.json["metadata"]["custom_smtp_address"]),
         (&json!("Front desk"), &json!("0a1b2c3d.fax.example"))
     );
     assert_eq!(
-        rig.get(&format!("/v2/accounts/{A}/faxboxes")).await.json["data"]
-            .as_array()
-            .unwrap()
-            .len(),
+        rig.get(&format!("/v2/accounts/{A}/faxboxes")).await.json["data"].as_array().unwrap().len(),
         1
     );
 }
@@ -603,38 +367,18 @@ async fn lists_go_page_by_page() {
     let mut seen = Vec::new();
     let mut key = String::new();
     for page in 0..3 {
-        let reply = rig
-            .get(&faxes(&format!("/outgoing?page_size=2&start_key={key}")))
-            .await;
-        seen.extend(
-            reply.json["data"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|i| i["id"].clone()),
-        );
-        assert_eq!(
-            reply.json["next_start_key"].is_string(),
-            page < 2,
-            "page {page}"
-        );
-        key = reply.json["next_start_key"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let reply = rig.get(&faxes(&format!("/outgoing?page_size=2&start_key={key}"))).await;
+        seen.extend(reply.json["data"].as_array().unwrap().iter().map(|i| i["id"].clone()));
+        assert_eq!(reply.json["next_start_key"].is_string(), page < 2, "page {page}");
+        key = reply.json["next_start_key"].as_str().unwrap_or_default().to_owned();
     }
     assert_eq!(seen, made, "newest first, each once");
-    let all = rig
-        .get(&faxes("/outgoing?paginate=false&ascending=true"))
-        .await;
+    let all = rig.get(&faxes("/outgoing?paginate=false&ascending=true")).await;
     assert_eq!(all.json["data"][0]["id"], *made.last().unwrap());
     assert_eq!(rig.get(&faxes("/outgoing?page_size=x")).await.status, 400);
     let range = rig.get(&faxes("/inbox?created_from=5&created_to=4")).await;
     assert_eq!(
-        (
-            range.status,
-            range.json["data"]["created_from"]["date_range"]["message"].is_string()
-        ),
+        (range.status, range.json["data"]["created_from"]["date_range"]["message"].is_string()),
         (400, true)
     );
 }
@@ -648,10 +392,7 @@ async fn a_received_fax_is_listed_fetched_and_deleted() {
     assert!(id.ends_with(fax.id.as_str()) && id.len() == 39, "{id}");
     let one = rig.get(&faxes(&format!("/inbox/{id}"))).await;
     assert_eq!(
-        (
-            &one.json["data"]["rx_result"]["success"],
-            &one.json["data"]["rx_result"]["total_pages"]
-        ),
+        (&one.json["data"]["rx_result"]["success"], &one.json["data"]["rx_result"]["total_pages"]),
         (&json!(true), &json!(3))
     );
     assert!(one.json["data"]["_read_only"]["created"].is_i64());
@@ -663,126 +404,50 @@ async fn a_received_fax_is_listed_fetched_and_deleted() {
 
     let path = faxes(&format!("/inbox/{id}/attachment"));
     let pdf = rig.get(&path).await;
-    assert_eq!(
-        (pdf.status, pdf.header("content-type")),
-        (200, "application/pdf"),
-        "{:?}",
-        pdf.json
-    );
+    assert_eq!((pdf.status, pdf.header("content-type")), (200, "application/pdf"), "{:?}", pdf.json);
     assert!(pdf.body.starts_with(b"%PDF-"));
-    assert!(
-        pdf.header("content-disposition")
-            .starts_with("attachment; filename=fax_document_20")
-    );
+    assert!(pdf.header("content-disposition").starts_with("attachment; filename=fax_document_20"));
     let inline = rig
-        .send(
-            "GET",
-            &format!("{path}?auth_token={KEY}&disposition=inline"),
-            &[("accept", "image/tiff")],
-            "",
-        )
+        .send("GET", &format!("{path}?auth_token={KEY}&disposition=inline"), &[("accept", "image/tiff")], "")
         .await;
-    assert_eq!(
-        (inline.status, inline.header("content-type")),
-        (200, "image/tiff")
-    );
-    assert!(
-        inline
-            .header("content-disposition")
-            .starts_with("inline; filename=")
-    );
+    assert_eq!((inline.status, inline.header("content-type")), (200, "image/tiff"));
+    assert!(inline.header("content-disposition").starts_with("inline; filename="));
     assert_eq!(&inline.body[..], testdata("pages/three-pages.tif"));
     let part = rig
-        .send(
-            "GET",
-            &path,
-            &[
-                ("x-auth-token", KEY),
-                ("range", "bytes=1-3"),
-                ("accept", "image/tiff"),
-            ],
-            "",
-        )
+        .send("GET", &path, &[("x-auth-token", KEY), ("range", "bytes=1-3"), ("accept", "image/tiff")], "")
         .await;
     assert_eq!((part.status, &part.body[..]), (206, &inline.body[1..4]));
-    assert_eq!(
-        part.header("content-range"),
-        format!("bytes 1-3/{}", inline.body.len())
-    );
-    let beyond = rig
-        .send(
-            "GET",
-            &path,
-            &[("x-auth-token", KEY), ("range", "bytes=99999999-")],
-            "",
-        )
-        .await;
+    assert_eq!(part.header("content-range"), format!("bytes 1-3/{}", inline.body.len()));
+    let beyond = rig.send("GET", &path, &[("x-auth-token", KEY), ("range", "bytes=99999999-")], "").await;
     assert_eq!(beyond.status, 416);
-    let same = rig
-        .send(
-            "GET",
-            &path,
-            &[("x-auth-token", KEY), ("if-none-match", pdf.header("etag"))],
-            "",
-        )
-        .await;
+    let same =
+        rig.send("GET", &path, &[("x-auth-token", KEY), ("if-none-match", pdf.header("etag"))], "").await;
     assert_eq!((same.status, same.body.len()), (304, 0));
     assert_eq!(
-        rig.send(
-            "GET",
-            &path,
-            &[("x-auth-token", KEY), ("accept", "text/html")],
-            ""
-        )
-        .await
-        .status,
+        rig.send("GET", &path, &[("x-auth-token", KEY), ("accept", "text/html")], "").await.status,
         406
     );
-    assert_eq!(
-        rig.send("GET", &path, &[("x-auth-token", KEY_B)], "")
-            .await
-            .status,
-        403
-    );
+    assert_eq!(rig.send("GET", &path, &[("x-auth-token", KEY_B)], "").await.status, 403);
     let foreign = format!("/v2/accounts/{B}/faxes/inbox/{id}");
     assert_eq!(
-        rig.send("GET", &foreign, &[("x-auth-token", KEY_B)], "")
-            .await
-            .status,
+        rig.send("GET", &foreign, &[("x-auth-token", KEY_B)], "").await.status,
         404,
         "another account's fax is not there"
     );
 
-    let forward = json!({ "action": "forward", "data": { "to_number": "4155557777", "from_number": "4155550100" } });
-    let forwarded = rig
-        .json("PUT", &faxes(&format!("/inbox/{id}")), forward)
-        .await;
+    let forward =
+        json!({ "action": "forward", "data": { "to_number": "4155557777", "from_number": "4155550100" } });
+    let forwarded = rig.json("PUT", &faxes(&format!("/inbox/{id}")), forward).await;
     assert_eq!(
         (forwarded.status, &forwarded.json["data"]["to_number"]),
         (201, &json!("+14155557777")),
         "{}",
         forwarded.json
     );
-    let unnamed = rig
-        .json(
-            "PUT",
-            &faxes(&format!("/inbox/{id}")),
-            json!({ "data": {} }),
-        )
-        .await;
-    assert_eq!(
-        (unnamed.status, &unnamed.json["message"]),
-        (500, &json!("action required"))
-    );
+    let unnamed = rig.json("PUT", &faxes(&format!("/inbox/{id}")), json!({ "data": {} })).await;
+    assert_eq!((unnamed.status, &unnamed.json["message"]), (500, &json!("action required")));
 
-    let gone = rig
-        .send(
-            "DELETE",
-            &faxes(&format!("/inbox/{id}")),
-            &[("x-auth-token", KEY)],
-            "",
-        )
-        .await;
+    let gone = rig.send("DELETE", &faxes(&format!("/inbox/{id}")), &[("x-auth-token", KEY)], "").await;
     assert_eq!(
         (gone.status, &gone.json["data"]["_read_only"]["deleted"]),
         (200, &json!(true)),
@@ -795,41 +460,17 @@ async fn a_received_fax_is_listed_fetched_and_deleted() {
 #[tokio::test]
 async fn a_queued_fax_can_be_called_off() {
     let rig = plain().await;
-    let id = rig.json("PUT", &faxes(""), by_url()).await.json["data"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let gone = rig
-        .send(
-            "DELETE",
-            &faxes(&format!("/outgoing/{id}")),
-            &[("x-auth-token", KEY)],
-            "",
-        )
-        .await;
+    let id = rig.json("PUT", &faxes(""), by_url()).await.json["data"]["id"].as_str().unwrap().to_owned();
+    let gone = rig.send("DELETE", &faxes(&format!("/outgoing/{id}")), &[("x-auth-token", KEY)], "").await;
     assert_eq!(
-        (
-            gone.status,
-            &gone.json["data"]["id"],
-            &gone.json["data"]["_read_only"]["deleted"]
-        ),
+        (gone.status, &gone.json["data"]["id"], &gone.json["data"]["_read_only"]["deleted"]),
         (200, &json!(id), &json!(true)),
         "{}",
         gone.json
     );
     assert_eq!(rig.get(&faxes("/outgoing")).await.json["data"], json!([]));
-    let again = rig
-        .send(
-            "DELETE",
-            &faxes(&format!("/outgoing/{id}")),
-            &[("x-auth-token", KEY)],
-            "",
-        )
-        .await;
-    assert_eq!(
-        (again.status, &again.json["message"]),
-        (409, &json!("datastore_conflict"))
-    );
+    let again = rig.send("DELETE", &faxes(&format!("/outgoing/{id}")), &[("x-auth-token", KEY)], "").await;
+    assert_eq!((again.status, &again.json["message"]), (409, &json!("datastore_conflict")));
 }
 
 async fn upload(rig: &Rig, document: &[u8]) -> String {
@@ -839,10 +480,7 @@ async fn upload(rig: &Rig, document: &[u8]) -> String {
         .send(
             "PUT",
             &faxes("/outgoing"),
-            &[
-                ("x-auth-token", KEY),
-                ("content-type", "multipart/mixed; boundary=b"),
-            ],
+            &[("x-auth-token", KEY), ("content-type", "multipart/mixed; boundary=b")],
             body,
         )
         .await;
@@ -855,19 +493,10 @@ async fn a_document_goes_all_the_way_to_the_outbox() {
     let rig = start(Config::default(), true).await;
     let id = upload(&rig, &testdata("demo.pdf")).await;
     let job = rig.finished(&id).await;
-    assert_eq!(
-        (&job["status"], &job["tx_result"]["success"]),
-        (&json!("completed"), &json!(true)),
-        "{job}"
-    );
+    assert_eq!((&job["status"], &job["tx_result"]["success"]), (&json!("completed"), &json!(true)), "{job}");
     let pages = job["total_pages"].as_u64().unwrap();
-    assert!(
-        pages > 0 && job["tx_result"]["transferred_pages"] == pages && job["delivered"].is_i64()
-    );
-    let filed = rig.get(&faxes("/outbox")).await.json["data"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    assert!(pages > 0 && job["tx_result"]["transferred_pages"] == pages && job["delivered"].is_i64());
+    let filed = rig.get(&faxes("/outbox")).await.json["data"][0]["id"].as_str().unwrap().to_owned();
     assert!(filed.ends_with(&id));
     let tiff = rig
         .send(
@@ -877,37 +506,15 @@ async fn a_document_goes_all_the_way_to_the_outbox() {
             "",
         )
         .await;
-    assert_eq!(
-        (tiff.status, tiff.header("content-type")),
-        (200, "image/tiff")
-    );
+    assert_eq!((tiff.status, tiff.header("content-type")), (200, "image/tiff"));
     let again = rig
-        .json(
-            "PUT",
-            &faxes(&format!("/outbox/{filed}")),
-            json!({ "action": "resubmit", "data": {} }),
-        )
+        .json("PUT", &faxes(&format!("/outbox/{filed}")), json!({ "action": "resubmit", "data": {} }))
         .await;
-    assert_eq!(
-        (again.status, &again.json["data"]["attempts"]),
-        (201, &json!(0)),
-        "{}",
-        again.json
-    );
+    assert_eq!((again.status, &again.json["data"]["attempts"]), (201, &json!(0)), "{}", again.json);
     assert_ne!(again.json["data"]["id"], json!(id));
-    let gone = rig
-        .send(
-            "DELETE",
-            &faxes(&format!("/outbox/{filed}")),
-            &[("x-auth-token", KEY)],
-            "",
-        )
-        .await;
+    let gone = rig.send("DELETE", &faxes(&format!("/outbox/{filed}")), &[("x-auth-token", KEY)], "").await;
     assert_eq!(gone.status, 200, "{}", gone.json);
-    assert_eq!(
-        rig.get(&faxes(&format!("/outbox/{filed}"))).await.status,
-        404
-    );
+    assert_eq!(rig.get(&faxes(&format!("/outbox/{filed}"))).await.status, 404);
 }
 
 #[tokio::test]
@@ -915,10 +522,7 @@ async fn a_broken_document_fails_with_a_plain_reason() {
     let rig = start(Config::default(), true).await;
     let id = upload(&rig, b"%PDF-1.4\nnothing of a PDF").await;
     let job = rig.finished(&id).await;
-    assert_eq!(
-        (&job["status"], &job["tx_result"]["success"]),
-        (&json!("failed"), &json!(false))
-    );
+    assert_eq!((&job["status"], &job["tx_result"]["success"]), (&json!("failed"), &json!(false)));
     let text = job["tx_result"]["result_text"].as_str().unwrap();
     assert!(text.contains("PDF") && text.contains("damaged"), "{text}");
     assert_eq!(job["tx_result"]["result_code"], 0);
@@ -931,35 +535,20 @@ async fn a_document_by_url_is_fetched() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let documents = axum::Router::new()
-        .route(
-            "/go",
-            axum::routing::get(|| async { axum::response::Redirect::to("/letter.pdf") }),
-        )
+        .route("/go", axum::routing::get(|| async { axum::response::Redirect::to("/letter.pdf") }))
         .route(
             "/letter.pdf",
-            axum::routing::get(|| async {
-                ([("content-type", "application/pdf")], testdata("demo.pdf"))
-            }),
+            axum::routing::get(|| async { ([("content-type", "application/pdf")], testdata("demo.pdf")) }),
         );
     tokio::spawn(fax_api::serve(listener, documents, std::future::pending()));
     let data = json!({ "data": { "to_number": "4155551234", "from_number": "4155550100", "document": { "url": format!("http://{at}/go") } } });
-    let id = rig.json("PUT", &faxes(""), data).await.json["data"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = rig.json("PUT", &faxes(""), data).await.json["data"]["id"].as_str().unwrap().to_owned();
     assert_eq!(rig.finished(&id).await["status"], "completed");
     let data = json!({ "data": { "to_number": "4155551234", "from_number": "4155550100", "document": { "url": format!("http://{at}/none.pdf") } } });
-    let id = rig.json("PUT", &faxes(""), data).await.json["data"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = rig.json("PUT", &faxes(""), data).await.json["data"]["id"].as_str().unwrap().to_owned();
     let job = rig.finished(&id).await;
     assert!(
-        job["status"] == "failed"
-            && job["tx_result"]["result_text"]
-                .as_str()
-                .unwrap()
-                .contains("404"),
+        job["status"] == "failed" && job["tx_result"]["result_text"].as_str().unwrap().contains("404"),
         "{job}"
     );
 }
@@ -968,35 +557,18 @@ async fn a_document_by_url_is_fetched() {
 async fn a_stranger_who_dawdles_is_cut_off_and_keeps_nobody_waiting() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let patience = std::time::Duration::from_millis(400);
-    let rig = start(
-        Config {
-            body_patience: patience,
-            max_strangers: 1,
-            ..Config::default()
-        },
-        false,
-    )
-    .await;
+    let rig = start(Config { body_patience: patience, max_strangers: 1, ..Config::default() }, false).await;
     let mut slow = tokio::net::TcpStream::connect(rig.address).await.unwrap();
     let head = "PUT /v2/api_auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n{";
     slow.write_all(head.as_bytes()).await.unwrap();
-    assert_eq!(
-        rig.get(&faxes("/outgoing")).await.status,
-        200,
-        "those with a token go on"
-    );
+    assert_eq!(rig.get(&faxes("/outgoing")).await.status, 200, "those with a token go on");
     let mut answer = String::new();
     slow.read_to_string(&mut answer).await.unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"status\":\"error\""),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"status\":\"error\""), "{answer}");
     // Far too many header fields.
     let mut wide = tokio::net::TcpStream::connect(rig.address).await.unwrap();
     let fields: String = (0..500).map(|n| format!("X-{n}: y\r\n")).collect();
-    wide.write_all(format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes())
-        .await
-        .unwrap();
+    wide.write_all(format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
     let _ = wide.read_to_string(&mut answer).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
@@ -1009,34 +581,18 @@ async fn fetching_is_bounded_in_redirects_and_size() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let said = |headers: axum::http::HeaderMap, body: String| async move {
-        format!(
-            "{} {} {body}",
-            headers["host"].to_str().unwrap(),
-            headers["content-type"].to_str().unwrap()
-        )
+        format!("{} {} {body}", headers["host"].to_str().unwrap(), headers["content-type"].to_str().unwrap())
     };
     let documents = axum::Router::new()
-        .route(
-            "/loop",
-            axum::routing::get(|| async { axum::response::Redirect::to("/loop") }),
-        )
-        .route(
-            "/file",
-            axum::routing::get(|| async { axum::response::Redirect::to("file:///etc/passwd") }),
-        )
-        .route(
-            "/busy",
-            axum::routing::get(|| async { axum::http::StatusCode::SERVICE_UNAVAILABLE }),
-        )
+        .route("/loop", axum::routing::get(|| async { axum::response::Redirect::to("/loop") }))
+        .route("/file", axum::routing::get(|| async { axum::response::Redirect::to("file:///etc/passwd") }))
+        .route("/busy", axum::routing::get(|| async { axum::http::StatusCode::SERVICE_UNAVAILABLE }))
         .route("/big", axum::routing::get(|| async { vec![b'x'; 5000] }))
         .route("/empty", axum::routing::get(|| async {}))
         .route("/post", axum::routing::post(said));
     tokio::spawn(fax_api::serve(listener, documents, std::future::pending()));
-    let fetcher = HttpFetcher::new(FetchConfig {
-        allow_private_urls: true,
-        max_size: 4000,
-        ..FetchConfig::default()
-    });
+    let fetcher =
+        HttpFetcher::new(FetchConfig { allow_private_urls: true, max_size: 4000, ..FetchConfig::default() });
     let order = |path: &str, method: &str| FetchOrder {
         url: format!("http://{at}{path}"),
         method: method.into(),
@@ -1057,18 +613,9 @@ async fn fetching_is_bounded_in_redirects_and_size() {
             other => panic!("{path}: {other:?}"),
         }
     }
-    assert!(matches!(
-        fetcher.fetch(order("/busy", "get")).await,
-        Err(ConvertError::Later(_))
-    ));
+    assert!(matches!(fetcher.fetch(order("/busy", "get")).await, Err(ConvertError::Later(_))));
     let fetched = fetcher.fetch(order("/post", "post")).await.unwrap();
-    assert_eq!(
-        &fetched.octets[..],
-        b"documents.example text/x-wish give me"
-    );
+    assert_eq!(&fetched.octets[..], b"documents.example text/x-wish give me");
     let guarded = HttpFetcher::new(FetchConfig::default());
-    assert!(matches!(
-        guarded.fetch(order("/big", "get")).await,
-        Err(ConvertError::Document(_))
-    ));
+    assert!(matches!(guarded.fetch(order("/big", "get")).await, Err(ConvertError::Document(_))));
 }

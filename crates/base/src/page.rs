@@ -44,13 +44,8 @@ pub enum Resolution {
 
 impl Resolution {
     /// All of them, coarsest first.
-    pub const ALL: [Resolution; 5] = [
-        Resolution::Standard,
-        Resolution::Fine,
-        Resolution::Superfine,
-        Resolution::Inch300,
-        Resolution::R16,
-    ];
+    pub const ALL: [Resolution; 5] =
+        [Resolution::Standard, Resolution::Fine, Resolution::Superfine, Resolution::Inch300, Resolution::R16];
 
     /// Pels per inch along a line, as TIFF states it.
     #[must_use]

@@ -55,12 +55,8 @@ impl<K: Copy + Eq> Timers<K> {
 
     /// Takes the earliest timer that is due at `now`; call it until it answers `None`.
     pub fn expired(&mut self, now: Instant) -> Option<K> {
-        let (i, _) = self
-            .set
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, at))| *at <= now)
-            .min_by_key(|(_, (_, at))| *at)?;
+        let (i, _) =
+            self.set.iter().enumerate().filter(|(_, (_, at))| *at <= now).min_by_key(|(_, (_, at))| *at)?;
         Some(self.set.remove(i).0)
     }
 }

@@ -20,10 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let octets = std::fs::read(file)?;
     let format = sniff(&octets, None, Some(file)).ok_or("not a document")?;
-    let options = RenderOptions {
-        resolution,
-        ..RenderOptions::default()
-    };
+    let options = RenderOptions { resolution, ..RenderOptions::default() };
     let start = Instant::now();
     let document = render(&octets, format, &options)?;
     let took = start.elapsed();
@@ -36,14 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}: {:?}, {} octets", i + 1, page.shape, page.t6.len());
         let png = page_png(&document, i, 5000);
         let name = format!("{out}-{}.png", i + 1);
-        let part: Vec<u32> = rest
-            .get(1)
-            .map(|p| p.split(',').filter_map(|v| v.parse().ok()).collect())
-            .unwrap_or_default();
+        let part: Vec<u32> =
+            rest.get(1).map(|p| p.split(',').filter_map(|v| v.parse().ok()).collect()).unwrap_or_default();
         match part[..] {
-            [x, y, w, h] => image::load_from_memory(&png)?
-                .crop_imm(x, y, w, h)
-                .save(name)?,
+            [x, y, w, h] => image::load_from_memory(&png)?.crop_imm(x, y, w, h).save(name)?,
             _ => std::fs::write(name, png)?,
         }
     }

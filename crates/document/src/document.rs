@@ -33,10 +33,7 @@ impl Page {
             &fitted
         };
         Page {
-            shape: PageShape {
-                rows: bitmap.rows(),
-                ..shape
-            },
+            shape: PageShape { rows: bitmap.rows(), ..shape },
             t6: encode(bitmap, Coding::Mmr, &EncodeOptions::default()).into(),
             quality: None,
             description: None,
@@ -110,11 +107,7 @@ impl FaxDocument {
     pub fn from_tiff(octets: &[u8]) -> Result<Self, RenderError> {
         let file = tiff::read(octets, &tiff::Limits::default()).map_err(tiff_error)?;
         let mut document = FaxDocument {
-            remarks: file
-                .remarks
-                .iter()
-                .map(|r| format!("Page {}: {}.", r.page + 1, r.kind))
-                .collect(),
+            remarks: file.remarks.iter().map(|r| format!("Page {}: {}.", r.page + 1, r.kind)).collect(),
             ..FaxDocument::default()
         };
         for (i, page) in file.pages.into_iter().enumerate() {
@@ -147,18 +140,12 @@ impl FaxDocument {
 /// The shape of a page of a file, if it is a fax page as it stands.
 pub(crate) fn shape_of(page: &TiffPage) -> Option<PageShape> {
     let resolution: Resolution = page.resolution()?;
-    Some(PageShape {
-        width: page.fax_width()?,
-        resolution,
-        rows: page.image.rows(),
-    })
+    Some(PageShape { width: page.fax_width()?, resolution, rows: page.image.rows() })
 }
 
 pub(crate) fn tiff_error(e: tiff::Error) -> RenderError {
     match e {
-        tiff::Error::Unsupported(what) => RenderError::Unsupported {
-            what: format!("TIFF with {what}"),
-        },
+        tiff::Error::Unsupported(what) => RenderError::Unsupported { what: format!("TIFF with {what}") },
         tiff::Error::TooLarge(what) => RenderError::TooLarge { what },
         tiff::Error::Damaged(what) => RenderError::broken(Format::Tiff, what),
         other => RenderError::broken(Format::Tiff, other.to_string()),

@@ -80,10 +80,7 @@ impl RenderError {
 
     pub(crate) fn broken(format: Format, what: impl Into<String>) -> Self {
         let what: String = what.into();
-        RenderError::Broken {
-            format,
-            what: what.trim_end_matches('.').to_owned(),
-        }
+        RenderError::Broken { format, what: what.trim_end_matches('.').to_owned() }
     }
 
     pub(crate) fn too_large(what: impl Into<String>) -> Self {

@@ -65,9 +65,7 @@ pub fn sniff(octets: &[u8], content_type: Option<&str>, file_name: Option<&str>)
         if octets.is_empty() || is_known_other(octets) {
             return None;
         }
-        let claimed = content_type
-            .and_then(by_media_type)
-            .or_else(|| file_name.and_then(by_name));
+        let claimed = content_type.and_then(by_media_type).or_else(|| file_name.and_then(by_name));
         match claimed {
             // Only text has no mark of its own; anything else that lacks it is damaged, and the
             // reader of that format says so better than "unknown" would.
@@ -150,9 +148,7 @@ fn by_name(name: &str) -> Option<Format> {
 
 fn looks_like_text(octets: &[u8]) -> bool {
     let head = octets.get(..4096).unwrap_or(octets);
-    !head
-        .iter()
-        .any(|&o| o < 0x20 && !matches!(o, b'\t' | b'\n' | b'\r' | 0x0C | 0x1B))
+    !head.iter().any(|&o| o < 0x20 && !matches!(o, b'\t' | b'\n' | b'\r' | 0x0C | 0x1B))
 }
 
 #[cfg(test)]
@@ -162,32 +158,17 @@ mod tests {
     #[test]
     fn the_octets_decide_over_label_and_name() {
         let pdf = b"junk\n%PDF-1.4\n";
-        assert_eq!(
-            sniff(pdf, Some("image/png"), Some("x.tif")),
-            Some(Format::Pdf)
-        );
-        assert_eq!(
-            sniff(b"II\x2A\0....", Some("application/pdf"), None),
-            Some(Format::Tiff)
-        );
+        assert_eq!(sniff(pdf, Some("image/png"), Some("x.tif")), Some(Format::Pdf));
+        assert_eq!(sniff(b"II\x2A\0....", Some("application/pdf"), None), Some(Format::Tiff));
         assert_eq!(sniff(b"\xFF\xD8\xFF\xE0", None, None), Some(Format::Jpeg));
-        assert_eq!(
-            sniff(b"\x89PNG\r\n\x1a\n", None, Some("a.jpg")),
-            Some(Format::Png)
-        );
+        assert_eq!(sniff(b"\x89PNG\r\n\x1a\n", None, Some("a.jpg")), Some(Format::Png));
     }
 
     #[test]
     fn labels_serve_where_the_octets_say_nothing() {
-        assert_eq!(
-            sniff(b"hello", Some("Text/Plain; charset=utf-8"), None),
-            Some(Format::Text)
-        );
+        assert_eq!(sniff(b"hello", Some("Text/Plain; charset=utf-8"), None), Some(Format::Text));
         assert_eq!(sniff(b"hello", None, Some("NOTE.TXT")), Some(Format::Text));
-        assert_eq!(
-            sniff(b"trunc", Some("application/pdf"), None),
-            Some(Format::Pdf)
-        );
+        assert_eq!(sniff(b"trunc", Some("application/pdf"), None), Some(Format::Pdf));
         assert_eq!(sniff(b"hello\0\x01", Some("text/plain"), None), None);
         assert_eq!(sniff(b"hello", Some("application/msword"), None), None);
         assert_eq!(sniff(b"PK\x03\x04...", Some("application/pdf"), None), None);

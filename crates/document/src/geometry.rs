@@ -68,11 +68,7 @@ pub(crate) fn place(
     let (w, h) = if turned { (h, w) } else { (w, h) };
     let by_width = line / w;
     let by_length = sheet / h;
-    let whole = if h / w <= LONG {
-        by_width.min(by_length)
-    } else {
-        by_width
-    };
+    let whole = if h / w <= LONG { by_width.min(by_length) } else { by_width };
     let scale = if by_width < 1.0 || w >= NEARLY_FULL * line {
         whole.min(1.0)
     } else {
@@ -82,18 +78,11 @@ pub(crate) fn place(
     // Rounding must not lose a row that the standard's own count has, nor add one beyond it.
     let rows = (h * scale * per_y + 0.01).floor().max(1.0);
     if rows > MAX_ROWS || rows * f64::from(pels) > max_pels as f64 {
-        return Err(RenderError::too_large(format!(
-            "a page would be {:.1} m long",
-            h * scale / 1000.0
-        )));
+        return Err(RenderError::too_large(format!("a page would be {:.1} m long", h * scale / 1000.0)));
     }
     let columns = ((w * scale * per_x).round() as u32).clamp(1, pels);
     Ok(Placement {
-        shape: PageShape {
-            width,
-            resolution,
-            rows: rows as u32,
-        },
+        shape: PageShape { width, resolution, rows: rows as u32 },
         turned,
         x: (pels - columns) / 2,
         columns,
@@ -137,12 +126,7 @@ mod tests {
 
     #[test]
     fn larger_iso_sheets_become_a_whole_a4_and_smaller_ones_too() {
-        for (w, h) in [
-            (297.0, 420.0),
-            (841.0, 1189.0),
-            (148.0, 210.0),
-            (105.0, 148.0),
-        ] {
+        for (w, h) in [(297.0, 420.0), (841.0, 1189.0), (148.0, 210.0), (105.0, 148.0)] {
             let p = at(w, h, Resolution::Fine);
             assert!((2270..=2286).contains(&p.shape.rows), "{w} × {h}: {p:?}");
             assert!((1680..=1695).contains(&p.columns), "{w} × {h}: {p:?}");
@@ -165,13 +149,7 @@ mod tests {
 
     #[test]
     fn absurd_sheets_are_refused() {
-        for (w, h) in [
-            (1.0, 1e9),
-            (1e9, 1.0),
-            (f64::NAN, 1.0),
-            (1.0, f64::INFINITY),
-            (0.0, 1.0),
-        ] {
+        for (w, h) in [(1.0, 1e9), (1e9, 1.0), (f64::NAN, 1.0), (1.0, f64::INFINITY), (0.0, 1.0)] {
             assert!(
                 place((w, h), Resolution::Fine, Width::A4, f64::INFINITY, 64 << 20).is_err(),
                 "{w} × {h}"

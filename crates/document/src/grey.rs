@@ -14,18 +14,12 @@ pub(crate) struct Grey {
 impl Grey {
     /// A white page.
     pub(crate) fn white(width: usize, rows: usize) -> Self {
-        Grey {
-            width,
-            rows,
-            data: vec![255; width * rows],
-        }
+        Grey { width, rows, data: vec![255; width * rows] }
     }
 
     /// Row `y`; empty when there is none.
     pub(crate) fn row(&self, y: usize) -> &[u8] {
-        self.data
-            .get(y * self.width..(y + 1) * self.width)
-            .unwrap_or(&[])
+        self.data.get(y * self.width..(y + 1) * self.width).unwrap_or(&[])
     }
 
     /// Turned clockwise by a quarter.
@@ -66,11 +60,7 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_is_clockwise() {
-        let g = Grey {
-            width: 3,
-            rows: 2,
-            data: vec![1, 2, 3, 4, 5, 6],
-        };
+        let g = Grey { width: 3, rows: 2, data: vec![1, 2, 3, 4, 5, 6] };
         let t = g.turned();
         assert_eq!((t.width, t.rows, t.data), (2, 3, vec![4, 1, 5, 2, 6, 3]));
     }

@@ -4,9 +4,7 @@ use core::time::Duration;
 use fax_base::page::{Resolution, Width};
 
 /// How grey and colour become black and white.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ink {
     /// Text and drawings crisp, photographs as halftones, decided for each region of the page.

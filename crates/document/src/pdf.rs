@@ -6,8 +6,8 @@ use crate::ink::{Area, to_bitmap};
 use crate::{FaxDocument, Format, Page, RenderError, RenderOptions};
 use hayro::hayro_interpret::font::GlyphRun;
 use hayro::hayro_interpret::{
-    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
-    InterpreterSettings, InterpreterWarning, Paint, SoftMask, TransformExt, interpret_page,
+    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterSettings,
+    InterpreterWarning, Paint, SoftMask, TransformExt, interpret_page,
 };
 use hayro::hayro_syntax::page::Page as PdfPage;
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
@@ -32,10 +32,7 @@ pub(crate) fn render(octets: &[u8], options: &RenderOptions) -> Result<FaxDocume
         return Err(RenderError::Empty);
     }
     if count > options.max_pages {
-        return Err(RenderError::TooManyPages {
-            pages: count,
-            max: options.max_pages,
-        });
+        return Err(RenderError::TooManyPages { pages: count, max: options.max_pages });
     }
     let warnings = Arc::new(Warnings::default());
     let settings = InterpreterSettings {
@@ -49,13 +46,9 @@ pub(crate) fn render(octets: &[u8], options: &RenderOptions) -> Result<FaxDocume
     let mut document = FaxDocument::default();
     for (i, page) in pages.iter().enumerate() {
         if started.elapsed() > options.time_limit {
-            return Err(RenderError::TimedOut {
-                seconds: options.time_limit.as_secs(),
-            });
+            return Err(RenderError::TimedOut { seconds: options.time_limit.as_secs() });
         }
-        document
-            .pages
-            .push(draw(page, &cache, &settings, options).map_err(|e| on_page(e, i + 1))?);
+        document.pages.push(draw(page, &cache, &settings, options).map_err(|e| on_page(e, i + 1))?);
     }
     document.remarks = warnings.sentences();
     Ok(document)
@@ -63,30 +56,21 @@ pub(crate) fn render(octets: &[u8], options: &RenderOptions) -> Result<FaxDocume
 
 fn on_page(e: RenderError, page: usize) -> RenderError {
     match e {
-        RenderError::TooLarge { what } => RenderError::TooLarge {
-            what: format!("on page {page}, {what}"),
-        },
+        RenderError::TooLarge { what } => RenderError::TooLarge { what: format!("on page {page}, {what}") },
         e => e,
     }
 }
 
 fn load_error(e: LoadPdfError) -> RenderError {
     match e {
-        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
-            RenderError::PasswordProtected
-        }
+        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => RenderError::PasswordProtected,
         LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => {
-            RenderError::Unsupported {
-                what: "A PDF with this kind of encryption".into(),
-            }
+            RenderError::Unsupported { what: "A PDF with this kind of encryption".into() }
         }
-        LoadPdfError::Decryption(_) => {
-            RenderError::broken(Format::Pdf, "its encryption is not valid")
+        LoadPdfError::Decryption(_) => RenderError::broken(Format::Pdf, "its encryption is not valid"),
+        LoadPdfError::Invalid => {
+            RenderError::broken(Format::Pdf, "its pages cannot be found, it may be incomplete")
         }
-        LoadPdfError::Invalid => RenderError::broken(
-            Format::Pdf,
-            "its pages cannot be found, it may be incomplete",
-        ),
     }
 }
 
@@ -111,10 +95,7 @@ impl Warnings {
 
     fn sentences(&self) -> Vec<String> {
         [
-            (
-                &self.font,
-                "A font could not be used; some text may be missing.",
-            ),
+            (&self.font, "A font could not be used; some text may be missing."),
             (&self.image, "A picture is damaged and was left out."),
             (&self.annotation, "A form field or note could not be drawn."),
         ]
@@ -133,37 +114,18 @@ fn draw<'a>(
 ) -> Result<Page, RenderError> {
     let (w, h) = page.render_dimensions();
     let unit = f64::from(
-        page.raw()
-            .get::<f32>(b"UserUnit".as_slice())
-            .filter(|u| u.is_finite() && *u > 0.0)
-            .unwrap_or(1.0),
+        page.raw().get::<f32>(b"UserUnit".as_slice()).filter(|u| u.is_finite() && *u > 0.0).unwrap_or(1.0),
     );
-    let mm = (
-        f64::from(w) * unit / POINTS_PER_MM,
-        f64::from(h) * unit / POINTS_PER_MM,
-    );
-    let place = place(
-        mm,
-        options.resolution,
-        options.width,
-        f64::INFINITY,
-        options.max_page_pels,
-    )?;
+    let mm = (f64::from(w) * unit / POINTS_PER_MM, f64::from(h) * unit / POINTS_PER_MM);
+    let place = place(mm, options.resolution, options.width, f64::INFINITY, options.max_page_pels)?;
     let (columns, rows) = (place.columns, place.shape.rows);
-    let transform =
-        onto_page(f64::from(w), f64::from(h), &place) * page.initial_transform(true).to_kurbo();
+    let transform = onto_page(f64::from(w), f64::from(h), &place) * page.initial_transform(true).to_kurbo();
     let (Ok(pixmap_w), Ok(pixmap_h)) = (u16::try_from(columns), u16::try_from(rows)) else {
         return Err(RenderError::too_large("a page has too many rows"));
     };
-    let single = vello_cpu::RenderSettings {
-        num_threads: 0,
-        ..vello_cpu::RenderSettings::default()
-    };
+    let single = vello_cpu::RenderSettings { num_threads: 0, ..vello_cpu::RenderSettings::default() };
     let mut ctx = RenderContext::new_with(pixmap_w, pixmap_h, single);
-    let drawing = RenderSettings {
-        force_image_interpolation: true,
-        ..RenderSettings::default()
-    };
+    let drawing = RenderSettings { force_image_interpolation: true, ..RenderSettings::default() };
     render_into(page, cache, settings, &drawing, &mut ctx, transform);
     ctx.flush();
     let mut pixmap = Pixmap::new(pixmap_w, pixmap_h);
@@ -178,17 +140,10 @@ fn draw<'a>(
 
     let pels = place.shape.width.pels(place.shape.resolution) as usize;
     let mut grey = Grey::white(pels, rows as usize);
-    for (src, dst) in pixmap
-        .data_as_u8_slice()
-        .chunks_exact(columns as usize * 4)
-        .zip(grey.data.chunks_exact_mut(pels))
+    for (src, dst) in
+        pixmap.data_as_u8_slice().chunks_exact(columns as usize * 4).zip(grey.data.chunks_exact_mut(pels))
     {
-        for (p, d) in src
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .zip(dst.iter_mut().skip(place.x as usize))
-        {
+        for (p, d) in src.as_chunks::<4>().0.iter().zip(dst.iter_mut().skip(place.x as usize)) {
             *d = grey_of(p[0], p[1], p[2]);
         }
     }
@@ -221,25 +176,10 @@ fn pictures<'a>(
     transform: Affine,
     place: &Placement,
 ) -> Vec<Area> {
-    let target = Rect::new(
-        0.0,
-        0.0,
-        f64::from(place.columns),
-        f64::from(place.shape.rows),
-    );
+    let target = Rect::new(0.0, 0.0, f64::from(place.columns), f64::from(place.shape.rows));
     let interpreter_cache = hayro::hayro_interpret::InterpreterCache::new();
-    let mut context = Context::new(
-        transform,
-        target,
-        &interpreter_cache,
-        page.xref(),
-        settings.clone(),
-    );
-    let mut finder = PictureFinder {
-        target,
-        offset: f64::from(place.x),
-        areas: Vec::new(),
-    };
+    let mut context = Context::new(transform, target, &interpreter_cache, page.xref(), settings.clone());
+    let mut finder = PictureFinder { target, offset: f64::from(place.x), areas: Vec::new() };
     interpret_page(page, &mut context, &mut finder);
     finder.areas
 }
@@ -287,12 +227,7 @@ impl<'a> Device<'a> for PictureFinder {
     fn draw_glyph_run(&mut self, _: &GlyphRun<'_, 'a>, _: DrawProps<'a>, _: &DrawMode) {}
     fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
         if matches!(image, Image::Raster(_)) {
-            let size = Rect::new(
-                0.0,
-                0.0,
-                f64::from(image.width()),
-                f64::from(image.height()),
-            );
+            let size = Rect::new(0.0, 0.0, f64::from(image.width()), f64::from(image.height()));
             self.note(props.transform.transform_rect_bbox(size));
         }
     }

@@ -29,11 +29,7 @@ pub fn to_pdf(document: &FaxDocument, info: &PdfInfo) -> Vec<u8> {
         id
     };
     let (catalog, tree, about) = (fresh(), fresh(), fresh());
-    let ids: Vec<[Ref; 3]> = document
-        .pages
-        .iter()
-        .map(|_| [fresh(), fresh(), fresh()])
-        .collect();
+    let ids: Vec<[Ref; 3]> = document.pages.iter().map(|_| [fresh(), fresh(), fresh()]).collect();
 
     pdf.catalog(catalog).pages(tree);
     pdf.pages(tree)
@@ -118,11 +114,7 @@ fn date(at: SystemTime) -> Option<Date> {
     let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let small = |v: u64| u8::try_from(v).unwrap_or(0);
     Some(
@@ -156,20 +148,15 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "1970:1:1 0:0:0"),
-            (951_782_400, "2000:2:29 0:0:0"),
-            (1_798_761_599, "2026:12:31 23:59:59"),
-        ] {
+        for (seconds, text) in
+            [(0, "1970:1:1 0:0:0"), (951_782_400, "2000:2:29 0:0:0"), (1_798_761_599, "2026:12:31 23:59:59")]
+        {
             let d = date(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
             let mut buffer = Pdf::new();
             buffer.document_info(Ref::new(1)).creation_date(d);
             let file = buffer.finish();
             let file = String::from_utf8_lossy(&file);
-            let numbers: Vec<String> = text
-                .split([':', ' '])
-                .map(|n| format!("{:0>2}", n))
-                .collect();
+            let numbers: Vec<String> = text.split([':', ' ']).map(|n| format!("{:0>2}", n)).collect();
             assert!(file.contains(&numbers.concat()), "{text} in {file}");
         }
     }

@@ -16,9 +16,10 @@ pub fn first_page_png(document: &FaxDocument, max_width: u32) -> Vec<u8> {
 /// Page `i` (from 0) as a grey PNG, at most `max_width` pixels wide. Empty when there is no such page.
 #[must_use]
 pub fn page_png(document: &FaxDocument, i: usize, max_width: u32) -> Vec<u8> {
-    document.pages.get(i).map_or_else(Vec::new, |page| {
-        png(&page.to_bitmap(), page.shape.resolution, max_width)
-    })
+    document
+        .pages
+        .get(i)
+        .map_or_else(Vec::new, |page| png(&page.to_bitmap(), page.shape.resolution, max_width))
 }
 
 /// Each pixel is the share of ink in the area that it covers.
@@ -47,17 +48,12 @@ fn png(page: &Bitmap, resolution: Resolution, max_width: u32) -> Vec<u8> {
             let left = edge(x, width, page.width());
             let right = edge(x + 1, width, page.width()).max(left + 1);
             let area = (right - left) * (bottom - top);
-            let black: u32 = ink
-                .get(left as usize..right as usize)
-                .unwrap_or(&[])
-                .iter()
-                .sum();
+            let black: u32 = ink.get(left as usize..right as usize).unwrap_or(&[]).iter().sum();
             grey.push(u8::try_from(255 - (black * 255 / area.max(1)).min(255)).unwrap_or(0));
         }
     }
     let mut out = Vec::new();
-    let encoder =
-        PngEncoder::new_with_quality(&mut out, CompressionType::Default, FilterType::Adaptive);
+    let encoder = PngEncoder::new_with_quality(&mut out, CompressionType::Default, FilterType::Adaptive);
     match encoder.write_image(&grey, width, rows, ExtendedColorType::L8) {
         Ok(()) => out,
         Err(_) => Vec::new(),

@@ -22,15 +22,9 @@ pub(crate) fn render(
     format: Format,
     options: &RenderOptions,
 ) -> Result<FaxDocument, RenderError> {
-    let kind = if format == Format::Png {
-        ImageFormat::Png
-    } else {
-        ImageFormat::Jpeg
-    };
+    let kind = if format == Format::Png { ImageFormat::Png } else { ImageFormat::Jpeg };
     let broken = |e: ImageError| image_error(e, format);
-    let mut decoder = ImageReader::with_format(Cursor::new(octets), kind)
-        .into_decoder()
-        .map_err(broken)?;
+    let mut decoder = ImageReader::with_format(Cursor::new(octets), kind).into_decoder().map_err(broken)?;
     let (w, h) = decoder.dimensions();
     check_pels(w, h, options)?;
     let mut limits = Limits::default();
@@ -42,10 +36,7 @@ pub(crate) fn render(
     let grey = to_grey(picture);
     let mm = |pixels: usize| pixels as f64 / PER_INCH * 25.4;
     let page = to_page(&grey, (mm(grey.width), mm(grey.rows)), MOST, options)?;
-    Ok(FaxDocument {
-        pages: vec![page],
-        remarks: Vec::new(),
-    })
+    Ok(FaxDocument { pages: vec![page], remarks: Vec::new() })
 }
 
 /// Refuses pictures beyond the limit before anything is decoded.
@@ -65,9 +56,9 @@ pub(crate) fn check_pels(w: u32, h: u32, options: &RenderOptions) -> Result<(), 
 fn image_error(e: ImageError, format: Format) -> RenderError {
     match e {
         ImageError::Limits(_) => RenderError::too_large("a picture needs too much memory"),
-        ImageError::Unsupported(e) => RenderError::Unsupported {
-            what: format!("This kind of {} ({e})", format.name()),
-        },
+        ImageError::Unsupported(e) => {
+            RenderError::Unsupported { what: format!("This kind of {} ({e})", format.name()) }
+        }
         e => RenderError::broken(format, e.to_string()),
     }
 }
@@ -76,20 +67,12 @@ fn to_grey(picture: DynamicImage) -> Grey {
     let (width, rows) = (picture.width() as usize, picture.height() as usize);
     let data = match picture {
         DynamicImage::ImageLuma8(i) => i.into_raw(),
-        DynamicImage::ImageLumaA8(i) => i
-            .as_raw()
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|[v, a]| over_white(*v, *a))
-            .collect(),
-        DynamicImage::ImageRgb8(i) => i
-            .as_raw()
-            .as_chunks::<3>()
-            .0
-            .iter()
-            .map(|[r, g, b]| grey_of(*r, *g, *b))
-            .collect(),
+        DynamicImage::ImageLumaA8(i) => {
+            i.as_raw().as_chunks::<2>().0.iter().map(|[v, a]| over_white(*v, *a)).collect()
+        }
+        DynamicImage::ImageRgb8(i) => {
+            i.as_raw().as_chunks::<3>().0.iter().map(|[r, g, b]| grey_of(*r, *g, *b)).collect()
+        }
         other => other
             .into_rgba8()
             .as_raw()
@@ -109,26 +92,13 @@ pub(crate) fn to_page(
     most: f64,
     options: &RenderOptions,
 ) -> Result<Page, RenderError> {
-    let place = place(
-        mm,
-        options.resolution,
-        options.width,
-        most,
-        options.max_page_pels,
-    )?;
+    let place = place(mm, options.resolution, options.width, most, options.max_page_pels)?;
     let (columns, rows) = (place.columns as usize, place.shape.rows as usize);
-    let fitted = if place.turned {
-        resize(grey, rows, columns)?.turned()
-    } else {
-        resize(grey, columns, rows)?
-    };
+    let fitted =
+        if place.turned { resize(grey, rows, columns)?.turned() } else { resize(grey, columns, rows)? };
     let pels = place.shape.width.pels(place.shape.resolution) as usize;
     let mut sheet = Grey::white(pels, rows);
-    for (src, dst) in fitted
-        .data
-        .chunks_exact(columns)
-        .zip(sheet.data.chunks_exact_mut(pels))
-    {
+    for (src, dst) in fitted.data.chunks_exact(columns).zip(sheet.data.chunks_exact_mut(pels)) {
         for (s, d) in src.iter().zip(dst.iter_mut().skip(place.x as usize)) {
             *d = *s;
         }
@@ -144,23 +114,11 @@ fn resize(grey: &Grey, width: usize, rows: usize) -> Result<Grey, RenderError> {
     if (width, rows) == (grey.width, grey.rows) {
         return Ok(grey.clone());
     }
-    let source = ImageRef::new(
-        size(grey.width)?,
-        size(grey.rows)?,
-        &grey.data,
-        PixelType::U8,
-    )
-    .map_err(|e| failed(&e))?;
-    let mut target = Image::new(size(width)?, size(rows)?, PixelType::U8);
-    let filter = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Hamming))
-        .use_alpha(false);
-    Resizer::new()
-        .resize(&source, &mut target, &filter)
+    let source = ImageRef::new(size(grey.width)?, size(grey.rows)?, &grey.data, PixelType::U8)
         .map_err(|e| failed(&e))?;
-    Ok(Grey {
-        width,
-        rows,
-        data: target.into_vec(),
-    })
+    let mut target = Image::new(size(width)?, size(rows)?, PixelType::U8);
+    let filter =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Hamming)).use_alpha(false);
+    Resizer::new().resize(&source, &mut target, &filter).map_err(|e| failed(&e))?;
+    Ok(Grey { width, rows, data: target.into_vec() })
 }

@@ -8,11 +8,7 @@ use crate::{FaxDocument, Format, RenderError, RenderOptions};
 /// # Errors
 ///
 /// See [`RenderError`].
-pub fn render(
-    octets: &[u8],
-    format: Format,
-    options: &RenderOptions,
-) -> Result<FaxDocument, RenderError> {
+pub fn render(octets: &[u8], format: Format, options: &RenderOptions) -> Result<FaxDocument, RenderError> {
     let size = u64::try_from(octets.len()).unwrap_or(u64::MAX);
     if size > options.max_octets {
         return Err(RenderError::too_large(format!(

@@ -22,9 +22,8 @@ const MAX_ANSWER: usize = 256 << 20;
 const MAX_COMPLAINT: usize = 4096;
 
 /// As many children at once as there are processors; further documents wait their turn.
-static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
-    Semaphore::new(std::thread::available_parallelism().map_or(2, |n| n.get().max(2)))
-});
+static PLACES: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, |n| n.get().max(2))));
 
 /// Which program is the child: it must call [`crate::worker_main`].
 #[derive(Clone, Debug, Default)]
@@ -56,8 +55,7 @@ impl Converter {
         }
         let _place = PLACES.acquire().await.map_err(unavailable)?;
         let mut child = self.spawn()?;
-        let mut request =
-            serde_json::to_vec(&Request::new(format, options)).map_err(unavailable)?;
+        let mut request = serde_json::to_vec(&Request::new(format, options)).map_err(unavailable)?;
         request.push(b'\n');
 
         let talk = converse(&mut child, request, octets);
@@ -65,25 +63,16 @@ impl Converter {
             child.kill().await.ok();
             return Err(timed_out(options));
         };
-        let Talk {
-            answer,
-            complaint,
-            status,
-        } = talked.map_err(unavailable)?;
+        let Talk { answer, complaint, status } = talked.map_err(unavailable)?;
         let Some(answer) = answer else {
             child.kill().await.ok();
             return Err(RenderError::too_large("its pages do not fit in memory"));
         };
         match status {
-            Some(status) if status.success() => Answer::parse(&answer).unwrap_or_else(|| {
-                Err(RenderError::Crashed {
-                    what: "its answer made no sense".into(),
-                })
-            }),
+            Some(status) if status.success() => Answer::parse(&answer)
+                .unwrap_or_else(|| Err(RenderError::Crashed { what: "its answer made no sense".into() })),
             Some(status) => Err(end_of(status, &complaint, options)),
-            None => Err(RenderError::Crashed {
-                what: "it vanished".into(),
-            }),
+            None => Err(RenderError::Crashed { what: "it vanished".into() }),
         }
     }
 
@@ -109,9 +98,7 @@ impl Converter {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|e| RenderError::Unavailable {
-                what: format!("{}: {e}", program.display()),
-            })
+            .map_err(|e| RenderError::Unavailable { what: format!("{}: {e}", program.display()) })
     }
 }
 
@@ -174,10 +161,7 @@ async fn converse(child: &mut Child, request: Vec<u8>, octets: Bytes) -> std::io
 }
 
 /// Everything, or `None` if that is more than `most`.
-async fn read_up_to(
-    pipe: Option<impl AsyncRead + Unpin>,
-    most: usize,
-) -> std::io::Result<Option<BytesMut>> {
+async fn read_up_to(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<Option<BytesMut>> {
     match pipe {
         Some(mut pipe) => {
             let (octets, more) = take(&mut pipe, most).await?;
@@ -188,10 +172,7 @@ async fn read_up_to(
 }
 
 /// At most `most` octets, and whether the pipe has more.
-async fn take(
-    pipe: &mut (impl AsyncRead + Unpin),
-    most: usize,
-) -> std::io::Result<(BytesMut, bool)> {
+async fn take(pipe: &mut (impl AsyncRead + Unpin), most: usize) -> std::io::Result<(BytesMut, bool)> {
     let mut octets = BytesMut::new();
     loop {
         if octets.len() >= most {
@@ -209,25 +190,21 @@ fn end_of(status: ExitStatus, complaint: &str, options: &RenderOptions) -> Rende
     const SIGXCPU: i32 = 24;
     const SIGXFSZ: i32 = 25;
     if complaint.contains("memory allocation of") || complaint.contains("Cannot allocate memory") {
-        return RenderError::OutOfMemory {
-            mebibytes: options.memory_limit >> 20,
-        };
+        return RenderError::OutOfMemory { mebibytes: options.memory_limit >> 20 };
     }
     match status.signal() {
         Some(SIGXCPU) => timed_out(options),
         // The kernel's own shortage of memory: the only one besides us who sends it.
-        Some(SIGKILL) => RenderError::OutOfMemory {
-            mebibytes: options.memory_limit >> 20,
-        },
+        Some(SIGKILL) => RenderError::OutOfMemory { mebibytes: options.memory_limit >> 20 },
         Some(SIGXFSZ) => crashed("it tried to write a file"),
         Some(n) => crashed(&format!("ended by signal {n}")),
         None if complaint.contains("panicked") => {
             tracing::warn!(complaint, "the converter panicked");
             crashed("an error in the converter")
         }
-        None if complaint.contains("convert-worker:") => RenderError::Unavailable {
-            what: complaint.trim().chars().take(200).collect(),
-        },
+        None if complaint.contains("convert-worker:") => {
+            RenderError::Unavailable { what: complaint.trim().chars().take(200).collect() }
+        }
         None => crashed(&format!("exit status {}", status.code().unwrap_or(-1))),
     }
 }
@@ -237,13 +214,9 @@ fn crashed(what: &str) -> RenderError {
 }
 
 fn timed_out(options: &RenderOptions) -> RenderError {
-    RenderError::TimedOut {
-        seconds: options.time_limit.as_secs().max(1),
-    }
+    RenderError::TimedOut { seconds: options.time_limit.as_secs().max(1) }
 }
 
 fn unavailable(e: impl core::fmt::Display) -> RenderError {
-    RenderError::Unavailable {
-        what: e.to_string(),
-    }
+    RenderError::Unavailable { what: e.to_string() }
 }

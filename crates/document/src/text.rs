@@ -57,9 +57,9 @@ pub(crate) fn render(octets: &[u8], options: &RenderOptions) -> Result<FaxDocume
     }
     let mut document = crate::pdf::render(&set(&pages), options)?;
     if lost > 0 {
-        document.remarks.push(format!(
-            "{lost} characters have no shape in the font and are shown as question marks."
-        ));
+        document
+            .remarks
+            .push(format!("{lost} characters have no shape in the font and are shown as question marks."));
     }
     Ok(document)
 }
@@ -81,11 +81,7 @@ fn wrapped(line: &[u8]) -> Vec<Vec<u8>> {
     let mut rest = flat.trim_ascii_end();
     while rest.len() > COLUMNS {
         let head = rest.get(..=COLUMNS).unwrap_or(rest);
-        let cut = head
-            .iter()
-            .rposition(|o| *o == b' ')
-            .filter(|at| *at > 0)
-            .unwrap_or(COLUMNS);
+        let cut = head.iter().rposition(|o| *o == b' ').filter(|at| *at > 0).unwrap_or(COLUMNS);
         let (part, left) = rest.split_at(cut);
         parts.push(part.trim_ascii_end().to_vec());
         rest = left.trim_ascii_start();
@@ -107,9 +103,7 @@ fn set(pages: &[Vec<Vec<u8>>]) -> Vec<u8> {
     pdf.pages(tree)
         .kids(ids.iter().map(|(page, _)| *page))
         .count(i32::try_from(ids.len()).unwrap_or(i32::MAX));
-    pdf.type1_font(font)
-        .base_font(Name(b"Courier"))
-        .encoding_predefined(Name(b"WinAnsiEncoding"));
+    pdf.type1_font(font).base_font(Name(b"Courier")).encoding_predefined(Name(b"WinAnsiEncoding"));
     for (lines, (page_id, content_id)) in pages.iter().zip(ids) {
         let mut content = Content::new();
         content.begin_text();
@@ -163,13 +157,7 @@ mod tests {
         let parts = wrapped(&b"word ".repeat(40));
         assert!(parts.iter().all(|p| p.len() <= COLUMNS));
         assert_eq!(parts.concat().iter().filter(|o| **o == b'w').count(), 40);
-        assert_eq!(
-            wrapped(&[b'x'; 100])
-                .iter()
-                .map(Vec::len)
-                .collect::<Vec<_>>(),
-            [76, 24]
-        );
+        assert_eq!(wrapped(&[b'x'; 100]).iter().map(Vec::len).collect::<Vec<_>>(), [76, 24]);
         assert_eq!(wrapped(b"a\tb\r"), [b"a       b".to_vec()]);
         assert_eq!(wrapped(b""), [b"".to_vec()]);
     }
@@ -186,10 +174,7 @@ mod tests {
         assert_eq!(pages("one\x0Ctwo\x0C\n"), Ok(2));
         assert_eq!(pages(&"line\n".repeat(58)), Ok(2));
         assert_eq!(pages(" \n\t\n"), Err(RenderError::Empty));
-        assert!(matches!(
-            pages(&"line\n".repeat(1000)),
-            Err(RenderError::TooManyPages { .. })
-        ));
+        assert!(matches!(pages(&"line\n".repeat(1000)), Err(RenderError::TooManyPages { .. })));
         let odd = render("€ 5 – 漢字".as_bytes(), &options).unwrap();
         assert!(odd.remarks.concat().starts_with("2 characters"));
         assert!(odd.pages[0].to_bitmap().black_pels() > 100);

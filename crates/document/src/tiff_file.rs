@@ -22,19 +22,13 @@ const PER_INCH: f64 = 200.0;
 pub(crate) fn render(octets: &[u8], options: &RenderOptions) -> Result<FaxDocument, RenderError> {
     let limits = tiff::Limits {
         max_pages: options.max_pages as usize,
-        max_pels: options
-            .max_page_pels
-            .saturating_mul(u64::from(options.max_pages)),
+        max_pels: options.max_page_pels.saturating_mul(u64::from(options.max_pages)),
         ..tiff::Limits::default()
     };
     let document = match tiff::read(octets, &limits) {
         Ok(file) => {
             let mut document = FaxDocument {
-                remarks: file
-                    .remarks
-                    .iter()
-                    .map(|r| format!("Page {}: {}.", r.page + 1, r.kind))
-                    .collect(),
+                remarks: file.remarks.iter().map(|r| format!("Page {}: {}.", r.page + 1, r.kind)).collect(),
                 ..FaxDocument::default()
             };
             for page in file.pages {
@@ -70,26 +64,14 @@ fn fit(page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
         let pels = options.width.pels(resolution);
         let no_finer = resolution.x_per_inch() <= options.resolution.x_per_inch()
             && resolution.y_per_inch() <= options.resolution.y_per_inch();
-        if no_finer
-            && bitmap.width() < pels
-            && u64::from(bitmap.width()) * 100 >= u64::from(pels) * 93
-        {
+        if no_finer && bitmap.width() < pels && u64::from(bitmap.width()) * 100 >= u64::from(pels) * 93 {
             return Ok(Page::from_bitmap(
                 &centred(&bitmap, pels),
-                PageShape {
-                    width: options.width,
-                    resolution,
-                    rows: bitmap.rows(),
-                },
+                PageShape { width: options.width, resolution, rows: bitmap.rows() },
             ));
         }
     }
-    let mm = size_mm(
-        bitmap.width(),
-        bitmap.rows(),
-        page.x_per_inch,
-        page.y_per_inch,
-    );
+    let mm = size_mm(bitmap.width(), bitmap.rows(), page.x_per_inch, page.y_per_inch);
     to_page(&grey_of_bitmap(&bitmap), mm, f64::INFINITY, options)
 }
 
@@ -154,18 +136,13 @@ fn other_kinds(octets: &[u8], options: &RenderOptions) -> Result<FaxDocument, Re
     let room = options.max_picture_pels.saturating_mul(4);
     limits.decoding_buffer_size = usize::try_from(room).unwrap_or(usize::MAX);
     limits.intermediate_buffer_size = limits.decoding_buffer_size;
-    let mut decoder = Decoder::new(Cursor::new(octets))
-        .map_err(broken)?
-        .with_limits(limits);
+    let mut decoder = Decoder::new(Cursor::new(octets)).map_err(broken)?.with_limits(limits);
     let mut document = FaxDocument::default();
     let mut seen = 0u32;
     loop {
         seen += 1;
         if seen > options.max_pages {
-            return Err(RenderError::TooManyPages {
-                pages: seen,
-                max: options.max_pages,
-            });
+            return Err(RenderError::TooManyPages { pages: seen, max: options.max_pages });
         }
         let subfile = decoder
             .find_tag(Tag::NewSubfileType)
@@ -184,36 +161,23 @@ fn other_kinds(octets: &[u8], options: &RenderOptions) -> Result<FaxDocument, Re
     Ok(document)
 }
 
-fn one_page(
-    decoder: &mut Decoder<Cursor<&[u8]>>,
-    options: &RenderOptions,
-) -> Result<Page, RenderError> {
+fn one_page(decoder: &mut Decoder<Cursor<&[u8]>>, options: &RenderOptions) -> Result<Page, RenderError> {
     let broken = |e: ::tiff::TiffError| tiff_crate_error(&e);
     let (w, h) = decoder.dimensions().map_err(broken)?;
     check_pels(w, h, options)?;
     let colour = decoder.colortype().map_err(broken)?;
     let mut number = |tag: Tag| -> Result<Option<f64>, RenderError> {
-        Ok(decoder
-            .find_tag(tag)
-            .map_err(broken)?
-            .and_then(|v| number_of(&v))
-            .filter(|v| v.is_finite()))
+        Ok(decoder.find_tag(tag).map_err(broken)?.and_then(|v| number_of(&v)).filter(|v| v.is_finite()))
     };
     let unit = number(Tag::ResolutionUnit)?.unwrap_or(2.0);
     let per_inch = if unit == 3.0 { 2.54 } else { 1.0 };
     let x = (number(Tag::XResolution)?.unwrap_or(0.0) * per_inch) as f32;
     let y = (number(Tag::YResolution)?.unwrap_or(0.0) * per_inch) as f32;
     let orientation = number(Tag::Orientation)?.unwrap_or(1.0);
-    let palette = decoder
-        .find_tag(Tag::ColorMap)
-        .map_err(broken)?
-        .and_then(|v| v.into_u16_vec().ok());
+    let palette = decoder.find_tag(Tag::ColorMap).map_err(broken)?.and_then(|v| v.into_u16_vec().ok());
     let samples = decoder.read_image().map_err(broken)?;
 
-    let grey = turned(
-        to_grey(&samples, colour, palette.as_deref(), w as usize, h as usize)?,
-        orientation,
-    );
+    let grey = turned(to_grey(&samples, colour, palette.as_deref(), w as usize, h as usize)?, orientation);
     let swapped = orientation >= 5.0;
     let (x, y) = if swapped { (y, x) } else { (x, y) };
     let (Ok(width), Ok(rows)) = (u32::try_from(grey.width), u32::try_from(grey.rows)) else {
@@ -225,9 +189,7 @@ fn one_page(
             let packed: Vec<u8> = row
                 .chunks(8)
                 .map(|pels| {
-                    pels.iter()
-                        .enumerate()
-                        .fold(0, |o, (i, p)| if *p < 128 { o | 0x80 >> i } else { o })
+                    pels.iter().enumerate().fold(0, |o, (i, p)| if *p < 128 { o | 0x80 >> i } else { o })
                 })
                 .collect();
             bitmap.push_row(&packed);
@@ -265,9 +227,7 @@ fn to_grey(
     width: usize,
     rows: usize,
 ) -> Result<Grey, RenderError> {
-    let wrong = || RenderError::Unsupported {
-        what: format!("TIFF in {colour:?}"),
-    };
+    let wrong = || RenderError::Unsupported { what: format!("TIFF in {colour:?}") };
     let high = |v: u16| v.to_be_bytes()[0];
     let (bits, channels) = match colour {
         ColorType::Gray(b) | ColorType::Palette(b) => (b, 1),
@@ -303,9 +263,7 @@ fn to_grey(
             (ColorType::YCbCr(_), [y, ..]) => *y,
             (ColorType::CMYK(_), [c, m, y, k]) => {
                 let part = |v: u8| over_white(0, v);
-                let ink = |v: u8| {
-                    u8::try_from(u32::from(part(v)) * u32::from(part(*k)) / 255).unwrap_or(0)
-                };
+                let ink = |v: u8| u8::try_from(u32::from(part(v)) * u32::from(part(*k)) / 255).unwrap_or(0);
                 grey_of(ink(*c), ink(*m), ink(*y))
             }
             (_, [v, ..]) => *v,
@@ -313,10 +271,7 @@ fn to_grey(
         })
         .collect();
     if data.len() < width * rows {
-        return Err(RenderError::broken(
-            Format::Tiff,
-            "a page ends before its last row",
-        ));
+        return Err(RenderError::broken(Format::Tiff, "a page ends before its last row"));
     }
     Ok(Grey { width, rows, data })
 }
@@ -331,9 +286,8 @@ fn unpack(packed: &[u8], bits: u8, width: usize, is_palette: bool) -> Option<Vec
     let scale = if is_palette { 1 } else { 255 / mask };
     let mut out = Vec::with_capacity(packed.len() * per_octet);
     for row in packed.chunks_exact(width.div_ceil(per_octet)) {
-        let samples = row
-            .iter()
-            .flat_map(|o| (0..8 / bits).map(move |i| (o >> (8 - bits * (i + 1)) & mask) * scale));
+        let samples =
+            row.iter().flat_map(|o| (0..8 / bits).map(move |i| (o >> (8 - bits * (i + 1)) & mask) * scale));
         out.extend(samples.take(width));
     }
     Some(out)
@@ -360,12 +314,10 @@ fn turned(grey: Grey, orientation: f64) -> Grey {
 
 fn tiff_crate_error(e: &::tiff::TiffError) -> RenderError {
     match e {
-        ::tiff::TiffError::UnsupportedError(what) => RenderError::Unsupported {
-            what: format!("This kind of TIFF ({what})"),
-        },
-        ::tiff::TiffError::LimitsExceeded => {
-            RenderError::too_large("a picture needs too much memory")
+        ::tiff::TiffError::UnsupportedError(what) => {
+            RenderError::Unsupported { what: format!("This kind of TIFF ({what})") }
         }
+        ::tiff::TiffError::LimitsExceeded => RenderError::too_large("a picture needs too much memory"),
         e => RenderError::broken(Format::Tiff, e.to_string()),
     }
 }
@@ -392,11 +344,7 @@ mod tests {
     #[test]
     fn every_orientation_comes_out_upright() {
         // Upright: 1 2 / 3 4 / 5 6.
-        let upright = Grey {
-            width: 2,
-            rows: 3,
-            data: vec![1, 2, 3, 4, 5, 6],
-        };
+        let upright = Grey { width: 2, rows: 3, data: vec![1, 2, 3, 4, 5, 6] };
         let stored: [(f64, usize, [u8; 6]); 8] = [
             (1.0, 2, [1, 2, 3, 4, 5, 6]),
             (2.0, 2, [2, 1, 4, 3, 6, 5]),
@@ -408,11 +356,7 @@ mod tests {
             (8.0, 3, [5, 3, 1, 6, 4, 2]),
         ];
         for (orientation, width, data) in stored {
-            let g = Grey {
-                width,
-                rows: 6 / width,
-                data: data.to_vec(),
-            };
+            let g = Grey { width, rows: 6 / width, data: data.to_vec() };
             assert_eq!(turned(g, orientation), upright, "{orientation}");
         }
     }
@@ -421,10 +365,7 @@ mod tests {
     fn small_samples_are_unpacked() {
         assert_eq!(unpack(&[0b1010_0000], 1, 3, false), Some(vec![255, 0, 255]));
         assert_eq!(unpack(&[0x1F, 0xF0], 4, 3, true), Some(vec![1, 15, 15]));
-        assert_eq!(
-            unpack(&[0b00_01_10_11], 2, 4, false),
-            Some(vec![0, 85, 170, 255])
-        );
+        assert_eq!(unpack(&[0b00_01_10_11], 2, 4, false), Some(vec![0, 85, 170, 255]));
         assert_eq!(unpack(&[0], 3, 1, false), None);
     }
 }

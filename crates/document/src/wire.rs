@@ -61,10 +61,7 @@ impl Request {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    Pages {
-        pages: Vec<PageEntry>,
-        remarks: Vec<String>,
-    },
+    Pages { pages: Vec<PageEntry>, remarks: Vec<String> },
     Refused(RenderError),
 }
 
@@ -76,10 +73,7 @@ impl Answer {
     /// The first line for a document, newline included.
     pub(crate) fn of(result: &Result<FaxDocument, RenderError>) -> Vec<u8> {
         let answer = match result {
-            Ok(d) => Answer::Pages {
-                pages: d.pages.iter().map(entry).collect(),
-                remarks: d.remarks.clone(),
-            },
+            Ok(d) => Answer::Pages { pages: d.pages.iter().map(entry).collect(), remarks: d.remarks.clone() },
             Err(e) => Answer::Refused(e.clone()),
         };
         let mut line = serde_json::to_vec(&answer).unwrap_or_default();
@@ -96,10 +90,7 @@ impl Answer {
             Answer::Pages { pages, remarks } => (pages, remarks),
         };
         let mut at = end + 1;
-        let mut document = FaxDocument {
-            pages: Vec::new(),
-            remarks,
-        };
+        let mut document = FaxDocument { pages: Vec::new(), remarks };
         for PageEntry(resolution, width, rows, length) in entries {
             let until = at.checked_add(length).filter(|u| *u <= octets.len())?;
             document.pages.push(Page {
@@ -121,11 +112,7 @@ impl Answer {
 fn entry(page: &Page) -> PageEntry {
     let find = |i: Option<usize>| i.unwrap_or(usize::MAX);
     PageEntry(
-        find(
-            Resolution::ALL
-                .iter()
-                .position(|r| *r == page.shape.resolution),
-        ),
+        find(Resolution::ALL.iter().position(|r| *r == page.shape.resolution)),
         find(Width::ALL.iter().position(|w| *w == page.shape.width)),
         page.shape.rows,
         page.t6.len(),
@@ -141,11 +128,7 @@ mod tests {
             pages: [Resolution::Fine, Resolution::R16]
                 .into_iter()
                 .map(|resolution| Page {
-                    shape: PageShape {
-                        width: Width::B4,
-                        resolution,
-                        rows: 7,
-                    },
+                    shape: PageShape { width: Width::B4, resolution, rows: 7 },
                     t6: Bytes::from_static(b"\n{octets}"),
                     quality: None,
                     description: None,

@@ -29,21 +29,13 @@ pub fn worker_main() -> ExitCode {
 fn converse() -> Result<(), String> {
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
-    input
-        .by_ref()
-        .take(MAX_LINE as u64)
-        .read_until(b'\n', &mut line)
-        .map_err(|e| e.to_string())?;
-    let request: Request =
-        serde_json::from_slice(&line).map_err(|e| format!("not a request: {e}"))?;
+    input.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+    let request: Request = serde_json::from_slice(&line).map_err(|e| format!("not a request: {e}"))?;
     let options = request.options().ok_or("not a request: unknown geometry")?;
     confine(&request).map_err(|e| format!("limits cannot be set: {e}"))?;
 
     let mut octets = Vec::new();
-    input
-        .take(options.max_octets.saturating_add(1))
-        .read_to_end(&mut octets)
-        .map_err(|e| e.to_string())?;
+    input.take(options.max_octets.saturating_add(1)).read_to_end(&mut octets).map_err(|e| e.to_string())?;
     let result = std::thread::Builder::new()
         .stack_size(STACK)
         .spawn(move || {
@@ -72,22 +64,11 @@ fn confine(request: &Request) -> rustix::io::Result<()> {
     limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, 3)?;
     limit(Resource::As, request.memory_limit)?;
-    limit(
-        Resource::Cpu,
-        request.time_limit_ms.div_ceil(1000).saturating_add(1),
-    )
+    limit(Resource::Cpu, request.time_limit_ms.div_ceil(1000).saturating_add(1))
 }
 
 /// Sets both limits, never above what is already demanded.
 fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
-    let value = getrlimit(resource)
-        .maximum
-        .map_or(value, |most| value.min(most));
-    setrlimit(
-        resource,
-        Rlimit {
-            current: Some(value),
-            maximum: Some(value),
-        },
-    )
+    let value = getrlimit(resource).maximum.map_or(value, |most| value.min(most));
+    setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
 }

@@ -10,10 +10,7 @@ use made::{Dice, framed, framed_page, pdf, testdata};
 use pdf_writer::{Content, Name, Str};
 
 fn at(resolution: Resolution) -> RenderOptions {
-    RenderOptions {
-        resolution,
-        ..RenderOptions::default()
-    }
+    RenderOptions { resolution, ..RenderOptions::default() }
 }
 
 fn drawn(octets: &[u8], options: &RenderOptions) -> FaxDocument {
@@ -22,18 +19,9 @@ fn drawn(octets: &[u8], options: &RenderOptions) -> FaxDocument {
 
 /// First and last column and row that have ink.
 fn extent(b: &Bitmap) -> (u32, u32, u32, u32) {
-    let rows: Vec<u32> = (0..b.rows())
-        .filter(|y| b.row(*y).iter().any(|o| *o != 0))
-        .collect();
-    let columns: Vec<u32> = (0..b.width())
-        .filter(|x| rows.iter().any(|y| b.get(*x, *y)))
-        .collect();
-    (
-        columns[0],
-        *columns.last().unwrap(),
-        rows[0],
-        *rows.last().unwrap(),
-    )
+    let rows: Vec<u32> = (0..b.rows()).filter(|y| b.row(*y).iter().any(|o| *o != 0)).collect();
+    let columns: Vec<u32> = (0..b.width()).filter(|x| rows.iter().any(|y| b.get(*x, *y))).collect();
+    (columns[0], *columns.last().unwrap(), rows[0], *rows.last().unwrap())
 }
 
 #[test]
@@ -51,11 +39,7 @@ fn every_sheet_is_whole_at_every_resolution() {
         (226.0, 900.0),
     ] {
         let file = framed_page(w, h);
-        let all = if h > 841.0 && h < 842.0 {
-            &Resolution::ALL[..]
-        } else {
-            &[Resolution::Standard][..]
-        };
+        let all = if h > 841.0 && h < 842.0 { &Resolution::ALL[..] } else { &[Resolution::Standard][..] };
         for &resolution in all {
             let document = drawn(&file, &at(resolution));
             let page = &document.pages[0];
@@ -63,10 +47,8 @@ fn every_sheet_is_whole_at_every_resolution() {
             assert_eq!(bitmap.width(), Width::A4.pels(resolution));
             assert_eq!(bitmap.rows(), page.shape.rows);
             let (left, right, top, bottom) = extent(&bitmap);
-            let case = format!(
-                "{w} × {h} at {resolution}: {left}–{right}, {top}–{bottom} of {}",
-                bitmap.rows()
-            );
+            let case =
+                format!("{w} × {h} at {resolution}: {left}–{right}, {top}–{bottom} of {}", bitmap.rows());
             assert_eq!((top, bottom), (0, bitmap.rows() - 1), "{case}");
             assert!(left.abs_diff(bitmap.width() - 1 - right) <= 1, "{case}");
 
@@ -79,16 +61,9 @@ fn every_sheet_is_whole_at_every_resolution() {
                     f64::from((r.y_per_inch() + 2) / 98) * 3.85 * 25.4,
                 ),
             };
-            let inches = (
-                f64::from(right - left + 1) / per_x,
-                f64::from(bottom - top + 1) / per_y,
-            );
+            let inches = (f64::from(right - left + 1) / per_x, f64::from(bottom - top + 1) / per_y);
             let upright = w <= h || w < 400.0;
-            let want = if upright {
-                f64::from(h) / f64::from(w)
-            } else {
-                long / wide
-            };
+            let want = if upright { f64::from(h) / f64::from(w) } else { long / wide };
             let got = inches.1 / inches.0;
             assert!((got / want - 1.0).abs() < 0.01, "{case}: {got} for {want}");
         }
@@ -101,26 +76,16 @@ fn a_sheet_on_its_side_is_turned_clockwise() {
     let mut c = Content::new();
     // A black square in the upper left corner.
     c.rect(20.0, h - 70.0, 50.0, 50.0).fill_nonzero();
-    let page = &drawn(
-        &pdf(&[(w, h, c.finish().to_vec())], None),
-        &at(Resolution::Fine),
-    )
-    .pages[0];
+    let page = &drawn(&pdf(&[(w, h, c.finish().to_vec())], None), &at(Resolution::Fine)).pages[0];
     let (left, _, _, bottom) = extent(&page.to_bitmap());
-    assert!(
-        left > 1728 / 2,
-        "the upper left corner comes to the upper right"
-    );
+    assert!(left > 1728 / 2, "the upper left corner comes to the upper right");
     assert!(bottom < 2286 / 4);
 }
 
 #[test]
 fn the_other_widths_have_their_pels() {
     for (width, w, h) in [(Width::B4, 708.66, 1000.63), (Width::A3, 841.89, 1190.55)] {
-        let options = RenderOptions {
-            width,
-            ..at(Resolution::Fine)
-        };
+        let options = RenderOptions { width, ..at(Resolution::Fine) };
         let page = &drawn(&framed_page(w, h), &options).pages[0];
         assert_eq!(page.shape.width, width);
         let bitmap = page.to_bitmap();
@@ -159,8 +124,7 @@ fn hairlines_and_grey_writing_stay_and_light_tints_go() {
             .filter(|y| *y < bitmap.rows() * 6 / 10)
             .count();
         assert_eq!(strokes, 40, "{resolution}");
-        let share =
-            bitmap.black_pels() * 100 / (u64::from(bitmap.width()) * u64::from(bitmap.rows()));
+        let share = bitmap.black_pels() * 100 / (u64::from(bitmap.width()) * u64::from(bitmap.rows()));
         assert!(share < 3, "{resolution}: {share} % ink");
         let writing = (bitmap.rows() * 74 / 100..bitmap.rows() * 78 / 100)
             .flat_map(|y| (280..420).map(move |x| (x, y)))
@@ -182,19 +146,13 @@ fn photographs_become_dots_only_where_they_are() {
     assert!(sizes[2] > 60_000, "{sizes:?}");
     // Many changes of colour within the picture, none in the margin beside it.
     let photo = document.pages[2].to_bitmap();
-    let changes = |x0: u32, x1: u32, y: u32| {
-        (x0 + 1..x1)
-            .filter(|x| photo.get(*x, y) != photo.get(x - 1, y))
-            .count()
-    };
+    let changes =
+        |x0: u32, x1: u32, y: u32| (x0 + 1..x1).filter(|x| photo.get(*x, y) != photo.get(x - 1, y)).count();
     for y in (300..670).step_by(30) {
         assert!(changes(170, 800, y) > 60, "row {y}");
         assert_eq!(changes(0, 150, y) + changes(820, 1728, y), 0, "row {y}");
     }
-    let crisp = RenderOptions {
-        ink: Ink::Threshold,
-        ..at(Resolution::Fine)
-    };
+    let crisp = RenderOptions { ink: Ink::Threshold, ..at(Resolution::Fine) };
     let shorter = drawn(&testdata("demo.pdf"), &crisp);
     assert!(shorter.pages[2].t6.len() < sizes[2] / 3);
 }
@@ -210,10 +168,7 @@ fn refusals_say_why() {
         b"hello",
     ] {
         let e = why(broken);
-        assert!(
-            e.to_string().starts_with("The PDF is damaged: ") || e == RenderError::Empty,
-            "{e}"
-        );
+        assert!(e.to_string().starts_with("The PDF is damaged: ") || e == RenderError::Empty, "{e}");
     }
     assert_eq!(why(&pdf(&[], None)), RenderError::Empty);
     assert_eq!(
@@ -224,34 +179,16 @@ fn refusals_say_why() {
     assert_eq!(drawn(&testdata("owned.pdf"), &options).page_count(), 1);
 
     let two = pdf(&vec![(200.0, 200.0, framed(200.0, 200.0, 4.0)); 2], None);
-    let one = RenderOptions {
-        max_pages: 1,
-        ..RenderOptions::default()
-    };
-    assert_eq!(
-        render(&two, Format::Pdf, &one).unwrap_err(),
-        RenderError::TooManyPages { pages: 2, max: 1 }
-    );
-    let small = RenderOptions {
-        max_octets: 100,
-        ..RenderOptions::default()
-    };
-    assert!(matches!(
-        render(&two, Format::Pdf, &small).unwrap_err(),
-        RenderError::TooLarge { .. }
-    ));
+    let one = RenderOptions { max_pages: 1, ..RenderOptions::default() };
+    assert_eq!(render(&two, Format::Pdf, &one).unwrap_err(), RenderError::TooManyPages { pages: 2, max: 1 });
+    let small = RenderOptions { max_octets: 100, ..RenderOptions::default() };
+    assert!(matches!(render(&two, Format::Pdf, &small).unwrap_err(), RenderError::TooLarge { .. }));
 }
 
 #[test]
 fn absurd_page_sizes_are_fitted_or_refused() {
     let options = RenderOptions::default();
-    for (w, h) in [
-        (14_400.0, 14_400.0),
-        (1e7, 1e7),
-        (1e-3, 1e-3),
-        (0.0, 0.0),
-        (-595.0, -842.0),
-    ] {
+    for (w, h) in [(14_400.0, 14_400.0), (1e7, 1e7), (1e-3, 1e-3), (0.0, 0.0), (-595.0, -842.0)] {
         match render(&framed_page(w, h), Format::Pdf, &options) {
             Ok(d) => assert!(d.pages[0].shape.rows <= 2287, "{w} × {h}"),
             Err(e) => assert!(matches!(e, RenderError::TooLarge { .. }), "{w} × {h}: {e}"),
@@ -266,10 +203,7 @@ fn mutated_files_neither_panic_nor_hang() {
     let originals = [
         framed_page(595.0, 842.0),
         testdata("owned.pdf"),
-        pdf(
-            &[(300.0, 300.0, b"q 200 0 0 200 50 50 cm /I Do Q".to_vec())],
-            Some((16, 16, 8, &[128; 256])),
-        ),
+        pdf(&[(300.0, 300.0, b"q 200 0 0 200 50 50 cm /I Do Q".to_vec())], Some((16, 16, 8, &[128; 256]))),
     ];
     let options = at(Resolution::Standard);
     let mut dice = Dice(7);

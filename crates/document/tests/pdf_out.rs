@@ -4,17 +4,12 @@
 mod made;
 
 use fax_base::page::{Resolution, Width};
-use fax_document::{
-    FaxDocument, Format, PdfInfo, RenderOptions, first_page_png, page_png, render, to_pdf,
-};
+use fax_document::{FaxDocument, Format, PdfInfo, RenderOptions, first_page_png, page_png, render, to_pdf};
 use made::{Folder, run, testdata};
 use std::time::{Duration, UNIX_EPOCH};
 
 fn demo(resolution: Resolution) -> FaxDocument {
-    let options = RenderOptions {
-        resolution,
-        ..RenderOptions::default()
-    };
+    let options = RenderOptions { resolution, ..RenderOptions::default() };
     render(&testdata("demo.pdf"), Format::Pdf, &options).unwrap()
 }
 
@@ -36,11 +31,7 @@ fn others_read_it_and_find_the_same_octets() {
 
     // Each page is A4 high and as wide as the line.
     let (pages, _) = run("mupdf-tools", "mutool", &["pages", &file]);
-    assert_eq!(
-        pages.matches(" r=\"609.").count() + pages.matches("609.").count() / 2,
-        3 + 1,
-        "{pages}"
-    );
+    assert_eq!(pages.matches(" r=\"609.").count() + pages.matches("609.").count() / 2, 3 + 1, "{pages}");
     assert!(pages.contains("841."), "{pages}");
 
     // The streams are the octets of the document.
@@ -92,10 +83,7 @@ fn our_own_pdf_comes_back_pel_by_pel() {
         (Resolution::Inch300, strip.clone()),
         (Resolution::R16, strip),
     ] {
-        let options = RenderOptions {
-            resolution,
-            ..RenderOptions::default()
-        };
+        let options = RenderOptions { resolution, ..RenderOptions::default() };
         let document = render(&file, Format::Pdf, &options).unwrap();
         let file = to_pdf(&document, &PdfInfo::default());
         let back = render(&file, Format::Pdf, &options).unwrap();
@@ -115,11 +103,7 @@ fn tiff_out_is_clean_and_comes_back() {
     let file = folder.put("out.tif", &tiff);
     let (info, complaints) = run("libtiff-tools", "tiffinfo", &["-D", &file]);
     assert_eq!(complaints, "");
-    assert_eq!(
-        info.matches("Image Width: 1728 Image Length: 1143").count(),
-        3,
-        "{info}"
-    );
+    assert_eq!(info.matches("Image Width: 1728 Image Length: 1143").count(), 3, "{info}");
     let back = FaxDocument::from_tiff(&tiff).unwrap();
     for (a, b) in document.pages.iter().zip(&back.pages) {
         assert_eq!((a.shape, a.to_bitmap()), (b.shape, b.to_bitmap()));

@@ -11,10 +11,7 @@ use made::{framed_page, pdf, testdata};
 use std::time::Instant;
 
 fn converter() -> Converter {
-    Converter {
-        program: Some(env!("CARGO_BIN_EXE_fax-convert-worker").into()),
-        args: Vec::new(),
-    }
+    Converter { program: Some(env!("CARGO_BIN_EXE_fax-convert-worker").into()), args: Vec::new() }
 }
 
 /// A form that draws a form twenty times that draws a form …: 20¹² squares.
@@ -25,11 +22,7 @@ fn endless() -> Vec<u8> {
         4 0 obj\n<< /Length 5 >>\nstream\n/X Do\nendstream\nendobj\n"
         .to_vec();
     for level in 10..22 {
-        let draw = if level == 21 {
-            "1 1 500 500 re f ".repeat(20)
-        } else {
-            "/X Do ".repeat(20)
-        };
+        let draw = if level == 21 { "1 1 500 500 re f ".repeat(20) } else { "/X Do ".repeat(20) };
         file.extend_from_slice(
             format!(
                 "{level} 0 obj\n<< /Type /XObject /Subtype /Form /BBox [0 0 595 842] /Length {} /Resources << /XObject << /X {} 0 R >> >> >>\nstream\n{draw}\nendstream\nendobj\n",
@@ -48,10 +41,7 @@ async fn the_pages_are_those_of_this_process() {
     let options = RenderOptions::default();
     let octets = testdata("demo.pdf");
     let here = render(&octets, Format::Pdf, &options).unwrap();
-    let there = converter()
-        .convert(octets.into(), Format::Pdf, &options)
-        .await
-        .unwrap();
+    let there = converter().convert(octets.into(), Format::Pdf, &options).await.unwrap();
     assert_eq!(here, there);
 }
 
@@ -62,59 +52,31 @@ async fn refusals_come_through() {
         let options = options.clone();
         async move { converter().convert(octets.into(), format, &options).await }
     };
-    assert_eq!(
-        convert(testdata("locked.pdf"), Format::Pdf).await,
-        Err(RenderError::PasswordProtected)
-    );
-    assert_eq!(
-        convert(pdf(&[], None), Format::Pdf).await,
-        Err(RenderError::Empty)
-    );
-    assert!(matches!(
-        convert(b"II*\0".to_vec(), Format::Tiff).await,
-        Err(RenderError::Broken { .. })
-    ));
-    assert!(matches!(
-        convert(framed_page(10.0, 1e6), Format::Pdf).await,
-        Err(RenderError::TooLarge { .. })
-    ));
+    assert_eq!(convert(testdata("locked.pdf"), Format::Pdf).await, Err(RenderError::PasswordProtected));
+    assert_eq!(convert(pdf(&[], None), Format::Pdf).await, Err(RenderError::Empty));
+    assert!(matches!(convert(b"II*\0".to_vec(), Format::Tiff).await, Err(RenderError::Broken { .. })));
+    assert!(matches!(convert(framed_page(10.0, 1e6), Format::Pdf).await, Err(RenderError::TooLarge { .. })));
 }
 
 #[tokio::test]
 async fn an_endless_document_ends_with_its_time() {
-    let options = RenderOptions {
-        time_limit: Duration::from_secs(2),
-        ..RenderOptions::default()
-    };
+    let options = RenderOptions { time_limit: Duration::from_secs(2), ..RenderOptions::default() };
     let start = Instant::now();
-    let e = converter()
-        .convert(endless().into(), Format::Pdf, &options)
-        .await
-        .unwrap_err();
+    let e = converter().convert(endless().into(), Format::Pdf, &options).await.unwrap_err();
     assert_eq!(e, RenderError::TimedOut { seconds: 2 });
-    assert!(
-        start.elapsed() < Duration::from_secs(6),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
 async fn memory_has_an_end() {
-    let options = RenderOptions {
-        memory_limit: 96 << 20,
-        ..RenderOptions::default()
-    };
+    let options = RenderOptions { memory_limit: 96 << 20, ..RenderOptions::default() };
     // A page of 64 M pels at the finest resolution does not fit in 96 MiB.
     let big = RenderOptions {
         resolution: fax_base::page::Resolution::R16,
         width: fax_base::page::Width::A3,
         ..options
     };
-    let e = converter()
-        .convert(framed_page(842.0, 1190.0).into(), Format::Pdf, &big)
-        .await
-        .unwrap_err();
+    let e = converter().convert(framed_page(842.0, 1190.0).into(), Format::Pdf, &big).await.unwrap_err();
     assert_eq!(e, RenderError::OutOfMemory { mebibytes: 96 });
 }
 
@@ -122,32 +84,19 @@ async fn memory_has_an_end() {
 async fn a_child_that_falls_over_is_told_from_one_that_is_not_there() {
     let options = RenderOptions::default();
     let one = |program: &str, args: &[&str]| {
-        let converter = Converter {
-            program: Some(program.into()),
-            args: args.iter().map(Into::into).collect(),
-        };
+        let converter =
+            Converter { program: Some(program.into()), args: args.iter().map(Into::into).collect() };
         let options = options.clone();
-        async move {
-            converter
-                .convert(Bytes::from_static(b"%PDF-"), Format::Pdf, &options)
-                .await
-                .unwrap_err()
-        }
+        async move { converter.convert(Bytes::from_static(b"%PDF-"), Format::Pdf, &options).await.unwrap_err() }
     };
     let absent = one("/nonexistent/converter", &[]).await;
-    assert!(
-        matches!(absent, RenderError::Unavailable { .. }),
-        "{absent}"
-    );
+    assert!(matches!(absent, RenderError::Unavailable { .. }), "{absent}");
     assert!(absent.is_temporary());
     for (script, sign) in [
         ("kill -SEGV $$", "signal 11"),
         ("exit 3", "exit status 3"),
         ("echo nonsense", "no sense"),
-        (
-            "echo \"thread 'main' panicked at x\" >&2; exit 101",
-            "an error in the converter",
-        ),
+        ("echo \"thread 'main' panicked at x\" >&2; exit 101", "an error in the converter"),
     ] {
         let e = one("/bin/sh", &["-c", script]).await;
         assert!(matches!(e, RenderError::Crashed { .. }), "{script}: {e}");
@@ -163,11 +112,7 @@ async fn a_chatty_child_is_cut_off() {
         args: vec!["-c".into(), "yes | head -c 300000000".into()],
     };
     let e = converter
-        .convert(
-            Bytes::from_static(b"%PDF-"),
-            Format::Pdf,
-            &RenderOptions::default(),
-        )
+        .convert(Bytes::from_static(b"%PDF-"), Format::Pdf, &RenderOptions::default())
         .await
         .unwrap_err();
     assert!(matches!(e, RenderError::TooLarge { .. }), "{e}");
@@ -179,18 +124,11 @@ async fn dropping_the_future_ends_the_child() {
     let pid = folder.path("pid");
     let converter = Converter {
         program: Some("/bin/sh".into()),
-        args: vec![
-            "-c".into(),
-            format!("echo $$ > {pid}; exec sleep 60").into(),
-        ],
+        args: vec!["-c".into(), format!("echo $$ > {pid}; exec sleep 60").into()],
     };
     let options = RenderOptions::default();
     let convert = converter.convert(Bytes::from_static(b"x"), Format::Pdf, &options);
-    assert!(
-        tokio::time::timeout(Duration::from_millis(500), convert)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(500), convert).await.is_err());
     let pid = String::from_utf8(folder.get("pid")).unwrap();
     let stat = format!("/proc/{}/stat", pid.trim());
     for _ in 0..50 {

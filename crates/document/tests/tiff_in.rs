@@ -21,26 +21,16 @@ fn fax_pages() -> FaxDocument {
     let pages = shapes.map(|(resolution, width, rows)| {
         let mut bitmap = Bitmap::blank(width.pels(resolution), rows);
         for _ in 0..300 {
-            let (x, y) = (
-                dice.below(bitmap.width() as usize) as u32,
-                dice.below(rows as usize) as u32,
-            );
+            let (x, y) = (dice.below(bitmap.width() as usize) as u32, dice.below(rows as usize) as u32);
             for i in 0..30 {
                 bitmap.set(x + i, y, true);
                 bitmap.set(x, y + i, true);
             }
         }
-        let shape = PageShape {
-            width,
-            resolution,
-            rows,
-        };
+        let shape = PageShape { width, resolution, rows };
         Page::from_bitmap(&bitmap, shape)
     });
-    FaxDocument {
-        pages: pages.into(),
-        remarks: Vec::new(),
-    }
+    FaxDocument { pages: pages.into(), remarks: Vec::new() }
 }
 
 fn same_pages(a: &FaxDocument, b: &FaxDocument) {
@@ -58,11 +48,7 @@ fn fax_pages_pass_untouched_in_every_coding() {
     let options = RenderOptions::default();
     for coding in [Coding::Mh, Coding::Mr, Coding::Mmr] {
         for lsb_first in [false, true] {
-            let file = document.to_tiff_with(&WriteOptions {
-                coding,
-                lsb_first,
-                ..WriteOptions::default()
-            });
+            let file = document.to_tiff_with(&WriteOptions { coding, lsb_first, ..WriteOptions::default() });
             same_pages(&document, &render(&file, Format::Tiff, &options).unwrap());
             same_pages(&document, &FaxDocument::from_tiff(&file).unwrap());
         }
@@ -93,22 +79,15 @@ fn libtiff_reads_what_is_written_and_its_own_codings_come_back() {
         let mut all: Vec<&str> = args.to_vec();
         all.extend([ours.as_str(), theirs.as_str()]);
         run("libtiff-tools", "tiffcp", &all);
-        let back = render(
-            &folder.get("theirs.tif"),
-            Format::Tiff,
-            &RenderOptions::default(),
-        )
-        .unwrap_or_else(|e| panic!("{args:?}: {e}"));
+        let back = render(&folder.get("theirs.tif"), Format::Tiff, &RenderOptions::default())
+            .unwrap_or_else(|e| panic!("{args:?}: {e}"));
         same_pages(&document, &back);
     }
 }
 
 fn one_page(bitmap: Bitmap, x: f32, y: f32) -> Vec<u8> {
-    let page = TiffPage {
-        x_per_inch: x,
-        y_per_inch: y,
-        ..TiffPage::new(Image::Bitmap(bitmap), Resolution::Fine)
-    };
+    let page =
+        TiffPage { x_per_inch: x, y_per_inch: y, ..TiffPage::new(Image::Bitmap(bitmap), Resolution::Fine) };
     tiff::write(&[page], &WriteOptions::default())
 }
 
@@ -139,11 +118,7 @@ fn scans_of_other_sizes_are_fitted() {
             .unwrap_or_else(|e| panic!("{w} × {h}: {e}"));
         let page = &document.pages[0];
         assert_eq!(page.shape.width, Width::A4);
-        assert!(
-            rows.contains(&page.shape.rows),
-            "{w} × {h}: {:?}",
-            page.shape
-        );
+        assert!(rows.contains(&page.shape.rows), "{w} × {h}: {:?}", page.shape);
         let bitmap = page.to_bitmap();
         assert_eq!(bitmap.width(), 1728);
         // The frame is there at the top and at the bottom.
@@ -157,12 +132,8 @@ fn scans_of_other_sizes_are_fitted() {
 #[test]
 fn a_page_that_is_a_little_narrow_is_not_scaled() {
     let scan = scan(1700, 2200);
-    let document = render(
-        &one_page(scan.clone(), 200.0, 200.0),
-        Format::Tiff,
-        &RenderOptions::default(),
-    )
-    .unwrap();
+    let document =
+        render(&one_page(scan.clone(), 200.0, 200.0), Format::Tiff, &RenderOptions::default()).unwrap();
     let page = document.pages[0].to_bitmap();
     assert_eq!((page.width(), page.rows()), (1728, 2200));
     assert_eq!(page.black_pels(), scan.black_pels());
@@ -177,10 +148,7 @@ fn refusals_say_why() {
         let e = why(octets);
         assert!(matches!(e, RenderError::Broken { .. }), "{e}");
     }
-    let many = RenderOptions {
-        max_pages: 2,
-        ..RenderOptions::default()
-    };
+    let many = RenderOptions { max_pages: 2, ..RenderOptions::default() };
     assert!(render(&fax_pages().to_tiff(), Format::Tiff, &many).is_err());
 }
 
@@ -189,16 +157,9 @@ fn mutated_tiffs_do_not_panic() {
     let mut dice = Dice(11);
     let folder = Folder::new("mutants");
     let ours = folder.put("a.tif", &one_page(scan(400, 300), 150.0, 150.0));
-    run(
-        "libtiff-tools",
-        "tiffcp",
-        &["-c", "lzw", &ours, &folder.path("b.tif")],
-    );
+    run("libtiff-tools", "tiffcp", &["-c", "lzw", &ours, &folder.path("b.tif")]);
     let originals = [folder.get("a.tif"), folder.get("b.tif")];
-    let options = RenderOptions {
-        resolution: Resolution::Standard,
-        ..RenderOptions::default()
-    };
+    let options = RenderOptions { resolution: Resolution::Standard, ..RenderOptions::default() };
     let mut good = 0;
     for round in 0..200 {
         let mut octets = originals[round % 2].clone();
@@ -241,31 +202,20 @@ fn pictures_become_pages() {
     let page = &render(&jpeg, Format::Jpeg, &options).unwrap().pages[0];
     let bitmap = page.to_bitmap();
     let share = |from: u32, to: u32| {
-        let black: u32 = (from..to)
-            .map(|y| (0..1728).filter(|x| bitmap.get(*x, y)).count() as u32)
-            .sum();
+        let black: u32 = (from..to).map(|y| (0..1728).filter(|x| bitmap.get(*x, y)).count() as u32).sum();
         f64::from(black) / f64::from((to - from) * 1728)
     };
     let rows = bitmap.rows();
-    let (first, middle, last) = (
-        share(0, rows / 5),
-        share(rows * 2 / 5, rows * 3 / 5),
-        share(rows * 4 / 5, rows),
-    );
-    assert!(
-        first > 0.65 && last < 0.2 && (0.25..0.6).contains(&middle),
-        "{first} {middle} {last}"
-    );
+    let (first, middle, last) =
+        (share(0, rows / 5), share(rows * 2 / 5, rows * 3 / 5), share(rows * 4 / 5, rows));
+    assert!(first > 0.65 && last < 0.2 && (0.25..0.6).contains(&middle), "{first} {middle} {last}");
 
     // Bombs: a header that promises more than the limit.
     let mut bomb = png.clone();
     bomb[16..20].copy_from_slice(&60_000u32.to_be_bytes());
     bomb[20..24].copy_from_slice(&60_000u32.to_be_bytes());
     let e = render(&bomb, Format::Png, &options).unwrap_err();
-    assert!(
-        matches!(e, RenderError::TooLarge { .. } | RenderError::Broken { .. }),
-        "{e}"
-    );
+    assert!(matches!(e, RenderError::TooLarge { .. } | RenderError::Broken { .. }), "{e}");
     let e = render(&png[..png.len() / 2], Format::Png, &options).unwrap_err();
     assert!(matches!(e, RenderError::Broken { .. }), "{e}");
     assert!(render(&testdata("demo.pdf"), Format::Jpeg, &options).is_err());

@@ -40,16 +40,17 @@ fn table(list: &[Value]) {
     }
     println!("{:<40} {:<16} {:<18} {:<18} result", "id", "state", "from", "to");
     for fax in list {
-        let text = |keys: &[&str]| {
-            keys.iter().find_map(|k| fax[*k].as_str()).unwrap_or("").to_owned()
-        };
+        let text = |keys: &[&str]| keys.iter().find_map(|k| fax[*k].as_str()).unwrap_or("").to_owned();
         println!(
             "{:<40} {:<16} {:<18} {:<18} {}",
             text(&["id"]),
             text(&["status"]),
             text(&["from", "from_number"]),
             text(&["to", "to_number"]),
-            fax["tx_result"]["result_text"].as_str().or(fax["rx_result"]["result_text"].as_str()).unwrap_or("")
+            fax["tx_result"]["result_text"]
+                .as_str()
+                .or(fax["rx_result"]["result_text"].as_str())
+                .unwrap_or("")
         );
     }
 }

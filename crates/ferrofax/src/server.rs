@@ -43,8 +43,9 @@ impl Server {
     pub(crate) async fn start(config: Config) -> Result<Server> {
         let folder = config.data_dir.clone();
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let store = RedbStore::open(&folder)
-            .with_context(|| format!("the store in {} cannot be opened; is another ferrofax using it?", folder.display()))?;
+        let store = RedbStore::open(&folder).with_context(|| {
+            format!("the store in {} cannot be opened; is another ferrofax using it?", folder.display())
+        })?;
         let documents = FolderDocuments::open(folder.join("documents"))
             .with_context(|| format!("{} cannot hold documents", folder.display()))?;
 

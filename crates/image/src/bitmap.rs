@@ -21,12 +21,7 @@ impl Bitmap {
     #[must_use]
     pub fn new(width: u32) -> Self {
         let width = width.min(MAX_WIDTH);
-        Bitmap {
-            width,
-            rows: 0,
-            stride: (width as usize).div_ceil(8),
-            data: Vec::new(),
-        }
+        Bitmap { width, rows: 0, stride: (width as usize).div_ceil(8), data: Vec::new() }
     }
 
     /// A white image of `rows` rows.
@@ -113,11 +108,7 @@ impl Bitmap {
     /// Whether the pel in column `x` of row `y` is black. Outside of the image all is white.
     #[must_use]
     pub fn get(&self, x: u32, y: u32) -> bool {
-        x < self.width
-            && self
-                .row(y)
-                .get(x as usize / 8)
-                .is_some_and(|o| o & (0x80 >> (x % 8)) != 0)
+        x < self.width && self.row(y).get(x as usize / 8).is_some_and(|o| o & (0x80 >> (x % 8)) != 0)
     }
 
     /// Makes the pel in column `x` of row `y` black or white; does nothing outside of the image.
@@ -177,13 +168,7 @@ impl Bitmap {
 
 impl fmt::Debug for Bitmap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Bitmap({} × {}, {} black)",
-            self.width,
-            self.rows,
-            self.black_pels()
-        )
+        write!(f, "Bitmap({} × {}, {} black)", self.width, self.rows, self.black_pels())
     }
 }
 

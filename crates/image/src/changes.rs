@@ -14,9 +14,7 @@ pub(crate) struct Changes {
 impl Changes {
     /// A white row.
     pub(crate) fn white(width: u32) -> Self {
-        Changes {
-            at: vec![width; SENTINELS],
-        }
+        Changes { at: vec![width; SENTINELS] }
     }
 
     /// Those of a row of packed pels.
@@ -77,9 +75,7 @@ impl Changes {
 
     /// The elements without the sentinels.
     pub(crate) fn elements(&self) -> &[u32] {
-        self.at
-            .get(..self.at.len().saturating_sub(SENTINELS))
-            .unwrap_or(&[])
+        self.at.get(..self.at.len().saturating_sub(SENTINELS)).unwrap_or(&[])
     }
 }
 

@@ -23,12 +23,7 @@ pub struct EncodeOptions {
 impl Default for EncodeOptions {
     /// K = 4, no fill, with RTC or EOFB, nothing after it: right for ECM.
     fn default() -> Self {
-        EncodeOptions {
-            k: 4,
-            min_row_bits: 0,
-            end_of_page: true,
-            flush_octets: 0,
-        }
+        EncodeOptions { k: 4, min_row_bits: 0, end_of_page: true, flush_octets: 0 }
     }
 }
 
@@ -44,11 +39,7 @@ impl EncodeOptions {
             k: k_for(format.resolution),
             min_row_bits: if format.ecm { 0 } else { min_row_bits },
             end_of_page: true,
-            flush_octets: if format.ecm {
-                0
-            } else {
-                (bit_rate / 200).clamp(8, 200)
-            },
+            flush_octets: if format.ecm { 0 } else { (bit_rate / 200).clamp(8, 200) },
         }
     }
 }
@@ -89,15 +80,8 @@ const MAX_ROW_BITS: u32 = 168_000;
 const EOL: (u32, u32) = (1, 12);
 
 /// The vertical modes VL3 to VR3 by a1 − b1 + 3 (T.4 Table 4/T.4).
-const VERTICAL: [(u32, u32); 7] = [
-    (0b000_0010, 7),
-    (0b00_0010, 6),
-    (0b010, 3),
-    (0b1, 1),
-    (0b011, 3),
-    (0b00_0011, 6),
-    (0b000_0011, 7),
-];
+const VERTICAL: [(u32, u32); 7] =
+    [(0b000_0010, 7), (0b00_0010, 6), (0b010, 3), (0b1, 1), (0b011, 3), (0b00_0011, 6), (0b000_0011, 7)];
 
 /// Encodes row after row.
 #[derive(Debug)]
@@ -180,11 +164,7 @@ impl RowEncoder {
             Coding::Mr => {
                 let one_d = self.two_d_left == 0;
                 self.bits.put(EOL.0 << 1 | u32::from(one_d), EOL.1 + 1);
-                self.two_d_left = if one_d {
-                    self.k - 1
-                } else {
-                    self.two_d_left - 1
-                };
+                self.two_d_left = if one_d { self.k - 1 } else { self.two_d_left - 1 };
                 self.bits.mark();
                 return one_d;
             }
@@ -211,9 +191,7 @@ impl RowEncoder {
             Coding::Mr => 13,
             Coding::Mmr => return,
         };
-        let mut missing = self
-            .min_row_bits
-            .saturating_sub(self.bits.since_mark() + eol);
+        let mut missing = self.min_row_bits.saturating_sub(self.bits.since_mark() + eol);
         while missing > 0 {
             let n = missing.min(32);
             self.bits.put(0, n as u32);

@@ -19,13 +19,7 @@ pub struct Recoded {
 
 /// Re-codes a T.6 page, with or without EOFB, whose lines have `width` pels.
 #[must_use]
-pub fn recode(
-    t6: &[u8],
-    width: u32,
-    coding: Coding,
-    options: &EncodeOptions,
-    limits: Limits,
-) -> Recoded {
+pub fn recode(t6: &[u8], width: u32, coding: Coding, options: &EncodeOptions, limits: Limits) -> Recoded {
     let width = width.min(MAX_WIDTH);
     let mut from = T6Rows::new(width);
     let mut to = RowEncoder::new(width, coding, options);
@@ -50,9 +44,5 @@ pub fn recode(
         rows += 1;
     }
     truncated |= from.cut_off() && !from.half_ended();
-    Recoded {
-        octets: to.finish(),
-        rows,
-        truncated,
-    }
+    Recoded { octets: to.finish(), rows, truncated }
 }

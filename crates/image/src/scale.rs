@@ -20,11 +20,7 @@ pub fn fit(bitmap: &Bitmap, from: Resolution, to: Resolution, width: Width) -> B
     // The widths of T.4 §2 stand in exact proportions, better than figures per inch.
     let (num, den) = (Width::A4.pels(to), Width::A4.pels(from));
     let natural = ratio(bitmap.width(), num, den);
-    let (x, shrink) = if natural > wanted {
-        (wanted, (wanted, natural))
-    } else {
-        (natural, (1, 1))
-    };
+    let (x, shrink) = if natural > wanted { (wanted, (wanted, natural)) } else { (natural, (1, 1)) };
     let (fine, coarse) = (lines_per_10_cm(to), lines_per_10_cm(from));
     let rows = u64::from(bitmap.rows()) * u64::from(fine) * u64::from(shrink.0);
     let per = u64::from(coarse) * u64::from(shrink.1);
@@ -68,11 +64,7 @@ pub fn resize(bitmap: &Bitmap, width: u32, rows: u32) -> Bitmap {
         return resize(&cut, width, rows);
     }
     let narrow = |map: &Bitmap, to| {
-        if map.width() == to {
-            map.clone()
-        } else {
-            along_rows(map, to)
-        }
+        if map.width() == to { map.clone() } else { along_rows(map, to) }
     };
     // The direction that loses most goes first: less is left to do.
     let shrinks_rows =
@@ -164,10 +156,7 @@ mod tests {
         assert_eq!(standard.rows(), 50);
         for y in 0..50 {
             for x in 0..1728 {
-                assert_eq!(
-                    standard.get(x, y),
-                    even.get(x, 2 * y) || even.get(x, 2 * y + 1)
-                );
+                assert_eq!(standard.get(x, y), even.get(x, 2 * y) || even.get(x, 2 * y + 1));
             }
         }
         let doubled = fit(&standard, Resolution::Standard, Resolution::Fine, Width::A4);
@@ -197,25 +186,12 @@ mod tests {
             assert_eq!(small.width(), width.pels(to));
             let row_is_black = |y: u32| (0..small.width()).all(|x| small.get(x, y));
             let column_is_black = |x: u32| (0..small.rows()).all(|y| small.get(x, y));
-            assert_eq!(
-                (0..small.rows()).filter(|y| row_is_black(*y)).count(),
-                20,
-                "{to}"
-            );
-            assert_eq!(
-                (0..small.width()).filter(|x| column_is_black(*x)).count(),
-                20,
-                "{to}"
-            );
+            assert_eq!((0..small.rows()).filter(|y| row_is_black(*y)).count(), 20, "{to}");
+            assert_eq!((0..small.width()).filter(|x| column_is_black(*x)).count(), 20, "{to}");
         }
         // A tenth of the pels, scattered: any black in four rows would make it 0.34.
         let grey = noise(1728, 800, 10);
-        let small = fit(
-            &grey,
-            Resolution::Superfine,
-            Resolution::Standard,
-            Width::A4,
-        );
+        let small = fit(&grey, Resolution::Superfine, Resolution::Standard, Width::A4);
         let share = small.black_pels() as f64 / f64::from(1728 * small.rows());
         assert!(share < 0.22, "{share}");
     }

@@ -53,13 +53,7 @@ pub(crate) fn mirror(from: &Bitmap) -> Bitmap {
         // The last black run may end at the right edge; then the mirrored one begins at 0.
         let edge = (odd == 1).then_some(0);
         mirrored.at.extend(edge);
-        mirrored.at.extend(
-            row.elements()
-                .iter()
-                .rev()
-                .map(|p| width - p)
-                .filter(|&p| p < width),
-        );
+        mirrored.at.extend(row.elements().iter().rev().map(|p| width - p).filter(|&p| p < width));
         mirrored.seal(width);
         painter.paint(&mirrored, to.grow_row());
     }

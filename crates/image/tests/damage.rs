@@ -16,13 +16,7 @@ const LEFT: &str = "00110101 0000001111 000011010100 010011010 0011000";
 
 fn octets(bits: &[&str]) -> Vec<u8> {
     let bits: Vec<u8> = bits.concat().bytes().filter(|b| *b != b' ').collect();
-    bits.chunks(8)
-        .map(|c| {
-            c.iter()
-                .enumerate()
-                .fold(0, |o, (i, b)| o | (b - b'0') << (7 - i))
-        })
-        .collect()
+    bits.chunks(8).map(|c| c.iter().enumerate().fold(0, |o, (i, b)| o | (b - b'0') << (7 - i))).collect()
 }
 
 fn mh(bits: &[&str]) -> Decoded {
@@ -30,34 +24,20 @@ fn mh(bits: &[&str]) -> Decoded {
 }
 
 fn black(d: &Decoded) -> Vec<u32> {
-    (0..d.rows)
-        .map(|y| d.bitmap.row(y).iter().map(|o| o.count_ones()).sum())
-        .collect()
+    (0..d.rows).map(|y| d.bitmap.row(y).iter().map(|o| o.count_ones()).sum()).collect()
 }
 
 #[test]
 fn a_plain_page() {
-    let d = mh(&[
-        EOL, WHITE, EOL, HALF, EOL, LEFT, EOL, EOL, EOL, EOL, EOL, EOL,
-    ]);
+    let d = mh(&[EOL, WHITE, EOL, HALF, EOL, LEFT, EOL, EOL, EOL, EOL, EOL, EOL]);
     assert_eq!(black(&d), [0, 864, 100]);
     assert!(d.is_good() && d.ended);
-    assert!(
-        d.bitmap.get(864, 1)
-            && !d.bitmap.get(863, 1)
-            && d.bitmap.get(99, 2)
-            && !d.bitmap.get(100, 2)
-    );
+    assert!(d.bitmap.get(864, 1) && !d.bitmap.get(863, 1) && d.bitmap.get(99, 2) && !d.bitmap.get(100, 2));
 }
 
 #[test]
 fn rubbish_before_the_first_eol_is_ignored() {
-    for junk in [
-        "1111111111111111111",
-        "00000000000000000000000",
-        "0110101010110111",
-        "0111111001111110",
-    ] {
+    for junk in ["1111111111111111111", "00000000000000000000000", "0110101010110111", "0111111001111110"] {
         let d = mh(&[junk, EOL, HALF, EOL, WHITE, EOL, EOL, EOL, EOL, EOL, EOL]);
         assert_eq!(black(&d), [864, 0], "{junk}");
         assert!(d.is_good() && d.ended);
@@ -76,9 +56,7 @@ fn a_missing_first_eol_costs_no_row() {
 #[test]
 fn fill_may_stand_before_any_eol() {
     let fill = "0".repeat(1000);
-    let d = mh(&[
-        &fill, EOL, HALF, &fill, EOL, LEFT, "000", EOL, &fill, EOL, EOL, EOL, EOL, EOL, &fill,
-    ]);
+    let d = mh(&[&fill, EOL, HALF, &fill, EOL, LEFT, "000", EOL, &fill, EOL, EOL, EOL, EOL, EOL, &fill]);
     assert_eq!(black(&d), [864, 100]);
     assert!(d.is_good() && d.ended);
 }
@@ -105,34 +83,14 @@ fn a_short_rtc_and_rubbish_behind_an_rtc_are_accepted() {
 #[test]
 fn bad_lines_are_replaced_by_the_good_one_before() {
     // A code that does not exist; a line too short; a line far too long.
-    for bad in [
-        "00110101 000000001 1111",
-        "00110101 0000001111 0000110111",
-        &format!("{WHITE} 010 {HALF}"),
-    ] {
+    for bad in ["00110101 000000001 1111", "00110101 0000001111 0000110111", &format!("{WHITE} 010 {HALF}")] {
         let d = mh(&[EOL, LEFT, EOL, bad, EOL, HALF, EOL, EOL, EOL]);
         assert_eq!((black(&d)[0], *black(&d).last().unwrap()), (100, 864));
-        assert!(
-            d.bad_rows >= 1 && d.rows == d.bad_rows + 2 && d.longest_bad_run == d.bad_rows,
-            "{bad}"
-        );
+        assert!(d.bad_rows >= 1 && d.rows == d.bad_rows + 2 && d.longest_bad_run == d.bad_rows, "{bad}");
         assert!(!d.is_good());
     }
-    let d = mh(&[
-        EOL,
-        "0000000011",
-        EOL,
-        LEFT,
-        EOL,
-        "0000000011",
-        EOL,
-        "0000000011",
-        EOL,
-        HALF,
-        EOL,
-        EOL,
-        EOL,
-    ]);
+    let d =
+        mh(&[EOL, "0000000011", EOL, LEFT, EOL, "0000000011", EOL, "0000000011", EOL, HALF, EOL, EOL, EOL]);
     assert_eq!(black(&d), [0, 100, 100, 100, 864]);
     assert_eq!((d.bad_rows, d.longest_bad_run), (3, 2));
 }
@@ -166,18 +124,8 @@ fn after_a_bad_line_mr_waits_for_a_one_dimensional_one() {
     // HALF has one changing element; V0 V0 repeats it.
     let good = bits(&[&one(HALF), &two("11"), &two("011 1"), &one(LEFT), &two(v0)]);
     let d = decode(&good, Coding::Mr, 1728, Limits::default());
-    assert_eq!(
-        (black(&d), d.is_good(), d.ended),
-        (vec![864, 864, 863, 100, 100], true, true)
-    );
-    let damaged = bits(&[
-        &one(HALF),
-        &two("0000001"),
-        &two("011 1"),
-        &two("11"),
-        &one(LEFT),
-        &two(v0),
-    ]);
+    assert_eq!((black(&d), d.is_good(), d.ended), (vec![864, 864, 863, 100, 100], true, true));
+    let damaged = bits(&[&one(HALF), &two("0000001"), &two("011 1"), &two("11"), &one(LEFT), &two(v0)]);
     let d = decode(&damaged, Coding::Mr, 1728, Limits::default());
     assert_eq!(black(&d), [864, 864, 864, 864, 100, 100]);
     assert_eq!((d.bad_rows, d.longest_bad_run, d.ended), (3, 3, true));
@@ -224,31 +172,14 @@ fn mmr_ends_at_the_first_error_and_says_so() {
     let lost = lost.finish();
     assert_eq!((lost.rows, lost.truncated), (d.rows, true));
     // Without EOFB, with pad bits and zero octets, and with half of an EOFB it is whole.
-    let bare = encode(
-        &map,
-        Coding::Mmr,
-        &EncodeOptions {
-            end_of_page: false,
-            ..EncodeOptions::default()
-        },
-    );
+    let bare = encode(&map, Coding::Mmr, &EncodeOptions { end_of_page: false, ..EncodeOptions::default() });
     for end in [&[][..], &[0, 0, 0, 0]] {
         let d = decode(&[&bare, end].concat(), Coding::Mmr, 1728, Limits::default());
         assert_eq!((d.rows, d.truncated, d.ended), (50, false, false));
     }
-    let d = decode(
-        &octets(&["1 1 1", EOL, "000"]),
-        Coding::Mmr,
-        1728,
-        Limits::default(),
-    );
+    let d = decode(&octets(&["1 1 1", EOL, "000"]), Coding::Mmr, 1728, Limits::default());
     assert_eq!((d.rows, d.truncated, d.ended), (3, false, true));
-    let d = decode(
-        &octets(&["1 1 1 0000001111", EOL]),
-        Coding::Mmr,
-        1728,
-        Limits::default(),
-    );
+    let d = decode(&octets(&["1 1 1 0000001111", EOL]), Coding::Mmr, 1728, Limits::default());
     assert_eq!((d.rows, d.truncated, d.ended), (3, true, false));
 }
 
@@ -256,14 +187,7 @@ fn mmr_ends_at_the_first_error_and_says_so() {
 fn a_gap_costs_about_the_rows_that_were_in_it() {
     let map = Bitmap::from_rows(1728, &[0x0F; 216 * 200]);
     for coding in [Coding::Mh, Coding::Mr] {
-        let page = encode(
-            &map,
-            coding,
-            &EncodeOptions {
-                k: 2,
-                ..EncodeOptions::default()
-            },
-        );
+        let page = encode(&map, coding, &EncodeOptions { k: 2, ..EncodeOptions::default() });
         let per_row = page.len() / 200;
         for hole in [10, 100, per_row * 10] {
             let mut d = Decoder::new(coding, 1728, Limits::default());
@@ -272,18 +196,9 @@ fn a_gap_costs_about_the_rows_that_were_in_it() {
             d.lost(hole);
             d.push(&page[at + hole..]);
             let d = d.finish();
-            assert!(
-                d.rows.abs_diff(200) <= 2,
-                "{coding} {hole}: {} rows",
-                d.rows
-            );
-            assert!(
-                d.bad_rows >= 1 && d.bad_rows as usize <= hole / per_row + 4,
-                "{coding} {hole}"
-            );
-            assert!(
-                d.ended && d.bitmap == Bitmap::from_rows(1728, &vec![0x0F; 216 * d.rows as usize])
-            );
+            assert!(d.rows.abs_diff(200) <= 2, "{coding} {hole}: {} rows", d.rows);
+            assert!(d.bad_rows >= 1 && d.bad_rows as usize <= hole / per_row + 4, "{coding} {hole}");
+            assert!(d.ended && d.bitmap == Bitmap::from_rows(1728, &vec![0x0F; 216 * d.rows as usize]));
         }
     }
 }
@@ -318,12 +233,7 @@ fn each_line_takes_its_minimum_time() {
     let map = Bitmap::blank(1728, 20);
     for (coding, eol) in [(Coding::Mh, 12usize), (Coding::Mr, 13)] {
         for min in [0u32, 12, 48, 96, 576] {
-            let options = EncodeOptions {
-                k: 2,
-                min_row_bits: min,
-                end_of_page: true,
-                flush_octets: 10,
-            };
+            let options = EncodeOptions { k: 2, min_row_bits: min, end_of_page: true, flush_octets: 10 };
             let page = encode(&map, coding, &options);
             let bits: String = page.iter().map(|o| format!("{o:08b}")).collect();
             // The distances from the end of one EOL to the end of the next.

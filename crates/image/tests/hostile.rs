@@ -3,33 +3,19 @@
 #![allow(clippy::unwrap_used)] // This is all tests.
 
 use fax_base::page::{Coding, Resolution};
-use fax_image::tiff::{
-    self, Error, Image, Limits, Quality, RemarkKind, TiffPage, WriteOptions, read, write,
-};
+use fax_image::tiff::{self, Error, Image, Limits, Quality, RemarkKind, TiffPage, WriteOptions, read, write};
 use fax_image::{Bitmap, EncodeOptions, decode, encode};
 use proptest::prelude::*;
 
 /// A file of one or more directories with these fields (tag, type, count, value) and the strip at `data_at`.
 fn file(big: bool, pages: &[&[(u16, u16, u32, u32)]], strip: &[u8]) -> Vec<u8> {
     let u16s = |n: u16| {
-        if big {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if big { n.to_be_bytes() } else { n.to_le_bytes() }
     };
     let u32s = |n: u32| {
-        if big {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if big { n.to_be_bytes() } else { n.to_le_bytes() }
     };
-    let mut f = if big {
-        b"MM\0\x2A".to_vec()
-    } else {
-        b"II\x2A\0".to_vec()
-    };
+    let mut f = if big { b"MM\0\x2A".to_vec() } else { b"II\x2A\0".to_vec() };
     // The strip is at 1000, values of two longs at 900 and 908.
     f.extend(u32s(8));
     for (i, fields) in pages.iter().enumerate() {
@@ -89,10 +75,7 @@ fn fields(width: u32, rows: u32, octets: usize) -> Vec<(u16, u16, u32, u32)> {
     ]
 }
 
-fn with(
-    mut f: Vec<(u16, u16, u32, u32)>,
-    field: (u16, u16, u32, u32),
-) -> Vec<(u16, u16, u32, u32)> {
+fn with(mut f: Vec<(u16, u16, u32, u32)>, field: (u16, u16, u32, u32)) -> Vec<(u16, u16, u32, u32)> {
     f.retain(|g| g.0 != field.0);
     f.push(field);
     f.sort_unstable();
@@ -135,17 +118,11 @@ fn foreign_files_are_read_and_remarked_upon() {
         let order = with(plain.clone(), (266, 3, 1, 2));
         let d = read(&file(big, &[&order], &data), &Limits::default()).unwrap();
         assert!(d.pages[0].image.to_bitmap() == m);
-        assert!(matches!(
-            kinds(&d)[usize::from(big)],
-            RemarkKind::Mislabelled(_)
-        ));
+        assert!(matches!(kinds(&d)[usize::from(big)], RemarkKind::Mislabelled(_)));
         // Orientation 6 stands on its side.
         let side = with(plain.clone(), (274, 3, 1, 6));
         let d = read(&file(big, &[&side], &data), &Limits::default()).unwrap();
-        assert_eq!(
-            (d.pages[0].image.width(), d.pages[0].image.rows()),
-            (40, 1728)
-        );
+        assert_eq!((d.pages[0].image.width(), d.pages[0].image.rows()), (40, 1728));
         assert_eq!(d.pages[0].image.to_bitmap().get(39 - 7, 3), m.get(3, 7));
     }
 }
@@ -155,20 +132,8 @@ fn the_row_count_is_corrected() {
     let m = map(1728, 40);
     let data = g4(&m);
     for (stated, kind) in [
-        (
-            39,
-            RemarkKind::LengthWrong {
-                stated: 39,
-                found: 40,
-            },
-        ),
-        (
-            41,
-            RemarkKind::LengthWrong {
-                stated: 41,
-                found: 40,
-            },
-        ),
+        (39, RemarkKind::LengthWrong { stated: 39, found: 40 }),
+        (41, RemarkKind::LengthWrong { stated: 41, found: 40 }),
         (0, RemarkKind::LengthMissing(40)),
     ] {
         let f = with(fields(1728, stated, data.len()), (278, 4, 1, u32::MAX));
@@ -183,27 +148,15 @@ fn t4_in_all_its_dresses() {
     let m = map(1728, 40);
     for coding in [Coding::Mh, Coding::Mr] {
         for end_of_page in [false, true] {
-            let options = EncodeOptions {
-                end_of_page,
-                min_row_bits: 333,
-                ..EncodeOptions::default()
-            };
+            let options = EncodeOptions { end_of_page, min_row_bits: 333, ..EncodeOptions::default() };
             let data = encode(&m, coding, &options);
             // T4Options says the truth, or the opposite.
             for t4 in [0, 1] {
-                let f = with(
-                    with(fields(1728, 40, data.len()), (259, 3, 1, 3)),
-                    (292, 4, 1, t4),
-                );
+                let f = with(with(fields(1728, 40, data.len()), (259, 3, 1, 3)), (292, 4, 1, t4));
                 let d = read(&file(false, &[&f], &data), &Limits::default()).unwrap();
-                assert!(
-                    d.pages[0].image.to_bitmap() == m,
-                    "{coding} {t4} {end_of_page}"
-                );
+                assert!(d.pages[0].image.to_bitmap() == m, "{coding} {t4} {end_of_page}");
                 let truth = (t4 == 1) == (coding == Coding::Mr);
-                let odd = kinds(&d)
-                    .iter()
-                    .any(|k| matches!(k, RemarkKind::Mislabelled(_)));
+                let odd = kinds(&d).iter().any(|k| matches!(k, RemarkKind::Mislabelled(_)));
                 assert_eq!(odd, !truth);
             }
         }
@@ -214,14 +167,7 @@ fn t4_in_all_its_dresses() {
     for y in 0..m.rows() {
         let mut row = Bitmap::new(1728);
         row.push_row(m.row(y));
-        let one = encode(
-            &row,
-            Coding::Mh,
-            &EncodeOptions {
-                end_of_page: true,
-                ..EncodeOptions::default()
-            },
-        );
+        let one = encode(&row, Coding::Mh, &EncodeOptions { end_of_page: true, ..EncodeOptions::default() });
         let text: String = one.iter().map(|o| format!("{o:08b}")).collect();
         let end = text.len() - text[12..].chars().rev().position(|c| c == '1').unwrap();
         // Six EOLs are 72 bits.
@@ -232,10 +178,9 @@ fn t4_in_all_its_dresses() {
     for octet in bits.as_bytes().chunks(8) {
         plain.push(octet.iter().fold(0u8, |o, b| o << 1 | (b - b'0')));
     }
-    for (compression, kind) in [
-        (2, RemarkKind::CompressionNotFax("MH without EOLs")),
-        (3, RemarkKind::NoEols),
-    ] {
+    for (compression, kind) in
+        [(2, RemarkKind::CompressionNotFax("MH without EOLs")), (3, RemarkKind::NoEols)]
+    {
         let f = with(fields(1728, 40, plain.len()), (259, 3, 1, compression));
         let d = read(&file(false, &[&f], &plain), &Limits::default()).unwrap();
         assert!(kinds(&d).contains(&kind), "{compression}");
@@ -250,19 +195,13 @@ fn hostile_files_are_refused() {
     let refuse = |f: &[u8]| read(f, &Limits::default()).unwrap_err();
     assert_eq!(refuse(b""), Error::NotTiff);
     assert_eq!(refuse(b"%PDF-1.7"), Error::NotTiff);
-    assert_eq!(
-        refuse(b"II\x2B\0\x08\0\0\0"),
-        Error::Unsupported("BigTIFF".into())
-    );
+    assert_eq!(refuse(b"II\x2B\0\x08\0\0\0"), Error::Unsupported("BigTIFF".into()));
     let good = file(false, &[&plain], &data);
     // A directory that follows itself.
     let mut looped = good.clone();
     let next = 8 + 2 + plain.len() * 12;
     looped[next] = 8;
-    assert_eq!(
-        refuse(&looped),
-        Error::Damaged("the directories form a loop".into())
-    );
+    assert_eq!(refuse(&looped), Error::Damaged("the directories form a loop".into()));
     type Tag = (u16, u16, u32, u32);
     let bad: [(&str, Tag); 8] = [
         ("strip beyond the end", (273, 4, 1, 5_000_000)),
@@ -294,15 +233,9 @@ fn hostile_files_are_refused() {
     assert_eq!(refuse(&f), Error::Damaged("strips overlap".into()));
     // More pages and pels than allowed.
     let three = file(false, &[&plain, &plain, &plain], &data);
-    let limits = Limits {
-        max_pages: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { max_pages: 2, ..Limits::default() };
     assert!(matches!(read(&three, &limits), Err(Error::TooLarge(_))));
-    let limits = Limits {
-        max_pels: 1728 * 100,
-        ..Limits::default()
-    };
+    let limits = Limits { max_pels: 1728 * 100, ..Limits::default() };
     assert!(matches!(read(&three, &limits), Err(Error::TooLarge(_))));
     // Cut off anywhere.
     for n in 0..good.len() {
@@ -346,20 +279,9 @@ fn what_is_written_is_read_with_its_figures() {
     let m = map(2048, 30);
     let mut page = TiffPage::new(Image::Bitmap(m.clone()), Resolution::Fine);
     page.x_per_inch = 203.2;
-    page.quality = Some(Quality {
-        bad_rows: 2,
-        longest_bad_run: 1,
-        left_in: true,
-    });
+    page.quality = Some(Quality { bad_rows: 2, longest_bad_run: 1, left_in: true });
     page.description = Some("from 123".into());
-    let t6 = TiffPage {
-        image: Image::T6 {
-            octets: g4(&m).into(),
-            width: 2048,
-            rows: 30,
-        },
-        ..page.clone()
-    };
+    let t6 = TiffPage { image: Image::T6 { octets: g4(&m).into(), width: 2048, rows: 30 }, ..page.clone() };
     let empty = TiffPage::new(Image::Bitmap(Bitmap::new(1728)), Resolution::Fine);
     let f = write(&[page, empty, t6], &WriteOptions::default());
     assert_eq!(&f[..8], b"II\x2A\0\x08\0\0\0");

@@ -103,24 +103,10 @@ fn libtiff_reads_what_we_write_without_a_warning() {
     let ours = dir.path().join("ours.tif");
     let back = dir.path().join("back.tif");
     let mut documents: Vec<Vec<TiffPage>> = files().iter().map(|f| read(f).pages).collect();
-    let maps = [
-        (1, 1u32, 1),
-        (2, 7, 30),
-        (3, 1728, 300),
-        (4, 2623, 90),
-        (5, 10368, 60),
-        (6, 2432, 211),
-    ];
-    documents.push(
-        maps.map(|(seed, w, h)| page(random_page(seed, w, h)))
-            .to_vec(),
-    );
+    let maps = [(1, 1u32, 1), (2, 7, 30), (3, 1728, 300), (4, 2623, 90), (5, 10368, 60), (6, 2432, 211)];
+    documents.push(maps.map(|(seed, w, h)| page(random_page(seed, w, h))).to_vec());
     documents[0][0].description = Some("a page of 7 bits\u{e9}".into());
-    documents[0][0].quality = Some(tiff::Quality {
-        bad_rows: 3,
-        longest_bad_run: 2,
-        left_in: false,
-    });
+    documents[0][0].quality = Some(tiff::Quality { bad_rows: 3, longest_bad_run: 2, left_in: false });
     for pages in &documents {
         for coding in [Coding::Mh, Coding::Mr, Coding::Mmr] {
             for lsb_first in [false, true] {
@@ -183,11 +169,7 @@ fn we_read_what_libtiff_writes() {
     let pages = maps.map(|(s, w, h)| page(random_page(s, w, h)));
     fs::write(&own, tiff::write(&pages, &WriteOptions::default())).unwrap();
     for file in files().iter().chain([&own]) {
-        let want: Vec<Bitmap> = read(file)
-            .pages
-            .iter()
-            .map(|p| p.image.to_bitmap())
-            .collect();
+        let want: Vec<Bitmap> = read(file).pages.iter().map(|p| p.image.to_bitmap()).collect();
         for way in ways {
             let mut args: Vec<&str> = way.split(' ').collect();
             args.extend([file.to_str().unwrap(), t]);
@@ -205,11 +187,9 @@ fn we_read_what_libtiff_writes() {
             });
             assert_eq!(wrong, None, "{way}");
         }
-        for (way, name) in [
-            ("-c lzw", "LZW"),
-            ("-c zip", "Deflate"),
-            ("-c none -t -w 64 -l 64", "a tiled image"),
-        ] {
+        for (way, name) in
+            [("-c lzw", "LZW"), ("-c zip", "Deflate"), ("-c none -t -w 64 -l 64", "a tiled image")]
+        {
             let mut args: Vec<&str> = way.split(' ').collect();
             args.extend([file.to_str().unwrap(), t]);
             ok("tiffcp", &args);
@@ -226,11 +206,7 @@ fn fax2tiff_reads_our_streams() {
     let tif = dir.path().join("page.tif");
     let map = random_page(11, 1728, 150);
     for (coding, flag) in [(Coding::Mh, "-3"), (Coding::Mr, "-3"), (Coding::Mmr, "-4")] {
-        let options = EncodeOptions {
-            end_of_page: false,
-            min_row_bits: 96,
-            ..EncodeOptions::default()
-        };
+        let options = EncodeOptions { end_of_page: false, min_row_bits: 96, ..EncodeOptions::default() };
         fs::write(&raw, encode(&map, coding, &options)).unwrap();
         let dims = if coding == Coding::Mr { "-2" } else { "-1" };
         let mut args = vec!["-M", "-X", "1728", flag];
@@ -255,13 +231,7 @@ fn damaged_lines_cost_no_more_rows_than_with_libtiff() {
     let map = random_page(12, 1728, 400);
     let (mut ours_wrong, mut theirs_wrong) = (0, 0);
     for coding in [Coding::Mh, Coding::Mr] {
-        let clean = tiff::write(
-            &[page(map.clone())],
-            &WriteOptions {
-                coding,
-                ..WriteOptions::default()
-            },
-        );
+        let clean = tiff::write(&[page(map.clone())], &WriteOptions { coding, ..WriteOptions::default() });
         for seed in 0..12 {
             let mut next = noise(seed + 100);
             let mut damaged = clean.clone();
@@ -271,21 +241,8 @@ fn damaged_lines_cost_no_more_rows_than_with_libtiff() {
                 damaged[at] ^= 1 << (next() % 8);
             }
             fs::write(&file, &damaged).unwrap();
-            tool(
-                "tiffcp",
-                &[
-                    "-i",
-                    "-c",
-                    "none",
-                    file.to_str().unwrap(),
-                    back.to_str().unwrap(),
-                ],
-            );
-            let wrong = |got: &Bitmap| {
-                (0..map.rows())
-                    .filter(|&y| got.row(y) != map.row(y))
-                    .count()
-            };
+            tool("tiffcp", &["-i", "-c", "none", file.to_str().unwrap(), back.to_str().unwrap()]);
+            let wrong = |got: &Bitmap| (0..map.rows()).filter(|&y| got.row(y) != map.row(y)).count();
             let document = read(&file);
             let ours = &document.pages[0];
             ours_wrong += wrong(&ours.image.to_bitmap());

@@ -31,11 +31,7 @@ fn text(width: u32, rows: u32, scale_y: u32) -> Bitmap {
     let mut y = 60 * scale_y;
     while y + 2 * h < rows {
         let mut x = 160;
-        let end = if noise.below(5) == 0 {
-            width / 2
-        } else {
-            width - 200
-        };
+        let end = if noise.below(5) == 0 { width / 2 } else { width - 200 };
         while x < end {
             if noise.below(6) == 0 {
                 x += w;
@@ -83,16 +79,9 @@ fn halftone(width: u32, rows: u32) -> Bitmap {
     let mut map = Bitmap::blank(width, rows);
     for y in 0..rows {
         for x in 100..width - 100 {
-            let (dx, dy) = (
-                i64::from(x) - i64::from(width / 2),
-                i64::from(y) - i64::from(rows / 2),
-            );
+            let (dx, dy) = (i64::from(x) - i64::from(width / 2), i64::from(y) - i64::from(rows / 2));
             let disc = dx * dx + dy * dy * 4 < i64::from(rows) * i64::from(rows) / 2;
-            let grey = if disc {
-                16 - x * 16 / width
-            } else {
-                x * 16 / width
-            };
+            let grey = if disc { 16 - x * 16 / width } else { x * 16 / width };
             let t = THRESHOLD[(y % 4) as usize][(x % 4) as usize];
             map.set(x, y, t < grey);
         }
@@ -109,13 +98,7 @@ fn lines(width: u32, rows: u32) -> Bitmap {
     block(&mut map, width - 1, 0, 1, rows);
     for i in 0..12 {
         block(&mut map, 100, 100 + i * 37, width - 200, 1 + i % 3);
-        block(
-            &mut map,
-            100 + i * ((width - 203) / 11),
-            100,
-            1 + i % 3,
-            11 * 37,
-        );
+        block(&mut map, 100 + i * ((width - 203) / 11), 100, 1 + i % 3, 11 * 37);
     }
     for x in 0..width - 100 {
         map.set(x, rows * 9 / 10 - x * (rows * 3 / 10) / width, true);
@@ -124,10 +107,7 @@ fn lines(width: u32, rows: u32) -> Bitmap {
     for i in 0..20_000u32 {
         let a = f64::from(i) * core::f64::consts::TAU / 20_000.0;
         let r = f64::from(width) / 5.0;
-        let (x, y) = (
-            f64::from(width) / 2.0 + r * a.cos(),
-            f64::from(rows) * 0.75 + r * a.sin() / 2.0,
-        );
+        let (x, y) = (f64::from(width) / 2.0 + r * a.cos(), f64::from(rows) * 0.75 + r * a.sin() / 2.0);
         map.set(x as u32, y as u32, true);
     }
     map
@@ -135,23 +115,11 @@ fn lines(width: u32, rows: u32) -> Bitmap {
 
 fn documents() -> Vec<(&'static str, Vec<TiffPage>)> {
     let page = |map, resolution| TiffPage::new(Image::Bitmap(map), resolution);
-    let (a4, b4) = (
-        Width::A4.pels(Resolution::Fine),
-        Width::B4.pels(Resolution::Standard),
-    );
+    let (a4, b4) = (Width::A4.pels(Resolution::Fine), Width::B4.pels(Resolution::Standard));
     vec![
-        (
-            "text-fine.tif",
-            vec![page(text(a4, 2286, 2), Resolution::Fine)],
-        ),
-        (
-            "halftone-standard.tif",
-            vec![page(halftone(a4, 120), Resolution::Standard)],
-        ),
-        (
-            "lines-fine.tif",
-            vec![page(lines(a4, 2150), Resolution::Fine)],
-        ),
+        ("text-fine.tif", vec![page(text(a4, 2286, 2), Resolution::Fine)]),
+        ("halftone-standard.tif", vec![page(halftone(a4, 120), Resolution::Standard)]),
+        ("lines-fine.tif", vec![page(lines(a4, 2150), Resolution::Fine)]),
         (
             "three-pages.tif",
             vec![

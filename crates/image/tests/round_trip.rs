@@ -9,19 +9,8 @@ const CODINGS: [Coding; 3] = [Coding::Mh, Coding::Mr, Coding::Mmr];
 /// Rows of runs: each row either fresh or the one before with some edges moved, so that all modes
 /// occur.
 fn bitmap() -> impl Strategy<Value = Bitmap> {
-    let width = prop_oneof![
-        1u32..200,
-        Just(1728),
-        Just(2432),
-        Just(2623),
-        Just(10368),
-        2000u32..16_000
-    ];
-    let row = (
-        any::<bool>(),
-        prop::collection::vec((0u32..40, -4i32..5), 0..40),
-        0u32..4,
-    );
+    let width = prop_oneof![1u32..200, Just(1728), Just(2432), Just(2623), Just(10368), 2000u32..16_000];
+    let row = (any::<bool>(), prop::collection::vec((0u32..40, -4i32..5), 0..40), 0u32..4);
     (width, prop::collection::vec(row, 0..24)).prop_map(|(width, rows)| {
         let mut map = Bitmap::new(width);
         let mut edges: Vec<u32> = Vec::new();

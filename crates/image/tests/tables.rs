@@ -57,11 +57,7 @@ fn each_run_is_sent_with_its_code() {
         for (code, is_black) in [(white, false), (black, true)] {
             // A white run before a black one is 5 pels (1100), a white one is followed by one black (010).
             let mut map = Bitmap::blank(run + if is_black { 5 } else { 1 }, 1);
-            let (from, to) = if is_black {
-                (5, 5 + run)
-            } else {
-                (run, run + 1)
-            };
+            let (from, to) = if is_black { (5, 5 + run) } else { (run, run + 1) };
             for x in from..to {
                 map.set(x, 0, true);
             }
@@ -71,20 +67,11 @@ fn each_run_is_sent_with_its_code() {
                 (true, _) => format!("1100{code}{}", zero("0000110111")),
                 (false, _) => format!("{code}{}010", zero("00110101")),
             };
-            let options = EncodeOptions {
-                end_of_page: false,
-                ..EncodeOptions::default()
-            };
-            let bits: String = encode(&map, Coding::Mh, &options)
-                .iter()
-                .map(|o| format!("{o:08b}"))
-                .collect();
+            let options = EncodeOptions { end_of_page: false, ..EncodeOptions::default() };
+            let bits: String =
+                encode(&map, Coding::Mh, &options).iter().map(|o| format!("{o:08b}")).collect();
             let want = format!("000000000001{want}");
-            assert_eq!(
-                bits.trim_end_matches('0'),
-                want.trim_end_matches('0'),
-                "{run} {is_black}"
-            );
+            assert_eq!(bits.trim_end_matches('0'), want.trim_end_matches('0'), "{run} {is_black}");
             assert_eq!(bits.len(), want.len().next_multiple_of(8));
         }
     }
@@ -95,10 +82,7 @@ fn runs_beyond_2623_repeat_the_largest_make_up_code() {
     let bits: String = encode(
         &Bitmap::blank(10_368, 1),
         Coding::Mh,
-        &EncodeOptions {
-            end_of_page: false,
-            ..EncodeOptions::default()
-        },
+        &EncodeOptions { end_of_page: false, ..EncodeOptions::default() },
     )
     .iter()
     .map(|o| format!("{o:08b}"))

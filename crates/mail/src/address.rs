@@ -39,11 +39,7 @@ pub fn fax_address(address: &str) -> Option<FaxAddress> {
             None => {}
         }
     }
-    Some(FaxAddress {
-        number: number?,
-        sub_address,
-        domain,
-    })
+    Some(FaxAddress { number: number?, sub_address, domain })
 }
 
 /// The digits of a number as written, and its leading `+`. Separators (space, `-`, `.`, brackets) are dropped;
@@ -71,58 +67,28 @@ mod tests {
 
     #[test]
     fn plain_numbers_keep_digits_and_plus() {
-        assert_eq!(
-            number("4155551234@box.example").as_deref(),
-            Some("4155551234")
-        );
-        assert_eq!(
-            number("+1 (415) 555-1234@box.example").as_deref(),
-            Some("+14155551234")
-        );
-        assert_eq!(
-            number("1.415.555.1234@box.example").as_deref(),
-            Some("14155551234")
-        );
-        assert_eq!(
-            fax_address("1@BOX.Example.").map(|a| a.domain).as_deref(),
-            Some("box.example")
-        );
+        assert_eq!(number("4155551234@box.example").as_deref(), Some("4155551234"));
+        assert_eq!(number("+1 (415) 555-1234@box.example").as_deref(), Some("+14155551234"));
+        assert_eq!(number("1.415.555.1234@box.example").as_deref(), Some("14155551234"));
+        assert_eq!(fax_address("1@BOX.Example.").map(|a| a.domain).as_deref(), Some("box.example"));
     }
 
     #[test]
     fn service_forms_of_rfc_3192() {
         let plain = fax_address("FAX=+12027653000@fax.example.net").unwrap();
-        assert_eq!(
-            (plain.number.as_str(), plain.sub_address),
-            ("+12027653000", None)
-        );
+        assert_eq!((plain.number.as_str(), plain.sub_address), ("+12027653000", None));
         let sub = fax_address("fax=+1-202-765-3000/T33S=1387@fax.example.net").unwrap();
-        assert_eq!(
-            (sub.number.as_str(), sub.sub_address.as_deref()),
-            ("+12027653000", Some("1387"))
-        );
+        assert_eq!((sub.number.as_str(), sub.sub_address.as_deref()), ("+12027653000", Some("1387")));
         let slashed = fax_address("/FAX=+12027653000/T33S=1387/@gw").unwrap();
-        assert_eq!(
-            (slashed.number.as_str(), slashed.sub_address.as_deref()),
-            ("+12027653000", Some("1387"))
-        );
+        assert_eq!((slashed.number.as_str(), slashed.sub_address.as_deref()), ("+12027653000", Some("1387")));
         assert_eq!(number("VOICE=+12027653000@gw"), None);
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for address in [
-            "",
-            "@d",
-            "1234",
-            "1234@",
-            "sales2@d",
-            "+@d",
-            "FAX=@d",
-            "12+3@d",
-            "postmaster@d",
-            "١٢٣@d",
-        ] {
+        for address in
+            ["", "@d", "1234", "1234@", "sales2@d", "+@d", "FAX=@d", "12+3@d", "postmaster@d", "١٢٣@d"]
+        {
             assert_eq!(number(address), None, "{address}");
         }
     }

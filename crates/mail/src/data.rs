@@ -39,12 +39,7 @@ pub struct DataReader {
 impl DataReader {
     /// A reader that keeps at most `limit` octets of content.
     pub fn new(limit: usize) -> Self {
-        Self {
-            place: Place::LineStart,
-            octets: Vec::new(),
-            seen: 0,
-            limit,
-        }
+        Self { place: Place::LineStart, octets: Vec::new(), seen: 0, limit }
     }
 
     /// Octets of content seen so far, kept or dropped.
@@ -96,11 +91,7 @@ impl DataReader {
                 (Place::DotCr, b'\n') => {
                     self.place = Place::LineStart;
                     let octets = std::mem::take(&mut self.octets);
-                    let mail = if self.seen > self.limit {
-                        Mail::TooLarge
-                    } else {
-                        Mail::Whole(octets)
-                    };
+                    let mail = if self.seen > self.limit { Mail::TooLarge } else { Mail::Whole(octets) };
                     return (used, Some(mail));
                 }
                 // A dot and a CR without its LF is no end: the dot goes, the CR stays content.
@@ -184,10 +175,7 @@ mod tests {
     fn content_beyond_the_limit_is_dropped_and_told_at_the_end() {
         let mut reader = DataReader::new(8);
         assert_eq!(reader.take(&[b'x'; 4096]), (4096, None));
-        assert!(
-            reader.octets.capacity() == 0,
-            "nothing kept beyond the limit"
-        );
+        assert!(reader.octets.capacity() == 0, "nothing kept beyond the limit");
         assert_eq!(reader.take(b"\r\n.\r\n"), (5, Some(Mail::TooLarge)));
     }
 }

@@ -29,10 +29,7 @@ impl FaxIngress {
     /// `allow_all_when_empty`.
     #[must_use]
     pub fn new(service: Service, allow_all_when_empty: bool) -> Self {
-        FaxIngress {
-            service,
-            allow_all_when_empty,
-        }
+        FaxIngress { service, allow_all_when_empty }
     }
 
     fn target<'d>(
@@ -42,11 +39,7 @@ impl FaxIngress {
         recipient: &str,
     ) -> Result<Target<'d>, Verdict> {
         let address = fax_address(recipient).ok_or(Verdict::NotFound)?;
-        self.service
-            .config()
-            .numbers
-            .accept(&address.number)
-            .ok_or(Verdict::NotFound)?;
+        self.service.config().numbers.accept(&address.number).ok_or(Verdict::NotFound)?;
         // The null reverse-path is a bounce or a receipt: never a fax (RFC 5321 §4.5.5).
         if sender.is_empty() {
             return Err(Verdict::NotAllowed);
@@ -58,9 +51,7 @@ impl FaxIngress {
                 Err(Verdict::NotAllowed)
             };
         }
-        let account = directory
-            .account_by_realm(&address.domain)
-            .ok_or(Verdict::NotFound)?;
+        let account = directory.account_by_realm(&address.domain).ok_or(Verdict::NotFound)?;
         let faxbox = box_in_realm(directory, account, sender).ok_or(Verdict::NotFound)?;
         Ok(Target { faxbox, address })
     }
@@ -100,26 +91,16 @@ impl FaxIngress {
 
 /// The faxbox of an account whose realm is the domain: the only box of the one user with this address, else the first
 /// whose permission list has the sender.
-fn box_in_realm<'d>(
-    directory: &'d Directory,
-    account: &'d Account,
-    sender: &str,
-) -> Option<&'d Faxbox> {
-    let mut users = account
-        .users
-        .iter()
-        .filter(|u| u.email.eq_ignore_ascii_case(sender));
+fn box_in_realm<'d>(directory: &'d Directory, account: &'d Account, sender: &str) -> Option<&'d Faxbox> {
+    let mut users = account.users.iter().filter(|u| u.email.eq_ignore_ascii_case(sender));
     if let (Some(user), None) = (users.next(), users.next()) {
-        let mut owned = directory
-            .faxboxes_of(&account.id)
-            .filter(|f| f.owner.as_deref() == Some(user.id.as_str()));
+        let mut owned =
+            directory.faxboxes_of(&account.id).filter(|f| f.owner.as_deref() == Some(user.id.as_str()));
         if let (Some(only), None) = (owned.next(), owned.next()) {
             return Some(only);
         }
     }
-    directory
-        .faxboxes_of(&account.id)
-        .find(|f| f.permits(sender))
+    directory.faxboxes_of(&account.id).find(|f| f.permits(sender))
 }
 
 #[async_trait]
@@ -135,12 +116,7 @@ impl Ingress for FaxIngress {
     }
 
     async fn mail(&self, envelope: Envelope) -> Disposition {
-        let Envelope {
-            sender,
-            recipients,
-            octets,
-            ..
-        } = envelope;
+        let Envelope { sender, recipients, octets, .. } = envelope;
         let mail = match tokio::task::spawn_blocking(move || fax_mail(&octets)).await {
             Ok(Ok(mail)) => mail,
             Ok(Err(fault)) => {
@@ -153,10 +129,7 @@ impl Ingress for FaxIngress {
             }
         };
         if mail.left_out > 0 {
-            tracing::info!(
-                left_out = mail.left_out,
-                "a mail held several documents; the last is faxed"
-            );
+            tracing::info!(left_out = mail.left_out, "a mail held several documents; the last is faxed");
         }
         let document = Bytes::copy_from_slice(&mail.attachment.octets);
         let directory = self.service.directory();
@@ -168,19 +141,13 @@ impl Ingress for FaxIngress {
                 failed = Some(Disposition::Refused("Not Found".into()));
                 break;
             };
-            match self
-                .service
-                .submit(self.new_job(&target, &sender, &mail, &document))
-                .await
-            {
+            match self.service.submit(self.new_job(&target, &sender, &mail, &document)).await {
                 Ok(job) => jobs.push((target.faxbox.account.clone(), job.id)),
                 Err(error) => {
                     tracing::warn!(%error, "a mailed fax was not queued");
                     failed = Some(match error {
                         SubmitError::Unavailable(_) => Disposition::TryLater,
-                        SubmitError::EmptyDocument => {
-                            Disposition::Refused("no valid attachment".into())
-                        }
+                        SubmitError::EmptyDocument => Disposition::Refused("no valid attachment".into()),
                         SubmitError::TooLarge(_) => {
                             Disposition::Refused("the attachment is too large".into())
                         }

@@ -74,10 +74,7 @@ pub async fn serve(
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             // Busy connections are bounded as well: this write never waits.
-            let text = format!(
-                "421 {} is too busy to accept mail right now\r\n",
-                config.host
-            );
+            let text = format!("421 {} is too busy to accept mail right now\r\n", config.host);
             let _ = stream.try_write(text.as_bytes());
             continue;
         };
@@ -90,10 +87,8 @@ pub async fn serve(
         });
     }
     let _ = stop.send(true);
-    let _ = tokio::time::timeout(config.patience, async {
-        while sessions.join_next().await.is_some() {}
-    })
-    .await;
+    let _ =
+        tokio::time::timeout(config.patience, async { while sessions.join_next().await.is_some() {} }).await;
 }
 
 /// Drives one session to its end.
@@ -133,9 +128,7 @@ async fn converse(
                 }
             }
         }
-        let deadline = session
-            .deadline()
-            .map(|due| began + due.since(Instant::default()));
+        let deadline = session.deadline().map(|due| began + due.since(Instant::default()));
         let silence = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,

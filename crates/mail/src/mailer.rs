@@ -69,9 +69,7 @@ impl MailerConfig {
             from: from.into(),
             patience: Duration::from_secs(60),
             max_attachment: 15 << 20,
-            waits: [60, 120, 300, 900, 1800, 3600]
-                .map(Duration::from_secs)
-                .to_vec(),
+            waits: [60, 120, 300, 900, 1800, 3600].map(Duration::from_secs).to_vec(),
             max_tries: 80,
         }
     }
@@ -114,34 +112,24 @@ impl Mailer {
     ///
     /// See [`MailerError`].
     pub fn new(service: Service, config: MailerConfig) -> Result<Self, MailerError> {
-        let from: Mailbox = config
-            .from
-            .parse()
-            .map_err(|_| MailerError::From(config.from.clone()))?;
-        let tls =
-            || TlsParameters::new(config.host.clone()).map_err(|e| MailerError::Tls(e.to_string()));
+        let from: Mailbox = config.from.parse().map_err(|_| MailerError::From(config.from.clone()))?;
+        let tls = || TlsParameters::new(config.host.clone()).map_err(|e| MailerError::Tls(e.to_string()));
         let tls = match config.security {
             Security::None => Tls::None,
             Security::StartTls => Tls::Required(tls()?),
             Security::Tls => Tls::Wrapper(tls()?),
         };
-        let mut builder =
-            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(config.host.as_str())
-                .port(config.port)
-                .tls(tls)
-                .timeout(Some(config.patience));
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(config.host.as_str())
+            .port(config.port)
+            .tls(tls)
+            .timeout(Some(config.patience));
         if let Some((name, password)) = &config.credentials {
             builder = builder.credentials(Credentials::new(name.clone(), password.clone()));
         }
         if let Some(hello) = &config.hello {
             builder = builder.hello_name(ClientId::Domain(hello.clone()));
         }
-        Ok(Mailer {
-            service,
-            from,
-            transport: builder.build(),
-            config,
-        })
+        Ok(Mailer { service, from, transport: builder.build(), config })
     }
 
     /// Sends what is due until `shutdown` is done. A mail on its way is finished first.
@@ -189,11 +177,7 @@ impl Mailer {
             Fate::Later => {
                 let tries = usize::try_from(notice.tries).unwrap_or(usize::MAX);
                 let waits = &self.config.waits;
-                let wait = waits
-                    .get(tries)
-                    .or(waits.last())
-                    .copied()
-                    .unwrap_or(Duration::from_secs(60));
+                let wait = waits.get(tries).or(waits.last()).copied().unwrap_or(Duration::from_secs(60));
                 self.service.notice_retry(&notice.id, wait).await
             }
         }
@@ -219,11 +203,7 @@ impl Mailer {
             }
         }
         if to.is_empty() {
-            return if notice.to.is_empty() {
-                Fate::Done
-            } else {
-                Fate::Failed
-            };
+            return if notice.to.is_empty() { Fate::Done } else { Fate::Failed };
         }
         let pages = match self.pages(notice, &which).await {
             Ok(pages) => pages,
@@ -245,8 +225,7 @@ impl Mailer {
             if served.contains::<str>(address.as_ref()) {
                 continue;
             }
-            let Ok(envelope) = Envelope::new(Some(self.from.email.clone()), vec![address.clone()])
-            else {
+            let Ok(envelope) = Envelope::new(Some(self.from.email.clone()), vec![address.clone()]) else {
                 continue;
             };
             match self.transport.send_raw(&envelope, &mail).await {
@@ -274,18 +253,10 @@ impl Mailer {
     async fn about(&self, notice: &Notice) -> Result<(News, Which), ServiceError> {
         let directory = self.service.directory();
         let zone = |own: &str, faxbox: Option<&fax_store::model::FaxboxId>| {
-            let faxbox = faxbox
-                .and_then(|id| directory.faxbox(id))
-                .map(|f| f.timezone.as_str())
-                .unwrap_or_default();
-            let account = directory
-                .account(&notice.account)
-                .map(|a| a.timezone.as_str())
-                .unwrap_or_default();
-            let name = [own, faxbox, account]
-                .into_iter()
-                .find(|z| !z.is_empty())
-                .unwrap_or("UTC");
+            let faxbox =
+                faxbox.and_then(|id| directory.faxbox(id)).map(|f| f.timezone.as_str()).unwrap_or_default();
+            let account = directory.account(&notice.account).map(|a| a.timezone.as_str()).unwrap_or_default();
+            let name = [own, faxbox, account].into_iter().find(|z| !z.is_empty()).unwrap_or("UTC");
             TimeZone::get(name).unwrap_or(TimeZone::UTC)
         };
         Ok(match &notice.subject {
@@ -296,20 +267,13 @@ impl Mailer {
             }
             NoticeSubject::Fax(id) => {
                 let fax = self.service.fax(&notice.account, id).await?;
-                (
-                    about_received(notice.kind, &fax, &zone("", fax.faxbox.as_ref())),
-                    Which::Fax(id.clone()),
-                )
+                (about_received(notice.kind, &fax, &zone("", fax.faxbox.as_ref())), Which::Fax(id.clone()))
             }
         })
     }
 
     async fn pages(&self, notice: &Notice, which: &Which) -> Result<Pages, ServiceError> {
-        let tiff = match self
-            .service
-            .attachment(&notice.account, which, Format::Tiff)
-            .await
-        {
+        let tiff = match self.service.attachment(&notice.account, which, Format::Tiff).await {
             Ok(attachment) => attachment.octets,
             // A fax that failed before it had pages, or of which none came.
             Err(ServiceError::NoDocument | ServiceError::NotFound) => return Ok(Pages::default()),
@@ -327,10 +291,5 @@ impl Mailer {
 fn is_final(error: &lettre::transport::smtp::Error) -> bool {
     let code = error.status().map(|code| code.to_string());
     error.is_permanent()
-        && code.is_some_and(|c| {
-            matches!(
-                c.as_str(),
-                "550" | "551" | "552" | "553" | "554" | "555" | "556"
-            )
-        })
+        && code.is_some_and(|c| matches!(c.as_str(), "550" | "551" | "552" | "553" | "554" | "555" | "556"))
 }

@@ -53,21 +53,14 @@ const HOP_LIMIT: usize = 100;
 /// # Errors
 /// [`MailFault`] if there is none or it cannot be decoded.
 pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
-    let message = MessageParser::new()
-        .parse(octets)
-        .ok_or(MailFault::Undecodable)?;
-    let subject = message
-        .subject()
-        .map(|s| s.trim().chars().take(250).collect::<String>())
-        .filter(|s| !s.is_empty());
+    let message = MessageParser::new().parse(octets).ok_or(MailFault::Undecodable)?;
+    let subject =
+        message.subject().map(|s| s.trim().chars().take(250).collect::<String>()).filter(|s| !s.is_empty());
     if message.header_values("Received").count() > HOP_LIMIT {
         return Err(MailFault::Loop);
     }
-    let submitted = message
-        .header_raw("Auto-Submitted")
-        .map(|v| v.trim().to_ascii_lowercase());
-    let automatic =
-        submitted.is_some_and(|v| v.split(';').next().unwrap_or_default().trim() != "no");
+    let submitted = message.header_raw("Auto-Submitted").map(|v| v.trim().to_ascii_lowercase());
+    let automatic = submitted.is_some_and(|v| v.split(';').next().unwrap_or_default().trim() != "no");
     let mut found = Vec::new();
     let mut broken = false;
     walk(&message, DEPTH_LIMIT, &mut |part| match usable(part) {
@@ -77,12 +70,7 @@ pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
     });
     let left_out = found.len().saturating_sub(1);
     match found.pop() {
-        Some(attachment) => Ok(FaxMail {
-            subject,
-            attachment,
-            left_out,
-            automatic,
-        }),
+        Some(attachment) => Ok(FaxMail { subject, attachment, left_out, automatic }),
         None if broken => Err(MailFault::Undecodable),
         None => Err(MailFault::NoAttachment),
     }
@@ -121,26 +109,13 @@ fn usable(part: &MessagePart<'_>) -> Option<Result<Attachment, ()>> {
     if octets.is_empty() || (part.is_encoding_problem && !looks_like(content_type, octets)) {
         return Some(Err(()));
     }
-    Some(Ok(Attachment {
-        content_type: content_type.to_owned(),
-        file_name,
-        octets: octets.to_vec(),
-    }))
+    Some(Ok(Attachment { content_type: content_type.to_owned(), file_name, octets: octets.to_vec() }))
 }
 
 const OFFICE: [(&str, &str); 9] = [
-    (
-        "docx",
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ),
-    (
-        "xlsx",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ),
-    (
-        "pptx",
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    ),
+    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
     ("odt", "application/vnd.oasis.opendocument.text"),
     ("ods", "application/vnd.oasis.opendocument.spreadsheet"),
     ("odp", "application/vnd.oasis.opendocument.presentation"),
@@ -169,21 +144,14 @@ fn type_of_name(name: &str) -> Option<&'static str> {
     match extension.as_str() {
         "pdf" => Some("application/pdf"),
         "tif" | "tiff" => Some("image/tiff"),
-        _ => OFFICE
-            .iter()
-            .find(|(e, _)| *e == extension)
-            .map(|(_, t)| *t),
+        _ => OFFICE.iter().find(|(e, _)| *e == extension).map(|(_, t)| *t),
     }
 }
 
 /// Whether octets begin as their type must (PDF's header may stand within the first 1024 octets).
 fn looks_like(content_type: &str, octets: &[u8]) -> bool {
     match content_type {
-        "application/pdf" => octets
-            .get(..1024)
-            .unwrap_or(octets)
-            .windows(5)
-            .any(|w| w == b"%PDF-"),
+        "application/pdf" => octets.get(..1024).unwrap_or(octets).windows(5).any(|w| w == b"%PDF-"),
         "image/tiff" => octets.starts_with(b"II*\0") || octets.starts_with(b"MM\0*"),
         _ => false,
     }
@@ -220,7 +188,8 @@ mod tests {
     #[test]
     fn the_last_usable_part_is_the_fax() {
         let text = "Content-Type: text/plain\r\n\r\nhello\r\n";
-        let logo = "Content-Type: image/png; name=logo.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0K\r\n";
+        let logo =
+            "Content-Type: image/png; name=logo.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0K\r\n";
         let mail = multipart(&[
             text,
             &pdf_part("application/pdf", "one.pdf"),
@@ -230,29 +199,16 @@ mod tests {
         let fax = fax_mail(&mail).unwrap();
         assert_eq!(fax.subject.as_deref(), Some("Grüße"));
         assert_eq!(fax.attachment.file_name.as_deref(), Some("two.pdf"));
-        assert_eq!(
-            (fax.attachment.content_type.as_str(), fax.left_out),
-            ("application/pdf", 1)
-        );
+        assert_eq!((fax.attachment.content_type.as_str(), fax.left_out), ("application/pdf", 1));
         assert_eq!(fax.attachment.octets, b"%PDF-1.4\n%%EOF\n");
     }
 
     #[test]
     fn octet_stream_goes_by_its_name() {
-        let named =
-            |name: &str| fax_mail(&multipart(&[&pdf_part("application/octet-stream", name)]));
-        assert_eq!(
-            named("Letter.PDF").unwrap().attachment.content_type,
-            "application/pdf"
-        );
-        assert_eq!(
-            named("scan.tif").unwrap().attachment.content_type,
-            "image/tiff"
-        );
-        assert_eq!(
-            named("letter.docx").unwrap().attachment.content_type,
-            OFFICE[0].1
-        );
+        let named = |name: &str| fax_mail(&multipart(&[&pdf_part("application/octet-stream", name)]));
+        assert_eq!(named("Letter.PDF").unwrap().attachment.content_type, "application/pdf");
+        assert_eq!(named("scan.tif").unwrap().attachment.content_type, "image/tiff");
+        assert_eq!(named("letter.docx").unwrap().attachment.content_type, OFFICE[0].1);
         assert_eq!(named("virus.exe"), Err(MailFault::NoAttachment));
         assert_eq!(named("noextension"), Err(MailFault::NoAttachment));
     }
@@ -263,10 +219,7 @@ mod tests {
             "From: a@b\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n{PDF}\r\n"
         );
         let fax = fax_mail(mail.as_bytes()).unwrap();
-        assert_eq!(
-            (fax.attachment.octets.as_slice(), fax.subject),
-            (&b"%PDF-1.4\n%%EOF\n"[..], None)
-        );
+        assert_eq!((fax.attachment.octets.as_slice(), fax.subject), (&b"%PDF-1.4\n%%EOF\n"[..], None));
     }
 
     #[test]
@@ -281,11 +234,7 @@ mod tests {
             pdf_part("application/pdf", "fw.pdf")
         );
         assert_eq!(
-            fax_mail(&multipart(&[&forwarded]))
-                .unwrap()
-                .attachment
-                .file_name
-                .as_deref(),
+            fax_mail(&multipart(&[&forwarded])).unwrap().attachment.file_name.as_deref(),
             Some("fw.pdf")
         );
     }
@@ -296,11 +245,7 @@ mod tests {
         let with = |field: &str| fax_mail(&[field.as_bytes(), &multipart(&[&part])].concat());
         assert!(!with("").unwrap().automatic);
         assert!(!with("Auto-Submitted: no\r\n").unwrap().automatic);
-        assert!(
-            with("Auto-Submitted: auto-generated; x=y\r\n")
-                .unwrap()
-                .automatic
-        );
+        assert!(with("Auto-Submitted: auto-generated; x=y\r\n").unwrap().automatic);
         let hops = "Received: from a by b; Sat, 21 Nov 2026 00:00:00 +0000\r\n";
         assert!(with(&hops.repeat(20)).is_ok());
         assert_eq!(with(&hops.repeat(101)), Err(MailFault::Loop));
@@ -308,10 +253,7 @@ mod tests {
 
     #[test]
     fn nothing_to_fax_is_said() {
-        assert_eq!(
-            fax_mail(b"Subject: hi\r\n\r\njust text\r\n"),
-            Err(MailFault::NoAttachment)
-        );
+        assert_eq!(fax_mail(b"Subject: hi\r\n\r\njust text\r\n"), Err(MailFault::NoAttachment));
         assert_eq!(fax_mail(&multipart(&[])), Err(MailFault::NoAttachment));
         assert!(fax_mail(b"").is_err());
         assert!(fax_mail(b"\0\xff\r\n").is_err());

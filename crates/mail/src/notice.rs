@@ -32,26 +32,20 @@ pub struct News {
 pub fn about_job(kind: NoticeKind, job: &Job, zone: &TimeZone) -> News {
     let whom = name_number(&job.to_name, &job.to_number);
     let last = job.attempts.last();
-    let why = job
-        .reason
-        .clone()
-        .or_else(|| last.map(|a| a.outcome.text.clone()))
-        .filter(|w| !w.is_empty());
+    let why = job.reason.clone().or_else(|| last.map(|a| a.outcome.text.clone())).filter(|w| !w.is_empty());
     let (subject, headline) = match kind {
-        NoticeKind::Sent => (
-            format!("Fax has been sent to {whom}"),
-            format!("Your fax to {whom} was sent and confirmed."),
-        ),
+        NoticeKind::Sent => {
+            (format!("Fax has been sent to {whom}"), format!("Your fax to {whom} was sent and confirmed."))
+        }
         NoticeKind::Uncertain => (
             format!("Fax to {whom} may not have arrived"),
             format!(
                 "Every page of your fax to {whom} was sent, but the other side did not confirm the last one. It has probably arrived. It will not be sent again by itself: please ask the recipient."
             ),
         ),
-        NoticeKind::Failed | NoticeKind::Received | NoticeKind::ReceiveFailed => (
-            format!("Error sending Fax to {whom}"),
-            format!("Your fax to {whom} could not be sent."),
-        ),
+        NoticeKind::Failed | NoticeKind::Received | NoticeKind::ReceiveFailed => {
+            (format!("Error sending Fax to {whom}"), format!("Your fax to {whom} could not be sent."))
+        }
     };
     let mut rows = vec![("To", whom)];
     let mut row = |label, value: String| rows.push((label, value));
@@ -65,30 +59,13 @@ pub fn about_job(kind: NoticeKind, job: &Job, zone: &TimeZone) -> News {
         row("Subject", clean(subject));
     }
     if job.pages > 0 {
-        row(
-            "Pages",
-            format!("{} of {} confirmed", job.pages_confirmed(), job.pages),
-        );
+        row("Pages", format!("{} of {} confirmed", job.pages_confirmed(), job.pages));
     }
     row("Accepted", local_time(job.created, zone));
     if let Some(last) = last {
-        row(
-            if kind == NoticeKind::Sent {
-                "Sent"
-            } else {
-                "Last attempt"
-            },
-            local_time(last.ended, zone),
-        );
-        row(
-            "Attempts",
-            format!("{} of {}", job.attempts.len(), job.retries.max(1)),
-        );
-        if let Some(ident) = last
-            .remote_ident
-            .as_deref()
-            .filter(|i| !i.trim().is_empty())
-        {
+        row(if kind == NoticeKind::Sent { "Sent" } else { "Last attempt" }, local_time(last.ended, zone));
+        row("Attempts", format!("{} of {}", job.attempts.len(), job.retries.max(1)));
+        if let Some(ident) = last.remote_ident.as_deref().filter(|i| !i.trim().is_empty()) {
             row("Answered by", clean(ident));
         }
         let line = line(last.bit_rate, last.ecm, last.t38);
@@ -97,17 +74,8 @@ pub fn about_job(kind: NoticeKind, job: &Job, zone: &TimeZone) -> News {
         }
     }
     row("Job", job.id.to_string());
-    let from = if job.from_name.is_empty() {
-        &job.from_number
-    } else {
-        &job.from_name
-    };
-    News {
-        subject,
-        headline,
-        rows,
-        file_name: file_name(from, job.created, zone),
-    }
+    let from = if job.from_name.is_empty() { &job.from_number } else { &job.from_name };
+    News { subject, headline, rows, file_name: file_name(from, job.created, zone) }
 }
 
 /// What is told about a received fax.
@@ -122,26 +90,18 @@ pub fn about_received(kind: NoticeKind, fax: &Received, zone: &TimeZone) -> News
             .filter(|i| !i.is_empty())
             .unwrap_or_else(|| "an unknown number".into());
     }
-    let pages = if fax.pages == 1 {
-        "1 page".to_owned()
-    } else {
-        format!("{} pages", fax.pages)
-    };
+    let pages = if fax.pages == 1 { "1 page".to_owned() } else { format!("{} pages", fax.pages) };
     let (subject, headline) = match (kind, fax.pages) {
-        (NoticeKind::ReceiveFailed, 0) => (
-            format!("Error receiving fax from {whom}"),
-            format!("A fax from {whom} could not be received."),
-        ),
+        (NoticeKind::ReceiveFailed, 0) => {
+            (format!("Error receiving fax from {whom}"), format!("A fax from {whom} could not be received."))
+        }
         (NoticeKind::ReceiveFailed, _) => (
             format!("Error receiving fax from {whom}"),
             format!(
                 "A fax from {whom} broke off. What came, {pages}, is attached; ask the sender for the rest."
             ),
         ),
-        _ => (
-            format!("New fax from {whom}"),
-            format!("A fax of {pages} from {whom} has arrived."),
-        ),
+        _ => (format!("New fax from {whom}"), format!("A fax of {pages} from {whom} has arrived.")),
     };
     let mut rows = vec![("From", whom.clone())];
     let mut row = |label, value: String| rows.push((label, value));
@@ -162,25 +122,14 @@ pub fn about_received(kind: NoticeKind, fax: &Received, zone: &TimeZone) -> News
         row("Damaged rows", fax.bad_rows.to_string());
     }
     row("Fax", fax.id.to_string());
-    let from = if fax.from_name.is_empty() {
-        &fax.from_number
-    } else {
-        &fax.from_name
-    };
-    News {
-        subject,
-        headline,
-        rows,
-        file_name: file_name(from, fax.created, zone),
-    }
+    let from = if fax.from_name.is_empty() { &fax.from_number } else { &fax.from_name };
+    News { subject, headline, rows, file_name: file_name(from, fax.created, zone) }
 }
 
 fn line(bit_rate: Option<u32>, ecm: bool, t38: bool) -> String {
     let rate = bit_rate.map(|r| format!("{r} bit/s")).into_iter();
-    let parts: Vec<String> = rate
-        .chain(ecm.then(|| "ECM".to_owned()))
-        .chain(t38.then(|| "T.38".to_owned()))
-        .collect();
+    let parts: Vec<String> =
+        rate.chain(ecm.then(|| "ECM".to_owned())).chain(t38.then(|| "T.38".to_owned())).collect();
     parts.join(", ")
 }
 
@@ -196,45 +145,22 @@ fn name_number(name: &str, number: &str) -> String {
 
 /// One line without control characters, at most 120 characters: what a stranger's fax machine says goes into headers.
 fn clean(text: &str) -> String {
-    let kept: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(120)
-        .collect();
+    let kept: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect();
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn local_time(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_jiff()
-        .to_zoned(zone.clone())
-        .strftime("%a, %d %b %Y %H:%M:%S %Z")
-        .to_string()
+    at.to_jiff().to_zoned(zone.clone()).strftime("%a, %d %b %Y %H:%M:%S %Z").to_string()
 }
 
 /// `<name or number>_<local time>`, lower case, only letters, digits, `+ - . _`.
 fn file_name(from: &str, at: Timestamp, zone: &TimeZone) -> String {
-    let from = if from.trim().is_empty() {
-        "unknown"
-    } else {
-        from.trim()
-    };
-    let time = at
-        .to_jiff()
-        .to_zoned(zone.clone())
-        .strftime("%Y-%m-%d_%H-%M-%S");
+    let from = if from.trim().is_empty() { "unknown" } else { from.trim() };
+    let time = at.to_jiff().to_zoned(zone.clone()).strftime("%Y-%m-%d_%H-%M-%S");
     let safe = |c: char| {
-        if c.is_alphanumeric() || matches!(c, '+' | '-' | '.') {
-            c
-        } else {
-            '_'
-        }
+        if c.is_alphanumeric() || matches!(c, '+' | '-' | '.') { c } else { '_' }
     };
-    let name: String = from
-        .chars()
-        .take(60)
-        .flat_map(char::to_lowercase)
-        .map(safe)
-        .collect();
+    let name: String = from.chars().take(60).flat_map(char::to_lowercase).map(safe).collect();
     format!("{}_{time}", name.trim_start_matches('.'))
 }
 
@@ -263,11 +189,7 @@ impl Pages {
         let pdf = to_pdf(&document, &PdfInfo::default());
         let left_out = pdf.len() > limit;
         let picture = first_page_png(&document, PICTURE_WIDTH);
-        Pages {
-            pdf: (!left_out).then_some(pdf),
-            picture: (!picture.is_empty()).then_some(picture),
-            left_out,
-        }
+        Pages { pdf: (!left_out).then_some(pdf), picture: (!picture.is_empty()).then_some(picture), left_out }
     }
 }
 
@@ -336,23 +258,18 @@ pub fn compose(
     let html = SinglePart::html(html);
     let html = match pages.picture {
         Some(picture) => {
-            let picture =
-                Attachment::new_inline(PICTURE_ID.to_owned()).body(Body::new(picture), png);
+            let picture = Attachment::new_inline(PICTURE_ID.to_owned()).body(Body::new(picture), png);
             MultiPart::related().singlepart(html).singlepart(picture)
         }
         None => MultiPart::related().singlepart(html),
     };
-    let mut mail = MultiPart::mixed().multipart(
-        MultiPart::alternative()
-            .singlepart(SinglePart::plain(text))
-            .multipart(html),
-    );
+    let mut mail = MultiPart::mixed()
+        .multipart(MultiPart::alternative().singlepart(SinglePart::plain(text)).multipart(html));
     if let Some(pdf) = pages.pdf {
         let name = format!("{}.pdf", about.file_name);
-        mail = mail.singlepart(Attachment::new(name).body(
-            Body::new(pdf),
-            header::ContentType::parse("application/pdf")?,
-        ));
+        mail = mail.singlepart(
+            Attachment::new(name).body(Body::new(pdf), header::ContentType::parse("application/pdf")?),
+        );
     }
     let mut builder = Message::builder()
         .from(from.clone())
@@ -367,8 +284,5 @@ pub fn compose(
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

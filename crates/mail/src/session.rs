@@ -234,10 +234,7 @@ impl Session {
 
     /// Whether the driver should read from the client now.
     pub fn wants_octets(&self) -> bool {
-        !matches!(
-            self.state,
-            State::Closed | State::AskingRecipient(..) | State::Delivering
-        )
+        !matches!(self.state, State::Closed | State::AskingRecipient(..) | State::Delivering)
     }
 
     fn octets(&mut self, octets: &[u8]) {
@@ -248,11 +245,7 @@ impl Session {
         input.extend_from_slice(octets);
         let mut rest = &input[..];
         while !rest.is_empty() && self.wants_octets() {
-            let used = if matches!(self.state, State::Data(..)) {
-                self.data(rest)
-            } else {
-                self.line(rest)
-            };
+            let used = if matches!(self.state, State::Data(..)) { self.data(rest) } else { self.line(rest) };
             let Some(used) = used else { break };
             rest = rest.get(used..).unwrap_or_default();
         }
@@ -327,10 +320,7 @@ impl Session {
             self.close("421 Error: too many commands");
             return;
         }
-        let split = command
-            .iter()
-            .position(|&o| o == b' ' || o == b'\t')
-            .unwrap_or(command.len());
+        let split = command.iter().position(|&o| o == b' ' || o == b'\t').unwrap_or(command.len());
         let (verb, argument) = command.split_at(split);
         let argument = String::from_utf8_lossy(argument.trim_ascii()).into_owned();
         let verb = verb.to_ascii_uppercase();
@@ -352,14 +342,16 @@ impl Session {
             (b"VRFY", true) => self.refuse("501 Syntax: VRFY address"),
             (b"VRFY", false) => self.reply("252 VRFY disabled by policy, just send some mail"),
             (b"EXPN", _) => self.refuse("502 Error: EXPN not implemented"),
-            (b"HELP", _) => self.reply("214 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT; mail a PDF to number@domain"),
+            (b"HELP", _) => self
+                .reply("214 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT; mail a PDF to number@domain"),
             (b"AUTH", _) => self.refuse("502 Error: AUTH not implemented"),
             (b"STARTTLS", _) => self.refuse("502 Error: STARTTLS not implemented"),
             (b"MAIL", _) => self.mail(line),
             (b"RCPT", _) => self.rcpt(line),
             (b"DATA", true) => self.start_data(),
             _ => {
-                let shown: String = String::from_utf8_lossy(&verb).chars().filter(|c| !c.is_control()).take(40).collect();
+                let shown: String =
+                    String::from_utf8_lossy(&verb).chars().filter(|c| !c.is_control()).take(40).collect();
                 self.refuse(&format!("500 Error: command not recognized : '{shown}'"));
             }
         }
@@ -388,19 +380,14 @@ impl Session {
             _ => return self.refuse("503 Error: Nested MAIL command"),
         }
         match Request::parse(&mut line.iter()) {
-            Ok(Request::Mail {
-                from: MailFrom { address, size, .. },
-            }) => {
+            Ok(Request::Mail { from: MailFrom { address, size, .. } }) => {
                 if size > self.limits.message {
                     let limit = self.limits.message;
-                    return self.refuse(&format!(
-                        "552 Estimated message length {size} exceeds limit of {limit}"
-                    ));
+                    return self
+                        .refuse(&format!("552 Estimated message length {size} exceeds limit of {limit}"));
                 }
-                self.state = State::Mail(Transaction {
-                    sender: address.into_owned(),
-                    recipients: Vec::new(),
-                });
+                self.state =
+                    State::Mail(Transaction { sender: address.into_owned(), recipients: Vec::new() });
                 self.reply("250 sender Ok");
             }
             Err(SyntaxFault::InvalidSenderAddress) => self.refuse("501 Bad sender address syntax"),
@@ -417,12 +404,9 @@ impl Session {
         };
         match Request::parse(&mut line.iter()) {
             Ok(Request::Rcpt { .. }) if full => self.refuse("452 Error: too many recipients"),
-            Ok(Request::Rcpt {
-                to: RcptTo { address, .. },
-            }) => {
+            Ok(Request::Rcpt { to: RcptTo { address, .. } }) => {
                 let address = address.into_owned();
-                let State::Mail(transaction) = std::mem::replace(&mut self.state, State::Ready)
-                else {
+                let State::Mail(transaction) = std::mem::replace(&mut self.state, State::Ready) else {
                     return;
                 };
                 self.output.push_back(Output::Recipient {
@@ -431,9 +415,7 @@ impl Session {
                 });
                 self.state = State::AskingRecipient(transaction, address);
             }
-            Err(SyntaxFault::InvalidRecipientAddress) => {
-                self.refuse("501 Bad recipient address syntax")
-            }
+            Err(SyntaxFault::InvalidRecipientAddress) => self.refuse("501 Bad recipient address syntax"),
             Err(fault) => self.parameter_fault(&fault, "501 Syntax: RCPT TO:<address>"),
             Ok(_) => self.refuse("501 Syntax: RCPT TO:<address>"),
         }
@@ -442,11 +424,7 @@ impl Session {
     fn parameter_fault(&mut self, fault: &SyntaxFault, syntax: &str) {
         match fault {
             SyntaxFault::UnsupportedParameter { param } => {
-                let shown: String = param
-                    .chars()
-                    .filter(|c| c.is_ascii_graphic())
-                    .take(40)
-                    .collect();
+                let shown: String = param.chars().filter(|c| c.is_ascii_graphic()).take(40).collect();
                 self.refuse(&format!("555 Unsupported option: {shown}"));
             }
             SyntaxFault::InvalidParameter { param } => {
@@ -499,11 +477,8 @@ impl Session {
         match disposition {
             Disposition::Queued(ids) => self.reply(&format!("250 queued as {}", ids.join(" "))),
             Disposition::Refused(reason) => {
-                let reason: String = reason
-                    .chars()
-                    .map(|c| if c.is_ascii_graphic() { c } else { ' ' })
-                    .take(400)
-                    .collect();
+                let reason: String =
+                    reason.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).take(400).collect();
                 self.refuse(&format!("554 {reason}"));
             }
             Disposition::TryLater => self.reply("451 could not be queued, try again later"),
@@ -511,8 +486,7 @@ impl Session {
     }
 
     fn reply(&mut self, text: &str) {
-        self.output
-            .push_back(Output::Send([text.as_bytes(), b"\r\n"].concat()));
+        self.output.push_back(Output::Send([text.as_bytes(), b"\r\n"].concat()));
     }
 
     /// A negative reply; too many of them end the session.

@@ -59,16 +59,9 @@ fn a_pipelined_session_gives_the_same_trace_however_it_is_cut() {
          354 enter mail, end with line containing only '.'\r\n250 queued as job1\r\n250 sender Ok\r\n250 recipient Ok\r\n\
          354 enter mail, end with line containing only '.'\r\n554 no valid attachment\r\n221 Bye\r\n<closed>"
     );
-    assert_eq!(
-        whole.1[0].recipients,
-        ["4155551234@box"],
-        "a recipient given twice is one"
-    );
+    assert_eq!(whole.1[0].recipients, ["4155551234@box"], "a recipient given twice is one");
     assert_eq!(whole.1[0].octets, b"Subject: x\r\n\r\n.dot\r\n");
-    assert_eq!(
-        (whole.1[0].helo.as_str(), whole.1[0].sender.as_str()),
-        ("pc.example", "a@b.example")
-    );
+    assert_eq!((whole.1[0].helo.as_str(), whole.1[0].sender.as_str()), ("pc.example", "a@b.example"));
     assert_eq!(whole.1[1].sender, "");
     for cut in [1, 2, 3, 7, 50] {
         assert_eq!(run(Limits::default(), cut, input), whole, "cut at {cut}");
@@ -82,61 +75,28 @@ fn commands_out_of_order_are_refused_and_harm_nothing() {
         ("RCPT TO:<1@b>\r\n", "503 Error: send HELO/EHLO first\r\n"),
         ("DATA\r\n", "503 Error: send HELO/EHLO first\r\n"),
         ("HELO\r\n", "501 Syntax: HELO hostname\r\n"),
-        (
-            "HELO h\r\nRCPT TO:<1@b>\r\n",
-            "503 Error: need MAIL command\r\n",
-        ),
+        ("HELO h\r\nRCPT TO:<1@b>\r\n", "503 Error: need MAIL command\r\n"),
         ("HELO h\r\nDATA\r\n", "503 Error: need RCPT command\r\n"),
-        (
-            "HELO h\r\nMAIL FROM:<a@b>\r\nDATA\r\n",
-            "503 Error: need RCPT command\r\n",
-        ),
-        (
-            "HELO h\r\nMAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\n",
-            "503 Error: Nested MAIL command\r\n",
-        ),
-        (
-            "HELO h\r\nMAIL FROM:<a@b>\r\nRSET\r\nRCPT TO:<1@b>\r\n",
-            "503 Error: need MAIL command\r\n",
-        ),
-        (
-            "HELO h\r\nMAIL FROM:<a@b>\r\nEHLO h\r\nRCPT TO:<1@b>\r\n",
-            "503 Error: need MAIL command\r\n",
-        ),
-        (
-            "HELO h\r\nMAIL a@b\r\n",
-            "501 Syntax: MAIL FROM:<address>\r\n",
-        ),
-        (
-            "HELO h\r\nMAIL FROM:<a b>\r\n",
-            "501 Bad sender address syntax\r\n",
-        ),
-        (
-            "HELO h\r\nMAIL FROM:<a@b> FOO=1\r\n",
-            "555 Unsupported option: FOO",
-        ),
+        ("HELO h\r\nMAIL FROM:<a@b>\r\nDATA\r\n", "503 Error: need RCPT command\r\n"),
+        ("HELO h\r\nMAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\n", "503 Error: Nested MAIL command\r\n"),
+        ("HELO h\r\nMAIL FROM:<a@b>\r\nRSET\r\nRCPT TO:<1@b>\r\n", "503 Error: need MAIL command\r\n"),
+        ("HELO h\r\nMAIL FROM:<a@b>\r\nEHLO h\r\nRCPT TO:<1@b>\r\n", "503 Error: need MAIL command\r\n"),
+        ("HELO h\r\nMAIL a@b\r\n", "501 Syntax: MAIL FROM:<address>\r\n"),
+        ("HELO h\r\nMAIL FROM:<a b>\r\n", "501 Bad sender address syntax\r\n"),
+        ("HELO h\r\nMAIL FROM:<a@b> FOO=1\r\n", "555 Unsupported option: FOO"),
         (
             "HELO h\r\nMAIL FROM:<a@b> SIZE=99999999\r\n",
             "552 Estimated message length 99999999 exceeds limit of 10485760\r\n",
         ),
-        (
-            "HELO h\r\nMAIL FROM:<a@b>\r\nRCPT 1@b\r\n",
-            "501 Syntax: RCPT TO:<address>\r\n",
-        ),
+        ("HELO h\r\nMAIL FROM:<a@b>\r\nRCPT 1@b\r\n", "501 Syntax: RCPT TO:<address>\r\n"),
         ("NOOP\r\n", "250 Ok\r\n"),
         ("NOOP hello\r\n", "250 Ok\r\n"),
         ("RSET\r\n", "250 Ok\r\n"),
-        (
-            "VRFY a\r\n",
-            "252 VRFY disabled by policy, just send some mail\r\n",
-        ),
+        ("VRFY a\r\n", "252 VRFY disabled by policy, just send some mail\r\n"),
         ("HELP\r\n", "214 "),
         ("STARTTLS\r\n", "502 Error"),
         ("AUTH PLAIN AAAA\r\n", "502 Error: AUTH not implemented\r\n"),
-        (
-            "FROB x\r\n",
-            "500 Error: command not recognized : 'FROB'\r\n",
-        ),
+        ("FROB x\r\n", "500 Error: command not recognized : 'FROB'\r\n"),
         ("\r\n", "500 Error: command not recognized : ''\r\n"),
         ("NOOP\n", "500 Error: bare CR or LF\r\n"),
         ("NO\rOP\r\n", "500 Error: bare CR or LF\r\n"),
@@ -144,36 +104,17 @@ fn commands_out_of_order_are_refused_and_harm_nothing() {
     ];
     for (input, last) in cases {
         let said = say(input);
-        let line = said
-            .trim_end_matches("\r\n")
-            .rsplit("\r\n")
-            .next()
-            .unwrap()
-            .to_owned()
-            + "\r\n";
+        let line = said.trim_end_matches("\r\n").rsplit("\r\n").next().unwrap().to_owned() + "\r\n";
         assert!(line.starts_with(last), "{input:?} gave {said:?}");
         // And a good mail still passes afterwards.
-        let after = say(&format!(
-            "{input}EHLO h\r\nMAIL FROM:<a@b>\r\nRCPT TO:<1@b>\r\nDATA\r\nx\r\n.\r\n"
-        ));
-        assert!(
-            after.ends_with("250 queued as job1\r\n"),
-            "{input:?} gave {after:?}"
-        );
+        let after = say(&format!("{input}EHLO h\r\nMAIL FROM:<a@b>\r\nRCPT TO:<1@b>\r\nDATA\r\nx\r\n.\r\n"));
+        assert!(after.ends_with("250 queued as job1\r\n"), "{input:?} gave {after:?}");
     }
 }
 
 #[test]
 fn a_mail_cannot_be_smuggled_inside_another() {
-    for end in [
-        "\n.\n",
-        "\n.\r\n",
-        "\r.\r",
-        "\r\n.\n",
-        "\r\n.\r",
-        "\r.\r\n",
-        "\r\n\0.\r\n",
-    ] {
+    for end in ["\n.\n", "\n.\r\n", "\r.\r", "\r\n.\n", "\r\n.\r", "\r.\r\n", "\r\n\0.\r\n"] {
         let input = format!(
             "EHLO h\r\nMAIL FROM:<a@b>\r\nRCPT TO:<1@b>\r\nDATA\r\nbody{end}MAIL FROM:<evil@b>\r\nRCPT TO:<2@b>\r\nDATA\r\nsmuggled\r\n.\r\n"
         );
@@ -185,70 +126,38 @@ fn a_mail_cannot_be_smuggled_inside_another() {
 
 #[test]
 fn sizes_and_counts_are_bounded() {
-    let limits = Limits {
-        message: 1000,
-        line: 600,
-        recipients: 3,
-        errors: 2,
-        commands: 30,
-        ..Limits::default()
-    };
+    let limits =
+        Limits { message: 1000, line: 600, recipients: 3, errors: 2, commands: 30, ..Limits::default() };
     let head = "EHLO h\r\nMAIL FROM:<a@b>\r\nRCPT TO:<1@b>\r\n";
     let mut big = format!("{head}DATA\r\n").into_bytes();
     big.extend_from_slice(&[b'x'; 1500]);
     big.extend_from_slice(b"\r\n.\r\nNOOP\r\n");
     let (said, mails) = run(limits.clone(), 100, &big);
-    assert!(
-        said.ends_with("552 Message too large\r\n250 Ok\r\n") && mails.is_empty(),
-        "{said}"
-    );
+    assert!(said.ends_with("552 Message too large\r\n250 Ok\r\n") && mails.is_empty(), "{said}");
 
     let mut endless = format!("{head}DATA\r\n").into_bytes();
     endless.extend_from_slice(&[b'x'; 9000]);
     let (said, _) = run(limits.clone(), 100, &endless);
-    assert!(
-        said.ends_with("552 Message too large\r\n<closed>"),
-        "{said}"
-    );
+    assert!(said.ends_with("552 Message too large\r\n<closed>"), "{said}");
 
-    let (said, _) = run(
-        limits.clone(),
-        10,
-        format!("{head}DATA\r\n.\r\n").as_bytes(),
-    );
+    let (said, _) = run(limits.clone(), 10, format!("{head}DATA\r\n.\r\n").as_bytes());
     assert!(said.ends_with("552 Message too small\r\n"), "{said}");
 
-    let (said, _) = run(
-        limits.clone(),
-        7,
-        format!("NOOP {}\r\nNOOP\r\n", "x".repeat(5000)).as_bytes(),
-    );
-    assert!(
-        said.ends_with("500 Error: line too long\r\n250 Ok\r\n"),
-        "{said}"
-    );
+    let (said, _) = run(limits.clone(), 7, format!("NOOP {}\r\nNOOP\r\n", "x".repeat(5000)).as_bytes());
+    assert!(said.ends_with("500 Error: line too long\r\n250 Ok\r\n"), "{said}");
 
     let (said, _) = run(
         limits.clone(),
         7,
         format!("{head}RCPT TO:<2@b>\r\nRCPT TO:<3@b>\r\nRCPT TO:<4@b>\r\n").as_bytes(),
     );
-    assert!(
-        said.ends_with("452 Error: too many recipients\r\n"),
-        "{said}"
-    );
+    assert!(said.ends_with("452 Error: too many recipients\r\n"), "{said}");
 
     let (said, _) = run(limits.clone(), 7, b"A\r\nB\r\nC\r\nNOOP\r\n");
-    assert!(
-        said.ends_with("421 Error: too many errors\r\n<closed>"),
-        "{said}"
-    );
+    assert!(said.ends_with("421 Error: too many errors\r\n<closed>"), "{said}");
 
     let (said, _) = run(limits, 7, &b"NOOP\r\n".repeat(31));
-    assert!(
-        said.ends_with("421 Error: too many commands\r\n<closed>"),
-        "{said}"
-    );
+    assert!(said.ends_with("421 Error: too many commands\r\n<closed>"), "{said}");
 }
 
 #[test]
@@ -260,10 +169,7 @@ fn silence_ends_the_session_but_a_slow_answer_of_ours_does_not() {
     assert_eq!(session.deadline(), Some(at(280_000)));
     session.handle(at(200_000), Input::Timeout);
     assert!(session.wants_octets(), "too early");
-    session.handle(
-        at(201_000),
-        Input::Octets(b"MAIL FROM:<a@b>\r\nRCPT TO:<1@b>\r\n"),
-    );
+    session.handle(at(201_000), Input::Octets(b"MAIL FROM:<a@b>\r\nRCPT TO:<1@b>\r\n"));
     assert_eq!((session.deadline(), session.wants_octets()), (None, false));
     session.handle(at(202_000), Input::Recipient(Verdict::TryLater));
     session.handle(at(382_000), Input::Timeout);
@@ -290,10 +196,7 @@ fn a_slow_drip_cannot_outlive_the_session_limit() {
 
 #[test]
 fn a_balancers_proxy_line_is_passed_over_only_where_it_is_expected() {
-    let limits = Limits {
-        proxy_line: true,
-        ..Limits::default()
-    };
+    let limits = Limits { proxy_line: true, ..Limits::default() };
     let input = b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nNOOP\r\nPROXY again\r\n";
     let (said, _) = run(limits, 3, input);
     assert!(
@@ -331,12 +234,7 @@ fn random_input_is_survived_in_bounded_memory() {
         b"x",
         b"\r\n",
     ];
-    let limits = Limits {
-        message: 5000,
-        errors: 1_000_000,
-        commands: 1_000_000,
-        ..Limits::default()
-    };
+    let limits = Limits { message: 5000, errors: 1_000_000, commands: 1_000_000, ..Limits::default() };
     for _ in 0..300 {
         let mut session = Session::new("h", limits.clone());
         session.handle(at(0), Input::Connected);

@@ -16,15 +16,15 @@ use fax_mail::mailer::{Mailer, MailerConfig};
 use fax_mail::session::{Disposition, Envelope, Limits, Verdict};
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{
-    AccountId, FaxId, FaxboxId, Folder, Job, NodeId, Notice, NoticeKind, NoticeSubject, Received,
-    Source, Timestamp,
+    AccountId, FaxId, FaxboxId, Folder, Job, NodeId, Notice, NoticeKind, NoticeSubject, Received, Source,
+    Timestamp,
 };
 use fax_store::port::JobQuery;
 use fax_store::redb::RedbStore;
 use fax_switch::number::NumberPlan;
 use fax_switch::port::{
-    CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, FetchOrder, Fetched,
-    Fetcher, SystemClock,
+    CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, FetchOrder, Fetched, Fetcher,
+    SystemClock,
 };
 use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig, User};
 use mail_parser::{MessageParser, MimeHeaders};
@@ -48,12 +48,7 @@ impl Dialler for Idle {
 
 #[async_trait]
 impl Converter for Idle {
-    async fn convert(
-        &self,
-        _: Bytes,
-        _: &str,
-        _: Option<&str>,
-    ) -> Result<FaxDocument, ConvertError> {
+    async fn convert(&self, _: Bytes, _: &str, _: Option<&str>) -> Result<FaxDocument, ConvertError> {
         Err(ConvertError::Later("not here".into()))
     }
 }
@@ -81,17 +76,9 @@ fn rig() -> Rig {
         fetcher: Arc::new(Idle),
         clock: Arc::new(SystemClock),
     };
-    let user = User {
-        id: "u1".into(),
-        email: "jo@a.example".into(),
-        ..User::default()
-    };
-    let account = Account {
-        id: AccountId::new(A),
-        realm: "a.example".into(),
-        users: vec![user],
-        ..Account::default()
-    };
+    let user = User { id: "u1".into(), email: "jo@a.example".into(), ..User::default() };
+    let account =
+        Account { id: AccountId::new(A), realm: "a.example".into(), users: vec![user], ..Account::default() };
     let faxbox = Faxbox {
         id: FaxboxId::new("f"),
         account: AccountId::new(A),
@@ -112,18 +99,9 @@ fn rig() -> Rig {
         mail_domain: "closed.example".into(),
         ..Faxbox::default()
     };
-    let directory =
-        Directory::new(vec![account], vec![faxbox, closed], &NumberPlan::default()).unwrap();
-    let service = Service::new(
-        directory,
-        ServiceConfig::new(NodeId::new("n")),
-        ports.clone(),
-    );
-    Rig {
-        service,
-        ports,
-        _folder: folder,
-    }
+    let directory = Directory::new(vec![account], vec![faxbox, closed], &NumberPlan::default()).unwrap();
+    let service = Service::new(directory, ServiceConfig::new(NodeId::new("n")), ports.clone());
+    Rig { service, ports, _folder: folder }
 }
 
 impl Rig {
@@ -143,14 +121,7 @@ async fn listen(ingress: Arc<dyn Ingress>, config: ListenerConfig) -> SocketAddr
 
 async fn server(rig: &Rig) -> SocketAddr {
     let ingress = Arc::new(FaxIngress::new(rig.service.clone(), false));
-    listen(
-        ingress,
-        ListenerConfig {
-            host: "mx.example".into(),
-            ..ListenerConfig::default()
-        },
-    )
-    .await
+    listen(ingress, ListenerConfig { host: "mx.example".into(), ..ListenerConfig::default() }).await
 }
 
 /// A client that says lines and hears replies.
@@ -160,9 +131,7 @@ struct Client {
 
 impl Client {
     async fn connect(to: SocketAddr) -> Self {
-        let mut client = Client {
-            stream: BufReader::new(TcpStream::connect(to).await.unwrap()),
-        };
+        let mut client = Client { stream: BufReader::new(TcpStream::connect(to).await.unwrap()) };
         assert!(client.hear().await.starts_with("220 mx.example "));
         client
     }
@@ -170,9 +139,7 @@ impl Client {
     async fn hear(&mut self) -> String {
         loop {
             let mut line = String::new();
-            let heard =
-                tokio::time::timeout(Duration::from_secs(20), self.stream.read_line(&mut line))
-                    .await;
+            let heard = tokio::time::timeout(Duration::from_secs(20), self.stream.read_line(&mut line)).await;
             heard.expect("a reply in time").unwrap();
             if line.as_bytes().get(3) != Some(&b'-') {
                 return line.trim_end().to_owned();
@@ -181,11 +148,7 @@ impl Client {
     }
 
     async fn say(&mut self, text: &str) -> String {
-        self.stream
-            .get_mut()
-            .write_all(text.as_bytes())
-            .await
-            .unwrap();
+        self.stream.get_mut().write_all(text.as_bytes()).await.unwrap();
         self.stream.get_mut().write_all(b"\r\n").await.unwrap();
         self.hear().await
     }
@@ -209,85 +172,35 @@ async fn every_recipient_is_a_job_on_disk_before_250() {
     let rig = rig();
     let mut client = Client::connect(server(&rig).await).await;
     assert!(client.say("EHLO pc").await.starts_with("250 SIZE "));
+    assert_eq!(client.say("MAIL FROM:<BOSS@b.example>").await, "250 sender Ok");
+    assert_eq!(client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await, "250 recipient Ok");
     assert_eq!(
-        client.say("MAIL FROM:<BOSS@b.example>").await,
-        "250 sender Ok"
-    );
-    assert_eq!(
-        client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await,
+        client.say("RCPT TO:<FAX=+1-202-765-3000/T33S=1387@FAX.custom.example>").await,
         "250 recipient Ok"
     );
-    assert_eq!(
-        client
-            .say("RCPT TO:<FAX=+1-202-765-3000/T33S=1387@FAX.custom.example>")
-            .await,
-        "250 recipient Ok"
-    );
-    assert_eq!(
-        client.say("RCPT TO:<12@fax.custom.example>").await,
-        "554 Not Found"
-    );
-    assert_eq!(
-        client.say("RCPT TO:<4155551234@nowhere.example>").await,
-        "554 Not Found"
-    );
-    assert_eq!(
-        client.say("RCPT TO:<4155551234@closed.example>").await,
-        "554 not allowed"
-    );
+    assert_eq!(client.say("RCPT TO:<12@fax.custom.example>").await, "554 Not Found");
+    assert_eq!(client.say("RCPT TO:<4155551234@nowhere.example>").await, "554 Not Found");
+    assert_eq!(client.say("RCPT TO:<4155551234@closed.example>").await, "554 not allowed");
     assert!(client.say("DATA").await.starts_with("354 "));
     let queued = client.say(&pdf_mail()).await;
-    let ids: Vec<&str> = queued
-        .strip_prefix("250 queued as ")
-        .expect(&queued)
-        .split(' ')
-        .collect();
+    let ids: Vec<&str> = queued.strip_prefix("250 queued as ").expect(&queued).split(' ').collect();
     let jobs = rig.jobs().await;
     assert_eq!(jobs.iter().map(|j| j.id.as_str()).collect::<Vec<_>>(), ids);
+    assert_eq!((jobs[0].to_number.as_str(), jobs[0].to_name.as_str()), ("+14155551234", "4155551234"));
+    assert_eq!((jobs[1].to_number.as_str(), jobs[1].sub_address.as_deref()), ("+12027653000", Some("1387")));
     assert_eq!(
-        (jobs[0].to_number.as_str(), jobs[0].to_name.as_str()),
-        ("+14155551234", "4155551234")
-    );
-    assert_eq!(
-        (jobs[1].to_number.as_str(), jobs[1].sub_address.as_deref()),
-        ("+12027653000", Some("1387"))
-    );
-    assert_eq!(
-        (
-            jobs[0].subject.as_deref(),
-            jobs[0].retries,
-            jobs[0].from_number.as_str()
-        ),
+        (jobs[0].subject.as_deref(), jobs[0].retries, jobs[0].from_number.as_str()),
         (Some("Lab results"), 2, "+14155550100")
     );
-    assert_eq!(
-        jobs[0].notify,
-        ["BOSS@b.example", "desk@a.example", "jo@a.example"]
-    );
-    let Source::Stored {
-        original,
-        content_type,
-        file_name,
-    } = &jobs[0].source
-    else {
-        panic!("not stored")
-    };
-    assert_eq!(
-        (content_type.as_str(), file_name.as_deref()),
-        ("application/pdf", Some("a.pdf"))
-    );
-    assert_eq!(
-        &rig.ports.documents.get(original).await.unwrap()[..],
-        b"%PDF-1.4\n%%EOF\n"
-    );
+    assert_eq!(jobs[0].notify, ["BOSS@b.example", "desk@a.example", "jo@a.example"]);
+    let Source::Stored { original, content_type, file_name } = &jobs[0].source else { panic!("not stored") };
+    assert_eq!((content_type.as_str(), file_name.as_deref()), ("application/pdf", Some("a.pdf")));
+    assert_eq!(&rig.ports.documents.get(original).await.unwrap()[..], b"%PDF-1.4\n%%EOF\n");
     // A second mail of the session is a job of its own; one without a document is refused.
     client.say("MAIL FROM:<x@c.example>").await;
     client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await;
     client.say("DATA").await;
-    assert_eq!(
-        client.say("Subject: x\r\n\r\nonly text\r\n.").await,
-        "554 no valid attachment"
-    );
+    assert_eq!(client.say("Subject: x\r\n\r\nonly text\r\n.").await, "554 no valid attachment");
     client.say("MAIL FROM:<x@c.example>").await;
     client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await;
     client.say("DATA").await;
@@ -312,81 +225,35 @@ async fn who_may_send_is_the_faxboxs_business() {
     ] {
         assert_eq!(ingress.recipient(sender, &to).await, verdict, "{sender}");
     }
-    assert_eq!(
-        ingress.recipient("a@b", "4155551234@closed.example").await,
-        Verdict::NotAllowed
-    );
-    assert_eq!(
-        open.recipient("a@b", "4155551234@closed.example").await,
-        Verdict::Accept
-    );
-    assert_eq!(
-        open.recipient("", "4155551234@closed.example").await,
-        Verdict::NotAllowed
-    );
+    assert_eq!(ingress.recipient("a@b", "4155551234@closed.example").await, Verdict::NotAllowed);
+    assert_eq!(open.recipient("a@b", "4155551234@closed.example").await, Verdict::Accept);
+    assert_eq!(open.recipient("", "4155551234@closed.example").await, Verdict::NotAllowed);
     // The account's realm: by the user's only faxbox, by a permission list, or not at all.
-    assert_eq!(
-        ingress
-            .recipient("jo@a.example", "4155551234@a.example")
-            .await,
-        Verdict::Accept
-    );
-    assert_eq!(
-        ingress
-            .recipient("boss@b.example", "4155551234@A.example")
-            .await,
-        Verdict::Accept
-    );
-    assert_eq!(
-        ingress
-            .recipient("stranger@x.example", "4155551234@a.example")
-            .await,
-        Verdict::NotFound
-    );
+    assert_eq!(ingress.recipient("jo@a.example", "4155551234@a.example").await, Verdict::Accept);
+    assert_eq!(ingress.recipient("boss@b.example", "4155551234@A.example").await, Verdict::Accept);
+    assert_eq!(ingress.recipient("stranger@x.example", "4155551234@a.example").await, Verdict::NotFound);
 }
 
 #[tokio::test]
 async fn sessions_and_sizes_are_bounded() {
     let rig = rig();
-    let limits = Limits {
-        message: 2000,
-        idle: Duration::from_millis(300),
-        ..Limits::default()
-    };
-    let config = ListenerConfig {
-        host: "mx.example".into(),
-        limits,
-        sessions: 1,
-        ..ListenerConfig::default()
-    };
-    let at = listen(
-        Arc::new(FaxIngress::new(rig.service.clone(), false)),
-        config,
-    )
-    .await;
+    let limits = Limits { message: 2000, idle: Duration::from_millis(300), ..Limits::default() };
+    let config =
+        ListenerConfig { host: "mx.example".into(), limits, sessions: 1, ..ListenerConfig::default() };
+    let at = listen(Arc::new(FaxIngress::new(rig.service.clone(), false)), config).await;
     let mut first = Client::connect(at).await;
-    let mut second = Client {
-        stream: BufReader::new(TcpStream::connect(at).await.unwrap()),
-    };
-    assert_eq!(
-        second.hear().await,
-        "421 mx.example is too busy to accept mail right now"
-    );
+    let mut second = Client { stream: BufReader::new(TcpStream::connect(at).await.unwrap()) };
+    assert_eq!(second.hear().await, "421 mx.example is too busy to accept mail right now");
     first.say("EHLO h").await;
     first.say("MAIL FROM:<boss@b.example>").await;
     first.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await;
     first.say("DATA").await;
-    assert_eq!(
-        first.say(&format!("{}\r\n.", "x".repeat(3000))).await,
-        "552 Message too large"
-    );
+    assert_eq!(first.say(&format!("{}\r\n.", "x".repeat(3000))).await, "552 Message too large");
     assert_eq!(first.hear().await, "421 Error: timeout exceeded");
     // The place is free again.
     let mut again = String::new();
     for _ in 0..100 {
-        let mut third = Client {
-            stream: BufReader::new(TcpStream::connect(at).await.unwrap()),
-        };
+        let mut third = Client { stream: BufReader::new(TcpStream::connect(at).await.unwrap()) };
         again = third.hear().await;
         if again.starts_with("220") {
             break;
@@ -399,11 +266,7 @@ async fn sessions_and_sizes_are_bounded() {
 
 #[tokio::test]
 async fn swaks_sends_a_fax() {
-    let Ok(found) = tokio::process::Command::new("swaks")
-        .arg("--version")
-        .output()
-        .await
-    else {
+    let Ok(found) = tokio::process::Command::new("swaks").arg("--version").output().await else {
         println!("skipped: swaks is not installed (Debian package swaks)");
         return;
     };
@@ -412,22 +275,8 @@ async fn swaks_sends_a_fax() {
     let at = server(&rig).await;
     let pdf = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/demo.pdf");
     let out = tokio::process::Command::new("swaks")
-        .args([
-            "--server",
-            "127.0.0.1",
-            "--port",
-            &at.port().to_string(),
-            "--from",
-            "boss@b.example",
-        ])
-        .args([
-            "--to",
-            &format!("4155551234@{DOMAIN}"),
-            "--header",
-            "Subject: from swaks",
-            "--body",
-            "hello",
-        ])
+        .args(["--server", "127.0.0.1", "--port", &at.port().to_string(), "--from", "boss@b.example"])
+        .args(["--to", &format!("4155551234@{DOMAIN}"), "--header", "Subject: from swaks", "--body", "hello"])
         .args([
             "--attach-type",
             "application/pdf",
@@ -440,22 +289,11 @@ async fn swaks_sends_a_fax() {
         .await
         .unwrap();
     let said = String::from_utf8_lossy(&out.stdout);
-    assert!(
-        out.status.success() && said.contains("250 queued as "),
-        "{said}"
-    );
+    assert!(out.status.success() && said.contains("250 queued as "), "{said}");
     let jobs = rig.jobs().await;
-    assert_eq!(
-        (jobs.len(), jobs[0].subject.as_deref()),
-        (1, Some("from swaks"))
-    );
-    let Source::Stored { original, .. } = &jobs[0].source else {
-        panic!("not stored")
-    };
-    assert_eq!(
-        rig.ports.documents.get(original).await.unwrap(),
-        std::fs::read(pdf).unwrap()
-    );
+    assert_eq!((jobs.len(), jobs[0].subject.as_deref()), (1, Some("from swaks")));
+    let Source::Stored { original, .. } = &jobs[0].source else { panic!("not stored") };
+    assert_eq!(rig.ports.documents.get(original).await.unwrap(), std::fs::read(pdf).unwrap());
 }
 
 /// A smarthost: keeps what it is given, refuses `gone@…` for good and everything while it is busy.
@@ -473,11 +311,7 @@ impl Ingress for Sink {
             *busy -= 1;
             return Verdict::TryLater;
         }
-        if recipient.starts_with("gone@") {
-            Verdict::NotFound
-        } else {
-            Verdict::Accept
-        }
+        if recipient.starts_with("gone@") { Verdict::NotFound } else { Verdict::Accept }
     }
 
     async fn mail(&self, mail: Envelope) -> Disposition {
@@ -488,18 +322,10 @@ impl Ingress for Sink {
 }
 
 async fn mailer(rig: &Rig, sink: &Arc<Sink>) {
-    let limits = Limits {
-        message: 50 << 20,
-        ..Limits::default()
-    };
-    let at = listen(
-        Arc::clone(sink) as Arc<dyn Ingress>,
-        ListenerConfig {
-            limits,
-            ..ListenerConfig::default()
-        },
-    )
-    .await;
+    let limits = Limits { message: 50 << 20, ..Limits::default() };
+    let at =
+        listen(Arc::clone(sink) as Arc<dyn Ingress>, ListenerConfig { limits, ..ListenerConfig::default() })
+            .await;
     let config = MailerConfig {
         waits: vec![Duration::from_millis(50)],
         hello: Some("fax.example".into()),
@@ -517,10 +343,7 @@ async fn mails(sink: &Sink, wanted: usize) -> Vec<Envelope> {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!(
-        "only {} of {wanted} mails came",
-        sink.mails.lock().unwrap().len()
-    );
+    panic!("only {} of {wanted} mails came", sink.mails.lock().unwrap().len());
 }
 
 async fn no_notice_left(rig: &Rig) {
@@ -534,16 +357,8 @@ async fn no_notice_left(rig: &Rig) {
 }
 
 async fn received(rig: &Rig) -> Received {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../testdata/pages/text-fine.tif"
-    );
-    let document = rig
-        .ports
-        .documents
-        .put(std::fs::read(path).unwrap().into())
-        .await
-        .unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/pages/text-fine.tif");
+    let document = rig.ports.documents.put(std::fs::read(path).unwrap().into()).await.unwrap();
     serde_json::from_value(serde_json::json!({
         "id": FaxId::generate(), "account": A, "faxbox": "f", "created": Timestamp::from_unix_seconds(1_767_225_599), "from_number": "+14155550199",
         "from_name": "Läb\r\nBcc: evil@x.example <b>", "to_number": "+14155550100", "document": document, "pages": 1, "success": true, "result_text": "OK",
@@ -559,10 +374,7 @@ fn notice(kind: NoticeKind, subject: NoticeSubject, to: &[&str]) -> Notice {
 #[tokio::test]
 async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_taken() {
     let rig = rig();
-    let sink = Arc::new(Sink {
-        busy: Mutex::new(2),
-        ..Sink::default()
-    });
+    let sink = Arc::new(Sink { busy: Mutex::new(2), ..Sink::default() });
     let fax = received(&rig).await;
     let told = notice(
         NoticeKind::Received,
@@ -570,11 +382,7 @@ async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_t
         &["one@x.example", "gone@x.example", "two@x.example"],
     );
     let id = told.id.clone();
-    rig.ports
-        .store
-        .insert_received(fax, vec![told])
-        .await
-        .unwrap();
+    rig.ports.store.insert_received(fax, vec![told]).await.unwrap();
     mailer(&rig, &sink).await;
     let mails = mails(&sink, 2).await;
     no_notice_left(&rig).await;
@@ -586,48 +394,25 @@ async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_t
         "each once, the one that is gone keeps it from nobody"
     );
     let mail = MessageParser::new().parse(&mails[0].octets).unwrap();
-    assert_eq!(
-        mail.subject(),
-        Some("New fax from Läb Bcc: evil@x.example <b> (+14155550199)")
-    );
-    assert_eq!(
-        mail.header_raw("Auto-Submitted").map(str::trim),
-        Some("auto-generated")
-    );
+    assert_eq!(mail.subject(), Some("New fax from Läb Bcc: evil@x.example <b> (+14155550199)"));
+    assert_eq!(mail.header_raw("Auto-Submitted").map(str::trim), Some("auto-generated"));
     assert!(mail.header("Bcc").is_none() && mail.date().is_some());
-    assert_eq!(
-        mail.message_id(),
-        Some(format!("{id}@fax.example").as_str())
-    );
+    assert_eq!(mail.message_id(), Some(format!("{id}@fax.example").as_str()));
     let text = mail.body_text(0).unwrap();
-    assert!(
-        text.contains("Received: Thu, 01 Jan 2026 00:59:59 CET"),
-        "in the faxbox's time zone: {text}"
-    );
+    assert!(text.contains("Received: Thu, 01 Jan 2026 00:59:59 CET"), "in the faxbox's time zone: {text}");
     let html = mail.body_html(0).unwrap();
-    assert!(
-        html.contains("cid:first-page@ferrofax") && html.contains("&lt;b&gt;"),
-        "{html}"
-    );
+    assert!(html.contains("cid:first-page@ferrofax") && html.contains("&lt;b&gt;"), "{html}");
     let kinds: Vec<(String, Vec<u8>)> = mail
         .parts
         .iter()
         .filter_map(|p| {
             p.content_type().map(|t| {
-                (
-                    format!("{}/{}", t.ctype(), t.subtype().unwrap_or_default()),
-                    p.contents().to_vec(),
-                )
+                (format!("{}/{}", t.ctype(), t.subtype().unwrap_or_default()), p.contents().to_vec())
             })
         })
         .collect();
-    let part = |kind: &str| {
-        kinds
-            .iter()
-            .find(|(k, _)| k == kind)
-            .map(|(_, o)| o.as_slice())
-            .unwrap_or_default()
-    };
+    let part =
+        |kind: &str| kinds.iter().find(|(k, _)| k == kind).map(|(_, o)| o.as_slice()).unwrap_or_default();
     assert!(
         part("image/png").starts_with(b"\x89PNG"),
         "{:?}",
@@ -671,32 +456,16 @@ async fn results_of_jobs_are_worded_and_what_nobody_takes_is_kept() {
     let subject = |to: &str| {
         let mail = mails.iter().find(|m| m.recipients == [to]).unwrap();
         let mail = MessageParser::new().parse(&mail.octets).unwrap();
-        (
-            mail.subject().unwrap().to_owned(),
-            mail.body_text(0).unwrap().into_owned(),
-        )
+        (mail.subject().unwrap().to_owned(), mail.body_text(0).unwrap().into_owned())
     };
     let (failed, text) = subject("a@x.example");
     assert_eq!(failed, "Error sending Fax to Dr. Who (+14155551234)");
     assert!(text.contains("Reason: The number is engaged."), "{text}");
-    assert_eq!(
-        subject("b@x.example").0,
-        "Fax to Dr. Who (+14155551234) may not have arrived"
-    );
-    assert_eq!(
-        subject("c@x.example").0,
-        "Fax has been sent to Dr. Who (+14155551234)"
-    );
+    assert_eq!(subject("b@x.example").0, "Fax to Dr. Who (+14155551234) may not have arrived");
+    assert_eq!(subject("c@x.example").0, "Fax has been sent to Dr. Who (+14155551234)");
     // The two that nobody takes are set aside, not lost and not tried for ever; the one about a job that is gone is done.
     for _ in 0..200 {
-        if rig
-            .ports
-            .store
-            .notices_due(Timestamp::now(), 10)
-            .await
-            .unwrap()
-            .is_empty()
-        {
+        if rig.ports.store.notices_due(Timestamp::now(), 10).await.unwrap().is_empty() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;

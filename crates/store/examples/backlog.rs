@@ -14,11 +14,7 @@ const ROUNDS: u32 = 500;
 #[tokio::main]
 async fn main() -> Result<(), StoreError> {
     let asked: Vec<usize> = std::env::args().skip(1).flat_map(|a| a.parse()).collect();
-    let sizes = if asked.is_empty() {
-        vec![1_000, 100_000]
-    } else {
-        asked
-    };
+    let sizes = if asked.is_empty() { vec![1_000, 100_000] } else { asked };
     for n in sizes {
         let dir = std::env::temp_dir().join(format!("fax-store-{}-{n}", std::process::id()));
         let result = measure(&dir, n).await;
@@ -91,12 +87,7 @@ fn job(i: usize) -> Job {
         file_name: None,
     };
     let account = format!("{:032x}", i % ACCOUNTS);
-    let mut job = Job::new(
-        account.into(),
-        format!("+1415{:07}", i % 5000),
-        source,
-        Timestamp::now(),
-    );
+    let mut job = Job::new(account.into(), format!("+1415{:07}", i % 5000), source, Timestamp::now());
     job.state = JobState::Pending;
     job.document = Some(DocumentKey::generate());
     job.pages = 2;

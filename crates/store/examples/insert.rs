@@ -38,18 +38,11 @@ async fn main() -> Result<(), StoreError> {
     }
 }
 
-async fn write(
-    writer: usize,
-    store: &RedbStore,
-    documents: &FolderDocuments,
-) -> Result<(), StoreError> {
+async fn write(writer: usize, store: &RedbStore, documents: &FolderDocuments) -> Result<(), StoreError> {
     let now = Timestamp::now();
     let original = documents.put("a document".into()).await?;
-    let source = Source::Stored {
-        original: original.clone(),
-        content_type: "text/plain".into(),
-        file_name: None,
-    };
+    let source =
+        Source::Stored { original: original.clone(), content_type: "text/plain".into(), file_name: None };
     let mut job = Job::new("a".into(), format!("+{writer}"), source, now);
     job.state = JobState::Pending;
     job.document = Some(original);

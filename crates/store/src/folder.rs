@@ -42,9 +42,7 @@ impl FolderDocuments {
         let root = folder.as_ref().to_owned();
         fs::create_dir_all(&root).map_err(io)?;
         sync_folder(&root)?;
-        Ok(FolderDocuments {
-            root: Arc::new(root),
-        })
+        Ok(FolderDocuments { root: Arc::new(root) })
     }
 
     /// Where the document lies; an error for a key that is none of ours, such as one with a path in it.
@@ -52,10 +50,7 @@ impl FolderDocuments {
         let text = key.as_str();
         let part = text.strip_suffix(UNFINISHED).unwrap_or(text);
         let ours = part.len() == 32 && part.bytes().all(|b| b.is_ascii_hexdigit());
-        let shelf = part
-            .get(30..)
-            .filter(|_| ours)
-            .ok_or(StoreError::NotFound)?;
+        let shelf = part.get(30..).filter(|_| ours).ok_or(StoreError::NotFound)?;
         Ok(self.root.join(shelf).join(text))
     }
 
@@ -127,8 +122,7 @@ impl Documents for FolderDocuments {
 
     async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {
         let path = self.path(key)?;
-        self.blocking(move |_| fs::read(path).map(Bytes::from).map_err(io))
-            .await
+        self.blocking(move |_| fs::read(path).map(Bytes::from).map_err(io)).await
     }
 
     async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {

@@ -1,8 +1,8 @@
 //! The ports of the store: what a backend must be able to do.
 
 use crate::model::{
-    AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId, Notice,
-    NoticeId, PageEntry, Received, Timestamp,
+    AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId, Notice, NoticeId,
+    PageEntry, Received, Timestamp,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -120,13 +120,7 @@ pub struct Range {
 impl Default for Range {
     /// All of time, newest first, 50.
     fn default() -> Self {
-        Range {
-            from: Timestamp(i64::MIN),
-            to: Timestamp(i64::MAX),
-            ascending: false,
-            after: None,
-            limit: 50,
-        }
+        Range { from: Timestamp(i64::MIN), to: Timestamp(i64::MAX), ascending: false, after: None, limit: 50 }
     }
 }
 

@@ -6,8 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use crate::model::{
-    AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, NodeId, Notice,
-    NoticeKind, NoticeSubject, PageEntry, PageState, Received, Source, Timestamp,
+    AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, NodeId, Notice, NoticeKind,
+    NoticeSubject, PageEntry, PageState, Received, Source, Timestamp,
 };
 use crate::port::{
     Guard, JobChange, JobQuery, LeaseRequest, NextDue, Range, ReceivedQuery, Store, StoreError,
@@ -103,15 +103,12 @@ fn to(state: JobState) -> JobChange {
 }
 
 async fn set(s: &S, id: &JobId, state: JobState) -> Job {
-    s.update_job(id, Guard::Any, to(state), vec![])
-        .await
-        .unwrap()
+    s.update_job(id, Guard::Any, to(state), vec![]).await.unwrap()
 }
 
 pub async fn a_job_is_read_back_as_it_was_stored(s: S) {
     let mut job = pending("a", "+1", 5);
-    job.client
-        .insert("custom".into(), serde_json::json!({"x": [1, null]}));
+    job.client.insert("custom".into(), serde_json::json!({"x": [1, null]}));
     job.faxbox = Some(FaxboxId::new("f"));
     job.notify = vec!["a@b.c".into()];
     let id = put(&s, job.clone()).await;
@@ -186,10 +183,7 @@ pub async fn a_parked_job_is_freed_when_the_other_is_cancelled(s: S) {
 pub async fn numbers_are_shared_when_not_serialised(s: S) {
     let a = put(&s, pending("a", "+1", 1)).await;
     let b = put(&s, pending("a", "+1", 2)).await;
-    let r = LeaseRequest {
-        serialise_numbers: false,
-        ..request(10, 9)
-    };
+    let r = LeaseRequest { serialise_numbers: false, ..request(10, 9) };
     let taken = s.lease_due(r).await.unwrap();
     assert_eq!(taken.len(), 2);
     set(&s, &a, JobState::Completed).await;
@@ -221,10 +215,7 @@ pub async fn raised_limits_are_seen_after_refresh(s: S) {
     for i in 0..3 {
         put(&s, pending("a", &format!("+{i}"), i)).await;
     }
-    let none = LeaseRequest {
-        default_account_limit: 0,
-        ..request(10, 9)
-    };
+    let none = LeaseRequest { default_account_limit: 0, ..request(10, 9) };
     assert!(s.lease_due(none).await.unwrap().is_empty());
     assert!(lease(&s, 10, 9).await.is_empty());
     s.refresh_queue().await.unwrap();
@@ -279,24 +270,14 @@ pub async fn a_lost_lease_stops_changes(s: S) {
     let id = put(&s, pending("a", "+1", 1)).await;
     lease(&s, 10, 9).await;
     let other = Guard::HeldBy(node("n2"));
-    let lost = s
-        .update_job(&id, other, to(JobState::Completed), vec![])
-        .await;
+    let lost = s.update_job(&id, other, to(JobState::Completed), vec![]).await;
     assert_eq!(lost, Err(StoreError::LeaseLost));
     let lease_then = s.job(&id).await.unwrap().unwrap().lease;
-    s.renew(&node("n1"), vec![id.clone()], t(500))
-        .await
-        .unwrap();
+    s.renew(&node("n1"), vec![id.clone()], t(500)).await.unwrap();
     let exact = Guard::Lease(lease_then);
-    let lost = s
-        .update_job(&id, exact, to(JobState::Completed), vec![])
-        .await;
+    let lost = s.update_job(&id, exact, to(JobState::Completed), vec![]).await;
     assert_eq!(lost, Err(StoreError::LeaseLost));
-    let entry = PageEntry {
-        state: PageState::Sent,
-        attempt: 0,
-        at: t(1),
-    };
+    let entry = PageEntry { state: PageState::Sent, attempt: 0, at: t(1) };
     let lost = s.record_page(&id, &node("n2"), 0, entry).await;
     assert_eq!(lost, Err(StoreError::LeaseLost));
     let x = JobId::new("x");
@@ -325,22 +306,12 @@ pub async fn the_ledger_keeps_confirmed_pages(s: S) {
     let id = put(&s, pending("a", "+1", 1)).await;
     lease(&s, 10, 9).await;
     let n = node("n1");
-    let entry = |state| PageEntry {
-        state,
-        attempt: 7,
-        at: t(11),
-    };
+    let entry = |state| PageEntry { state, attempt: 7, at: t(11) };
     let good = entry(PageState::Confirmed { poor: true });
-    s.record_page(&id, &n, 0, entry(PageState::Sent))
-        .await
-        .unwrap();
+    s.record_page(&id, &n, 0, entry(PageState::Sent)).await.unwrap();
     s.record_page(&id, &n, 0, good).await.unwrap();
-    s.record_page(&id, &n, 0, entry(PageState::Sent))
-        .await
-        .unwrap();
-    s.record_page(&id, &n, 1, entry(PageState::Sent))
-        .await
-        .unwrap();
+    s.record_page(&id, &n, 0, entry(PageState::Sent)).await.unwrap();
+    s.record_page(&id, &n, 1, entry(PageState::Sent)).await.unwrap();
     let job = s.job(&id).await.unwrap().unwrap();
     assert_eq!(job.ledger, [good, entry(PageState::Sent)]);
     assert_eq!(job.first_unconfirmed(), 1);
@@ -375,13 +346,7 @@ pub async fn state_change_and_notice_go_together(s: S) {
     lease(&s, 10, 9).await;
     let notice = || {
         let about = NoticeSubject::Job(id.clone());
-        Notice::new(
-            NoticeKind::Sent,
-            "a".into(),
-            about,
-            vec!["x@y".into()],
-            t(20),
-        )
+        Notice::new(NoticeKind::Sent, "a".into(), about, vec!["x@y".into()], t(20))
     };
     let lost = Guard::HeldBy(node("n2"));
     let failed = s.update_job(&id, lost, to(JobState::Completed), vec![notice()]);
@@ -413,15 +378,8 @@ pub async fn lists_are_ordered_filtered_and_paged(s: S) {
     let mut down = ids.clone();
     down.reverse();
     assert_eq!(got(q()).await, down);
-    let up = |limit, after| JobQuery {
-        range: Range {
-            ascending: true,
-            limit,
-            after,
-            ..Range::default()
-        },
-        ..q()
-    };
+    let up =
+        |limit, after| JobQuery { range: Range { ascending: true, limit, after, ..Range::default() }, ..q() };
     assert_eq!(got(up(50, None)).await, ids);
     let first = got(up(2, None)).await;
     assert_eq!(first, ids[..2]);
@@ -430,50 +388,20 @@ pub async fn lists_are_ordered_filtered_and_paged(s: S) {
     let mut pages = Vec::new();
     let mut after = None;
     loop {
-        let page = s
-            .jobs(JobQuery {
-                range: Range {
-                    limit: 2,
-                    after,
-                    ..Range::default()
-                },
-                ..q()
-            })
-            .await
-            .unwrap();
+        let page =
+            s.jobs(JobQuery { range: Range { limit: 2, after, ..Range::default() }, ..q() }).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some((last.created, last.id.to_string()));
         pages.extend(page.into_iter().map(|j| j.id));
     }
     assert_eq!(pages, down);
-    let between = JobQuery {
-        range: Range {
-            from: t(2),
-            to: t(3),
-            ..Range::default()
-        },
-        ..q()
-    };
+    let between = JobQuery { range: Range { from: t(2), to: t(3), ..Range::default() }, ..q() };
     assert_eq!(got(between).await, down[1..4]);
-    let of_box = JobQuery {
-        faxbox: Some(FaxboxId::new("f")),
-        ..q()
-    };
+    let of_box = JobQuery { faxbox: Some(FaxboxId::new("f")), ..q() };
     assert_eq!(got(of_box).await, down[2..4]);
-    let all = JobQuery {
-        account: None,
-        folder: None,
-        ..q()
-    };
+    let all = JobQuery { account: None, folder: None, ..q() };
     assert_eq!(got(all).await.len(), 6);
-    let empty = JobQuery {
-        range: Range {
-            from: t(9),
-            to: t(1),
-            ..Range::default()
-        },
-        ..q()
-    };
+    let empty = JobQuery { range: Range { from: t(9), to: t(1), ..Range::default() }, ..q() };
     assert!(got(empty).await.is_empty());
 }
 
@@ -481,27 +409,15 @@ pub async fn final_jobs_move_to_the_other_list(s: S) {
     let a = put(&s, pending("a", "+1", 1)).await;
     let b = put(&s, pending("a", "+2", 2)).await;
     set(&s, &a, JobState::Cancelled).await;
-    let live = s
-        .jobs(JobQuery::of("a".into(), Folder::Live))
-        .await
-        .unwrap();
+    let live = s.jobs(JobQuery::of("a".into(), Folder::Live)).await.unwrap();
     assert_eq!(live.len(), 1);
     assert_eq!(live[0].id, b);
-    let filed = s
-        .jobs(JobQuery::of("a".into(), Folder::Filed))
-        .await
-        .unwrap();
+    let filed = s.jobs(JobQuery::of("a".into(), Folder::Filed)).await.unwrap();
     assert_eq!(filed.len(), 1);
     assert_eq!(filed[0].id, a);
-    let failed = JobQuery {
-        states: vec![JobState::Failed],
-        ..JobQuery::of("a".into(), Folder::Filed)
-    };
+    let failed = JobQuery { states: vec![JobState::Failed], ..JobQuery::of("a".into(), Folder::Filed) };
     assert!(s.jobs(failed).await.unwrap().is_empty());
-    let both = JobQuery {
-        folder: None,
-        ..JobQuery::of("a".into(), Folder::Live)
-    };
+    let both = JobQuery { folder: None, ..JobQuery::of("a".into(), Folder::Live) };
     let both = s.jobs(both).await.unwrap();
     assert_eq!(both.iter().map(|j| &j.id).collect::<Vec<_>>(), [&b, &a]);
 }
@@ -509,10 +425,7 @@ pub async fn final_jobs_move_to_the_other_list(s: S) {
 pub async fn deleted_jobs_are_gone(s: S) {
     let a = put(&s, pending("a", "+1", 1)).await;
     lease(&s, 10, 9).await;
-    assert!(matches!(
-        s.delete_job(&a).await,
-        Err(StoreError::Refused(_))
-    ));
+    assert!(matches!(s.delete_job(&a).await, Err(StoreError::Refused(_))));
     set(&s, &a, JobState::Failed).await;
     s.delete_job(&a).await.unwrap();
     assert_eq!(s.job(&a).await.unwrap(), None);
@@ -561,10 +474,7 @@ pub async fn received_faxes_are_listed(s: S) {
     for f in [&a, &b, &c] {
         s.insert_received(f.clone(), vec![]).await.unwrap();
     }
-    assert_eq!(
-        s.insert_received(a.clone(), vec![]).await,
-        Err(StoreError::Exists)
-    );
+    assert_eq!(s.insert_received(a.clone(), vec![]).await, Err(StoreError::Exists));
     assert_eq!(s.received(&a.id).await.unwrap().as_ref(), Some(&a));
     let q = |account: Option<&str>| ReceivedQuery {
         account: account.map(AccountId::from),
@@ -574,10 +484,7 @@ pub async fn received_faxes_are_listed(s: S) {
     let of_a = s.received_list(q(Some("a"))).await.unwrap();
     assert_eq!(of_a, [b.clone(), a.clone()]);
     assert_eq!(s.received_list(q(None)).await.unwrap().len(), 3);
-    let other_box = ReceivedQuery {
-        faxbox: Some("g".into()),
-        ..q(Some("a"))
-    };
+    let other_box = ReceivedQuery { faxbox: Some("g".into()), ..q(Some("a")) };
     assert!(s.received_list(other_box).await.unwrap().is_empty());
     s.delete_received(&b.id).await.unwrap();
     assert_eq!(s.received_list(q(Some("a"))).await.unwrap(), [a]);
@@ -586,28 +493,14 @@ pub async fn received_faxes_are_listed(s: S) {
 
 pub async fn notices_wait_and_are_ticked_off(s: S) {
     let about = NoticeSubject::Fax(FaxId::new("f"));
-    let make = |at| {
-        Notice::new(
-            NoticeKind::Received,
-            "a".into(),
-            about.clone(),
-            vec![],
-            t(at),
-        )
-    };
+    let make = |at| Notice::new(NoticeKind::Received, "a".into(), about.clone(), vec![], t(at));
     let (a, b) = (make(5), make(3));
     assert_eq!(s.next_notice().await.unwrap(), None);
     s.insert_notices(vec![a.clone(), b.clone()]).await.unwrap();
     assert_eq!(s.next_notice().await.unwrap(), Some(t(3)));
     assert!(s.notices_due(t(2), 9).await.unwrap().is_empty());
-    assert_eq!(
-        s.notices_due(t(9), 9).await.unwrap(),
-        [b.clone(), a.clone()]
-    );
-    assert_eq!(
-        s.notices_due(t(9), 1).await.unwrap(),
-        std::slice::from_ref(&b)
-    );
+    assert_eq!(s.notices_due(t(9), 9).await.unwrap(), [b.clone(), a.clone()]);
+    assert_eq!(s.notices_due(t(9), 1).await.unwrap(), std::slice::from_ref(&b));
     s.notice_retry(&b.id, t(8)).await.unwrap();
     let due = s.notices_due(t(9), 9).await.unwrap();
     assert_eq!((&due[0].id, due[1].tries), (&a.id, 1));
@@ -619,16 +512,9 @@ pub async fn notices_wait_and_are_ticked_off(s: S) {
 pub async fn documents_are_named_by_rows(s: S) {
     let (x, y) = (DocumentKey::generate(), DocumentKey::generate());
     let mut job = pending("a", "+1", 1);
-    job.source = Source::Stored {
-        original: x.clone(),
-        content_type: String::new(),
-        file_name: None,
-    };
+    job.source = Source::Stored { original: x.clone(), content_type: String::new(), file_name: None };
     job.document = Some(y.clone());
-    let again = Job {
-        id: JobId::generate(),
-        ..job.clone()
-    };
+    let again = Job { id: JobId::generate(), ..job.clone() };
     let (first, second) = (put(&s, job).await, put(&s, again).await);
     for id in [first, second] {
         assert!(s.is_named(&x).await.unwrap() && s.is_named(&y).await.unwrap());
@@ -657,10 +543,7 @@ pub async fn many_writers_at_once(s: S) {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let s = s.clone();
-        let r = LeaseRequest {
-            default_account_limit: 100,
-            ..request(10, 10)
-        };
+        let r = LeaseRequest { default_account_limit: 100, ..request(10, 10) };
         tasks.spawn(async move { s.lease_due(r).await.unwrap() });
     }
     let mut taken: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();

@@ -27,11 +27,7 @@ async fn what_was_acknowledged_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let (mut known, mut done) = (HashSet::new(), HashSet::new());
     for round in 0..ROUNDS {
-        let mut child = Command::new(program())
-            .arg(dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Command::new(program()).arg(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "open");
         // After so many lines and a little while, both different from round to round: the kill falls
@@ -61,11 +57,7 @@ async fn what_was_acknowledged_survives_kill_9() {
         killer.unwrap().join().unwrap();
         check(dir.path(), &known, &done).await;
     }
-    assert!(
-        known.len() > 100,
-        "only {} jobs: nothing was tested",
-        known.len()
-    );
+    assert!(known.len() > 100, "only {} jobs: nothing was tested", known.len());
     assert!(!done.is_empty());
 }
 
@@ -75,10 +67,7 @@ async fn check(dir: &std::path::Path, known: &HashSet<String>, done: &HashSet<St
     let mut listed = HashMap::new();
     for folder in [Folder::Live, Folder::Filed] {
         let all = JobQuery {
-            range: Range {
-                limit: usize::MAX,
-                ..Range::default()
-            },
+            range: Range { limit: usize::MAX, ..Range::default() },
             ..JobQuery::of("a".into(), folder)
         };
         for job in store.jobs(all).await.unwrap() {
@@ -105,10 +94,7 @@ async fn check(dir: &std::path::Path, known: &HashSet<String>, done: &HashSet<St
             j.state = JobState::Pending;
             Ok(())
         });
-        store
-            .update_job(&job.id, guard, change, vec![])
-            .await
-            .unwrap();
+        store.update_job(&job.id, guard, change, vec![]).await.unwrap();
     }
     let waiting = listed.values().filter(|s| !s.is_final()).count();
     let now = Timestamp::now();
@@ -134,10 +120,7 @@ async fn check(dir: &std::path::Path, known: &HashSet<String>, done: &HashSet<St
                 Ok(())
             });
             let any = fax_store::port::Guard::Any;
-            store
-                .update_job(&job.id, any, change, vec![])
-                .await
-                .unwrap();
+            store.update_job(&job.id, any, change, vec![]).await.unwrap();
         }
     }
     assert_eq!(taken, waiting);

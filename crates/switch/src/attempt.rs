@@ -37,9 +37,7 @@ pub(crate) fn outcome(key: &str) -> AttemptOutcome {
     let known = class(key);
     AttemptOutcome {
         class: key.to_owned(),
-        text: known
-            .map_or("The fax could not be sent.", |c| c.sentence)
-            .to_owned(),
+        text: known.map_or("The fax could not be sent.", |c| c.sentence).to_owned(),
         sip_status: None,
         q850: None,
         // A class that nobody knows is tried again after the default delay.
@@ -85,11 +83,7 @@ impl Service {
             Ok(pages) => pages,
             Err(e) => {
                 tracing::error!(job = %job.id, error = %e, "the stored pages cannot be read");
-                let mut a = Attempt {
-                    started: self.now(),
-                    ended: self.now(),
-                    ..Attempt::default()
-                };
+                let mut a = Attempt { started: self.now(), ended: self.now(), ..Attempt::default() };
                 a.outcome = outcome("l.file");
                 self.finish(&job, held, Turn::Call(Box::new(a))).await;
                 return;
@@ -102,10 +96,7 @@ impl Service {
             Ok(())
         });
         let store = &self.inner.ports.store;
-        let job = match store
-            .update_job(&job.id, held.clone(), change, vec![])
-            .await
-        {
+        let job = match store.update_job(&job.id, held.clone(), change, vec![]).await {
             Ok(job) => job,
             Err(e) => {
                 tracing::error!(job = %job.id, error = %e, "the call is not made");
@@ -131,24 +122,17 @@ impl Service {
             if document.pages.len() != expected {
                 return Err(format!("{} pages, not {expected}", document.pages.len()));
             }
-            let coded = document.pages.into_iter().skip(first).map(|p| {
-                Arc::new(CodedPage {
-                    shape: p.shape,
-                    t6: p.t6,
-                })
-            });
+            let coded = document
+                .pages
+                .into_iter()
+                .skip(first)
+                .map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6 }));
             Ok(coded.collect())
         });
         read.await.map_err(|e| e.to_string())?
     }
 
-    async fn call(
-        &self,
-        job: Job,
-        pages: Vec<Arc<CodedPage>>,
-        first: usize,
-        ticket: &Ticket,
-    ) -> Turn {
+    async fn call(&self, job: Job, pages: Vec<Arc<CodedPage>>, first: usize, ticket: &Ticket) -> Turn {
         let number = u32::try_from(job.attempts.len()).unwrap_or(u32::MAX);
         let order = CallOrder {
             job: job.id.clone(),
@@ -209,12 +193,7 @@ impl Service {
             self.on_event(&mut progress, event, ticket).await;
         }
         let result = result.unwrap_or_else(|| CallResult {
-            class: if told_to_stop {
-                "call.timeout"
-            } else {
-                "l.internal"
-            }
-            .into(),
+            class: if told_to_stop { "call.timeout" } else { "l.internal" }.into(),
             ..CallResult::default()
         });
         self.close(progress, result, ticket).await
@@ -239,8 +218,7 @@ impl Service {
                 // Only of the last page it matters after a crash.
                 if of(page) == p.job.pages {
                     p.last_sent = true;
-                    self.write_page(p, of(page) - 1, PageState::Sent, ticket)
-                        .await;
+                    self.write_page(p, of(page) - 1, PageState::Sent, ticket).await;
                 }
             }
             CallEvent::PageConfirmed { page, poor } => {
@@ -254,11 +232,7 @@ impl Service {
             }
             CallEvent::Resend { page, frames } => {
                 self.unsend(p, page, ticket).await;
-                let what = if frames == 0 {
-                    "the page".to_owned()
-                } else {
-                    format!("{frames} frames")
-                };
+                let what = if frames == 0 { "the page".to_owned() } else { format!("{frames} frames") };
                 let text = format!("Sending {what} again: Page {} of {}", of(page), p.job.pages);
                 self.tell_job(&p.job, Stage::Send, text, Some(of(page)));
             }
@@ -293,11 +267,7 @@ impl Service {
     /// Writes what is unwritten, in order; whether all of it could be.
     async fn write_pages(&self, p: &mut Progress, ticket: &Ticket) -> bool {
         while let Some((page, state)) = p.unwritten.first().copied() {
-            let entry = PageEntry {
-                state,
-                attempt: p.number,
-                at: self.now(),
-            };
+            let entry = PageEntry { state, attempt: p.number, at: self.now() };
             let (store, node) = (&self.inner.ports.store, &self.inner.config.node);
             match store.record_page(&p.job.id, node, page, entry).await {
                 Ok(()) => {
@@ -332,17 +302,12 @@ impl Service {
             p.unwritten.extend(open.collect::<Vec<_>>());
         } else if REFUSED.contains(&result.class.as_str()) {
             p.unwritten.push((last, PageState::Unsent));
-        } else if result
-            .uncertain_page
-            .is_some_and(|page| u32::try_from(page) == Ok(last))
-        {
+        } else if result.uncertain_page.is_some_and(|page| u32::try_from(page) == Ok(last)) {
             p.unwritten.push((last, PageState::Sent));
         }
         let clock = self.inner.ports.clock.clone();
         while !self.write_pages(&mut p, ticket).await {
-            clock
-                .sleep_until(clock.now().plus(Duration::from_secs(1)))
-                .await;
+            clock.sleep_until(clock.now().plus(Duration::from_secs(1))).await;
         }
         let key = match ticket.entry.why() {
             _ if is_success(&result.class) => result.class.as_str(),

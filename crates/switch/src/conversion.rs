@@ -82,16 +82,9 @@ impl Service {
         Ok(Stored { key, pages, size })
     }
 
-    async fn original_of(
-        &self,
-        job: &Job,
-    ) -> Result<(Bytes, String, Option<String>), ConvertError> {
+    async fn original_of(&self, job: &Job) -> Result<(Bytes, String, Option<String>), ConvertError> {
         match &job.source {
-            Source::Stored {
-                original,
-                content_type,
-                file_name,
-            } => {
+            Source::Stored { original, content_type, file_name } => {
                 let got = self.inner.ports.documents.get(original).await;
                 let octets = got.map_err(|e| match e {
                     StoreError::NotFound => ConvertError::Document("The document is lost.".into()),
@@ -99,20 +92,8 @@ impl Service {
                 })?;
                 Ok((octets, content_type.clone(), file_name.clone()))
             }
-            Source::Url {
-                url,
-                method,
-                host,
-                referer,
-                content,
-                content_type,
-            } => {
-                self.tell_job(
-                    job,
-                    Stage::Prepare,
-                    "fetching document to send".into(),
-                    None,
-                );
+            Source::Url { url, method, host, referer, content, content_type } => {
+                self.tell_job(job, Stage::Prepare, "fetching document to send".into(), None);
                 let order = FetchOrder {
                     url: url.clone(),
                     method: method.clone(),
@@ -149,10 +130,7 @@ impl Service {
                 }
                 Ok(())
             });
-            match store
-                .update_job(&job.id, held.clone(), change, vec![])
-                .await
-            {
+            match store.update_job(&job.id, held.clone(), change, vec![]).await {
                 Ok(job) => {
                     self.inner.wake.notify_one();
                     let text = "prepared document for send".to_owned();
@@ -161,9 +139,7 @@ impl Service {
                 }
                 Err(StoreError::Unavailable(e)) => {
                     tracing::error!(job = %job.id, error = %e, "the pages wait for the store");
-                    clock
-                        .sleep_until(clock.now().plus(Duration::from_secs(1)))
-                        .await;
+                    clock.sleep_until(clock.now().plus(Duration::from_secs(1))).await;
                 }
                 Err(e) => {
                     tracing::warn!(job = %job.id, error = %e, "the converted pages are dropped");
@@ -187,9 +163,7 @@ impl Service {
             Ok(())
         });
         let store = &self.inner.ports.store;
-        let counted = store
-            .update_job(&job.id, held.clone(), change, vec![])
-            .await;
+        let counted = store.update_job(&job.id, held.clone(), change, vec![]).await;
         if let Err(e) = counted {
             tracing::warn!(job = %job.id, error = %e, "a failed conversion was not counted");
         }

@@ -105,11 +105,7 @@ impl Directory {
     /// # Errors
     ///
     /// In a sentence: an id, key, realm, number or mail domain that is there twice, or a faxbox without account.
-    pub fn new(
-        accounts: Vec<Account>,
-        mut faxboxes: Vec<Faxbox>,
-        plan: &NumberPlan,
-    ) -> Result<Self, String> {
+    pub fn new(accounts: Vec<Account>, mut faxboxes: Vec<Faxbox>, plan: &NumberPlan) -> Result<Self, String> {
         let mut d = Directory::default();
         for (i, a) in accounts.iter().enumerate() {
             if d.account_ids.insert(a.id.clone(), i).is_some() {

@@ -94,9 +94,7 @@ impl Service {
         if !running.is_empty() {
             match store.renew(&inner.config.node, running, until).await {
                 // One that has just ended is not held any more, and not running.
-                Ok(lost) => lost
-                    .iter()
-                    .for_each(|id| inner.running.call_off(id, Why::LeaseLost)),
+                Ok(lost) => lost.iter().for_each(|id| inner.running.call_off(id, Why::LeaseLost)),
                 Err(e) => tracing::error!(error = %e, "leases could not be renewed"),
             }
         }
@@ -129,9 +127,7 @@ impl Service {
             let pending = due.pending.filter(|_| calls > 0);
             if converting.is_some_and(|at| at <= now) {
                 let node = &config.node;
-                let jobs = store
-                    .lease_converting(node, now, until, conversions)
-                    .await?;
+                let jobs = store.lease_converting(node, now, until, conversions).await?;
                 for job in jobs {
                     let ticket = inner.running.begin(&job.id, Work::Conversion);
                     work.spawn(self.clone().convert(job, ticket));
@@ -151,12 +147,8 @@ impl Service {
         let config = &self.inner.config;
         let directory = self.directory();
         let other = |a: &&crate::Account| a.max_outbound != config.default_max_outbound;
-        let account_limits: HashMap<_, _> = directory
-            .accounts()
-            .iter()
-            .filter(other)
-            .map(|a| (a.id.clone(), a.max_outbound))
-            .collect();
+        let account_limits: HashMap<_, _> =
+            directory.accounts().iter().filter(other).map(|a| (a.id.clone(), a.max_outbound)).collect();
         LeaseRequest {
             node: config.node.clone(),
             now,

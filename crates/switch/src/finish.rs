@@ -5,9 +5,7 @@ use crate::policy::{RetryTable, Verdict, judge};
 use crate::service::Service;
 use core::time::Duration;
 use fax_store::StoreError;
-use fax_store::model::{
-    Attempt, Job, JobState, Notice, NoticeKind, NoticeSubject, RetryPolicy, Timestamp,
-};
+use fax_store::model::{Attempt, Job, JobState, Notice, NoticeKind, NoticeSubject, RetryPolicy, Timestamp};
 use fax_store::port::Guard;
 
 /// How long to wait before the store is tried again.
@@ -37,11 +35,7 @@ const UNCERTAIN: &str = "The result is uncertain: the last page was sent, but it
 pub(crate) fn apply(job: &mut Job, turn: &Turn, table: &RetryTable, now: Timestamp) {
     job.modified = now;
     job.lease = None;
-    let waiting = if job.document.is_some() {
-        JobState::Pending
-    } else {
-        JobState::Converting
-    };
+    let waiting = if job.document.is_some() { JobState::Pending } else { JobState::Converting };
     match turn {
         Turn::Call(attempt) => {
             job.attempts.push((**attempt).clone());
@@ -109,13 +103,7 @@ fn notice(job: &Job, now: Timestamp) -> Option<Notice> {
         return None;
     }
     let subject = NoticeSubject::Job(job.id.clone());
-    Some(Notice::new(
-        kind,
-        job.account.clone(),
-        subject,
-        job.notify.clone(),
-        now,
-    ))
+    Some(Notice::new(kind, job.account.clone(), subject, job.notify.clone(), now))
 }
 
 impl Service {
@@ -149,11 +137,7 @@ impl Service {
         let written = then.clone();
         let change = Box::new(move |j: &mut Job| {
             let lease = j.lease.take();
-            let same = *j
-                == Job {
-                    lease: None,
-                    ..read
-                };
+            let same = *j == Job { lease: None, ..read };
             if !same {
                 j.lease = lease;
                 return Err(StoreError::Refused("the job has changed".into()));
@@ -183,15 +167,12 @@ impl Service {
     pub(crate) async fn settle(&self, job: &Job) {
         let now = self.now();
         let turn = match job.state {
-            JobState::Processing if job.pages > 0 && job.pages_confirmed() == job.pages => {
-                Turn::Complete
-            }
+            JobState::Processing if job.pages > 0 && job.pages_confirmed() == job.pages => Turn::Complete,
             JobState::Processing if job.is_last_page_open() => Turn::Uncertain,
             JobState::Processing => Turn::Call(Box::new(interrupted(job, now))),
             _ => Turn::Back(job.not_before),
         };
-        self.finish(job, Guard::Lease(job.lease.clone()), turn)
-            .await;
+        self.finish(job, Guard::Lease(job.lease.clone()), turn).await;
     }
 
     /// Tells what happens to a job.

@@ -46,10 +46,7 @@ impl Default for NumberPlan {
                 })
             })
             .collect();
-        NumberPlan {
-            rules,
-            acceptable: Regex::new(ACCEPTABLE).ok(),
-        }
+        NumberPlan { rules, acceptable: Regex::new(ACCEPTABLE).ok() }
     }
 }
 

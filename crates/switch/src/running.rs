@@ -72,10 +72,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         // The job may have been taken again already.
         let mut entries = lock(&self.entries);
-        if entries
-            .get(&self.id)
-            .is_some_and(|e| Arc::ptr_eq(e, &self.entry))
-        {
+        if entries.get(&self.id).is_some_and(|e| Arc::ptr_eq(e, &self.entry)) {
             entries.remove(&self.id);
         }
     }
@@ -84,25 +81,14 @@ impl Drop for Ticket {
 impl Running {
     /// Work for this job begins.
     pub(crate) fn begin(&self, id: &JobId, work: Work) -> Ticket {
-        let entry = Arc::new(Entry {
-            work,
-            cancel: watch::Sender::new(false),
-            why: Mutex::new(None),
-        });
+        let entry = Arc::new(Entry { work, cancel: watch::Sender::new(false), why: Mutex::new(None) });
         lock(&self.entries).insert(id.clone(), entry.clone());
-        Ticket {
-            id: id.clone(),
-            entries: self.entries.clone(),
-            entry,
-        }
+        Ticket { id: id.clone(), entries: self.entries.clone(), entry }
     }
 
     /// How much of this work there is.
     pub(crate) fn count(&self, work: Work) -> usize {
-        lock(&self.entries)
-            .values()
-            .filter(|e| e.work == work)
-            .count()
+        lock(&self.entries).values().filter(|e| e.work == work).count()
     }
 
     /// The jobs.

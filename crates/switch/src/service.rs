@@ -44,9 +44,7 @@ impl From<StoreError> for ServiceError {
             StoreError::NotFound => ServiceError::NotFound,
             StoreError::Refused(why) => ServiceError::Conflict(why),
             StoreError::Exists | StoreError::LeaseLost => ServiceError::Conflict(e.to_string()),
-            StoreError::Unavailable(_) | StoreError::Damaged(_) => {
-                ServiceError::Unavailable(e.to_string())
-            }
+            StoreError::Unavailable(_) | StoreError::Damaged(_) => ServiceError::Unavailable(e.to_string()),
         }
     }
 }
@@ -100,11 +98,7 @@ impl Service {
 
     /// Replaces the accounts and faxboxes. Jobs that are queued keep what they took from the old ones.
     pub fn reload(&self, directory: Directory) {
-        let mut d = self
-            .inner
-            .directory
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut d = self.inner.directory.write().unwrap_or_else(PoisonError::into_inner);
         *d = Arc::new(directory);
         drop(d);
         self.inner.wake.notify_one();

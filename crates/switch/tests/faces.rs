@@ -26,19 +26,15 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
         min_row_time: Duration::ZERO,
     };
     let made = document(pages);
-    let pages = made
-        .pages
-        .iter()
-        .enumerate()
-        .map(|(index, p)| ReceivedPage {
-            index,
-            format,
-            t6: p.t6.clone(),
-            rows: p.shape.rows,
-            bad_rows: 2,
-            longest_bad_run: 1,
-            confirmed: true,
-        });
+    let pages = made.pages.iter().enumerate().map(|(index, p)| ReceivedPage {
+        index,
+        format,
+        t6: p.t6.clone(),
+        rows: p.shape.rows,
+        bad_rows: 2,
+        longest_bad_run: 1,
+        confirmed: true,
+    });
     ReceivedFax {
         call: IncomingCall {
             to_number: "4155550100".into(),
@@ -74,24 +70,11 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
 #[tokio::test]
 async fn a_call_finds_its_faxbox() {
     let b = Bench::new();
-    let call = IncomingCall {
-        to_number: "+1 415 555 0100".into(),
-        ..IncomingCall::default()
-    };
-    let want = Decision::Receive {
-        account: "a".into(),
-        faxbox: "f".into(),
-        ident: "+14155550100".into(),
-    };
+    let call = IncomingCall { to_number: "+1 415 555 0100".into(), ..IncomingCall::default() };
+    let want = Decision::Receive { account: "a".into(), faxbox: "f".into(), ident: "+14155550100".into() };
     assert_eq!(b.service.incoming(&call), want);
-    let other = IncomingCall {
-        to_number: "+14155550199".into(),
-        ..IncomingCall::default()
-    };
-    assert!(matches!(
-        b.service.incoming(&other),
-        Decision::Reject { code: 404, .. }
-    ));
+    let other = IncomingCall { to_number: "+14155550199".into(), ..IncomingCall::default() };
+    assert!(matches!(b.service.incoming(&other), Decision::Reject { code: 404, .. }));
 }
 
 #[tokio::test]
@@ -101,17 +84,10 @@ async fn a_received_fax_is_kept_pel_for_pel_and_told() {
     assert!(row.success);
     assert_eq!((row.pages, row.bad_rows, row.longest_bad_run), (2, 4, 1));
     assert_eq!(row.to_number, "+14155550100");
-    assert_eq!(
-        (row.bit_rate, row.modem.as_deref()),
-        (Some(14400), Some("V.17"))
-    );
+    assert_eq!((row.bit_rate, row.modem.as_deref()), (Some(14400), Some("V.17")));
     let which = Which::Fax(row.id.clone());
     for format in [Format::Tiff, Format::Original] {
-        let a = b
-            .service
-            .attachment(&"a".into(), &which, format)
-            .await
-            .unwrap();
+        let a = b.service.attachment(&"a".into(), &which, format).await.unwrap();
         assert_eq!(a.content_type, "image/tiff");
         let got = FaxDocument::from_tiff(&a.octets).unwrap();
         let want = document(2);
@@ -124,16 +100,9 @@ async fn a_received_fax_is_kept_pel_for_pel_and_told() {
     let notices = b.service.next_notices(10).await.unwrap();
     assert_eq!((notices.len(), notices[0].kind), (1, NoticeKind::Received));
     assert_eq!(notices[0].to, ["in@example.org"]);
-    let q = ReceivedQuery {
-        account: Some("a".into()),
-        faxbox: None,
-        range: Range::default(),
-    };
+    let q = ReceivedQuery { account: Some("a".into()), faxbox: None, range: Range::default() };
     assert_eq!(b.service.faxes(q).await.unwrap(), std::slice::from_ref(&row));
-    let other = b
-        .service
-        .attachment(&"b".into(), &which, Format::Tiff)
-        .await;
+    let other = b.service.attachment(&"b".into(), &which, Format::Tiff).await;
     assert_eq!(other, Err(ServiceError::NotFound));
     b.service.delete_fax(&"a".into(), &row.id).await.unwrap();
     assert!(b.documents.get(&row.document.unwrap()).await.is_err());
@@ -142,18 +111,10 @@ async fn a_received_fax_is_kept_pel_for_pel_and_told() {
 #[tokio::test]
 async fn a_partial_reception_is_kept_and_called_so() {
     let b = Bench::new();
-    let row = b
-        .service
-        .received(fax(1, Some(Cause::CallDropped)))
-        .await
-        .unwrap();
+    let row = b.service.received(fax(1, Some(Cause::CallDropped))).await.unwrap();
     assert!(!row.success && row.document.is_some() && row.pages == 1);
     assert_eq!(row.class, "r.dcnphd");
-    let nothing = b
-        .service
-        .received(fax(0, Some(Cause::NoFax)))
-        .await
-        .unwrap();
+    let nothing = b.service.received(fax(0, Some(Cause::NoFax))).await.unwrap();
     assert_eq!((nothing.document.as_ref(), nothing.pages), (None, 0));
     let which = Which::Fax(nothing.id);
     let none = b.service.attachment(&"a".into(), &which, Format::Pdf).await;
@@ -171,12 +132,7 @@ async fn a_job_has_its_document_in_each_format() {
     let which = Which::Job(id.clone());
     let get = |format| {
         let (service, which) = (b.service.clone(), which.clone());
-        async move {
-            service
-                .attachment(&"a".into(), &which, format)
-                .await
-                .unwrap()
-        }
+        async move { service.attachment(&"a".into(), &which, format).await.unwrap() }
     };
     let original = get(Format::Original).await;
     assert_eq!(original.octets, Bytes::from("pages:2"));
@@ -191,22 +147,12 @@ async fn a_job_has_its_document_in_each_format() {
     let mut stolen = Bench::new_job("", "+14155550002");
     stolen.account = "b".into();
     stolen.document = NewDocument::Copy(which.clone());
-    assert_eq!(
-        b.service.submit(stolen).await,
-        Err(SubmitError::EmptyDocument)
-    );
+    assert_eq!(b.service.submit(stolen).await, Err(SubmitError::EmptyDocument));
     b.until_state(&again.id, JobState::Completed).await;
     b.service.delete_job(&"a".into(), &id).await.unwrap();
     let kept = Which::Job(again.id);
-    let kept = b
-        .service
-        .attachment(&"a".into(), &kept, Format::Original)
-        .await;
-    assert_eq!(
-        kept.unwrap().octets,
-        original.octets,
-        "the copy still names it"
-    );
+    let kept = b.service.attachment(&"a".into(), &kept, Format::Original).await;
+    assert_eq!(kept.unwrap().octets, original.octets, "the copy still names it");
     let gone = b.service.job(&"a".into(), &id).await;
     assert_eq!(gone, Err(ServiceError::NotFound));
 }

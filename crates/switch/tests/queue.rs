@@ -20,10 +20,7 @@ async fn a_fax_is_delivered_and_told() {
     let job = b.service.submit(new).await.unwrap();
     assert_eq!(job.state, JobState::Converting);
     let job = b.until_state(&job.id, JobState::Completed).await;
-    assert_eq!(
-        (job.pages, job.pages_confirmed(), job.attempts.len()),
-        (3, 3, 1)
-    );
+    assert_eq!((job.pages, job.pages_confirmed(), job.attempts.len()), (3, 3, 1));
     assert_eq!((job.retries, job.reason.as_deref()), (2, None));
     let order = b.dialler.calls.lock().unwrap()[0].clone();
     assert_eq!(order.to_number, "+14155550001");
@@ -55,11 +52,7 @@ async fn an_engaged_line_is_tried_again_later() {
     b.clock.advance(1);
     let job = b.until_state(&id, JobState::Completed).await;
     assert_eq!(job.attempts.len(), 2);
-    assert_eq!(
-        b.notices().await.len(),
-        1,
-        "no mail for an attempt that is followed by another"
-    );
+    assert_eq!(b.notices().await.len(), 1, "no mail for an attempt that is followed by another");
 }
 
 #[tokio::test]
@@ -75,18 +68,12 @@ async fn the_next_attempt_starts_at_the_first_unconfirmed_page() {
     let job = b.until_state(&id, JobState::Completed).await;
     let firsts: Vec<_> = {
         let calls = b.dialler.calls.lock().unwrap();
-        calls
-            .iter()
-            .map(|c| (c.first_page, c.pages.len()))
-            .collect()
+        calls.iter().map(|c| (c.first_page, c.pages.len())).collect()
     };
     assert_eq!(firsts, [(0, 5), (2, 3), (3, 2)]);
     let by: Vec<_> = job.ledger.iter().map(|p| p.attempt).collect();
     assert_eq!(by, [0, 0, 1, 2, 2]);
-    assert_eq!(
-        b.dialler.calls.lock().unwrap()[2].degrade.max_bit_rate,
-        Some(9600)
-    );
+    assert_eq!(b.dialler.calls.lock().unwrap()[2].degrade.max_bit_rate, Some(9600));
 }
 
 #[tokio::test]
@@ -296,8 +283,7 @@ async fn a_document_that_is_not_there_yet_is_tried_again() {
     };
     let id = b.service.submit(new).await.unwrap().id;
     for tries in 1..5 {
-        b.until(&id, |j| j.conversions == tries && j.lease.is_none())
-            .await;
+        b.until(&id, |j| j.conversions == tries && j.lease.is_none()).await;
         b.clock.advance(60);
     }
     let job = b.until_state(&id, JobState::Failed).await;
@@ -329,10 +315,7 @@ async fn what_cannot_be_sent_is_not_taken() {
         let service = b.service.clone();
         async move { service.submit(new).await.map(|_| ()).unwrap_err() }
     };
-    assert_eq!(
-        submit(|n| n.account = "x".into()).await,
-        SubmitError::UnknownAccount
-    );
+    assert_eq!(submit(|n| n.account = "x".into()).await, SubmitError::UnknownAccount);
     let box_of_another = |n: &mut NewJob| {
         n.account = "b".into();
         n.faxbox = Some("f".into());

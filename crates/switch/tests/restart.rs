@@ -19,11 +19,7 @@ async fn a_half_converted_job_is_converted_again() {
     let id = b.submit("hang", N).await;
     b.until(&id, |_| true).await;
     // The node has it and died.
-    let taken = b
-        .store
-        .lease_converting(&b.config.node, b.service.now(), b.service.now(), 9)
-        .await
-        .unwrap();
+    let taken = b.store.lease_converting(&b.config.node, b.service.now(), b.service.now(), 9).await.unwrap();
     b.crash().await;
     assert!(taken.len() <= 1);
     let stale = b.store.stale(Some(&b.config.node), b.service.now()).await;
@@ -89,10 +85,7 @@ async fn a_crash_between_the_last_page_and_its_confirmation_is_uncertain() {
     let mut b = Bench::running();
     b.dialler.then(Script::Hang(1, 1));
     let id = b.submit("pages:2", N).await;
-    b.until(&id, |j| {
-        j.ledger.len() == 2 && j.ledger[1].state == PageState::Sent
-    })
-    .await;
+    b.until(&id, |j| j.ledger.len() == 2 && j.ledger[1].state == PageState::Sent).await;
     b.crash().await;
     b.start();
     b.until_state(&id, JobState::Uncertain).await;
@@ -108,8 +101,7 @@ async fn a_crash_after_the_last_confirmation_is_a_delivery() {
     let mut b = Bench::running();
     b.dialler.then(Script::Hang(2, 0));
     let id = b.submit("pages:2", N).await;
-    b.until(&id, |j| j.pages > 0 && j.pages_confirmed() == 2)
-        .await;
+    b.until(&id, |j| j.pages > 0 && j.pages_confirmed() == 2).await;
     b.crash().await;
     b.start();
     b.until_state(&id, JobState::Completed).await;
@@ -127,19 +119,12 @@ async fn the_jobs_of_a_dead_node_are_taken_over_when_their_lease_ends() {
     b.crash().await;
     b.start();
     b.settle().await;
-    assert_eq!(
-        b.job(&id).await.state,
-        JobState::Processing,
-        "n1 may be alive"
-    );
+    assert_eq!(b.job(&id).await.state, JobState::Processing, "n1 may be alive");
     b.clock.advance(61);
     b.until_back(&id, 1).await;
     b.clock.advance(5);
     b.until_state(&id, JobState::Completed).await;
-    assert_eq!(
-        b.dialler.calls.lock().unwrap().last().unwrap().first_page,
-        1
-    );
+    assert_eq!(b.dialler.calls.lock().unwrap().last().unwrap().first_page, 1);
 }
 
 #[tokio::test]
@@ -189,10 +174,7 @@ async fn a_stop_gives_back_what_does_not_end_in_time() {
     let hung = b.submit("pages:2", "+14155550002").await;
     next(&mut begun).await;
     let converting = b.submit("hang", "+14155550003").await;
-    b.until(&converting, |j| {
-        j.lease.is_some() || j.state == JobState::Converting
-    })
-    .await;
+    b.until(&converting, |j| j.lease.is_some() || j.state == JobState::Converting).await;
     b.until(&hung, |j| j.pages_confirmed() == 1).await;
     b.stop.send_replace(true);
     let runs = b.runs.take().unwrap();

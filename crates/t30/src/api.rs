@@ -42,11 +42,7 @@ impl Default for Capabilities {
             ecm: true,
             modulations: Modulation::ALL.to_vec(),
             codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr],
-            resolutions: vec![
-                Resolution::Standard,
-                Resolution::Fine,
-                Resolution::Superfine,
-            ],
+            resolutions: vec![Resolution::Standard, Resolution::Fine, Resolution::Superfine],
             max_width: Width::A3,
             max_length: Length::Unlimited,
             min_row_time: Duration::ZERO,

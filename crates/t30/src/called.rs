@@ -28,10 +28,7 @@ impl Answering {
     pub(crate) fn begin(call: &mut Call) -> State {
         call.event(Event::Phase(Phase::A));
         call.listen(Listen::Control);
-        call.send(vec![
-            Transmit::Silence(ANSWER_SILENCE),
-            Transmit::Tone(Tone::Ced, CED),
-        ]);
+        call.send(vec![Transmit::Silence(ANSWER_SILENCE), Transmit::Tone(Tone::Ced, CED)]);
         State::Answering(Answering)
     }
 
@@ -83,10 +80,7 @@ impl AwaitDcs {
         call.enter(Phase::B);
         call.listen(Listen::Control);
         call.timers.set(Timer::T1, call.now + timers::T1);
-        let mut state = AwaitDcs {
-            sent: 0,
-            heard: call.reception.any_dcs,
-        };
+        let mut state = AwaitDcs { sent: 0, heard: call.reception.any_dcs };
         state.identify(call);
         State::AwaitDcs(state)
     }
@@ -95,12 +89,8 @@ impl AwaitDcs {
     pub(crate) fn after(call: &mut Call) -> State {
         call.enter(Phase::B);
         call.listen(Listen::Control);
-        call.timers
-            .set(Timer::T1, call.now + timers::T1 + timers::T2);
-        State::AwaitDcs(AwaitDcs {
-            sent: 0,
-            heard: true,
-        })
+        call.timers.set(Timer::T1, call.now + timers::T1 + timers::T2);
+        State::AwaitDcs(AwaitDcs { sent: 0, heard: true })
     }
 
     fn identify(&mut self, call: &mut Call) {
@@ -173,11 +163,7 @@ impl AwaitDcs {
                 if call.reception.document_done {
                     release::disconnect(call, None)
                 } else {
-                    let cause = if self.heard {
-                        Cause::CommandLost
-                    } else {
-                        Cause::NoFax
-                    };
+                    let cause = if self.heard { Cause::CommandLost } else { Cause::NoFax };
                     release::disconnect(call, Some(cause))
                 }
             }

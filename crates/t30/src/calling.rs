@@ -30,10 +30,7 @@ impl CallTone {
     }
 
     fn tone(call: &mut Call) {
-        call.send(vec![
-            Transmit::Tone(Tone::Cng, CNG_ON),
-            Transmit::Silence(CNG_OFF),
-        ]);
+        call.send(vec![Transmit::Tone(Tone::Cng, CNG_ON), Transmit::Silence(CNG_OFF)]);
     }
 
     pub(crate) fn on(self, call: &mut Call, on: On) -> State {
@@ -73,10 +70,7 @@ impl CallTone {
                     None => Timer::T0,
                 };
                 let extended = call.now + timers::T1;
-                let due = call
-                    .timers
-                    .get(timer)
-                    .map_or(extended, |at| at.max(extended));
+                let due = call.timers.get(timer).map_or(extended, |at| at.max(extended));
                 call.timers.set(timer, due);
                 Self::tone(call);
                 State::CallTone(self)
@@ -152,11 +146,8 @@ impl AwaitDis {
                 State::AwaitDis(self)
             }
             On::Expired(Timer::T1) => {
-                let cause = if call.transmission.any_sent {
-                    Cause::NoResponseAfterPage
-                } else {
-                    Cause::NoFax
-                };
+                let cause =
+                    if call.transmission.any_sent { Cause::NoResponseAfterPage } else { Cause::NoFax };
                 release::disconnect(call, Some(cause))
             }
             On::Expired(

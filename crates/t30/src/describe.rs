@@ -49,10 +49,7 @@ pub fn describe(octets: &Bytes) -> String {
         }
         Fcf::Fnv => {
             let bits = fif.first().copied().unwrap_or(0);
-            let named = REASONS
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| bits & (0x80 >> i) != 0);
+            let named = REASONS.iter().enumerate().filter(|(i, _)| bits & (0x80 >> i) != 0);
             named.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
         }
         _ => String::new(),

@@ -75,11 +75,7 @@ impl Fif {
     pub fn put(&mut self, n: u32, value: bool) {
         if (1..=128).contains(&n) {
             let mask = 1u128 << (128 - n);
-            self.bits = if value {
-                self.bits | mask
-            } else {
-                self.bits & !mask
-            };
+            self.bits = if value { self.bits | mask } else { self.bits & !mask };
         }
     }
 
@@ -120,10 +116,7 @@ impl Fif {
                 lines.push(format!("T.44 mixed raster content mode {mode} (92–94)"));
             } else if n == 117 && self.group(117, 2) != 0 {
                 let size = ["none", "1 MB", "2 MB", "unlimited"];
-                let size = size
-                    .get(usize::from(self.group(117, 2)))
-                    .copied()
-                    .unwrap_or("none");
+                let size = size.get(usize::from(self.group(117, 2))).copied().unwrap_or("none");
                 lines.push(format!("shared data memory {size} (117–118)"));
             } else if n == 124 && self.group(124, 3) != 0 {
                 lines.push(format!("T.88 profile {} (124–126)", self.group(124, 3)));

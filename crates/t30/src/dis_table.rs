@@ -3,15 +3,9 @@
 /// Bits 1 to 128: meaning of a one in DIS and DTC, and in DCS. The empty name is a bit of one of the
 /// groups that [`super::dis::Fif::describe`] prints as a whole.
 pub(crate) const BITS: [(&str, &str); 128] = [
-    (
-        "store-and-forward internet fax (T.37)",
-        "store-and-forward internet fax (T.37)",
-    ),
+    ("store-and-forward internet fax (T.37)", "store-and-forward internet fax (T.37)"),
     ("reserved", "reserved"),
-    (
-        "real-time internet fax (T.38)",
-        "real-time internet fax (T.38)",
-    ),
+    ("real-time internet fax (T.38)", "real-time internet fax (T.38)"),
     ("3G mobile network", "3G mobile network"),
     ("reserved", "reserved"),
     ("V.8", "reserved"),
@@ -62,21 +56,12 @@ pub(crate) const BITS: [(&str, &str); 128] = [
     ("data file ready to be polled", "reserved"),
     ("reserved", "reserved"),
     ("binary file transfer (BFT)", "binary file transfer (BFT)"),
-    (
-        "document transfer mode (DTM)",
-        "document transfer mode (DTM)",
-    ),
-    (
-        "electronic data interchange (EDI)",
-        "electronic data interchange (EDI)",
-    ),
+    ("document transfer mode (DTM)", "document transfer mode (DTM)"),
+    ("electronic data interchange (EDI)", "electronic data interchange (EDI)"),
     ("extension", "extension"),
     ("basic transfer mode (BTM)", "basic transfer mode (BTM)"),
     ("reserved", "reserved"),
-    (
-        "character or mixed-mode document ready to be polled",
-        "reserved",
-    ),
+    ("character or mixed-mode document ready to be polled", "reserved"),
     ("character mode", "character mode"),
     ("reserved", "reserved"),
     ("mixed mode", "mixed mode"),
@@ -114,15 +99,9 @@ pub(crate) const BITS: [(&str, &str); 128] = [
     ("", ""),
     ("T.44 stripes of a full page", "T.44 stripes of a full page"),
     ("extension", "extension"),
-    (
-        "colour 300 × 300 or 400 × 400",
-        "colour 300 × 300 or 400 × 400",
-    ),
+    ("colour 300 × 300 or 400 × 400", "colour 300 × 300 or 400 × 400"),
     ("colour 100 × 100", "colour 100 × 100"),
-    (
-        "simple phase C BFT negotiation",
-        "simple phase C BFT negotiation",
-    ),
+    ("simple phase C BFT negotiation", "simple phase C BFT negotiation"),
     ("extended BFT negotiation", "reserved"),
     ("internet selective polling (ISP)", "reserved"),
     ("internet routing address (IRA)", "IRA sent"),

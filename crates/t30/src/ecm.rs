@@ -16,11 +16,8 @@ pub(crate) const MAP_OCTETS: usize = 32;
 /// The frames of one block of a page; at least one. The last one is filled with zeros.
 pub(crate) fn cut(block: &[u8]) -> Vec<Bytes> {
     let mut numbers = 0u8..=u8::MAX;
-    let mut frames: Vec<Bytes> = block
-        .chunks(FRAME_OCTETS)
-        .zip(&mut numbers)
-        .map(|(data, number)| data_frame(number, data))
-        .collect();
+    let mut frames: Vec<Bytes> =
+        block.chunks(FRAME_OCTETS).zip(&mut numbers).map(|(data, number)| data_frame(number, data)).collect();
     if frames.is_empty() {
         frames.push(data_frame(0, &[]));
     }
@@ -47,10 +44,7 @@ pub(crate) fn closing() -> [Bytes; 3] {
 /// The numbers of frames below `count` that a partial page request asks for; bits beyond are ignored.
 pub(crate) fn requested(map: &[u8], count: usize) -> Vec<usize> {
     (0..count.min(BLOCK_FRAMES))
-        .filter(|i| {
-            map.get(i / 8)
-                .is_some_and(|octet| octet & (0x80 >> (i % 8)) != 0)
-        })
+        .filter(|i| map.get(i / 8).is_some_and(|octet| octet & (0x80 >> (i % 8)) != 0))
         .collect()
 }
 
@@ -101,10 +95,7 @@ impl Block {
     }
 
     fn count(&self) -> usize {
-        self.stated
-            .unwrap_or(0)
-            .max(self.frames.len())
-            .min(BLOCK_FRAMES)
+        self.stated.unwrap_or(0).max(self.frames.len()).min(BLOCK_FRAMES)
     }
 
     /// Frames but the last must all be as long as the first of them; others are asked for again.
@@ -147,8 +138,7 @@ impl Block {
 
     /// How many frames are missing.
     pub(crate) fn wanted(&self) -> usize {
-        self.count()
-            .saturating_sub(self.frames.iter().flatten().count())
+        self.count().saturating_sub(self.frames.iter().flatten().count())
     }
 
     /// What is there, in order: data, or the number of octets of a hole. Holes at the end are left
@@ -171,9 +161,10 @@ impl Block {
 
     /// Whether every frame that is here is also there, the same.
     pub(crate) fn repeats(&self, earlier: &Block) -> bool {
-        self.frames.iter().enumerate().all(|(i, f)| {
-            f.is_none() || f.as_ref() == earlier.frames.get(i).and_then(Option::as_ref)
-        })
+        self.frames
+            .iter()
+            .enumerate()
+            .all(|(i, f)| f.is_none() || f.as_ref() == earlier.frames.get(i).and_then(Option::as_ref))
     }
 
     /// Octets of data that are here.
@@ -207,11 +198,8 @@ mod tests {
         let mut block = received(&shuffled);
         block.state_count(4);
         assert_eq!(block.missing(), None);
-        let octets: Vec<u8> = block
-            .content()
-            .into_iter()
-            .flat_map(|part| part.expect("no hole").to_vec())
-            .collect();
+        let octets: Vec<u8> =
+            block.content().into_iter().flat_map(|part| part.expect("no hole").to_vec()).collect();
         assert_eq!(octets[..1000], data);
         assert!(octets[1000..].iter().all(|o| *o == 0));
     }
@@ -257,10 +245,7 @@ mod tests {
         block.state_count(5);
         assert_eq!(requested(&block.missing().expect("one"), 5), [2]);
         // 64 octets throughout, and a last frame that is short.
-        let small: Vec<Bytes> = cut(&vec![7; 5 * 256])
-            .iter()
-            .map(|f| f.slice(..68))
-            .collect();
+        let small: Vec<Bytes> = cut(&vec![7; 5 * 256]).iter().map(|f| f.slice(..68)).collect();
         let mut block = received(&small);
         block.state_count(5);
         assert_eq!(block.missing(), None);
@@ -274,11 +259,7 @@ mod tests {
     #[test]
     fn nonsense_is_no_data() {
         let mut block = Block::default();
-        for octets in [
-            &[0xFF, 0xC0, 0x60][..],
-            &[0xFF, 0xC0, 0x60, 0x00],
-            &[0xFF, 0xC0, 0x61],
-        ] {
+        for octets in [&[0xFF, 0xC0, 0x60][..], &[0xFF, 0xC0, 0x60, 0x00], &[0xFF, 0xC0, 0x61]] {
             let frame = Frame::parse(&Bytes::copy_from_slice(octets)).expect("a frame");
             assert!(!block.take(&frame));
         }

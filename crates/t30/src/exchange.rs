@@ -35,11 +35,7 @@ impl Exchange {
     pub(crate) fn begin(call: &mut Call, before: Vec<Transmit>, command: Vec<Transmit>) -> Self {
         let all = before.iter().chain(&command).cloned().collect();
         call.send(all);
-        Exchange {
-            before,
-            command,
-            sends: 1,
-        }
+        Exchange { before, command, sends: 1 }
     }
 
     /// Sends the command again, if it was not sent too often.

@@ -160,24 +160,18 @@ impl Fcf {
     /// The octet in printed order with this X bit.
     #[must_use]
     pub fn octet(self, x: bool) -> u8 {
-        TABLE
-            .iter()
-            .find(|row| row.0 == self)
-            .map_or(
-                0,
-                |(_, code, has_x, _)| {
-                    if x && *has_x { code | 0x80 } else { *code }
-                },
-            )
+        TABLE.iter().find(|row| row.0 == self).map_or(
+            0,
+            |(_, code, has_x, _)| {
+                if x && *has_x { code | 0x80 } else { *code }
+            },
+        )
     }
 
     /// Its name as printed in T.30; `?` for an unknown one.
     #[must_use]
     pub fn name(self) -> &'static str {
-        TABLE
-            .iter()
-            .find(|row| row.0 == self)
-            .map_or("?", |row| row.3)
+        TABLE.iter().find(|row| row.0 == self).map_or("?", |row| row.3)
     }
 }
 
@@ -351,13 +345,8 @@ pub fn name_of(octets: &Bytes) -> &'static str {
 #[must_use]
 pub fn ident_to_fif(ident: &str) -> [u8; 20] {
     let mut fif = [b' '.reverse_bits(); 20];
-    let printable = ident
-        .chars()
-        .filter(|c| c.is_ascii() && !c.is_ascii_control());
-    let kept: Vec<u8> = printable
-        .take(20)
-        .filter_map(|c| u8::try_from(c).ok())
-        .collect();
+    let printable = ident.chars().filter(|c| c.is_ascii() && !c.is_ascii_control());
+    let kept: Vec<u8> = printable.take(20).filter_map(|c| u8::try_from(c).ok()).collect();
     for (slot, octet) in fif.iter_mut().zip(kept.iter().rev()) {
         *slot = octet.reverse_bits();
     }
@@ -374,13 +363,7 @@ pub fn ident_from_fif(fif: &[u8]) -> Option<String> {
         .rev()
         .map(|octet| octet.reverse_bits())
         .filter(|octet| *octet != 0)
-        .map(|octet| {
-            if (0x20..0x7F).contains(&octet) {
-                char::from(octet)
-            } else {
-                '?'
-            }
-        })
+        .map(|octet| if (0x20..0x7F).contains(&octet) { char::from(octet) } else { '?' })
         .collect();
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())

@@ -36,10 +36,7 @@ pub(crate) fn dis(capabilities: &Capabilities) -> Fif {
     fif.put_group(19, 2, length_code(capabilities.max_length));
     fif.put_group(21, 3, row_time_code(capabilities.min_row_time));
     fif.put(27, capabilities.ecm);
-    fif.put(
-        31,
-        capabilities.ecm && capabilities.codings.contains(&Coding::Mmr),
-    );
+    fif.put(31, capabilities.ecm && capabilities.codings.contains(&Coding::Mmr));
     fif.put(41, can(Resolution::Superfine));
     fif.put(42, can(Resolution::Inch300));
     fif.put(43, can(Resolution::R16));
@@ -145,18 +142,8 @@ pub(crate) fn choose(ours: &Capabilities, dis: &Fif, shape: &PageShape) -> PageF
         _ => Width::A3,
     };
     let width = shape.width.min(widest).min(ours.max_width);
-    let min_row_time = if ecm {
-        Duration::ZERO
-    } else {
-        row_time_demanded(dis, resolution)
-    };
-    PageFormat {
-        coding,
-        resolution,
-        width,
-        ecm,
-        min_row_time,
-    }
+    let min_row_time = if ecm { Duration::ZERO } else { row_time_demanded(dis, resolution) };
+    PageFormat { coding, resolution, width, ecm, min_row_time }
 }
 
 /// The DCS that says so, to a terminal with this DIS.
@@ -196,14 +183,13 @@ pub(crate) fn dcs(agreed: &Agreed, dis: &Fif, sub_address: bool) -> Fif {
 }
 
 /// Bits of a DCS that only go with ECM (T.30 Table 2, notes).
-const NEED_ECM: [u32; 21] = [
-    31, 36, 38, 51, 53, 54, 55, 57, 59, 60, 62, 65, 68, 78, 79, 92, 93, 94, 115, 116, 127,
-];
+const NEED_ECM: [u32; 21] =
+    [31, 36, 38, 51, 53, 54, 55, 57, 59, 60, 62, 65, 68, 78, 79, 92, 93, 94, 115, 116, 127];
 
 /// Bits of a DCS that ask for a coding or resolution which we do not have.
 const FOREIGN: [u32; 28] = [
-    26, 36, 38, 53, 54, 55, 57, 60, 62, 65, 68, 78, 79, 92, 93, 94, 105, 106, 107, 108, 109, 110,
-    111, 115, 116, 124, 125, 127,
+    26, 36, 38, 53, 54, 55, 57, 60, 62, 65, 68, 78, 79, 92, 93, 94, 105, 106, 107, 108, 109, 110, 111, 115,
+    116, 124, 125, 127,
 ];
 
 /// Takes a DCS apart. What we did not offer but can decode is accepted; `None` for what cannot be
@@ -240,18 +226,8 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
         0b10 => Width::B4,
         _ => Width::A3,
     };
-    let min_row_time = if ecm {
-        Duration::ZERO
-    } else {
-        row_time_stated(dcs)
-    };
-    let format = PageFormat {
-        coding,
-        resolution,
-        width,
-        ecm,
-        min_row_time,
-    };
+    let min_row_time = if ecm { Duration::ZERO } else { row_time_stated(dcs) };
+    let format = PageFormat { coding, resolution, width, ecm, min_row_time };
     Some(Agreed { format, modulation })
 }
 
@@ -260,36 +236,24 @@ mod tests {
     use super::*;
 
     fn a4_fine() -> PageShape {
-        PageShape {
-            width: Width::A4,
-            resolution: Resolution::Fine,
-            rows: 2200,
-        }
+        PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2200 }
     }
 
     fn dcs_for(dis: &[u8], modulation: Modulation) -> Vec<u8> {
         let dis = Fif::parse(dis);
         let format = choose(&Capabilities::default(), &dis, &a4_fine());
-        dcs(&Agreed { format, modulation }, &dis, false)
-            .to_octets()
-            .to_vec()
+        dcs(&Agreed { format, modulation }, &dis, false).to_octets().to_vec()
     }
 
     /// The frames of a live call, and the minimal ones.
     #[test]
     fn dcs_as_it_should_be() {
         let full = [0x00, 0x77, 0x1f, 0x23, 0x01, 0x89, 0x01, 0x01, 0x01, 0x18];
-        assert_eq!(
-            dcs_for(&full, Modulation::V17At14400),
-            [0x00, 0x46, 0x1f, 0x22]
-        );
+        assert_eq!(dcs_for(&full, Modulation::V17At14400), [0x00, 0x46, 0x1f, 0x22]);
         let no_ecm = [0x00, 0x77, 0x1e];
         assert_eq!(dcs_for(&no_ecm, Modulation::V17At14400), [0x00, 0x47, 0x1e]);
         let simplest = [0x00, 0x50, 0x00];
-        assert_eq!(
-            dcs_for(&simplest, Modulation::V27ter4800),
-            [0x00, 0x50, 0x00]
-        );
+        assert_eq!(dcs_for(&simplest, Modulation::V27ter4800), [0x00, 0x50, 0x00]);
     }
 
     #[test]
@@ -338,10 +302,7 @@ mod tests {
         let mut dis = Fif::new();
         dis.put_group(21, 3, 0b010);
         dis.put(46, true);
-        assert_eq!(
-            row_time_demanded(&dis, Resolution::Superfine).as_millis(),
-            5
-        );
+        assert_eq!(row_time_demanded(&dis, Resolution::Superfine).as_millis(), 5);
         // What is sent is a value that DCS has, and is read back.
         for millis in [0, 3, 5, 10, 20, 40] {
             let mut dcs = Fif::new();
@@ -382,11 +343,7 @@ mod tests {
 
     #[test]
     fn a_page_that_is_too_fine_or_too_wide() {
-        let shape = PageShape {
-            width: Width::A3,
-            resolution: Resolution::R16,
-            rows: 1,
-        };
+        let shape = PageShape { width: Width::A3, resolution: Resolution::R16, rows: 1 };
         let mut ours = Capabilities::default();
         ours.resolutions.push(Resolution::R16);
         let mut dis = Fif::new();

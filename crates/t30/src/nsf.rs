@@ -36,12 +36,7 @@ pub fn describe(fif: &[u8]) -> String {
     let Some((&code, maker)) = fif.split_first() else {
         return "empty".to_owned();
     };
-    let country = |code: u8| {
-        COUNTRIES
-            .iter()
-            .find(|(c, _)| *c == code)
-            .map(|(_, name)| *name)
-    };
+    let country = |code: u8| COUNTRIES.iter().find(|(c, _)| *c == code).map(|(_, name)| *name);
     let mut text = match country(code).or_else(|| country(code.reverse_bits())) {
         Some(name) => name.to_owned(),
         None => format!("country {code:02x}"),

@@ -29,23 +29,18 @@ const FALL_BACK: [Modulation; 8] = [
 
 const fn is_v17(modulation: Modulation) -> bool {
     match modulation {
-        Modulation::V17At7200
-        | Modulation::V17At9600
-        | Modulation::V17At12000
-        | Modulation::V17At14400 => true,
-        Modulation::V27ter2400
-        | Modulation::V27ter4800
-        | Modulation::V29At7200
-        | Modulation::V29At9600 => false,
+        Modulation::V17At7200 | Modulation::V17At9600 | Modulation::V17At12000 | Modulation::V17At14400 => {
+            true
+        }
+        Modulation::V27ter2400 | Modulation::V27ter4800 | Modulation::V29At7200 | Modulation::V29At9600 => {
+            false
+        }
     }
 }
 
 /// DCS bits 11–14 for `modulation`.
 pub(crate) fn to_dcs(modulation: Modulation) -> u8 {
-    CODES
-        .iter()
-        .find(|(m, _)| *m == modulation)
-        .map_or(0, |(_, code)| *code)
+    CODES.iter().find(|(m, _)| *m == modulation).map_or(0, |(_, code)| *code)
 }
 
 /// The modulation that DCS or CTC bits 11–14 name; `None` for reserved codes and V.33.
@@ -58,9 +53,7 @@ pub(crate) fn from_dcs(fif: &Fif) -> Option<Modulation> {
 /// for V.29 without V.27ter 2400 as the last resort; the wider set is announced then.
 pub(crate) fn to_dis(modulations: &[Modulation]) -> u8 {
     let v17 = modulations.iter().any(|m| is_v17(*m));
-    let v29 = modulations
-        .iter()
-        .any(|m| matches!(m, Modulation::V29At7200 | Modulation::V29At9600));
+    let v29 = modulations.iter().any(|m| matches!(m, Modulation::V29At7200 | Modulation::V29At9600));
     let v27 = modulations.contains(&Modulation::V27ter4800);
     match (v17, v29, v27) {
         (true, _, _) => 0b1101,
@@ -79,10 +72,9 @@ pub(crate) fn dis_takes(dis: &Fif, modulation: Modulation) -> bool {
         Modulation::V27ter2400 => true,
         Modulation::V27ter4800 => b12 || none,
         Modulation::V29At7200 | Modulation::V29At9600 => b11,
-        Modulation::V17At7200
-        | Modulation::V17At9600
-        | Modulation::V17At12000
-        | Modulation::V17At14400 => b11 && b12 && b14,
+        Modulation::V17At7200 | Modulation::V17At9600 | Modulation::V17At12000 | Modulation::V17At14400 => {
+            b11 && b12 && b14
+        }
     }
 }
 
@@ -103,11 +95,7 @@ impl Ladder {
             .filter(|m| dis_takes(dis, *m))
             .filter(|m| ours.contains(m) || *m == Modulation::V27ter2400)
             .collect();
-        let best = self
-            .common
-            .iter()
-            .copied()
-            .find(|m| !self.failed.contains(m));
+        let best = self.common.iter().copied().find(|m| !self.failed.contains(m));
         let chosen = best.unwrap_or(Modulation::V27ter2400);
         self.current = Some(chosen);
         chosen
@@ -126,23 +114,14 @@ impl Ladder {
             self.failed.push(current);
         }
         let v17_failures = self.failed.iter().filter(|m| is_v17(**m)).count();
-        if v17_failures >= 2
-            && self
-                .common
-                .iter()
-                .any(|m| !is_v17(*m) && m.bit_rate() >= 7200)
-        {
+        if v17_failures >= 2 && self.common.iter().any(|m| !is_v17(*m) && m.bit_rate() >= 7200) {
             for m in self.common.iter().copied().filter(|m| is_v17(*m)) {
                 if !self.failed.contains(&m) {
                     self.failed.push(m);
                 }
             }
         }
-        let next = self
-            .common
-            .iter()
-            .copied()
-            .find(|m| !self.failed.contains(m))?;
+        let next = self.common.iter().copied().find(|m| !self.failed.contains(m))?;
         self.current = Some(next);
         Some(next)
     }
@@ -172,53 +151,27 @@ mod tests {
         let all = Modulation::ALL;
         assert_eq!(
             descent(0b1101, &all),
-            [
-                "V.17 14400",
-                "V.17 12000",
-                "V.29 9600",
-                "V.29 7200",
-                "V.27ter 4800",
-                "V.27ter 2400"
-            ]
+            ["V.17 14400", "V.17 12000", "V.29 9600", "V.29 7200", "V.27ter 4800", "V.27ter 2400"]
         );
-        assert_eq!(
-            descent(0b1100, &all),
-            ["V.29 9600", "V.29 7200", "V.27ter 4800", "V.27ter 2400"]
-        );
+        assert_eq!(descent(0b1100, &all), ["V.29 9600", "V.29 7200", "V.27ter 4800", "V.27ter 2400"]);
         assert_eq!(descent(0b0100, &all), ["V.27ter 4800", "V.27ter 2400"]);
         assert_eq!(descent(0b0000, &all), ["V.27ter 2400"]);
         // Reserved: V.27ter.
         assert_eq!(descent(0b0011, &all), ["V.27ter 4800", "V.27ter 2400"]);
         // V.17 without V.29 on our side keeps to V.17.
-        let no_v29: Vec<Modulation> = all
-            .into_iter()
-            .filter(|m| m.recommendation() != "V.29")
-            .collect();
+        let no_v29: Vec<Modulation> = all.into_iter().filter(|m| m.recommendation() != "V.29").collect();
         assert_eq!(
             descent(0b1101, &no_v29),
-            [
-                "V.17 14400",
-                "V.17 12000",
-                "V.17 9600",
-                "V.17 7200",
-                "V.27ter 4800",
-                "V.27ter 2400"
-            ]
+            ["V.17 14400", "V.17 12000", "V.17 9600", "V.17 7200", "V.27ter 4800", "V.27ter 2400"]
         );
     }
 
     #[test]
     fn what_failed_is_remembered_over_eom() {
         let mut ladder = Ladder::default();
-        assert_eq!(
-            ladder.meet(&dis_with(0b1101), &Modulation::ALL),
-            Modulation::V17At14400
-        );
+        assert_eq!(ladder.meet(&dis_with(0b1101), &Modulation::ALL), Modulation::V17At14400);
         ladder.fall_back();
-        assert_eq!(
-            ladder.meet(&dis_with(0b1101), &Modulation::ALL),
-            Modulation::V17At12000
-        );
+        assert_eq!(ladder.meet(&dis_with(0b1101), &Modulation::ALL), Modulation::V17At12000);
     }
 
     #[test]

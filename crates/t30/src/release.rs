@@ -22,10 +22,7 @@ pub(crate) fn disconnect(call: &mut Call, cause: Option<Cause>) -> State {
     call.enter(Phase::E);
     call.send_frame(Fcf::Dcn, &[]);
     // Even if the line never says that it has left.
-    call.timers.set(
-        Timer::Release,
-        call.now + timers::TURNAROUND + timers::RELEASE * 4,
-    );
+    call.timers.set(Timer::Release, call.now + timers::TURNAROUND + timers::RELEASE * 4);
     State::Release(Release { failure })
 }
 

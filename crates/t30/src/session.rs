@@ -89,10 +89,7 @@ impl Session {
     /// A session that waits for [`Input::Start`].
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Session {
-            call: Call::new(config),
-            state: State::Idle,
-        }
+        Session { call: Call::new(config), state: State::Idle }
     }
 
     /// Takes in what happened at `now`. After [`Output::End`] nothing has any effect.
@@ -148,9 +145,7 @@ impl Session {
 
     fn start(&mut self) {
         if matches!(self.state, State::Idle) {
-            self.call
-                .timers
-                .set(Timer::Call, self.call.now + timers::CALL);
+            self.call.timers.set(Timer::Call, self.call.now + timers::CALL);
             self.state = match self.call.config.role {
                 Role::Calling => CallTone::begin(&mut self.call),
                 Role::Called => Answering::begin(&mut self.call),

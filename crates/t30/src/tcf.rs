@@ -24,13 +24,7 @@ pub(crate) struct Check {
 impl Check {
     /// For a check at this rate.
     pub(crate) fn new(modulation: Modulation) -> Self {
-        Check {
-            needed: u64::from(modulation.bit_rate()),
-            run: 0,
-            longest: 0,
-            heard: 0,
-            lost: 0,
-        }
+        Check { needed: u64::from(modulation.bit_rate()), run: 0, longest: 0, heard: 0, lost: 0 }
     }
 
     /// The next bits.
@@ -40,9 +34,7 @@ impl Check {
             if octet == 0 {
                 self.run += 8;
             } else {
-                self.longest = self
-                    .longest
-                    .max(self.run + u64::from(octet.leading_zeros()));
+                self.longest = self.longest.max(self.run + u64::from(octet.leading_zeros()));
                 self.run = u64::from(octet.trailing_zeros());
             }
             self.longest = self.longest.max(self.run);

@@ -61,10 +61,7 @@ impl Timer {
 
     /// Whether it is worth telling that it ran out.
     pub(crate) const fn is_of_t30(self) -> bool {
-        matches!(
-            self,
-            Timer::T0 | Timer::T1 | Timer::T1A | Timer::T2 | Timer::T4 | Timer::T5 | Timer::Page
-        )
+        matches!(self, Timer::T0 | Timer::T1 | Timer::T1A | Timer::T2 | Timer::T4 | Timer::T5 | Timer::Page)
     }
 }
 

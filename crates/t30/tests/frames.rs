@@ -51,77 +51,39 @@ fn all_octets_are_a_field_or_unknown_and_go_back() {
     for octet in 0..=255u8 {
         let fcf = Fcf::parse(octet);
         if fcf != Fcf::Unknown {
-            assert!(
-                octet == fcf.octet(false) || octet == fcf.octet(true),
-                "{octet:02x}"
-            );
+            assert!(octet == fcf.octet(false) || octet == fcf.octet(true), "{octet:02x}");
         }
     }
 }
 
 #[test]
 fn whole_frames() {
-    assert_eq!(
-        build(Fcf::Cfr, false, true, &[]),
-        frame(&[0xFF, 0xC8, 0x21])
-    );
+    assert_eq!(build(Fcf::Cfr, false, true, &[]), frame(&[0xFF, 0xC8, 0x21]));
     assert_eq!(hdlc::fcs(&build(Fcf::Mcf, false, true, &[])), [0x45, 0x8F]);
     let pps = frame(&[0xFF, 0xC8, 0x7D, 0x74, 0x00, 0x00, 0x2C]);
     assert_eq!(name_of(&pps), "PPS-EOP");
     let parsed = Frame::parse(&pps).expect("a frame");
-    assert_eq!(
-        (parsed.fcf, parsed.fcf2(), parsed.last),
-        (Fcf::Pps, Some(Fcf2::Eop), true)
-    );
-    assert_eq!(
-        name_of(&frame(&[0xFF, 0xC8, 0xFD, 0x00, 0x00, 0x00, 0x2C])),
-        "PPS-NULL"
-    );
+    assert_eq!((parsed.fcf, parsed.fcf2(), parsed.last), (Fcf::Pps, Some(Fcf2::Eop), true));
+    assert_eq!(name_of(&frame(&[0xFF, 0xC8, 0xFD, 0x00, 0x00, 0x00, 0x2C])), "PPS-NULL");
     assert_eq!(name_of(&frame(&[0xFF, 0xC8, 0xF3, 0xF2])), "EOR-MPS");
-    assert_eq!(
-        name_of(&frame(&[0xFF, 0xC8, 0x7D, 0xF9, 0, 0, 0])),
-        "PPS-PRI-EOM"
-    );
+    assert_eq!(name_of(&frame(&[0xFF, 0xC8, 0x7D, 0xF9, 0, 0, 0])), "PPS-PRI-EOM");
     assert_eq!(name_of(&frame(&[0xFF, 0xC8, 0x7D])), "PPS");
-    for nonsense in [
-        &[][..],
-        &[0xFF],
-        &[0xFF, 0xC8],
-        &[0xFE, 0xC8, 0x21],
-        &[0xFF, 0x13, 0x84],
-    ] {
+    for nonsense in [&[][..], &[0xFF], &[0xFF, 0xC8], &[0xFE, 0xC8, 0x21], &[0xFF, 0x13, 0x84]] {
         assert_eq!(Frame::parse(&Bytes::copy_from_slice(nonsense)), None);
     }
-    assert!(
-        !Frame::parse(&frame(&[0xFF, 0xC0, 0x42]))
-            .expect("a frame")
-            .last
-    );
+    assert!(!Frame::parse(&frame(&[0xFF, 0xC0, 0x42])).expect("a frame").last);
 }
 
 #[test]
 fn identifications_go_backwards() {
-    let want = [
-        0x9C, 0x1C, 0xEC, 0x6C, 0xAC, 0x2C, 0xCC, 0x4C, 0x8C, 0x0C, 0xD4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
-    ];
+    let want = [0x9C, 0x1C, 0xEC, 0x6C, 0xAC, 0x2C, 0xCC, 0x4C, 0x8C, 0x0C, 0xD4, 4, 4, 4, 4, 4, 4, 4, 4, 4];
     assert_eq!(ident_to_fif("+0123456789"), want);
     assert_eq!(ident_from_fif(&want).as_deref(), Some("+0123456789"));
     // Left-justified, short, too long, NUL-filled, letters, nonsense.
-    let line = |text: &str| {
-        text.bytes()
-            .rev()
-            .map(u8::reverse_bits)
-            .collect::<Vec<u8>>()
-    };
-    assert_eq!(
-        ident_from_fif(&line("+0123456789         ")).as_deref(),
-        Some("+0123456789")
-    );
+    let line = |text: &str| text.bytes().rev().map(u8::reverse_bits).collect::<Vec<u8>>();
+    assert_eq!(ident_from_fif(&line("+0123456789         ")).as_deref(), Some("+0123456789"));
     assert_eq!(ident_from_fif(&line("123")).as_deref(), Some("123"));
-    assert_eq!(
-        ident_from_fif(&line("Praxis (Dr. M.)")).as_deref(),
-        Some("Praxis (Dr. M.)")
-    );
+    assert_eq!(ident_from_fif(&line("Praxis (Dr. M.)")).as_deref(), Some("Praxis (Dr. M.)"));
     assert_eq!(ident_from_fif(&line("12\0\0\0\0")).as_deref(), Some("12"));
     assert_eq!(ident_from_fif(&line("1\x1b[2")).as_deref(), Some("1?[2"));
     assert_eq!(ident_from_fif(&[0x04; 20]), None);
@@ -133,14 +95,9 @@ fn identifications_go_backwards() {
 fn a_dis_bit_by_bit() {
     let dis = Fif::parse(&[0x00, 0x77, 0x1f, 0x23, 0x01, 0x89, 0x01, 0x01, 0x01, 0x18]);
     let ones: Vec<u32> = (1..=128).filter(|n| dis.bit(*n)).collect();
-    let want = [
-        10, 11, 12, 14, 15, 16, 20, 21, 22, 23, 24, 27, 31, 32, 40, 41, 45, 48, 56, 64, 72, 76, 77,
-    ];
+    let want = [10, 11, 12, 14, 15, 16, 20, 21, 22, 23, 24, 27, 31, 32, 40, 41, 45, 48, 56, 64, 72, 76, 77];
     assert_eq!(ones, want);
-    assert_eq!(
-        dis.to_octets().as_ref(),
-        [0x00, 0x77, 0x1f, 0x23, 0x01, 0x89, 0x01, 0x01, 0x01, 0x18]
-    );
+    assert_eq!(dis.to_octets().as_ref(), [0x00, 0x77, 0x1f, 0x23, 0x01, 0x89, 0x01, 0x01, 0x01, 0x18]);
     let words = dis.describe(Reading::Capabilities);
     for line in [
         "can receive (10)",
@@ -188,10 +145,7 @@ fn every_bit_has_its_place_and_comes_back() {
             let grouped = reserved.contains(&n) || (92..=94).contains(&n);
             let printed = fif.describe(Reading::Capabilities).join("\n");
             let grouped = grouped || [117, 118].contains(&n) || (124..=126).contains(&n);
-            assert!(
-                grouped || printed.contains(&format!("({n})")),
-                "bit {n}: {printed}"
-            );
+            assert!(grouped || printed.contains(&format!("({n})")), "bit {n}: {printed}");
         }
     }
 }

@@ -15,11 +15,7 @@ const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 fn impairments(rng: &mut Rng) -> Impairments {
     let mut chance = |most: u64| {
-        if rng.below(2) == 0 {
-            0
-        } else {
-            rng.below(most) as u32
-        }
+        if rng.below(2) == 0 { 0 } else { rng.below(most) as u32 }
     };
     Impairments {
         control_bad: chance(300),
@@ -53,11 +49,7 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
         .collect();
     let mut config = |role: Role, send: Vec<PageShape>| Config {
         role,
-        ident: if rng.below(2) == 0 {
-            "123".into()
-        } else {
-            String::new()
-        },
+        ident: if rng.below(2) == 0 { "123".into() } else { String::new() },
         capabilities: Capabilities {
             ecm: rng.below(4) != 0,
             modulations: match rng.below(3) {
@@ -72,15 +64,11 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
         page_retries: rng.below(4) as u32,
         refuse_at_percent: if rng.below(2) == 0 { None } else { Some(15) },
     };
-    let (calling, called) = (
-        config(Role::Calling, shapes),
-        config(Role::Called, Vec::new()),
-    );
+    let (calling, called) = (config(Role::Calling, shapes), config(Role::Called, Vec::new()));
     let mut pair = Pair::new(Session::new(calling), Session::new(called), octets, i, seed);
     if rng.below(3) == 0 {
         for _ in 0..1 + rng.below(3) {
-            pair.line_changes
-                .push(Instant::from_millis(rng.below(120_000)));
+            pair.line_changes.push(Instant::from_millis(rng.below(120_000)));
         }
     }
     let mut wrong = Vec::new();
@@ -105,8 +93,7 @@ fn judge(pair: &Pair, octets: usize) -> Vec<String> {
     for index in &confirmed {
         let has = called.pages.iter().any(|page| {
             recognise(&page.octets) == Some(*index)
-                && (!page.format.ecm
-                    || page.octets.get(..octets) == Some(made_up(*index, octets).as_ref()))
+                && (!page.format.ecm || page.octets.get(..octets) == Some(made_up(*index, octets).as_ref()))
         });
         if !has {
             wrong.push(format!("page {index} was claimed and not received"));
@@ -123,19 +110,11 @@ fn judge(pair: &Pair, octets: usize) -> Vec<String> {
     if let Some(outcome) = &called.outcome
         && outcome.pages_received != called.pages.len()
     {
-        wrong.push(format!(
-            "{} pages counted, {} kept",
-            outcome.pages_received,
-            called.pages.len()
-        ));
+        wrong.push(format!("{} pages counted, {} kept", outcome.pages_received, called.pages.len()));
     }
     // A page that was confirmed, and whose confirmation arrived, is not kept twice.
     let kept = |index: usize| {
-        called
-            .pages
-            .iter()
-            .filter(|p| p.confirmed && recognise(&p.octets) == Some(index))
-            .count()
+        called.pages.iter().filter(|p| p.confirmed && recognise(&p.octets) == Some(index)).count()
     };
     for index in &confirmed {
         let refused = caller
@@ -163,10 +142,7 @@ fn run(seeds: core::ops::Range<u64>) {
             }
         }
         assert_eq!(wrong, Vec::<String>::new(), "seed {seed} ({octets} octets)");
-        let ok = pair.ends[0]
-            .outcome
-            .as_ref()
-            .is_some_and(|o| o.failure.is_none());
+        let ok = pair.ends[0].outcome.as_ref().is_some_and(|o| o.failure.is_none());
         if ok { delivered += 1 } else { failed += 1 }
     }
     println!("{delivered} delivered, {failed} failed");
@@ -195,29 +171,18 @@ fn unheard_pages_are_not_confirmed() {
     let mut missed = 0;
     for seed in 0..600 {
         let mut rng = Rng::new(seed);
-        let shape = PageShape {
-            width: Width::A4,
-            resolution: Resolution::Fine,
-            rows: 1000,
-        };
+        let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 1000 };
         let config = |role: Role, pages: usize| Config {
             role,
             ident: String::new(),
-            capabilities: Capabilities {
-                ecm: false,
-                ..Capabilities::default()
-            },
+            capabilities: Capabilities { ecm: false, ..Capabilities::default() },
             send: vec![shape; pages],
             sub_address: None,
             page_retries: 3,
             refuse_at_percent: Some(15),
         };
         let octets = 9_000 + rng.below(2_500) as usize;
-        let i = Impairments {
-            silent: 120,
-            duplex: true,
-            ..Impairments::default()
-        };
+        let i = Impairments { silent: 120, duplex: true, ..Impairments::default() };
         let (calling, called) = (config(Role::Calling, 4), config(Role::Called, 0));
         let mut pair = Pair::new(Session::new(calling), Session::new(called), octets, i, seed);
         assert!(pair.run(LIMIT));

@@ -54,12 +54,7 @@ fn fif(rng: &mut Rng, fcf: Fcf) -> Vec<u8> {
     }
     match fcf {
         Fcf::Dis | Fcf::Dtc => vec![0x00, 0x77, 0x1F, 0x22],
-        Fcf::Dcs => vec![
-            0x00,
-            0x46,
-            0x1F,
-            if rng.below(2) == 0 { 0x22 } else { 0x00 },
-        ],
+        Fcf::Dcs => vec![0x00, 0x46, 0x1F, if rng.below(2) == 0 { 0x22 } else { 0x00 }],
         Fcf::Ctc => vec![0x00, rng.draw() as u8],
         Fcf::Pps => {
             let second = rng.pick(&[0x00, 0xF1, 0xF2, 0xF4]);
@@ -86,11 +81,7 @@ fn frame(rng: &mut Rng) -> Bytes {
 }
 
 fn channel(rng: &mut Rng) -> Channel {
-    if rng.below(2) == 0 {
-        Channel::Control
-    } else {
-        Channel::Image(rng.pick(&Modulation::ALL))
-    }
+    if rng.below(2) == 0 { Channel::Control } else { Channel::Image(rng.pick(&Modulation::ALL)) }
 }
 
 fn heard(rng: &mut Rng) -> Heard {
@@ -98,36 +89,19 @@ fn heard(rng: &mut Rng) -> Heard {
         0 => Heard::Tone(rng.pick(&[Tone::Cng, Tone::Ced])),
         1 | 2 => Heard::CarrierUp(channel(rng)),
         3 | 4 => Heard::CarrierDown(channel(rng)),
-        5 => Heard::Lost {
-            octets: rng.pick(&[0, 1, 100, usize::MAX]),
-        },
+        5 => Heard::Lost { octets: rng.pick(&[0, 1, 100, usize::MAX]) },
         6 => {
-            let octets = if rng.below(2) == 0 {
-                vec![0; 4000]
-            } else {
-                octets(rng, 3000)
-            };
-            Heard::Bits {
-                modulation: rng.pick(&Modulation::ALL),
-                octets: octets.into(),
-            }
+            let octets = if rng.below(2) == 0 { vec![0; 4000] } else { octets(rng, 3000) };
+            Heard::Bits { modulation: rng.pick(&Modulation::ALL), octets: octets.into() }
         }
         7 => {
             let mut data = vec![0xFF, 0xC0, 0x60, (rng.below(4) as u8).reverse_bits()];
             data.extend(vec![rng.draw() as u8; 256]);
             let channel = Channel::Image(Modulation::V17At14400);
-            Heard::Frame {
-                channel,
-                octets: data.into(),
-                good: rng.below(4) > 0,
-            }
+            Heard::Frame { channel, octets: data.into(), good: rng.below(4) > 0 }
         }
         _ => Heard::Frame {
-            channel: if rng.below(8) == 0 {
-                channel(rng)
-            } else {
-                Channel::Control
-            },
+            channel: if rng.below(8) == 0 { channel(rng) } else { Channel::Control },
             octets: frame(rng),
             good: rng.below(8) > 0,
         },
@@ -195,22 +169,11 @@ impl Watch {
 
 fn run(seed: u64) {
     let mut rng = Rng::new(seed);
-    let shape = PageShape {
-        width: Width::A4,
-        resolution: Resolution::Fine,
-        rows: 10,
-    };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 10 };
     let mut session = Session::new(Config {
-        role: if rng.below(2) == 0 {
-            Role::Calling
-        } else {
-            Role::Called
-        },
+        role: if rng.below(2) == 0 { Role::Calling } else { Role::Called },
         ident: "\u{1F4E0} 123".into(),
-        capabilities: Capabilities {
-            ecm: rng.below(3) > 0,
-            ..Capabilities::default()
-        },
+        capabilities: Capabilities { ecm: rng.below(3) > 0, ..Capabilities::default() },
         send: vec![shape; rng.below(4) as usize],
         sub_address: (rng.below(5) == 0).then(String::new),
         page_retries: rng.below(3) as u32,
@@ -227,11 +190,7 @@ fn run(seed: u64) {
         let input = match rng.below(40) {
             0 => Input::Start,
             1 => Input::LineChanged,
-            2 => Input::Verdict(Verdict {
-                rows: 10,
-                bad_rows: rng.below(20) as u32,
-                longest_bad_run: 1,
-            }),
+            2 => Input::Verdict(Verdict { rows: 10, bad_rows: rng.below(20) as u32, longest_bad_run: 1 }),
             3 => Input::Page(vec![0; rng.pick(&[0, 1, 70_000])].into()),
             4..=6 => Input::Timeout,
             7..=15 => Input::Sent,
@@ -248,13 +207,7 @@ fn run(seed: u64) {
         }
         if watch.wants_verdict && rng.below(5) > 0 {
             watch.wants_verdict = false;
-            session.handle(
-                now,
-                Input::Verdict(Verdict {
-                    rows: 9,
-                    ..Verdict::default()
-                }),
-            );
+            session.handle(now, Input::Verdict(Verdict { rows: 9, ..Verdict::default() }));
             watch.take(&mut session);
         }
     }
@@ -264,9 +217,7 @@ fn run(seed: u64) {
     watch.take(&mut session);
     let silence = now;
     while !watch.over {
-        let due = session
-            .deadline()
-            .expect("a session that lives has a timer");
+        let due = session.deadline().expect("a session that lives has a timer");
         let sent = now + Duration::from_secs(2);
         if watch.transmitting && sent < due {
             watch.transmitting = false;
@@ -275,16 +226,10 @@ fn run(seed: u64) {
         } else {
             now = now.max(due);
             session.handle(now, Input::Timeout);
-            assert!(
-                session.deadline().is_none_or(|d| d > now),
-                "a timer stays due"
-            );
+            assert!(session.deadline().is_none_or(|d| d > now), "a timer stays due");
         }
         watch.take(&mut session);
-        assert!(
-            now.since(silence) < Duration::from_secs(300),
-            "seed {seed}: {session:?}"
-        );
+        assert!(now.since(silence) < Duration::from_secs(300), "seed {seed}: {session:?}");
     }
     session.handle(now, Input::Timeout);
     session.handle(now, Input::Heard(Heard::CarrierUp(Channel::Control)));

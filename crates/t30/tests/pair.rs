@@ -12,21 +12,13 @@ use testkit::line::pair::{Impairments, Pair};
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn shape(resolution: Resolution, width: Width) -> PageShape {
-    PageShape {
-        width,
-        resolution,
-        rows: 2200,
-    }
+    PageShape { width, resolution, rows: 2200 }
 }
 
 fn config(role: Role, pages: usize) -> Config {
     Config {
         role,
-        ident: if role == Role::Calling {
-            "+49 30 1234".into()
-        } else {
-            "+1 555 0100".into()
-        },
+        ident: if role == Role::Calling { "+49 30 1234".into() } else { "+1 555 0100".into() },
         capabilities: Capabilities::default(),
         send: vec![shape(Resolution::Fine, Width::A4); pages],
         sub_address: None,
@@ -36,13 +28,7 @@ fn config(role: Role, pages: usize) -> Config {
 }
 
 fn pair(calling: Config, called: Config, octets: usize, impairments: Impairments) -> Pair {
-    Pair::new(
-        Session::new(calling),
-        Session::new(called),
-        octets,
-        impairments,
-        1,
-    )
+    Pair::new(Session::new(calling), Session::new(called), octets, impairments, 1)
 }
 
 fn clean(pages: usize, octets: usize, change: impl Fn(&mut Config, &mut Config)) -> Pair {
@@ -60,22 +46,12 @@ fn assert_delivered(p: &Pair, pages: usize, octets: usize) {
         assert_eq!(outcome.failure, None, "{:#?}", p.ends[0].events);
     }
     assert_eq!(p.ends[0].confirmed(), (0..pages).collect::<Vec<_>>());
-    assert_eq!(
-        p.ends[0].outcome.as_ref().map(|o| o.pages_confirmed),
-        Some(pages)
-    );
-    assert_eq!(
-        p.ends[1].outcome.as_ref().map(|o| o.pages_received),
-        Some(pages)
-    );
+    assert_eq!(p.ends[0].outcome.as_ref().map(|o| o.pages_confirmed), Some(pages));
+    assert_eq!(p.ends[1].outcome.as_ref().map(|o| o.pages_received), Some(pages));
     assert_eq!(p.ends[1].pages.len(), pages);
     for (i, page) in p.ends[1].pages.iter().enumerate() {
         assert!(page.confirmed);
-        assert_eq!(
-            page.octets.get(..octets),
-            Some(made_up(i, octets).as_ref()),
-            "page {i}"
-        );
+        assert_eq!(page.octets.get(..octets), Some(made_up(i, octets).as_ref()), "page {i}");
         let rest = page.octets.get(octets..).unwrap_or(&[]);
         assert!(rest.len() < 256 && rest.iter().all(|o| *o == 0));
     }
@@ -89,10 +65,7 @@ fn one_page_with_ecm() {
     assert_eq!(p.ends[1].sent(), ["CSI", "DIS", "CFR", "MCF"]);
     let outcome = p.ends[0].outcome.as_ref().expect("ended");
     assert_eq!(outcome.modulation, Some(Modulation::V17At14400));
-    assert_eq!(
-        outcome.format.map(|f| (f.coding, f.ecm)),
-        Some((Coding::Mmr, true))
-    );
+    assert_eq!(outcome.format.map(|f| (f.coding, f.ecm)), Some((Coding::Mmr, true)));
     assert_eq!(outcome.remote_ident.as_deref(), Some("+1 555 0100"));
     let outcome = p.ends[1].outcome.as_ref().expect("ended");
     assert_eq!(outcome.remote_ident.as_deref(), Some("+49 30 1234"));
@@ -129,11 +102,7 @@ fn sizes_around_frames_and_blocks() {
         let p = clean(2, octets, |_, _| {});
         // A page of a few octets does not tell its number; compare by length then.
         assert_delivered(&p, 2, octets);
-        let nulls = p.ends[0]
-            .sent()
-            .iter()
-            .filter(|n| **n == "PPS-NULL")
-            .count();
+        let nulls = p.ends[0].sent().iter().filter(|n| **n == "PPS-NULL").count();
         assert_eq!(nulls, 2 * (octets.div_ceil(65_536) - 1));
     }
 }
@@ -148,10 +117,7 @@ fn resolution_and_width_are_reduced_to_what_the_far_end_takes() {
     });
     assert_delivered(&p, 1, 3_000);
     let format = p.ends[1].pages[0].format;
-    assert_eq!(
-        (format.resolution, format.width),
-        (Resolution::Fine, Width::B4)
-    );
+    assert_eq!((format.resolution, format.width), (Resolution::Fine, Width::B4));
     assert_eq!(format.coding, Coding::Mh);
 }
 
@@ -169,32 +135,14 @@ fn a_change_of_format_goes_by_eom() {
         });
         assert_delivered(&p, 4, 3_000);
         let sent = p.ends[0].sent();
-        let ends: Vec<_> = sent
-            .iter()
-            .filter(|n| n.contains("EO") || n.contains("MPS"))
-            .collect();
+        let ends: Vec<_> = sent.iter().filter(|n| n.contains("EO") || n.contains("MPS")).collect();
         let prefix = if ecm { "PPS-" } else { "" };
-        let want: Vec<String> = ["EOM", "EOM", "MPS", "EOP"]
-            .iter()
-            .map(|n| format!("{prefix}{n}"))
-            .collect();
-        assert_eq!(
-            ends,
-            want.iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .iter()
-                .collect::<Vec<_>>()
-        );
+        let want: Vec<String> = ["EOM", "EOM", "MPS", "EOP"].iter().map(|n| format!("{prefix}{n}")).collect();
+        assert_eq!(ends, want.iter().map(String::as_str).collect::<Vec<_>>().iter().collect::<Vec<_>>());
     }
 }
 
-fn damaged(
-    change: impl Fn(&mut Config, &mut Config),
-    i: Impairments,
-    seed: u64,
-    octets: usize,
-) -> Pair {
+fn damaged(change: impl Fn(&mut Config, &mut Config), i: Impairments, seed: u64, octets: usize) -> Pair {
     let (mut calling, mut called) = (config(Role::Calling, 2), config(Role::Called, 0));
     change(&mut calling, &mut called);
     let mut p = Pair::new(Session::new(calling), Session::new(called), octets, i, seed);
@@ -205,10 +153,7 @@ fn damaged(
 #[test]
 fn bad_image_frames_are_asked_for_again() {
     for seed in 0..20 {
-        let i = Impairments {
-            image_bad: 100,
-            ..Impairments::default()
-        };
+        let i = Impairments { image_bad: 100, ..Impairments::default() };
         let p = damaged(|_, _| {}, i, seed, 70_000);
         assert_delivered(&p, 2, 70_000);
         assert!(p.ends[1].sent().contains(&"PPR"));
@@ -217,18 +162,11 @@ fn bad_image_frames_are_asked_for_again() {
 
 #[test]
 fn a_bad_line_steps_down_with_ctc() {
-    let i = Impairments {
-        image_bad: 450,
-        ..Impairments::default()
-    };
+    let i = Impairments { image_bad: 450, ..Impairments::default() };
     let mut stepped = false;
     for seed in 0..20 {
         let p = damaged(|_, _| {}, i, seed, 66_000);
-        if p.ends[0]
-            .outcome
-            .as_ref()
-            .is_some_and(|o| o.failure.is_none())
-        {
+        if p.ends[0].outcome.as_ref().is_some_and(|o| o.failure.is_none()) {
             assert_delivered(&p, 2, 66_000);
         }
         stepped |= p.ends[0].sent().contains(&"CTC") && p.ends[1].sent().contains(&"CTR");
@@ -242,10 +180,7 @@ fn a_hopeless_line_ends_with_eor() {
         config(Role::Calling, 1),
         config(Role::Called, 0),
         60_000,
-        Impairments {
-            image_bad: 1000,
-            ..Impairments::default()
-        },
+        Impairments { image_bad: 1000, ..Impairments::default() },
     );
     assert!(p.run(HOUR));
     assert!(
@@ -253,11 +188,7 @@ fn a_hopeless_line_ends_with_eor() {
         "{:?}",
         p.ends.each_ref().map(|e| (e.sent(), e.outcome.clone()))
     );
-    let failure = p.ends[0]
-        .outcome
-        .as_ref()
-        .and_then(|o| o.failure.clone())
-        .expect("failed");
+    let failure = p.ends[0].outcome.as_ref().and_then(|o| o.failure.clone()).expect("failed");
     assert_eq!(failure.cause, Cause::EcmGaveUp);
     assert_eq!(p.ends[0].confirmed(), Vec::<usize>::new());
 }
@@ -266,18 +197,12 @@ fn a_hopeless_line_ends_with_eor() {
 fn an_unreadable_page_is_refused_and_sent_again_slower() {
     let mut refused = 0;
     for seed in 0..30 {
-        let i = Impairments {
-            bits_lost: 170,
-            ..Impairments::default()
-        };
+        let i = Impairments { bits_lost: 170, ..Impairments::default() };
         let p = damaged(|a, _| a.capabilities.ecm = false, i, seed, 9_000);
         refused += usize::from(p.ends[1].sent().contains(&"RTN"));
         let outcome = p.ends[0].outcome.as_ref().expect("ended");
         for index in p.ends[0].confirmed() {
-            let kept = p.ends[1]
-                .pages
-                .iter()
-                .any(|r| recognise(&r.octets) == Some(index));
+            let kept = p.ends[1].pages.iter().any(|r| recognise(&r.octets) == Some(index));
             assert!(kept, "seed {seed} page {index}");
         }
         if outcome.failure.is_none() {
@@ -293,37 +218,19 @@ fn the_line_may_change_in_any_phase() {
         for ecm in [true, false] {
             let (mut calling, called) = (config(Role::Calling, 2), config(Role::Called, 0));
             calling.capabilities.ecm = ecm;
-            let mut p = pair(
-                calling,
-                called,
-                12_000,
-                Impairments {
-                    duplex: true,
-                    ..Impairments::default()
-                },
-            );
+            let mut p = pair(calling, called, 12_000, Impairments { duplex: true, ..Impairments::default() });
             p.line_changes = vec![Instant::from_millis(tenth * 100)];
             assert!(p.run(HOUR), "{tenth}");
             for end in &p.ends {
                 assert_eq!(end.breaches, Vec::<String>::new(), "{tenth}");
             }
-            let ok = p.ends[0]
-                .outcome
-                .as_ref()
-                .is_some_and(|o| o.failure.is_none());
+            let ok = p.ends[0].outcome.as_ref().is_some_and(|o| o.failure.is_none());
             for index in p.ends[0].confirmed() {
-                let kept = p.ends[1]
-                    .pages
-                    .iter()
-                    .any(|r| recognise(&r.octets) == Some(index));
+                let kept = p.ends[1].pages.iter().any(|r| recognise(&r.octets) == Some(index));
                 assert!(kept, "{tenth}");
             }
             // With error correction nothing is lost, whenever it happens.
-            assert!(
-                ok || !ecm,
-                "{tenth} {:?}",
-                p.ends.each_ref().map(|e| (e.sent(), e.outcome.clone()))
-            );
+            assert!(ok || !ecm, "{tenth} {:?}", p.ends.each_ref().map(|e| (e.sent(), e.outcome.clone())));
         }
     }
 }
@@ -337,10 +244,7 @@ fn one_signal_lost_anywhere() {
             let (mut calling, called) = (config(Role::Calling, 3), config(Role::Called, 0));
             calling.capabilities.ecm = ecm;
             calling.send[2].resolution = Resolution::Standard;
-            let i = Impairments {
-                duplex,
-                ..Impairments::default()
-            };
+            let i = Impairments { duplex, ..Impairments::default() };
             let mut p = pair(calling, called, 9_000, i);
             p.unheard = unheard;
             assert!(p.run(HOUR));
@@ -355,21 +259,10 @@ fn one_signal_lost_anywhere() {
                 let fine = p.ends.iter().all(|e| {
                     e.breaches.is_empty() && e.outcome.as_ref().is_some_and(|o| o.failure.is_none())
                 });
-                assert!(
-                    fine,
-                    "ecm {ecm}, duplex {duplex}, {number} of {end}: {told:#?}"
-                );
+                assert!(fine, "ecm {ecm}, duplex {duplex}, {number} of {end}: {told:#?}");
                 assert_eq!(p.ends[0].confirmed(), [0, 1, 2]);
-                let kept: Vec<_> = p.ends[1]
-                    .pages
-                    .iter()
-                    .map(|r| recognise(&r.octets))
-                    .collect();
-                assert_eq!(
-                    kept,
-                    [Some(0), Some(1), Some(2)],
-                    "ecm {ecm}, {number} of {end}"
-                );
+                let kept: Vec<_> = p.ends[1].pages.iter().map(|r| recognise(&r.octets)).collect();
+                assert_eq!(kept, [Some(0), Some(1), Some(2)], "ecm {ecm}, {number} of {end}");
             }
         }
     }

@@ -76,10 +76,9 @@ impl AudioLine {
             Transmit::Tone(Tone::Cng, _) => Sending::Tone(ToneGenerator::cng(USUAL_LEVEL)),
             // The reversals keep echo cancellers out of the way of the modems to come.
             Transmit::Tone(Tone::Ced, _) => Sending::Tone(ToneGenerator::ced(USUAL_LEVEL, true)),
-            Transmit::Silence(_)
-            | Transmit::Control(_)
-            | Transmit::Bits { .. }
-            | Transmit::Frames { .. } => Sending::Quiet,
+            Transmit::Silence(_) | Transmit::Control(_) | Transmit::Bits { .. } | Transmit::Frames { .. } => {
+                Sending::Quiet
+            }
         };
     }
 
@@ -113,16 +112,10 @@ fn duration(transmit: &Transmit) -> Duration {
     match transmit {
         Transmit::Silence(time) | Transmit::Tone(_, time) => *time,
         Transmit::Control(f) => Duration::from_secs(1) + octets(frames(f), 300),
-        Transmit::Bits {
-            modulation,
-            training,
-            octets: o,
-        } => turn_on(*modulation, *training) + octets(o.len(), modulation.bit_rate()),
-        Transmit::Frames {
-            modulation,
-            training,
-            frames: f,
-        } => {
+        Transmit::Bits { modulation, training, octets: o } => {
+            turn_on(*modulation, *training) + octets(o.len(), modulation.bit_rate())
+        }
+        Transmit::Frames { modulation, training, frames: f } => {
             turn_on(*modulation, *training)
                 + Duration::from_millis(200)
                 + octets(frames(f), modulation.bit_rate())

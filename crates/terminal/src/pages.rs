@@ -73,11 +73,7 @@ enum State {
 impl Inbox {
     pub(crate) fn new(index: usize, format: PageFormat) -> Self {
         let decoder = Decoder::new(format.coding, format.pels(), Limits::default());
-        Inbox {
-            index,
-            format,
-            state: State::Arriving(Box::new(decoder)),
-        }
+        Inbox { index, format, state: State::Arriving(Box::new(decoder)) }
     }
 
     pub(crate) fn data(&mut self, octets: &[u8]) {
@@ -107,13 +103,7 @@ impl Inbox {
             bad_rows: decoded.bad_rows.max(least),
             longest_bad_run: decoded.longest_bad_run.max(least),
         };
-        (
-            Inbox {
-                state: State::Complete(decoded),
-                ..self
-            },
-            verdict,
-        )
+        (Inbox { state: State::Complete(decoded), ..self }, verdict)
     }
 
     /// The page as it is kept.
@@ -122,10 +112,7 @@ impl Inbox {
         let t6 = match &inbox.state {
             State::Arriving(_) => Vec::new(),
             State::Complete(decoded) => {
-                let options = EncodeOptions {
-                    end_of_page: false,
-                    ..EncodeOptions::default()
-                };
+                let options = EncodeOptions { end_of_page: false, ..EncodeOptions::default() };
                 encode(&decoded.bitmap, Coding::Mmr, &options)
             }
         };

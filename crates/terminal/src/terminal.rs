@@ -164,8 +164,7 @@ impl Terminal {
                 if self.early.len() == EARLY_PACKETS {
                     self.early.pop_front();
                 }
-                self.early
-                    .push_back((now, Bytes::copy_from_slice(datagram)));
+                self.early.push_back((now, Bytes::copy_from_slice(datagram)));
             }
         }
     }
@@ -181,8 +180,7 @@ impl Terminal {
         };
         for tone in audio.receive(samples).filter(|tone| *tone == awaited) {
             self.outputs.push_back(Output::FaxToneHeard(tone));
-            self.session
-                .handle(now, t30::Input::Heard(Heard::Tone(tone)));
+            self.session.handle(now, t30::Input::Heard(Heard::Tone(tone)));
         }
     }
 
@@ -238,11 +236,7 @@ impl Terminal {
             },
             // T.38 says by itself what comes.
             t30::Output::Listen(_) => {}
-            t30::Output::WantPage {
-                index,
-                format,
-                bit_rate,
-            } => {
+            t30::Output::WantPage { index, format, bit_rate } => {
                 let page = self.outbox.page(index, format, bit_rate);
                 self.session.handle(now, t30::Input::Page(page));
             }
@@ -274,8 +268,7 @@ impl Terminal {
                 if let Some(inbox) = self.inbox.take()
                     && kept
                 {
-                    self.outputs
-                        .push_back(Output::Page(inbox.settle(confirmed)));
+                    self.outputs.push_back(Output::Page(inbox.settle(confirmed)));
                 }
             }
             t30::Output::Event(event) => self.outputs.push_back(Output::Event(event)),

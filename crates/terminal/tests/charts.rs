@@ -13,19 +13,14 @@ use testkit::pair::{Plan, call};
 
 fn charts() -> Option<Vec<(Bitmap, Arc<CodedPage>)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let data =
-        std::env::var_os("FERROFAX_DATA").map_or_else(|| root.join("../shared/data"), Into::into);
+    let data = std::env::var_os("FERROFAX_DATA").map_or_else(|| root.join("../shared/data"), Into::into);
     (1..=8)
         .map(|n| {
             let file = std::fs::read(data.join(format!("itu-t-charts/itu{n}.tif"))).ok()?;
             let document = tiff::read(&file, &tiff::Limits::default()).unwrap();
             let page = document.pages.first().unwrap();
             let bitmap = page.image.to_bitmap();
-            let coded = pages::coded(
-                &bitmap,
-                page.resolution().unwrap(),
-                page.fax_width().unwrap(),
-            );
+            let coded = pages::coded(&bitmap, page.resolution().unwrap(), page.fax_width().unwrap());
             Some((bitmap, Arc::new(coded)))
         })
         .collect()

@@ -17,12 +17,7 @@ fn key_packets_once_or_under_new_numbers() {
     for copies in [Copies::Ignored, Copies::Renumbered] {
         for (version, redundancy) in [(0, 3), (3, 0)] {
             let protection = Protection::Redundancy(redundancy);
-            let path = Path {
-                copies,
-                version,
-                protection,
-                ..CLEAN
-            };
+            let path = Path { copies, version, protection, ..CLEAN };
             for way in [ECM_MMR, MR] {
                 send(&document, way, path);
                 receive(&document, way, path);
@@ -43,10 +38,7 @@ fn other_ways_of_streaming() {
         for version in [0, 3] {
             for way in [ECM_MMR, MR] {
                 let path = Path { version, ..CLEAN };
-                let options = Options {
-                    streaming,
-                    ..Options::default()
-                };
+                let options = Options { streaming, ..Options::default() };
 
                 let what = format!("sending to {streaming:?}, version {version}, {way:?}");
                 let desk = Desk::new(None, way.peer(options.clone()));
@@ -66,10 +58,7 @@ fn other_ways_of_streaming() {
 #[test]
 fn time_left_for_talker_echo_protection() {
     let document = three();
-    let options = Options {
-        talker_echo_protection: true,
-        ..Options::default()
-    };
+    let options = Options { talker_echo_protection: true, ..Options::default() };
     let desk = Desk::new(Some(&document), options);
     let (seen, report) = call("receiving", ours(None, MH.ours()), &desk, CLEAN);
     assert_received("receiving", &document, &seen, &report);
@@ -83,11 +72,7 @@ fn the_other_syntax_is_understood() {
     for (version, our_version) in [(0, 3), (3, 0)] {
         let what = format!("version {version} heard as {our_version}");
         let desk = Desk::new(None, Options::default());
-        let path = Path {
-            version,
-            our_version: Some(our_version),
-            ..CLEAN
-        };
+        let path = Path { version, our_version: Some(our_version), ..CLEAN };
         let config = ours(Some(&document), t30::Capabilities::default());
         let (seen, _) = call(&what, config, &desk, path);
         // The first frame may be spent on finding out.
@@ -112,10 +97,7 @@ fn calls_that_break_off() {
     for incident in [Incident::PeerStops, Incident::WeCancel, Incident::HungUp] {
         for at in (0..60_000).step_by(2_330) {
             for way in [ECM_MMR, MR] {
-                let path = Path {
-                    incident: Some((at, incident)),
-                    ..CLEAN
-                };
+                let path = Path { incident: Some((at, incident)), ..CLEAN };
                 let what = format!("sending {way:?}, {incident:?} at {at} ms");
                 let desk = Desk::new(None, way.peer(Options::default()));
                 let config = ours(Some(&document), t30::Capabilities::default());
@@ -134,10 +116,7 @@ fn calls_that_break_off() {
                 let desk = Desk::new(Some(&document), Options::default());
                 let (seen, report) = call(&what, ours(None, way.ours()), &desk, path);
                 let outcome = seen.ended(&what);
-                assert!(
-                    outcome.pages_received >= report.pages_sent as usize,
-                    "{what}"
-                );
+                assert!(outcome.pages_received >= report.pages_sent as usize, "{what}");
                 let confirmed = seen.pages.iter().filter(|page| page.confirmed).count();
                 let all = confirmed == document.pages.len();
                 assert!(all || outcome.failure.is_some(), "{what}: {outcome:?}");
@@ -154,16 +133,10 @@ fn calls_that_break_off() {
 fn a_peer_that_cannot_receive() {
     let document = three();
     let desk = Desk::new(None, Options::default());
-    let options = Options {
-        receive: None,
-        ..desk.options.clone()
-    };
+    let options = Options { receive: None, ..desk.options.clone() };
     let desk = Desk { options, ..desk };
     let config = ours(Some(&document), t30::Capabilities::default());
     let (seen, _) = call("sending to one that only sends", config, &desk, CLEAN);
     let outcome = seen.ended("sending to one that only sends");
-    assert!(
-        outcome.failure.is_some() && outcome.pages_confirmed == 0,
-        "{outcome:?}"
-    );
+    assert!(outcome.failure.is_some() && outcome.pages_confirmed == 0, "{outcome:?}");
 }

@@ -13,10 +13,7 @@ use spandsp_peer::tiff::Page;
 use spandsp_peer::{Options, Recommendation, pages};
 
 fn one_page(name: &str, page: Page) -> Document {
-    Document {
-        name: name.to_owned(),
-        pages: vec![page],
-    }
+    Document { name: name.to_owned(), pages: vec![page] }
 }
 
 fn text(rows: u32) -> Page {
@@ -28,42 +25,20 @@ fn wide(width: u32, x_per_inch: f32, y_per_inch: f32) -> Page {
     let narrow = text(900);
     let octets = (width / 8) as usize;
     let pels = (0..narrow.rows)
-        .flat_map(|row| {
-            narrow
-                .row(row)
-                .iter()
-                .copied()
-                .cycle()
-                .take(octets)
-                .collect::<Vec<u8>>()
-        })
+        .flat_map(|row| narrow.row(row).iter().copied().cycle().take(octets).collect::<Vec<u8>>())
         .collect();
-    Page {
-        width,
-        rows: narrow.rows,
-        x_per_inch,
-        y_per_inch,
-        pels,
-    }
+    Page { width, rows: narrow.rows, x_per_inch, y_per_inch, pels }
 }
 
 #[test]
 fn peers_with_older_modems() {
     use Recommendation::{V27ter, V29};
     let document = one_page("text", text(700));
-    for (modems, best) in [
-        (vec![V27ter], Modulation::V27ter4800),
-        (vec![V27ter, V29], Modulation::V29At9600),
-    ] {
+    for (modems, best) in [(vec![V27ter], Modulation::V27ter4800), (vec![V27ter, V29], Modulation::V29At9600)]
+    {
         for way in [ECM_MMR, MR] {
             let what = format!("sending to {modems:?}");
-            let desk = Desk::new(
-                None,
-                way.peer(Options {
-                    modems: modems.clone(),
-                    ..Options::default()
-                }),
-            );
+            let desk = Desk::new(None, way.peer(Options { modems: modems.clone(), ..Options::default() }));
             let config = ours(Some(&document), t30::Capabilities::default());
             let (seen, report) = call(&what, config, &desk, CLEAN);
             assert_sent(&what, &document, &desk, &seen, &report);
@@ -71,13 +46,7 @@ fn peers_with_older_modems() {
             assert_eq!(seen.outcome.unwrap().modulation, Some(best), "{what}");
 
             let what = format!("receiving from {modems:?}");
-            let desk = Desk::new(
-                Some(&document),
-                Options {
-                    modems: modems.clone(),
-                    ..Options::default()
-                },
-            );
+            let desk = Desk::new(Some(&document), Options { modems: modems.clone(), ..Options::default() });
             let (seen, report) = call(&what, ours(None, way.ours()), &desk, CLEAN);
             assert_received(&what, &document, &seen, &report);
             assert_eq!(seen.outcome.unwrap().modulation, Some(best), "{what}");
@@ -96,10 +65,7 @@ fn our_own_limits_of_rate_are_kept() {
         vec![V27ter2400, V27ter4800, V29At7200, V29At9600, V17At9600],
     ] {
         let what = format!("sending with {modulations:?}");
-        let capabilities = t30::Capabilities {
-            modulations: modulations.clone(),
-            ..Default::default()
-        };
+        let capabilities = t30::Capabilities { modulations: modulations.clone(), ..Default::default() };
         let desk = Desk::new(None, Options::default());
         let (seen, report) = call(&what, ours(Some(&document), capabilities), &desk, CLEAN);
         assert_sent(&what, &document, &desk, &seen, &report);
@@ -125,18 +91,11 @@ fn every_width_and_resolution() {
     ] {
         let document = one_page(&format!("{width} pels at {x} × {y}"), wide(width, x, y));
         // Receivers announce R16 and 300 per inch only when told to.
-        let capabilities = t30::Capabilities {
-            resolutions: fax_base::page::Resolution::ALL.to_vec(),
-            ..Default::default()
-        };
+        let capabilities =
+            t30::Capabilities { resolutions: fax_base::page::Resolution::ALL.to_vec(), ..Default::default() };
         let what = format!("sending {}", document.name);
         let desk = Desk::new(None, Options::default());
-        let (seen, report) = call(
-            &what,
-            ours(Some(&document), capabilities.clone()),
-            &desk,
-            CLEAN,
-        );
+        let (seen, report) = call(&what, ours(Some(&document), capabilities.clone()), &desk, CLEAN);
         assert_sent(&what, &document, &desk, &seen, &report);
 
         let what = format!("receiving {}", document.name);
@@ -150,12 +109,7 @@ fn every_width_and_resolution() {
 fn pages_of_different_sizes_in_one_document() {
     let document = Document {
         name: "fine, standard, B4, fine".to_owned(),
-        pages: vec![
-            text(500),
-            wide(1728, 204.0, 98.0),
-            wide(2048, 204.0, 196.0),
-            pages::generated(12, 600),
-        ],
+        pages: vec![text(500), wide(1728, 204.0, 98.0), wide(2048, 204.0, 196.0), pages::generated(12, 600)],
     };
     for way in [ECM_MMR, MH] {
         send(&document, way, CLEAN);
@@ -165,15 +119,10 @@ fn pages_of_different_sizes_in_one_document() {
 
 #[test]
 fn one_row_no_ink_and_very_long() {
-    let blank = Page {
-        pels: vec![0; 216 * 1100],
-        ..text(1100)
-    };
-    for document in [
-        one_page("one row", text(1)),
-        one_page("a blank page", blank),
-        one_page("10 000 rows", text(10_000)),
-    ] {
+    let blank = Page { pels: vec![0; 216 * 1100], ..text(1100) };
+    for document in
+        [one_page("one row", text(1)), one_page("a blank page", blank), one_page("10 000 rows", text(10_000))]
+    {
         for way in [ECM_MMR, ECM_MH, MH, MR] {
             send(&document, way, CLEAN);
             receive(&document, way, CLEAN);
@@ -199,13 +148,7 @@ fn minimum_row_times() {
     for min_row_time_ms in [5, 10, 20, 40] {
         for way in [MH, MR] {
             let what = format!("sending at {min_row_time_ms} ms a row {way:?}");
-            let desk = Desk::new(
-                None,
-                way.peer(Options {
-                    min_row_time_ms,
-                    ..Options::default()
-                }),
-            );
+            let desk = Desk::new(None, way.peer(Options { min_row_time_ms, ..Options::default() }));
             let config = ours(Some(&document), t30::Capabilities::default());
             let (seen, report) = call(&what, config, &desk, CLEAN);
             assert_sent(&what, &document, &desk, &seen, &report);
@@ -229,17 +172,9 @@ fn fill_bits_removed_by_the_sender() {
     let document = three();
     for version in [0, 3] {
         let what = "receiving without fill bits";
-        let desk = Desk::new(
-            Some(&document),
-            Options {
-                fill_bit_removal: true,
-                ..Options::default()
-            },
-        );
-        let capabilities = t30::Capabilities {
-            min_row_time: core::time::Duration::from_millis(20),
-            ..MH.ours()
-        };
+        let desk = Desk::new(Some(&document), Options { fill_bit_removal: true, ..Options::default() });
+        let capabilities =
+            t30::Capabilities { min_row_time: core::time::Duration::from_millis(20), ..MH.ours() };
         let path = Path { version, ..CLEAN };
         let (seen, report) = call(what, ours(None, capabilities), &desk, path);
         assert_received(what, &document, &seen, &report);

@@ -25,10 +25,7 @@ fn small(count: u64, rows: u32) -> Vec<Bitmap> {
 }
 
 fn coded(bitmaps: &[Bitmap]) -> Vec<Arc<CodedPage>> {
-    bitmaps
-        .iter()
-        .map(|b| Arc::new(pages::coded(b, Resolution::Fine, Width::A4)))
-        .collect()
+    bitmaps.iter().map(|b| Arc::new(pages::coded(b, Resolution::Fine, Width::A4))).collect()
 }
 
 fn terminal(role: Role, capabilities: &Capabilities, pages: Vec<Arc<CodedPage>>) -> Terminal {
@@ -59,21 +56,11 @@ fn pels(page: &ReceivedPage) -> Bitmap {
 /// The last things that were told, for failures.
 fn ladder(end: &End) -> String {
     let skip = end.events.len().saturating_sub(40);
-    end.events
-        .iter()
-        .skip(skip)
-        .map(|(at, e)| format!("{at} {e:?}\n"))
-        .collect()
+    end.events.iter().skip(skip).map(|(at, e)| format!("{at} {e:?}\n")).collect()
 }
 
 fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End) {
-    let told = || {
-        format!(
-            "{what}\ncalling:\n{}called:\n{}",
-            ladder(calling),
-            ladder(called)
-        )
-    };
+    let told = || format!("{what}\ncalling:\n{}called:\n{}", ladder(calling), ladder(called));
     assert_eq!(calling.cause(), None, "{}", told());
     assert_eq!(called.cause(), None, "{}", told());
     let (_, outcome) = calling.outcome.as_ref().unwrap();
@@ -87,11 +74,7 @@ fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End)
 }
 
 fn non_ecm() -> Capabilities {
-    Capabilities {
-        ecm: false,
-        codings: vec![Coding::Mh, Coding::Mr],
-        ..Capabilities::default()
-    }
+    Capabilities { ecm: false, codings: vec![Coding::Mh, Coding::Mr], ..Capabilities::default() }
 }
 
 #[test]
@@ -110,20 +93,10 @@ fn every_modulation_in_both_syntaxes() {
     for version in [0, 3] {
         for modulation in Modulation::ALL {
             for ecm in [true, false] {
-                let capabilities = Capabilities {
-                    ecm,
-                    modulations: vec![modulation],
-                    ..Capabilities::default()
-                };
-                let config = fax_t38::Config {
-                    version,
-                    ..fax_t38::Config::default()
-                };
-                let plan = Plan {
-                    calling: config.clone(),
-                    called: config,
-                    ..Plan::default()
-                };
+                let capabilities =
+                    Capabilities { ecm, modulations: vec![modulation], ..Capabilities::default() };
+                let config = fax_t38::Config { version, ..fax_t38::Config::default() };
+                let plan = Plan { calling: config.clone(), called: config, ..Plan::default() };
                 let (calling, called) = send(&bitmaps, &capabilities, &plan);
                 let what = format!("{modulation} version {version} ecm {ecm}");
                 assert_identical(&what, &bitmaps, &calling, &called);
@@ -159,23 +132,12 @@ fn a_hundred_calls_through_losses() {
         let capabilities = match seed % 4 {
             0 => Capabilities::default(),
             1 => non_ecm(),
-            2 => Capabilities {
-                codings: vec![Coding::Mh],
-                ..non_ecm()
-            },
-            _ => Capabilities {
-                codings: vec![Coding::Mh, Coding::Mr],
-                ..Capabilities::default()
-            },
+            2 => Capabilities { codings: vec![Coding::Mh], ..non_ecm() },
+            _ => Capabilities { codings: vec![Coding::Mh, Coding::Mr], ..Capabilities::default() },
         };
         let bitmaps = small(1 + seed % 2, 60);
         let there = rough(loss, burst, 3);
-        let plan = Plan {
-            there,
-            back: there,
-            seed,
-            ..Plan::default()
-        };
+        let plan = Plan { there, back: there, seed, ..Plan::default() };
         let (calling, called) = send(&bitmaps, &capabilities, &plan);
         assert_identical(&format!("seed {seed}"), &bitmaps, &calling, &called);
         recovered += called.statistics.unwrap().recovered;
@@ -191,12 +153,7 @@ fn ecm_repairs_what_redundancy_cannot() {
     let mut lost = 0;
     for seed in 0..20 {
         let there = rough(0.05, 4.0, 12);
-        let plan = Plan {
-            there,
-            back: rough(0.02, 2.0, 6),
-            seed,
-            ..Plan::default()
-        };
+        let plan = Plan { there, back: rough(0.02, 2.0, 6), seed, ..Plan::default() };
         let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
         assert_identical(&format!("seed {seed}"), &bitmaps, &calling, &called);
         lost += called.statistics.unwrap().lost;
@@ -210,34 +167,15 @@ fn without_anything_rows_are_lost_not_calls() {
     let bitmaps = small(1, 200);
     let capabilities = non_ecm();
     for seed in 0..10 {
-        let config = fax_t38::Config {
-            error_correction: ErrorCorrection::None,
-            ..fax_t38::Config::default()
-        };
-        let there = Impairments {
-            loss: 0.01,
-            ..Impairments::default()
-        };
-        let plan = Plan {
-            calling: config,
-            there,
-            seed,
-            ..Plan::default()
-        };
+        let config =
+            fax_t38::Config { error_correction: ErrorCorrection::None, ..fax_t38::Config::default() };
+        let there = Impairments { loss: 0.01, ..Impairments::default() };
+        let plan = Plan { calling: config, there, seed, ..Plan::default() };
         let (calling, called) = send(&bitmaps, &capabilities, &plan);
         let told = || format!("{seed}\n{}\n{}", ladder(&calling), ladder(&called));
-        assert!(
-            calling.outcome.is_some() && called.outcome.is_some(),
-            "{}",
-            told()
-        );
+        assert!(calling.outcome.is_some() && called.outcome.is_some(), "{}", told());
         for page in &called.pages {
-            assert!(
-                (150..=220).contains(&page.rows),
-                "{} rows {}",
-                page.rows,
-                told()
-            );
+            assert!((150..=220).contains(&page.rows), "{} rows {}", page.rows, told());
         }
     }
 }
@@ -245,28 +183,14 @@ fn without_anything_rows_are_lost_not_calls() {
 #[test]
 fn every_datagram_limit_and_correction() {
     let bitmaps = small(1, 100);
-    for error_correction in [
-        ErrorCorrection::None,
-        ErrorCorrection::Redundancy,
-        ErrorCorrection::Fec,
-    ] {
+    for error_correction in [ErrorCorrection::None, ErrorCorrection::Redundancy, ErrorCorrection::Fec] {
         for far_max_datagram in [0, 72, 80, 100, 120, 176, 200, 320, 400, 1400] {
             for capabilities in [Capabilities::default(), non_ecm()] {
-                let config = fax_t38::Config {
-                    far_max_datagram,
-                    error_correction,
-                    ..fax_t38::Config::default()
-                };
+                let config =
+                    fax_t38::Config { far_max_datagram, error_correction, ..fax_t38::Config::default() };
                 // With room for one earlier packet a single loss is repaired.
-                let loss = if error_correction == ErrorCorrection::None {
-                    0.0
-                } else {
-                    0.01
-                };
-                let there = Impairments {
-                    loss,
-                    ..Impairments::default()
-                };
+                let loss = if error_correction == ErrorCorrection::None { 0.0 } else { 0.01 };
+                let there = Impairments { loss, ..Impairments::default() };
                 let plan = Plan {
                     calling: config.clone(),
                     called: config,
@@ -289,15 +213,8 @@ fn version_mismatch() {
     let bitmaps = small(2, 80);
     for (a, b) in [(0, 3), (3, 0), (1, 2)] {
         for capabilities in [Capabilities::default(), non_ecm()] {
-            let config = |version| fax_t38::Config {
-                version,
-                ..fax_t38::Config::default()
-            };
-            let plan = Plan {
-                calling: config(a),
-                called: config(b),
-                ..Plan::default()
-            };
+            let config = |version| fax_t38::Config { version, ..fax_t38::Config::default() };
+            let plan = Plan { calling: config(a), called: config(b), ..Plan::default() };
             let (calling, called) = send(&bitmaps, &capabilities, &plan);
             assert_identical(&format!("{a} against {b}"), &bitmaps, &calling, &called);
         }
@@ -309,12 +226,7 @@ fn many_pages() {
     let bitmaps = small(5, 150);
     for capabilities in [Capabilities::default(), non_ecm()] {
         let there = rough(0.02, 1.5, 3);
-        let plan = Plan {
-            there,
-            back: there,
-            seed: 3,
-            ..Plan::default()
-        };
+        let plan = Plan { there, back: there, seed: 3, ..Plan::default() };
         let (calling, called) = send(&bitmaps, &capabilities, &plan);
         assert_identical("five pages", &bitmaps, &calling, &called);
     }
@@ -330,17 +242,11 @@ fn a_change_of_format_on_the_way() {
         (Resolution::Superfine, Width::B4),
         (Resolution::Fine, Width::A3),
     ];
-    let bitmaps: Vec<Bitmap> = shapes
-        .iter()
-        .enumerate()
-        .map(|(i, (r, w))| pages::text(w.pels(*r), 100, i as u64 + 40))
-        .collect();
+    let bitmaps: Vec<Bitmap> =
+        shapes.iter().enumerate().map(|(i, (r, w))| pages::text(w.pels(*r), 100, i as u64 + 40)).collect();
     for capabilities in [Capabilities::default(), non_ecm()] {
-        let coded = shapes
-            .iter()
-            .zip(&bitmaps)
-            .map(|((r, w), b)| Arc::new(pages::coded(b, *r, *w)))
-            .collect();
+        let coded =
+            shapes.iter().zip(&bitmaps).map(|((r, w), b)| Arc::new(pages::coded(b, *r, *w))).collect();
         let calling = terminal(Role::Calling, &capabilities, coded);
         let called = terminal(Role::Called, &Capabilities::default(), vec![]);
         let (calling, called) = call(calling, called, &Plan::default());
@@ -363,10 +269,7 @@ fn from_audio_to_t38() {
         Switch::After(ms(9000)),
     ] {
         for capabilities in [Capabilities::default(), non_ecm()] {
-            let plan = Plan {
-                switch,
-                ..Plan::default()
-            };
+            let plan = Plan { switch, ..Plan::default() };
             let (calling, called) = send(&bitmaps, &capabilities, &plan);
             assert_identical(&format!("{switch:?}"), &bitmaps, &calling, &called);
             assert!(calling.terminal.t38_packets_received() > 15);
@@ -376,11 +279,7 @@ fn from_audio_to_t38() {
 
 /// A terminal whose far end says nothing at all, by T.38 or by audio; how it ended and when.
 fn alone(role: Role, t38: bool) -> (u64, Option<Cause>) {
-    let pages = if role == Role::Calling {
-        coded(&small(1, 50))
-    } else {
-        vec![]
-    };
+    let pages = if role == Role::Calling { coded(&small(1, 50)) } else { vec![] };
     let mut t = terminal(role, &Capabilities::default(), pages);
     let mut now = Instant::ZERO;
     t.handle(now, Input::Start);
@@ -430,11 +329,7 @@ fn silence_ends_by_timers() {
 #[test]
 fn audio_alone_ends() {
     let bitmaps = small(1, 50);
-    let plan = Plan {
-        switch: Switch::Never,
-        limit: Duration::from_secs(300),
-        ..Plan::default()
-    };
+    let plan = Plan { switch: Switch::Never, limit: Duration::from_secs(300), ..Plan::default() };
     let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
     let causes = [calling.cause(), called.cause()];
     assert!(causes.contains(&Some(Cause::NoFax)), "{causes:?}");
@@ -446,17 +341,8 @@ fn audio_alone_ends() {
 #[test]
 fn a_dead_network() {
     let bitmaps = small(1, 50);
-    let there = Impairments {
-        loss: 1.0,
-        burst: 1e9,
-        ..Impairments::default()
-    };
-    let plan = Plan {
-        there,
-        back: there,
-        limit: Duration::from_secs(300),
-        ..Plan::default()
-    };
+    let there = Impairments { loss: 1.0, burst: 1e9, ..Impairments::default() };
+    let plan = Plan { there, back: there, limit: Duration::from_secs(300), ..Plan::default() };
     let (calling, called) = send(&bitmaps, &Capabilities::default(), &plan);
     assert!(calling.cause().is_some(), "{}", ladder(&calling));
     assert!(called.cause().is_some(), "{}", ladder(&called));
@@ -468,21 +354,11 @@ fn a_dead_network() {
 #[test]
 fn the_pages_are_told_as_they_are() {
     let bitmaps = small(2, 400);
-    let (calling, called) = send(
-        &bitmaps,
-        &Capabilities::default(),
-        &Plan {
-            limit: Duration::from_secs(30),
-            ..Plan::default()
-        },
-    );
+    let (calling, called) =
+        send(&bitmaps, &Capabilities::default(), &Plan { limit: Duration::from_secs(30), ..Plan::default() });
     // Cut by the limit: at most one page is through, and nothing claims more.
     assert!(called.pages.len() <= 1);
-    let confirmed = calling
-        .events
-        .iter()
-        .filter(|(_, e)| matches!(e, Event::PageConfirmed { .. }))
-        .count();
+    let confirmed = calling.events.iter().filter(|(_, e)| matches!(e, Event::PageConfirmed { .. })).count();
     assert!(confirmed <= called.pages.len());
 }
 
@@ -499,11 +375,7 @@ fn a_page_is_made_to_fit() {
         min_row_time: ms(20),
         ..Capabilities::default()
     };
-    let calling = terminal(
-        Role::Calling,
-        &Capabilities::default(),
-        vec![Arc::new(coded)],
-    );
+    let calling = terminal(Role::Calling, &Capabilities::default(), vec![Arc::new(coded)]);
     let called = terminal(Role::Called, &poor, vec![]);
     let (calling, called) = call(calling, called, &Plan::default());
     assert_eq!(calling.cause(), None, "{}", ladder(&calling));
@@ -561,10 +433,7 @@ fn back_to_audio_and_to_t38_again() {
         }
     }
     assert!((130..=200).contains(&tones), "CED of 2.6 s to 4 s: {tones}");
-    assert!(
-        datagrams[0] > 20 && datagrams[1] == 0 && datagrams[2] > 20,
-        "{datagrams:?}"
-    );
+    assert!(datagrams[0] > 20 && datagrams[1] == 0 && datagrams[2] > 20, "{datagrams:?}");
     // The packet of long ago was not replayed.
     assert_eq!(t.t38_packets_received(), 0);
 }
@@ -572,11 +441,7 @@ fn back_to_audio_and_to_t38_again() {
 /// Packets that overtake the answer that agrees on T.38 are not lost.
 #[test]
 fn early_packets_are_kept() {
-    let mut t = terminal(
-        Role::Calling,
-        &Capabilities::default(),
-        coded(&small(1, 20)),
-    );
+    let mut t = terminal(Role::Calling, &Capabilities::default(), coded(&small(1, 20)));
     let mut now = Instant::ZERO;
     t.handle(now, Input::Start);
     for n in 0..5u8 {
@@ -692,10 +557,7 @@ fn little_redundancy() {
                     image_redundancy: redundancy,
                     ..fax_t38::Config::default()
                 };
-                let there = Impairments {
-                    loss,
-                    ..Impairments::default()
-                };
+                let there = Impairments { loss, ..Impairments::default() };
                 let plan = Plan {
                     calling: config.clone(),
                     called: config,
@@ -706,15 +568,10 @@ fn little_redundancy() {
                 };
                 let (calling, called) = send(&bitmaps, &capabilities, &plan);
                 assert!(calling.outcome.is_some() && called.outcome.is_some());
-                calling.cause().is_none()
-                    && called.pages.len() == 1
-                    && pels(&called.pages[0]) == bitmaps[0]
+                calling.cause().is_none() && called.pages.len() == 1 && pels(&called.pages[0]) == bitmaps[0]
             })
             .count();
         println!("redundancy {redundancy}, {loss} lost: {good} of 20");
-        assert!(
-            good >= least,
-            "redundancy {redundancy}, {loss} lost: {good} of 20"
-        );
+        assert!(good >= least, "redundancy {redundancy}, {loss} lost: {good} of 20");
     }
 }

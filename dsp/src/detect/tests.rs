@@ -9,10 +9,7 @@ struct Noise(u64);
 
 impl Noise {
     fn uniform(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f32 / 8_388_608.0 - 1.0
     }
 
@@ -50,18 +47,10 @@ fn when(samples: &[i16]) -> Option<usize> {
 fn within_tolerance_at_every_level() {
     for level in [-42.0, -30.0, -13.0, -3.0, 0.0] {
         for offset in [-38.0, -20.0, 0.0, 20.0, 38.0] {
-            assert_eq!(
-                heard(&tone(1100.0 + offset, level, 425)),
-                [Tone::Cng],
-                "{level} {offset}"
-            );
+            assert_eq!(heard(&tone(1100.0 + offset, level, 425)), [Tone::Cng], "{level} {offset}");
         }
         for offset in [-15.0, 0.0, 15.0] {
-            assert_eq!(
-                heard(&tone(2100.0 + offset, level, 2600)),
-                [Tone::Ced],
-                "{level} {offset}"
-            );
+            assert_eq!(heard(&tone(2100.0 + offset, level, 2600)), [Tone::Ced], "{level} {offset}");
         }
     }
     let t = when(&tone(1100.0, -20.0, 500)).unwrap();
@@ -70,23 +59,16 @@ fn within_tolerance_at_every_level() {
 
 #[test]
 fn outside_tolerance_and_too_faint() {
-    for frequency in [
-        425.0, 440.0, 480.0, 950.0, 1000.0, 1035.0, 1165.0, 1180.0, 1300.0, 1400.0,
-    ] {
+    for frequency in [425.0, 440.0, 480.0, 950.0, 1000.0, 1035.0, 1165.0, 1180.0, 1300.0, 1400.0] {
         assert_eq!(heard(&tone(frequency, -10.0, 3000)), [], "{frequency}");
     }
-    for frequency in [
-        1800.0, 1850.0, 1650.0, 2000.0, 2070.0, 2130.0, 2250.0, 2225.0,
-    ] {
+    for frequency in [1800.0, 1850.0, 1650.0, 2000.0, 2070.0, 2130.0, 2250.0, 2225.0] {
         assert_eq!(heard(&tone(frequency, -10.0, 3000)), [], "{frequency}");
     }
     assert_eq!(heard(&tone(1100.0, -48.0, 3000)), []);
     assert_eq!(heard(&vec![0; 8000]), []);
     // Too short.
-    assert_eq!(
-        heard(&[tone(1100.0, -10.0, 180), vec![0; 4000]].concat()),
-        []
-    );
+    assert_eq!(heard(&[tone(1100.0, -10.0, 180), vec![0; 4000]].concat()), []);
 }
 
 #[test]
@@ -154,12 +136,7 @@ fn speech_is_no_tone() {
             let (pitch, glide) = (160.0 + noise.uniform() * 90.0, noise.uniform() * 60.0);
             let formants: Vec<(f32, f32)> = [(500.0, 300.0), (1300.0, 500.0), (2300.0, 400.0)]
                 .iter()
-                .map(|(f, spread)| {
-                    (
-                        f + noise.uniform() * spread,
-                        60.0 + noise.uniform().abs() * 80.0,
-                    )
-                })
+                .map(|(f, spread)| (f + noise.uniform() * spread, 60.0 + noise.uniform().abs() * 80.0))
                 .collect();
             let loud = 10f32.powf(-noise.uniform().abs()) * 9000.0;
             let n = millis * 8;
@@ -179,18 +156,14 @@ fn speech_is_no_tone() {
                         .map(|k| k as f32)
                         .take_while(|k| k * f0 < 3400.0)
                         .map(|k| {
-                            let gain: f32 = formants
-                                .iter()
-                                .map(|(f, w)| 1.0 / (1.0 + ((k * f0 - f) / w).powi(2)))
-                                .sum();
+                            let gain: f32 =
+                                formants.iter().map(|(f, w)| 1.0 / (1.0 + ((k * f0 - f) / w).powi(2))).sum();
                             gain * (phase * k * TAU).sin()
                         })
                         .sum::<f32>()
                         * 0.4
                 };
-                samples.push(
-                    (value * envelope * loud + noise.gauss() * 20.0).clamp(-32e3, 32e3) as i16,
-                );
+                samples.push((value * envelope * loud + noise.gauss() * 20.0).clamp(-32e3, 32e3) as i16);
             }
         }
         assert_eq!(heard(&samples), [], "{seed}");
@@ -201,27 +174,13 @@ fn speech_is_no_tone() {
 #[test]
 fn signalling_is_no_fax() {
     let two = |a: f32, b: f32| -> Vec<i16> {
-        tone(a, -12.0, 600)
-            .iter()
-            .zip(tone(b, -12.0, 600))
-            .map(|(a, b)| a + b)
-            .collect()
+        tone(a, -12.0, 600).iter().zip(tone(b, -12.0, 600)).map(|(a, b)| a + b).collect()
     };
-    for (a, b) in [
-        (697.0, 1209.0),
-        (941.0, 1209.0),
-        (852.0, 1336.0),
-        (440.0, 480.0),
-        (350.0, 440.0),
-        (480.0, 620.0),
-    ] {
+    for (a, b) in
+        [(697.0, 1209.0), (941.0, 1209.0), (852.0, 1336.0), (440.0, 480.0), (350.0, 440.0), (480.0, 620.0)]
+    {
         assert_eq!(heard(&two(a, b)), [], "{a} {b}");
     }
-    let sit = [
-        tone(950.0, -12.0, 330),
-        tone(1400.0, -12.0, 330),
-        tone(1800.0, -12.0, 330),
-    ]
-    .concat();
+    let sit = [tone(950.0, -12.0, 330), tone(1400.0, -12.0, 330), tone(1800.0, -12.0, 330)].concat();
     assert_eq!(heard(&sit), []);
 }

@@ -66,16 +66,8 @@ impl Dialog {
     pub(crate) fn answered(&self, response: &Message) -> Dialog {
         let mut dialog = self.clone();
         dialog.remote_tag = response.to_tag().unwrap_or_default();
-        dialog.remote = response
-            .value("To")
-            .cloned()
-            .unwrap_or_else(|| self.remote.clone());
-        dialog.routes = response
-            .record_route()
-            .iter()
-            .rev()
-            .map(|r| r.as_bytes().clone())
-            .collect();
+        dialog.remote = response.value("To").cloned().unwrap_or_else(|| self.remote.clone());
+        dialog.routes = response.record_route().iter().rev().map(|r| r.as_bytes().clone()).collect();
         dialog.refresh_target(response);
         dialog
     }
@@ -92,22 +84,14 @@ impl Dialog {
             remote: request.value("From")?.clone(),
             // RFC 2543 peers may leave Contact out.
             target: request.contact().unwrap_or_else(|| from.uri().clone()),
-            routes: request
-                .record_route()
-                .iter()
-                .map(|r| r.as_bytes().clone())
-                .collect(),
+            routes: request.record_route().iter().map(|r| r.as_bytes().clone()).collect(),
             local_cseq: cseq,
             remote_cseq: request.cseq().map(|c| c.number),
         })
     }
 
     pub(crate) fn id(&self) -> DialogId {
-        (
-            self.call_id.clone(),
-            self.local_tag.clone(),
-            self.remote_tag.clone(),
-        )
+        (self.call_id.clone(), self.local_tag.clone(), self.remote_tag.clone())
     }
 
     /// A target refresh request or its 2xx moves the far end's Contact (§12.2).
@@ -119,10 +103,7 @@ impl Dialog {
 
     /// From and To as our requests carry them.
     pub(crate) fn parties(&self, builder: Builder) -> Builder {
-        builder
-            .header("From", &self.local)
-            .header("To", &self.remote)
-            .header("Call-ID", &self.call_id)
+        builder.header("From", &self.local).header("To", &self.remote).header("Call-ID", &self.call_id)
     }
 
     /// The Request-URI and the Route values of a request within the dialog (§12.2.1.1), strict routers included.
@@ -131,9 +112,7 @@ impl Dialog {
         match first {
             Some(first) if first.uri().parameter("lr").is_none() => {
                 let mut routes: Vec<Bytes> = self.routes[1..].to_vec();
-                routes.push(Bytes::from(
-                    [b"<", &self.target.as_bytes()[..], b">"].concat(),
-                ));
+                routes.push(Bytes::from([b"<", &self.target.as_bytes()[..], b">"].concat()));
                 (first.uri().clone(), routes)
             }
             _ => (self.target.clone(), self.routes.clone()),
@@ -144,9 +123,7 @@ impl Dialog {
     pub(crate) fn request(&self, method: Method, via: &str, cseq: u32) -> Builder {
         let (uri, routes) = self.route();
         let number = format!("{cseq} {method}");
-        let mut builder = Builder::request(method, uri)
-            .header("Via", via)
-            .header("Max-Forwards", "70");
+        let mut builder = Builder::request(method, uri).header("Via", via).header("Max-Forwards", "70");
         for route in routes {
             builder = builder.header("Route", route);
         }
@@ -173,12 +150,8 @@ impl Dialog {
 /// Whether `hop` is an inside address given by a peer that is seen outside: a peer behind NAT.
 fn hidden(hop: IpAddr, seen: IpAddr) -> bool {
     let inside = |ip: IpAddr| match ip {
-        IpAddr::V4(v4) => {
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback() || v6.is_unspecified() || (v6.segments()[0] & 0xfe00) == 0xfc00
-        }
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || (v6.segments()[0] & 0xfe00) == 0xfc00,
     };
     hop.is_unspecified()
         || (hop.is_loopback() && !seen.is_loopback())

@@ -20,42 +20,18 @@ impl Builder {
     /// A request.
     #[must_use]
     pub fn request(method: Method, uri: Uri) -> Builder {
-        let line = [
-            method.as_str().as_bytes(),
-            b" ",
-            uri.as_bytes(),
-            b" SIP/2.0\r\n",
-        ]
-        .concat();
+        let line = [method.as_str().as_bytes(), b" ", uri.as_bytes(), b" SIP/2.0\r\n"].concat();
         Builder::start(Start::Request { method, uri }, Bytes::from(line))
     }
 
     /// A response; an empty phrase is replaced by the standard's.
     #[must_use]
     pub fn response(code: u16, phrase: &str) -> Builder {
-        let phrase: String = if phrase.is_empty() {
-            reason_phrase(code).into()
-        } else {
-            phrase.into()
-        };
-        let phrase: String = phrase
-            .chars()
-            .map(|c| {
-                if matches!(c, '\r' | '\n' | '\0') {
-                    ' '
-                } else {
-                    c
-                }
-            })
-            .collect();
+        let phrase: String = if phrase.is_empty() { reason_phrase(code).into() } else { phrase.into() };
+        let phrase: String =
+            phrase.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }).collect();
         let line = format!("SIP/2.0 {code} {phrase}\r\n");
-        Builder::start(
-            Start::Response {
-                code,
-                reason: Bytes::from(phrase),
-            },
-            Bytes::from(line),
-        )
+        Builder::start(Start::Response { code, reason: Bytes::from(phrase) }, Bytes::from(line))
     }
 
     /// The same request once more, as a new transaction: other Via and CSeq, no credentials yet.
@@ -68,12 +44,8 @@ impl Builder {
                 message.headers.push(Header::new("Via", via.as_bytes()));
             } else if header.is("CSeq") {
                 let method = request.method().map_or("", Method::as_str);
-                message
-                    .headers
-                    .push(Header::new("CSeq", format!("{cseq} {method}").as_bytes()));
-            } else if !["Authorization", "Proxy-Authorization", "Content-Length"]
-                .iter()
-                .any(|n| header.is(n))
+                message.headers.push(Header::new("CSeq", format!("{cseq} {method}").as_bytes()));
+            } else if !["Authorization", "Proxy-Authorization", "Content-Length"].iter().any(|n| header.is(n))
             {
                 message.headers.push(header.clone());
             }
@@ -96,22 +68,15 @@ impl Builder {
     #[must_use]
     pub fn cancel_of(invite: &Message, reason: Option<String>) -> Message {
         let builder = Builder::companion(invite, Method::Cancel).copy(invite, "To");
-        builder
-            .maybe("Reason", reason)
-            .companion_rest(invite, "CANCEL")
+        builder.maybe("Reason", reason).companion_rest(invite, "CANCEL")
     }
 
     fn companion(invite: &Message, method: Method) -> Builder {
-        let uri = invite
-            .uri()
-            .cloned()
-            .or_else(|| Uri::read(Bytes::from_static(b"sip:invalid")));
+        let uri = invite.uri().cloned().or_else(|| Uri::read(Bytes::from_static(b"sip:invalid")));
         let Some(uri) = uri else {
             return Builder::response(500, "");
         };
-        let builder = Builder::request(method, uri)
-            .copy(invite, "Via")
-            .header("Max-Forwards", "70");
+        let builder = Builder::request(method, uri).copy(invite, "Via").header("Max-Forwards", "70");
         builder.copy(invite, "Route").copy(invite, "From")
     }
 
@@ -125,15 +90,7 @@ impl Builder {
 
     fn start(start: Start, start_raw: Bytes) -> Builder {
         let blank_raw = Bytes::from_static(b"\r\n");
-        Builder {
-            message: Message {
-                start,
-                start_raw,
-                headers: Vec::new(),
-                blank_raw,
-                body: Bytes::new(),
-            },
-        }
+        Builder { message: Message { start, start_raw, headers: Vec::new(), blank_raw, body: Bytes::new() } }
     }
 
     /// Adds a header.
@@ -155,13 +112,8 @@ impl Builder {
     /// Adds headers.
     #[must_use]
     pub fn headers(mut self, more: &[(String, String)]) -> Builder {
-        for (name, value) in more
-            .iter()
-            .filter(|(n, _)| super::scan::is_token(n.as_bytes()))
-        {
-            self.message
-                .headers
-                .push(Header::new(name, value.as_bytes()));
+        for (name, value) in more.iter().filter(|(n, _)| super::scan::is_token(n.as_bytes())) {
+            self.message.headers.push(Header::new(name, value.as_bytes()));
         }
         self
     }
@@ -176,12 +128,9 @@ impl Builder {
     /// Copies all headers of this name.
     #[must_use]
     pub fn copy(mut self, from: &Message, name: &str) -> Builder {
-        self.message.headers.extend(
-            from.headers
-                .iter()
-                .filter(|h| h.is(name))
-                .map(|h| Header::new(name, h.value())),
-        );
+        self.message
+            .headers
+            .extend(from.headers.iter().filter(|h| h.is(name)).map(|h| Header::new(name, h.value())));
         self
     }
 
@@ -190,9 +139,7 @@ impl Builder {
     pub fn finish(self) -> Message {
         let Builder { mut message } = self;
         let length = message.body.len().to_string();
-        message
-            .headers
-            .push(Header::new("Content-Length", length.as_bytes()));
+        message.headers.push(Header::new("Content-Length", length.as_bytes()));
         message
     }
 
@@ -218,11 +165,7 @@ pub fn response_to(
     let mut builder = Builder::response(code, phrase);
     let mut first = true;
     for via in request.all("Via") {
-        let value = if first {
-            mark_source(via.value(), source)
-        } else {
-            via.value().clone()
-        };
+        let value = if first { mark_source(via.value(), source) } else { via.value().clone() };
         builder = builder.header("Via", &value);
         first = false;
     }
@@ -247,20 +190,14 @@ pub fn response_to(
 
 /// Adds `received` and fills in `rport` in the topmost Via (§18.2.1, RFC 3581 §4).
 fn mark_source(value: &Bytes, source: SocketAddr) -> Bytes {
-    let end = super::scan::find_outside(value, b",")
-        .ok()
-        .flatten()
-        .unwrap_or(value.len());
+    let end = super::scan::find_outside(value, b",").ok().flatten().unwrap_or(value.len());
     let Some(via) = Via::read(&value.slice(..end)) else {
         return value.clone();
     };
     let rport = via.params().has("rport");
     let mut top = value[..end].trim_ascii_end().to_vec();
     if let Some(at) = find_rport(&top).filter(|_| rport) {
-        let close = top[at..]
-            .iter()
-            .position(|&b| b == b';')
-            .map_or(top.len(), |i| at + i);
+        let close = top[at..].iter().position(|&b| b == b';').map_or(top.len(), |i| at + i);
         top.splice(at..close, format!("rport={}", source.port()).into_bytes());
     }
     if (rport || via.differs_from(source.ip())) && !via.params().has("received") {
@@ -276,8 +213,7 @@ fn find_rport(via: &[u8]) -> Option<usize> {
         .find(|&i| {
             via[i] == b';' && {
                 let rest = via[i + 1..].trim_ascii_start();
-                rest.get(..5)
-                    .is_some_and(|w| w.eq_ignore_ascii_case(b"rport"))
+                rest.get(..5).is_some_and(|w| w.eq_ignore_ascii_case(b"rport"))
                     && rest.get(5).is_none_or(|b| b";= \t".contains(b))
             }
         })

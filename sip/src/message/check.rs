@@ -17,14 +17,8 @@ impl Fault {
         Fault { code: 400, phrase }
     }
 
-    pub(crate) const TOO_LARGE: Fault = Fault {
-        code: 513,
-        phrase: "Message Too Large",
-    };
-    pub(crate) const VERSION: Fault = Fault {
-        code: 505,
-        phrase: "Version Not Supported",
-    };
+    pub(crate) const TOO_LARGE: Fault = Fault { code: 513, phrase: "Message Too Large" };
+    pub(crate) const VERSION: Fault = Fault { code: 505, phrase: "Version Not Supported" };
     pub(crate) const BAD_LINE: Fault = Fault::bad("Bad Request Line");
     pub(crate) const BAD_URI: Fault = Fault::bad("Bad Request-URI");
     pub(crate) const BAD_HEADER: Fault = Fault::bad("Bad Header Field");
@@ -36,9 +30,7 @@ impl Fault {
 pub(crate) fn check(message: &Message) -> Result<(), Fault> {
     let mut vias = 0usize;
     for header in message.all("Via") {
-        vias += Via::read_list(header.value())
-            .ok_or(Fault::bad("Bad Via"))?
-            .len();
+        vias += Via::read_list(header.value()).ok_or(Fault::bad("Bad Via"))?.len();
     }
     if vias == 0 {
         return Err(Fault::bad("Missing Via"));
@@ -47,14 +39,7 @@ pub(crate) fn check(message: &Message) -> Result<(), Fault> {
     NameAddr::read(from).ok_or(Fault::bad("Bad From"))?;
     let to = single(message, "To", "Missing To", "More Than One To")?;
     NameAddr::read(to).ok_or(Fault::bad("Bad To"))?;
-    if single(
-        message,
-        "Call-ID",
-        "Missing Call-ID",
-        "More Than One Call-ID",
-    )?
-    .is_empty()
-    {
+    if single(message, "Call-ID", "Missing Call-ID", "More Than One Call-ID")?.is_empty() {
         return Err(Fault::bad("Missing Call-ID"));
     }
     single(message, "CSeq", "Missing CSeq", "More Than One CSeq")?;

@@ -46,21 +46,11 @@ impl Header {
         let mut raw = BytesMut::with_capacity(name.len() + value.len() + 4);
         raw.put_slice(name.as_bytes());
         raw.put_slice(b": ");
-        raw.extend(value.iter().map(|&b| {
-            if matches!(b, b'\r' | b'\n' | 0) {
-                b' '
-            } else {
-                b
-            }
-        }));
+        raw.extend(value.iter().map(|&b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
         let end = raw.len();
         raw.put_slice(b"\r\n");
         let raw = raw.freeze();
-        Header {
-            name: raw.slice(..name.len()),
-            value: raw.slice(name.len() + 2..end),
-            raw,
-        }
+        Header { name: raw.slice(..name.len()), value: raw.slice(name.len() + 2..end), raw }
     }
 
     /// A header as read: `raw` is the whole field with its line end, `colon` the place of its colon.

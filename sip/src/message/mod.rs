@@ -194,9 +194,8 @@ impl Message {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let size = self.headers.iter().map(|h| h.raw().len()).sum::<usize>();
-        let mut out = BytesMut::with_capacity(
-            self.start_raw.len() + size + self.blank_raw.len() + self.body.len(),
-        );
+        let mut out =
+            BytesMut::with_capacity(self.start_raw.len() + size + self.blank_raw.len() + self.body.len());
         out.put_slice(&self.start_raw);
         for header in &self.headers {
             out.put_slice(header.raw());

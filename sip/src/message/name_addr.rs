@@ -31,10 +31,7 @@ impl NameAddr {
                 (display, &after[..close], after[close + 1..].trim_ascii())
             }
             None => {
-                let end = trimmed
-                    .iter()
-                    .position(|&b| b == b';')
-                    .unwrap_or(trimmed.len());
+                let end = trimmed.iter().position(|&b| b == b';').unwrap_or(trimmed.len());
                 let uri = trimmed[..end].trim_ascii_end();
                 // §20.10: an address with `,`, `;` or `?` must stand in brackets.
                 if uri.contains(&b',') || uri.contains(&b'?') {
@@ -49,22 +46,13 @@ impl NameAddr {
             _ => return None,
         };
         let (raw, display) = (value.slice_ref(trimmed), value.slice_ref(display));
-        Some(NameAddr {
-            raw,
-            display,
-            uri: Uri::read(value.slice_ref(uri))?,
-            params,
-        })
+        Some(NameAddr { raw, display, uri: Uri::read(value.slice_ref(uri))?, params })
     }
 
     /// Reads a list with commas between.
     #[must_use]
     pub fn read_list(value: &Bytes) -> Option<Vec<NameAddr>> {
-        split(value, b',')
-            .ok()?
-            .into_iter()
-            .map(|part| NameAddr::read(&value.slice_ref(part)))
-            .collect()
+        split(value, b',').ok()?.into_iter().map(|part| NameAddr::read(&value.slice_ref(part))).collect()
     }
 
     /// All of it as written.

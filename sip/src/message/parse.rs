@@ -21,11 +21,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            octets: 65_535,
-            headers: 256,
-            header_octets: 8_192,
-        }
+        Limits { octets: 65_535, headers: 256, header_octets: 8_192 }
     }
 }
 
@@ -45,15 +41,8 @@ impl Message {
     /// Reads one datagram, or one message cut from a stream: splits it, cuts the body and checks what every element
     /// must check. Octets behind the body are left out.
     pub fn parse(octets: &Bytes, limits: &Limits) -> Result<Message, ParseError> {
-        let nothing = |phrase| ParseError {
-            code: 400,
-            phrase,
-            partial: None,
-        };
-        let skip = octets
-            .iter()
-            .take_while(|b| matches!(b, b'\r' | b'\n'))
-            .count();
+        let nothing = |phrase| ParseError { code: 400, phrase, partial: None };
+        let skip = octets.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         let octets = octets.slice(skip..);
         if octets.is_empty() {
             return Err(nothing("Empty"));
@@ -95,13 +84,7 @@ impl Message {
             at += end;
         }
 
-        let mut message = Message {
-            start,
-            start_raw,
-            headers,
-            blank_raw,
-            body: octets.slice(at..),
-        };
+        let mut message = Message { start, start_raw, headers, blank_raw, body: octets.slice(at..) };
         match message.content_length() {
             Ok(None) => {}
             Ok(Some(n)) if n <= message.body.len() => message.body.truncate(n),
@@ -110,11 +93,9 @@ impl Message {
         }
         match fault.or_else(|| check::check(&message).err()) {
             None => Ok(message),
-            Some(Fault { code, phrase }) => Err(ParseError {
-                code,
-                phrase,
-                partial: Some(Box::new(message)),
-            }),
+            Some(Fault { code, phrase }) => {
+                Err(ParseError { code, phrase, partial: Some(Box::new(message)) })
+            }
         }
     }
 
@@ -122,9 +103,7 @@ impl Message {
     pub(crate) fn content_length(&self) -> Result<Option<usize>, ()> {
         let mut length = None;
         for header in self.all("Content-Length") {
-            let n = number(header.value())
-                .and_then(|n| usize::try_from(n).ok())
-                .ok_or(())?;
+            let n = number(header.value()).and_then(|n| usize::try_from(n).ok()).ok_or(())?;
             if length.is_some_and(|l| l != n) {
                 return Err(());
             }
@@ -166,13 +145,7 @@ fn read_start(raw: &Bytes) -> Option<(Start, Option<Fault>)> {
     }
     // A placeholder stands for what is no URI: such a message is refused and never used.
     let uri = read.or_else(|| Uri::read(Bytes::from_static(b"sip:invalid")))?;
-    Some((
-        Start::Request {
-            method: Method::new(&text(method)),
-            uri,
-        },
-        fault,
-    ))
+    Some((Start::Request { method: Method::new(&text(method)), uri }, fault))
 }
 
 fn is_version(word: &[u8]) -> bool {
@@ -188,11 +161,6 @@ fn read_status(raw: &Bytes, line: &[u8]) -> Option<(Start, Option<Fault>)> {
     let code = parts.next()?;
     let reason = raw.slice_ref(parts.next().unwrap_or_default());
     let known = version.eq_ignore_ascii_case(b"SIP/2.0");
-    let code = number(code)
-        .and_then(|n| u16::try_from(n).ok())
-        .filter(|c| (100..700).contains(c))?;
-    Some((
-        Start::Response { code, reason },
-        (!known).then_some(Fault::VERSION),
-    ))
+    let code = number(code).and_then(|n| u16::try_from(n).ok()).filter(|c| (100..700).contains(c))?;
+    Some((Start::Response { code, reason }, (!known).then_some(Fault::VERSION)))
 }

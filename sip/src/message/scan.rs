@@ -13,10 +13,7 @@ pub fn text(octets: &[u8]) -> String {
 
 /// RFC 3261 §25.1 `token`.
 pub(crate) fn is_token(octets: &[u8]) -> bool {
-    !octets.is_empty()
-        && octets
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b))
+    !octets.is_empty() && octets.iter().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b))
 }
 
 /// A decimal number of at most 64 bits, digits only.
@@ -24,9 +21,7 @@ pub(crate) fn number(octets: &[u8]) -> Option<u64> {
     if octets.is_empty() || octets.len() > 40 || !octets.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    octets.iter().try_fold(0u64, |n, b| {
-        n.checked_mul(10)?.checked_add(u64::from(b - b'0'))
-    })
+    octets.iter().try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b - b'0')))
 }
 
 /// Where `wanted` first stands outside quotes and angle brackets; `Err` when a quote is never closed.
@@ -73,10 +68,7 @@ pub(crate) fn split(octets: &[u8], separator: u8) -> Result<Vec<&[u8]>, ()> {
 /// A quoted string without its quotes and escapes; anything else as it is.
 pub(crate) fn unquote(octets: &[u8]) -> Vec<u8> {
     let octets = octets.trim_ascii();
-    let Some(inner) = octets
-        .strip_prefix(b"\"")
-        .and_then(|o| o.strip_suffix(b"\""))
-    else {
+    let Some(inner) = octets.strip_prefix(b"\"").and_then(|o| o.strip_suffix(b"\"")) else {
         return octets.to_vec();
     };
     let mut out = Vec::with_capacity(inner.len());
@@ -100,11 +92,7 @@ pub(crate) fn quote(text: &str) -> String {
         if matches!(c, '"' | '\\') {
             out.push('\\');
         }
-        out.push(if matches!(c, '\r' | '\n' | '\0') {
-            ' '
-        } else {
-            c
-        });
+        out.push(if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c });
     }
     out.push('"');
     out
@@ -120,10 +108,7 @@ impl Params {
         let mut params = Vec::new();
         for part in split(octets, b';')? {
             let (name, value) = match part.iter().position(|&b| b == b'=') {
-                Some(i) => (
-                    part[..i].trim_ascii(),
-                    Some(whole.slice_ref(part[i + 1..].trim_ascii())),
-                ),
+                Some(i) => (part[..i].trim_ascii(), Some(whole.slice_ref(part[i + 1..].trim_ascii()))),
                 None => (part, None),
             };
             if !is_token(name) {
@@ -137,10 +122,7 @@ impl Params {
     /// The value of the first parameter of this name, quotes removed; a flag has the value "".
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Bytes> {
-        let (_, value) = self
-            .0
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
+        let (_, value) = self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
         Some(match value {
             Some(v) if v.starts_with(b"\"") => Bytes::from(unquote(v)),
             Some(v) => v.clone(),
@@ -151,9 +133,7 @@ impl Params {
     /// Whether there is such a parameter.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.0
-            .iter()
-            .any(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+        self.0.iter().any(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// All, as written.

@@ -29,11 +29,7 @@ impl Framer {
     /// An empty one.
     #[must_use]
     pub fn new(limits: Limits) -> Framer {
-        Framer {
-            buffer: BytesMut::new(),
-            limits,
-            lost: false,
-        }
+        Framer { buffer: BytesMut::new(), limits, lost: false }
     }
 
     /// Takes octets from the stream.
@@ -52,11 +48,7 @@ impl Framer {
             self.buffer.advance(4);
             return Some(Piece::Ping);
         }
-        let skip = self
-            .buffer
-            .iter()
-            .take_while(|b| matches!(b, b'\r' | b'\n'))
-            .count();
+        let skip = self.buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         if skip == self.buffer.len() {
             return None;
         }
@@ -65,9 +57,7 @@ impl Framer {
             None if self.buffer.len() > self.limits.octets => return self.give_up(),
             None => return None,
         };
-        let Some(total) =
-            content_length(&self.buffer[skip..head]).and_then(|n| head.checked_add(n))
-        else {
+        let Some(total) = content_length(&self.buffer[skip..head]).and_then(|n| head.checked_add(n)) else {
             return self.give_up();
         };
         if total > self.limits.octets.saturating_add(skip) {

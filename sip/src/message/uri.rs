@@ -19,13 +19,9 @@ impl Uri {
         let scheme = &octets[..colon];
         let first = scheme.first()?;
         let good = first.is_ascii_alphabetic()
-            && scheme
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b))
+            && scheme.iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b))
             && colon + 1 < octets.len()
-            && !octets
-                .iter()
-                .any(|&b| b <= b' ' || b == 0x7f || b"<>\"".contains(&b));
+            && !octets.iter().any(|&b| b <= b' ' || b == 0x7f || b"<>\"".contains(&b));
         good.then_some(Uri(octets))
     }
 
@@ -68,10 +64,7 @@ impl Uri {
         if !self.is_sip() {
             let rest = self.after_scheme();
             let end = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
-            return self
-                .scheme()
-                .eq_ignore_ascii_case(b"tel")
-                .then(|| text(&unescape(&rest[..end])));
+            return self.scheme().eq_ignore_ascii_case(b"tel").then(|| text(&unescape(&rest[..end])));
         }
         let user = self.split_user().0?;
         let user = user.split(|&b| b == b':').next().unwrap_or_default();
@@ -85,18 +78,12 @@ impl Uri {
             return None;
         }
         let user = self.split_user().0?;
-        Some(
-            self.0
-                .slice_ref(user.split(|&b| b == b':').next().unwrap_or_default()),
-        )
+        Some(self.0.slice_ref(user.split(|&b| b == b':').next().unwrap_or_default()))
     }
 
     fn host_port(&self) -> &[u8] {
         let rest = self.split_user().1;
-        let end = rest
-            .iter()
-            .position(|&b| b == b';' || b == b'?')
-            .unwrap_or(rest.len());
+        let end = rest.iter().position(|&b| b == b';' || b == b'?').unwrap_or(rest.len());
         &rest[..end]
     }
 
@@ -109,10 +96,7 @@ impl Uri {
     /// The port, where written.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        split_port(self.host_port())
-            .1
-            .and_then(number)
-            .and_then(|n| u16::try_from(n).ok())
+        split_port(self.host_port()).1.and_then(number).and_then(|n| u16::try_from(n).ok())
     }
 
     /// The address, where the host is one; port 5060 unless written (5061 for `sips:`).
@@ -121,11 +105,7 @@ impl Uri {
         if !self.is_sip() {
             return None;
         }
-        let default = if self.scheme().eq_ignore_ascii_case(b"sips") {
-            5061
-        } else {
-            5060
-        };
+        let default = if self.scheme().eq_ignore_ascii_case(b"sips") { 5061 } else { 5060 };
         let ip = match self.parameter("maddr") {
             Some(maddr) => ip_address(maddr.as_bytes()),
             None => ip_address(self.host()),
@@ -170,10 +150,7 @@ impl fmt::Debug for Uri {
 pub(crate) fn split_port(octets: &[u8]) -> (&[u8], Option<&[u8]>) {
     let from = octets.iter().position(|&b| b == b']').unwrap_or(0);
     match octets[from..].iter().position(|&b| b == b':') {
-        Some(i) => (
-            octets[..from + i].trim_ascii_end(),
-            Some(octets[from + i + 1..].trim_ascii()),
-        ),
+        Some(i) => (octets[..from + i].trim_ascii_end(), Some(octets[from + i + 1..].trim_ascii())),
         None => (octets, None),
     }
 }
@@ -181,10 +158,7 @@ pub(crate) fn split_port(octets: &[u8]) -> (&[u8], Option<&[u8]>) {
 /// An IP address, IPv6 with or without brackets.
 pub(crate) fn ip_address(host: &[u8]) -> Option<IpAddr> {
     let host = core::str::from_utf8(host).ok()?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
 }
 
@@ -193,11 +167,7 @@ pub(crate) fn unescape(octets: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len());
     let mut rest = octets;
     while let [first, tail @ ..] = rest {
-        let hex = |b: &u8| {
-            char::from(*b)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        };
+        let hex = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
         match (first, tail) {
             (b'%', [a, b, after @ ..]) if hex(a).is_some() && hex(b).is_some() => {
                 out.push(hex(a).unwrap_or(0) << 4 | hex(b).unwrap_or(0));

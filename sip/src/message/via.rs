@@ -49,22 +49,13 @@ impl Via {
             Some(rest) => Params::read(value, rest).ok()?,
             None => Params::default(),
         };
-        Some(Via {
-            transport: value.slice_ref(transport),
-            host: value.slice_ref(host),
-            port,
-            params,
-        })
+        Some(Via { transport: value.slice_ref(transport), host: value.slice_ref(host), port, params })
     }
 
     /// Reads a list with commas between.
     #[must_use]
     pub fn read_list(value: &Bytes) -> Option<Vec<Via>> {
-        split(value, b',')
-            .ok()?
-            .into_iter()
-            .map(|part| Via::read(&value.slice_ref(part)))
-            .collect()
+        split(value, b',').ok()?.into_iter().map(|part| Via::read(&value.slice_ref(part))).collect()
     }
 
     /// The transport's name as written.
@@ -94,8 +85,7 @@ impl Via {
     /// The branch, where it is unique as RFC 3261 demands: cookie and something behind it.
     #[must_use]
     pub fn unique_branch(&self) -> Option<Bytes> {
-        self.branch()
-            .filter(|b| b.len() > Self::COOKIE.len() && b.starts_with(Self::COOKIE.as_bytes()))
+        self.branch().filter(|b| b.len() > Self::COOKIE.len() && b.starts_with(Self::COOKIE.as_bytes()))
     }
 
     /// Its parameters.
@@ -117,9 +107,6 @@ impl Via {
             return source;
         }
         let maddr = self.params.get("maddr").and_then(|m| ip_address(&m));
-        SocketAddr::new(
-            maddr.unwrap_or(source.ip()),
-            self.port.filter(|p| *p != 0).unwrap_or(5060),
-        )
+        SocketAddr::new(maddr.unwrap_or(source.ip()), self.port.filter(|p| *p != 0).unwrap_or(5060))
     }
 }

@@ -39,10 +39,7 @@ impl Challenge {
     /// A parameter, quotes removed.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.pairs.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
     /// Reads the challenges of one header; several may follow each other with commas.
@@ -63,14 +60,10 @@ impl Challenge {
                 _ => (None, part),
             };
             if let Some(scheme) = scheme {
-                list.push(Challenge {
-                    scheme: text(scheme.trim_ascii()),
-                    pairs: Vec::new(),
-                });
+                list.push(Challenge { scheme: text(scheme.trim_ascii()), pairs: Vec::new() });
             }
             if let (Some(last), Some(e)) = (list.last_mut(), pair.iter().position(|&b| b == b'=')) {
-                last.pairs
-                    .push((text(pair[..e].trim_ascii()), text(&unquote(&pair[e + 1..]))));
+                last.pairs.push((text(pair[..e].trim_ascii()), text(&unquote(&pair[e + 1..]))));
             }
         }
         list
@@ -85,10 +78,8 @@ impl Message {
         let gap = value.iter().position(u8::is_ascii_whitespace)?;
         let method = value[gap..].trim_ascii();
         let number = number(&value[..gap]).filter(|n| *n < 1 << 31)?;
-        is_token(method).then(|| CSeq {
-            number: u32::try_from(number).unwrap_or(0),
-            method: Method::new(&text(method)),
-        })
+        is_token(method)
+            .then(|| CSeq { number: u32::try_from(number).unwrap_or(0), method: Method::new(&text(method)) })
     }
 
     /// Call-ID as written.
@@ -130,38 +121,26 @@ impl Message {
     /// How many hops are in Via.
     #[must_use]
     pub fn via_count(&self) -> usize {
-        self.all("Via")
-            .map(|h| Via::read_list(h.value()).map_or(1, |l| l.len()))
-            .sum()
+        self.all("Via").map(|h| Via::read_list(h.value()).map_or(1, |l| l.len())).sum()
     }
 
     /// The address of the first Contact.
     #[must_use]
     pub fn contact(&self) -> Option<Uri> {
-        NameAddr::read_list(self.value("Contact")?)?
-            .first()
-            .map(|c| c.uri().clone())
+        NameAddr::read_list(self.value("Contact")?)?.first().map(|c| c.uri().clone())
     }
 
     /// All Record-Route entries in order, as written.
     #[must_use]
     pub fn record_route(&self) -> Vec<NameAddr> {
-        self.all("Record-Route")
-            .filter_map(|h| NameAddr::read_list(h.value()))
-            .flatten()
-            .collect()
+        self.all("Record-Route").filter_map(|h| NameAddr::read_list(h.value())).flatten().collect()
     }
 
     /// All words of a header with comma-separated tokens: Require, Supported, Allow …
     #[must_use]
     pub fn tokens(&self, name: &str) -> Vec<String> {
         self.all(name)
-            .flat_map(|h| {
-                h.value()
-                    .split(|&b| b == b',')
-                    .map(|p| text(p.trim_ascii()))
-                    .collect::<Vec<_>>()
-            })
+            .flat_map(|h| h.value().split(|&b| b == b',').map(|p| text(p.trim_ascii())).collect::<Vec<_>>())
             .filter(|t| !t.is_empty())
             .collect()
     }
@@ -169,9 +148,7 @@ impl Message {
     /// Whether a comma-separated header holds this word.
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name)
-            .iter()
-            .any(|t| t.eq_ignore_ascii_case(token))
+        self.tokens(name).iter().any(|t| t.eq_ignore_ascii_case(token))
     }
 
     /// A header that is a number with perhaps a comment or parameters behind: Expires, Min-Expires, Retry-After.
@@ -179,22 +156,14 @@ impl Message {
     #[must_use]
     pub fn seconds(&self, name: &str) -> Option<u32> {
         let value = self.value(name)?;
-        let end = value
-            .iter()
-            .position(|b| !b.is_ascii_digit())
-            .unwrap_or(value.len());
-        (end > 0).then(|| {
-            number(&value[..end])
-                .and_then(|n| u32::try_from(n).ok())
-                .unwrap_or(u32::MAX)
-        })
+        let end = value.iter().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
+        (end > 0).then(|| number(&value[..end]).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX))
     }
 
     /// Retry-After as a time.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.seconds("Retry-After")
-            .map(|s| Duration::from_secs(u64::from(s)))
+        self.seconds("Retry-After").map(|s| Duration::from_secs(u64::from(s)))
     }
 
     /// Session-Expires.
@@ -207,10 +176,7 @@ impl Message {
             .position(|&b| b == b';')
             .and_then(|i| Params::read(value, &value[i + 1..]).ok())
             .and_then(|p| p.get("refresher"));
-        Some(SessionExpires {
-            seconds,
-            refresher_is_uac: refresher.map(|r| r.eq_ignore_ascii_case(b"uac")),
-        })
+        Some(SessionExpires { seconds, refresher_is_uac: refresher.map(|r| r.eq_ignore_ascii_case(b"uac")) })
     }
 
     /// The cause of `Reason: Q.850;cause=N` (RFC 3326).
@@ -251,10 +217,7 @@ impl Message {
     pub fn content_type(&self) -> Option<String> {
         let value = self.value("Content-Type")?;
         let end = value.iter().position(|&b| b == b';').unwrap_or(value.len());
-        let kind: String = text(&value[..end])
-            .chars()
-            .filter(|c| !c.is_whitespace())
-            .collect();
+        let kind: String = text(&value[..end]).chars().filter(|c| !c.is_whitespace()).collect();
         Some(kind.to_ascii_lowercase())
     }
 
@@ -276,19 +239,14 @@ impl Message {
     fn sdp_part(&self) -> Option<Bytes> {
         let value = self.value("Content-Type")?;
         let start = value.iter().position(|&b| b == b';')?;
-        let boundary = Params::read(value, &value[start + 1..])
-            .ok()?
-            .get("boundary")?;
+        let boundary = Params::read(value, &value[start + 1..]).ok()?.get("boundary")?;
         let mark = [b"--", &boundary[..]].concat();
         let mut at = 0;
         let mut part_start = None;
         // Boundaries stand at line starts (RFC 2046 §5.1.1); the line end before one belongs to it.
         while at < self.body.len() {
-            let line = at
-                + self.body[at..]
-                    .iter()
-                    .position(|&b| b == b'\n')
-                    .map_or(self.body.len() - at, |i| i + 1);
+            let line =
+                at + self.body[at..].iter().position(|&b| b == b'\n').map_or(self.body.len() - at, |i| i + 1);
             if self.body[at..line].starts_with(&mark) {
                 if let Some(found) = part_start.and_then(|s| self.read_part(s, at)) {
                     return Some(found);
@@ -304,10 +262,7 @@ impl Message {
         let part = self.body.slice(start..end);
         let (mut at, mut is_sdp) = (0, false);
         while at < part.len() {
-            let line = part[at..]
-                .iter()
-                .position(|&b| b == b'\n')
-                .map(|i| at + i + 1)?;
+            let line = part[at..].iter().position(|&b| b == b'\n').map(|i| at + i + 1)?;
             let text = text(part[at..line].trim_ascii()).to_ascii_lowercase();
             at = line;
             if text.is_empty() {
@@ -318,9 +273,7 @@ impl Message {
             }
         }
         let body = part.slice(at..);
-        let body = body
-            .strip_suffix(b"\n")
-            .map_or(&body[..], |b| b.strip_suffix(b"\r").unwrap_or(b));
+        let body = body.strip_suffix(b"\n").map_or(&body[..], |b| b.strip_suffix(b"\r").unwrap_or(b));
         is_sdp.then(|| part.slice_ref(body))
     }
 }

@@ -36,10 +36,7 @@ pub(super) fn rtpmap(payload_type: u8, name: &str) -> Attribute {
 
 /// The attributes of an audio line with these codecs.
 pub(super) fn attributes(codecs: &[(Codec, u8)], telephone_event: Option<u8>) -> Vec<Attribute> {
-    let mut list: Vec<Attribute> = codecs
-        .iter()
-        .map(|(codec, pt)| rtpmap(*pt, codec.name()))
-        .collect();
+    let mut list: Vec<Attribute> = codecs.iter().map(|(codec, pt)| rtpmap(*pt, codec.name())).collect();
     if let Some(pt) = telephone_event {
         list.push(rtpmap(pt, "telephone-event/8000"));
         list.push(Attribute::new("fmtp", format!("{pt} 0-15")));
@@ -55,14 +52,10 @@ pub(super) fn known(media: &Media) -> (Vec<(Codec, u8)>, Option<u8>) {
         let Ok(pt) = format.parse::<u8>() else {
             continue;
         };
-        let mapped = media
-            .attributes
-            .iter()
-            .filter(|a| a.is("rtpmap"))
-            .find_map(|a| {
-                let (number, name) = a.value.as_deref()?.split_once(char::is_whitespace)?;
-                (number.trim() == format).then(|| name.trim().to_ascii_uppercase())
-            });
+        let mapped = media.attributes.iter().filter(|a| a.is("rtpmap")).find_map(|a| {
+            let (number, name) = a.value.as_deref()?.split_once(char::is_whitespace)?;
+            (number.trim() == format).then(|| name.trim().to_ascii_uppercase())
+        });
         match (mapped.as_deref(), pt) {
             (None, 0) => codecs.push((Codec::Pcmu, pt)),
             (None, 8) => codecs.push((Codec::Pcma, pt)),
@@ -72,9 +65,7 @@ pub(super) fn known(media: &Media) -> (Vec<(Codec, u8)>, Option<u8>) {
             (Some(name), _) if name == "PCMA" || name.starts_with("PCMA/8000") => {
                 codecs.push((Codec::Pcma, pt))
             }
-            (Some(name), _) if name.starts_with("TELEPHONE-EVENT/8000") => {
-                events = events.or(Some(pt))
-            }
+            (Some(name), _) if name.starts_with("TELEPHONE-EVENT/8000") => events = events.or(Some(pt)),
             (None | Some(_), _) => {}
         }
     }

@@ -18,21 +18,14 @@ pub use t38::{ErrorCorrection, RateManagement, T38Parameters};
 #[must_use]
 pub fn unchanged(old: &[u8], new: &[u8]) -> bool {
     fn lines(sdp: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
-        sdp.split(|&b| b == b'\n')
-            .map(<[u8]>::trim_ascii_end)
-            .filter(|l| !l.is_empty())
-            .map(|line| {
-                let words = line.split(|&b| b == b' ');
-                if line.starts_with(b"o=") {
-                    words
-                        .enumerate()
-                        .filter(|(i, _)| *i != 2)
-                        .map(|(_, w)| w)
-                        .collect()
-                } else {
-                    words.collect()
-                }
-            })
+        sdp.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).filter(|l| !l.is_empty()).map(|line| {
+            let words = line.split(|&b| b == b' ');
+            if line.starts_with(b"o=") {
+                words.enumerate().filter(|(i, _)| *i != 2).map(|(_, w)| w).collect()
+            } else {
+                words.collect()
+            }
+        })
     }
     lines(old).eq(lines(new))
 }

@@ -171,34 +171,16 @@ impl Negotiation {
     pub fn offer(&mut self, local: &LocalMedia) -> Bytes {
         let line = match local {
             LocalMedia::Audio(audio) => {
-                let codecs: Vec<(Codec, u8)> = audio
-                    .codecs
-                    .iter()
-                    .map(|c| (*c, c.payload_type()))
-                    .collect();
-                audio_line(
-                    audio.port,
-                    &codecs,
-                    Some(101),
-                    "RTP/AVP",
-                    Direction::SendReceive,
-                )
+                let codecs: Vec<(Codec, u8)> = audio.codecs.iter().map(|c| (*c, c.payload_type())).collect();
+                audio_line(audio.port, &codecs, Some(101), "RTP/AVP", Direction::SendReceive)
             }
             LocalMedia::Image(image) => {
                 image_line("image", "udptl", image.port, image.parameters.attributes())
             }
         };
-        let mut media = self
-            .current
-            .as_ref()
-            .map(|c| c.media.clone())
-            .unwrap_or_default();
-        let same = media
-            .iter()
-            .position(|m| m.kind.eq_ignore_ascii_case(&line.kind));
-        let place = same
-            .or_else(|| media.iter().position(|m| m.port != 0))
-            .unwrap_or(0);
+        let mut media = self.current.as_ref().map(|c| c.media.clone()).unwrap_or_default();
+        let same = media.iter().position(|m| m.kind.eq_ignore_ascii_case(&line.kind));
+        let place = same.or_else(|| media.iter().position(|m| m.port != 0)).unwrap_or(0);
         for other in &mut media {
             switch_off(other);
         }
@@ -222,12 +204,7 @@ impl Negotiation {
         let theirs = SessionDescription::parse(answer)?;
         let candidates = match self.offered.take() {
             Some(offered) => vec![offered],
-            None => self
-                .current
-                .iter()
-                .chain(&self.withdrawn)
-                .cloned()
-                .collect(),
+            None => self.current.iter().chain(&self.withdrawn).cloned().collect(),
         };
         let mut failure = Unacceptable::NoCommonMedium;
         for ours in candidates {
@@ -244,11 +221,7 @@ impl Negotiation {
     }
 
     /// Answers an offer: the SDP to send and what it means.
-    pub fn answer(
-        &mut self,
-        offer: &[u8],
-        can: &Capabilities,
-    ) -> Result<(Bytes, Agreed), Unacceptable> {
+    pub fn answer(&mut self, offer: &[u8], can: &Capabilities) -> Result<(Bytes, Agreed), Unacceptable> {
         let theirs = SessionDescription::parse(offer)?;
         let image = theirs.media.iter().enumerate().find_map(|(i, m)| {
             let ours = can.image.as_ref()?;
@@ -258,26 +231,13 @@ impl Negotiation {
             let ours = can.audio.as_ref()?;
             take_audio(&theirs, m, ours).map(|(line, agreed)| (i, line, Agreed::Audio(agreed)))
         });
-        let chosen = if can.prefer_image {
-            image.or(audio)
-        } else {
-            audio.or(image)
-        };
+        let chosen = if can.prefer_image { image.or(audio) } else { audio.or(image) };
         let Some((place, line, agreed)) = chosen else {
             let all_off = theirs.media.iter().all(|m| m.port == 0);
-            return Err(if all_off {
-                Unacceptable::Refused
-            } else {
-                Unacceptable::NoCommonMedium
-            });
+            return Err(if all_off { Unacceptable::Refused } else { Unacceptable::NoCommonMedium });
         };
-        let media = theirs.media.iter().enumerate().map(|(i, m)| {
-            if i == place {
-                line.clone()
-            } else {
-                off_line(m)
-            }
-        });
+        let media =
+            theirs.media.iter().enumerate().map(|(i, m)| if i == place { line.clone() } else { off_line(m) });
         let sdp = self.describe(media.collect());
         let octets = sdp.to_bytes();
         self.current = Some(sdp);
@@ -297,18 +257,8 @@ impl Negotiation {
             _ => self.version.to_string(),
         };
         let (username, session_id) = (String::from("-"), self.session_id.to_string());
-        let origin = Origin {
-            username,
-            session_id,
-            version,
-            address: address.clone(),
-        };
-        SessionDescription {
-            origin,
-            connection: Some(address),
-            attributes: Vec::new(),
-            media,
-        }
+        let origin = Origin { username, session_id, version, address: address.clone() };
+        SessionDescription { origin, connection: Some(address), attributes: Vec::new(), media }
     }
 }
 
@@ -326,32 +276,14 @@ fn audio_line(
         Direction::ReceiveOnly => list.push(Attribute::flag("recvonly")),
         Direction::Inactive => list.push(Attribute::flag("inactive")),
     }
-    let formats = codecs
-        .iter()
-        .map(|(_, pt)| pt.to_string())
-        .chain(events.map(|e| e.to_string()))
-        .collect();
+    let formats = codecs.iter().map(|(_, pt)| pt.to_string()).chain(events.map(|e| e.to_string())).collect();
     let (kind, transport) = (String::from("audio"), transport.to_owned());
-    Media {
-        kind,
-        port,
-        transport,
-        formats,
-        connection: None,
-        attributes: list,
-    }
+    Media { kind, port, transport, formats, connection: None, attributes: list }
 }
 
 fn image_line(kind: &str, transport: &str, port: u16, attributes: Vec<Attribute>) -> Media {
     let (kind, transport) = (kind.to_owned(), transport.to_owned());
-    Media {
-        kind,
-        port,
-        transport,
-        formats: vec![String::from("t38")],
-        connection: None,
-        attributes,
-    }
+    Media { kind, port, transport, formats: vec![String::from("t38")], connection: None, attributes }
 }
 
 /// A line that is off keeps its kind, transport and formats, and nothing else.
@@ -373,22 +305,16 @@ fn off_line(theirs: &Media) -> Media {
 /// Their direction, turned round to ours; old peers hold with the address 0.0.0.0.
 fn direction(theirs: &SessionDescription, media: &Media) -> Direction {
     let word = |list: &[Attribute]| {
-        list.iter()
-            .rev()
-            .find_map(|a| match a.name.to_ascii_lowercase().as_str() {
-                "sendrecv" => Some(Direction::SendReceive),
-                "sendonly" => Some(Direction::ReceiveOnly),
-                "recvonly" => Some(Direction::SendOnly),
-                "inactive" => Some(Direction::Inactive),
-                _ => None,
-            })
+        list.iter().rev().find_map(|a| match a.name.to_ascii_lowercase().as_str() {
+            "sendrecv" => Some(Direction::SendReceive),
+            "sendonly" => Some(Direction::ReceiveOnly),
+            "recvonly" => Some(Direction::SendOnly),
+            "inactive" => Some(Direction::Inactive),
+            _ => None,
+        })
     };
-    let said = word(&media.attributes)
-        .or_else(|| word(&theirs.attributes))
-        .unwrap_or(Direction::SendReceive);
-    let held = theirs
-        .address_of(media)
-        .is_some_and(|a| a.ip().is_unspecified());
+    let said = word(&media.attributes).or_else(|| word(&theirs.attributes)).unwrap_or(Direction::SendReceive);
+    let held = theirs.address_of(media).is_some_and(|a| a.ip().is_unspecified());
     match (said, held) {
         (Direction::SendReceive, true) => Direction::ReceiveOnly,
         (Direction::SendOnly, true) => Direction::Inactive,
@@ -398,17 +324,10 @@ fn direction(theirs: &SessionDescription, media: &Media) -> Direction {
 
 fn packet_time(media: &Media) -> u16 {
     let value = media.attribute("ptime").and_then(|a| a.value.as_deref());
-    value
-        .and_then(|v| v.parse().ok())
-        .filter(|t| (10..=200).contains(t) && t % 10 == 0)
-        .unwrap_or(20)
+    value.and_then(|v| v.parse().ok()).filter(|t| (10..=200).contains(t) && t % 10 == 0).unwrap_or(20)
 }
 
-fn take_audio(
-    theirs: &SessionDescription,
-    media: &Media,
-    ours: &AudioLine,
-) -> Option<(Media, AudioSession)> {
+fn take_audio(theirs: &SessionDescription, media: &Media, ours: &AudioLine) -> Option<(Media, AudioSession)> {
     if media.port == 0 || !media.is_audio() {
         return None;
     }
@@ -416,32 +335,12 @@ fn take_audio(
     let (codec, payload_type) = codecs.into_iter().find(|(c, _)| ours.codecs.contains(c))?;
     let remote = theirs.address_of(media)?;
     let direction = direction(theirs, media);
-    let line = audio_line(
-        ours.port,
-        &[(codec, payload_type)],
-        telephone_event,
-        &media.transport,
-        direction,
-    );
+    let line = audio_line(ours.port, &[(codec, payload_type)], telephone_event, &media.transport, direction);
     let packet_time = packet_time(media);
-    Some((
-        line,
-        AudioSession {
-            remote,
-            codec,
-            payload_type,
-            telephone_event,
-            packet_time,
-            direction,
-        },
-    ))
+    Some((line, AudioSession { remote, codec, payload_type, telephone_event, packet_time, direction }))
 }
 
-fn take_image(
-    theirs: &SessionDescription,
-    media: &Media,
-    ours: &ImageLine,
-) -> Option<(Media, ImageSession)> {
+fn take_image(theirs: &SessionDescription, media: &Media, ours: &ImageLine) -> Option<(Media, ImageSession)> {
     if media.port == 0 || !media.is_t38() {
         return None;
     }
@@ -452,12 +351,7 @@ fn take_image(
     }
     let remote = theirs.address_of(media)?;
     let answer = ours.parameters.answer(&far);
-    let mut line = image_line(
-        &media.kind,
-        &media.transport,
-        ours.port,
-        answer.attributes(),
-    );
+    let mut line = image_line(&media.kind, &media.transport, ours.port, answer.attributes());
     line.formats.clone_from(&media.formats);
     Some((line, agreed_image(remote, &answer, &far)))
 }
@@ -483,49 +377,30 @@ fn agreed_image(remote: SocketAddr, ours: &T38Parameters, far: &T38Parameters) -
         error_correction: Some(error_correction),
         valued_flags: far.valued_flags,
     };
-    ImageSession {
-        remote,
-        parameters,
-        far_max_datagram,
-        error_correction,
-    }
+    ImageSession { remote, parameters, far_max_datagram, error_correction }
 }
 
 /// Which of our lines they took. A peer that answers T.38 with an audio line means audio.
-fn match_answer(
-    ours: &SessionDescription,
-    theirs: &SessionDescription,
-) -> Result<Agreed, Unacceptable> {
+fn match_answer(ours: &SessionDescription, theirs: &SessionDescription) -> Result<Agreed, Unacceptable> {
     let live: Vec<&Media> = theirs.media.iter().filter(|m| m.port != 0).collect();
     if live.is_empty() {
         return Err(Unacceptable::Refused);
     }
     let offered_image = ours.media.iter().find(|m| m.port != 0 && m.is_t38());
     if let (Some(mine), Some(media)) = (offered_image, live.iter().find(|m| m.is_t38())) {
-        let remote = theirs
-            .address_of(media)
-            .ok_or(Unacceptable::NoCommonMedium)?;
+        let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
         let (mine, far) = (T38Parameters::read(mine), T38Parameters::read(media));
         return Ok(Agreed::Image(agreed_image(remote, &mine, &far)));
     }
-    let offered = ours
-        .media
-        .iter()
-        .find(|m| m.port != 0 && m.is_audio())
-        .map(|m| known(m).0);
+    let offered = ours.media.iter().find(|m| m.port != 0 && m.is_audio()).map(|m| known(m).0);
     for media in live.iter().filter(|m| m.is_audio()) {
         let (codecs, telephone_event) = known(media);
-        let taken = codecs.into_iter().find(|(c, _)| {
-            offered
-                .as_ref()
-                .is_none_or(|o| o.iter().any(|(k, _)| k == c))
-        });
+        let taken =
+            codecs.into_iter().find(|(c, _)| offered.as_ref().is_none_or(|o| o.iter().any(|(k, _)| k == c)));
         let Some((codec, payload_type)) = taken else {
             continue;
         };
-        let remote = theirs
-            .address_of(media)
-            .ok_or(Unacceptable::NoCommonMedium)?;
+        let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
         let (packet_time, direction) = (packet_time(media), direction(theirs, media));
         return Ok(Agreed::Audio(AudioSession {
             remote,

@@ -34,19 +34,13 @@ impl Attribute {
     /// A flag.
     #[must_use]
     pub fn flag(name: &str) -> Attribute {
-        Attribute {
-            name: name.to_owned(),
-            value: None,
-        }
+        Attribute { name: name.to_owned(), value: None }
     }
 
     /// A name and its value.
     #[must_use]
     pub fn new(name: &str, value: impl ToString) -> Attribute {
-        Attribute {
-            name: name.to_owned(),
-            value: Some(value.to_string()),
-        }
+        Attribute { name: name.to_owned(), value: Some(value.to_string()) }
     }
 
     /// Whether it has this name, in any letter case.
@@ -96,9 +90,7 @@ impl Media {
     /// Whether this is T.38 over UDPTL, in whatever spelling; home gateways write `application`.
     #[must_use]
     pub fn is_t38(&self) -> bool {
-        ["image", "application"]
-            .iter()
-            .any(|k| self.kind.eq_ignore_ascii_case(k))
+        ["image", "application"].iter().any(|k| self.kind.eq_ignore_ascii_case(k))
             && self.transport.eq_ignore_ascii_case("udptl")
             && self.formats.iter().any(|f| f.eq_ignore_ascii_case("t38"))
     }
@@ -106,9 +98,7 @@ impl Media {
     /// Whether this is audio over plain RTP.
     #[must_use]
     pub fn is_audio(&self) -> bool {
-        let plain = ["RTP/AVP", "RTP/AVPF"]
-            .iter()
-            .any(|t| self.transport.eq_ignore_ascii_case(t));
+        let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|t| self.transport.eq_ignore_ascii_case(t));
         self.kind.eq_ignore_ascii_case("audio") && plain
     }
 }
@@ -142,11 +132,7 @@ impl SessionDescription {
         };
         let (mut known, mut count) = (false, 0usize);
         for line in octets.split(|&b| b == b'\n') {
-            let line: Vec<u8> = line
-                .iter()
-                .copied()
-                .filter(|b| !matches!(b, 0 | b'\r'))
-                .collect();
+            let line: Vec<u8> = line.iter().copied().filter(|b| !matches!(b, 0 | b'\r')).collect();
             let line = text(line.trim_ascii());
             let Some((kind, value)) = line.split_once('=') else {
                 continue;
@@ -183,11 +169,7 @@ impl SessionDescription {
                 _ => {}
             }
         }
-        if known {
-            Ok(sdp)
-        } else {
-            Err(SdpError::NotSdp)
-        }
+        if known { Ok(sdp) } else { Err(SdpError::NotSdp) }
     }
 
     /// Writes it: `v o s c t a`, then each `m` with its `c` and `a`.
@@ -210,11 +192,7 @@ impl SessionDescription {
         write_attributes(&mut out, &self.attributes);
         for media in &self.media {
             let formats = media.formats.join(" ");
-            let _ = write!(
-                out,
-                "m={} {} {} {formats}\r\n",
-                media.kind, media.port, media.transport
-            );
+            let _ = write!(out, "m={} {} {} {formats}\r\n", media.kind, media.port, media.transport);
             if let Some(address) = &media.connection {
                 let _ = write!(out, "c={}\r\n", net_address(address));
             }
@@ -227,11 +205,7 @@ impl SessionDescription {
     /// known, or nothing.
     #[must_use]
     pub fn address_of(&self, media: &Media) -> Option<SocketAddr> {
-        let own = media
-            .connection
-            .as_deref()
-            .or(self.connection.as_deref())
-            .unwrap_or(&self.origin.address);
+        let own = media.connection.as_deref().or(self.connection.as_deref()).unwrap_or(&self.origin.address);
         let ip: IpAddr = own.parse().ok()?;
         Some(SocketAddr::new(ip, media.port))
     }
@@ -261,22 +235,9 @@ fn read_origin(value: &str) -> Option<Origin> {
     let [name @ .., id, version, _, _, address] = &words[..] else {
         return None;
     };
-    let username = if name.is_empty() {
-        String::from("-")
-    } else {
-        name.join(" ")
-    };
-    let (session_id, version, address) = (
-        (*id).to_owned(),
-        (*version).to_owned(),
-        (*address).to_owned(),
-    );
-    Some(Origin {
-        username,
-        session_id,
-        version,
-        address,
-    })
+    let username = if name.is_empty() { String::from("-") } else { name.join(" ") };
+    let (session_id, version, address) = ((*id).to_owned(), (*version).to_owned(), (*address).to_owned());
+    Some(Origin { username, session_id, version, address })
 }
 
 /// The address of `IN IP4 address[/ttl]`.

@@ -67,12 +67,7 @@ impl Default for T38Parameters {
 
 /// The names each attribute goes by; the first is the standard's.
 const VERSION: &[&str] = &["T38FaxVersion", "T38Version"];
-const BIT_RATE: &[&str] = &[
-    "T38MaxBitRate",
-    "T38FaxMaxRate",
-    "T38MaxRate",
-    "T38FaxMaxBitRate",
-];
+const BIT_RATE: &[&str] = &["T38MaxBitRate", "T38FaxMaxRate", "T38MaxRate", "T38FaxMaxBitRate"];
 const FILL: &[&str] = &["T38FaxFillBitRemoval", "T38FillBitRemoval"];
 const MMR: &[&str] = &["T38FaxTranscodingMMR", "T38TranscodingMMR"];
 const JBIG: &[&str] = &["T38FaxTranscodingJBIG", "T38TranscodingJBIG"];
@@ -88,34 +83,18 @@ impl T38Parameters {
     /// Reads the attributes of a media line.
     #[must_use]
     pub fn read(media: &Media) -> T38Parameters {
-        let find = |names: &[&str]| {
-            media
-                .attributes
-                .iter()
-                .rev()
-                .find(|a| names.iter().any(|n| a.is(n)))
-        };
+        let find = |names: &[&str]| media.attributes.iter().rev().find(|a| names.iter().any(|n| a.is(n)));
         let number = |names: &[&str]| find(names).and_then(|a| leading_number(a.value.as_deref()?));
         let flag = |names: &[&str]| {
-            find(names).is_some_and(|a| {
-                match a.value.as_deref().map(str::to_ascii_lowercase).as_deref() {
-                    Some("0" | "false" | "no") => false,
-                    None | Some(_) => true,
-                }
+            find(names).is_some_and(|a| match a.value.as_deref().map(str::to_ascii_lowercase).as_deref() {
+                Some("0" | "false" | "no") => false,
+                None | Some(_) => true,
             })
         };
-        let valued = [FILL, MMR, JBIG]
-            .iter()
-            .any(|names| find(names).is_some_and(|a| a.value.is_some()));
+        let valued = [FILL, MMR, JBIG].iter().any(|names| find(names).is_some_and(|a| a.value.is_some()));
         let rate = number(BIT_RATE).unwrap_or(14_400);
-        let version = number(VERSION)
-            .and_then(|v| u8::try_from(v).ok())
-            .unwrap_or(0);
-        let word = |names: &[&str]| {
-            find(names)
-                .and_then(|a| a.value.as_deref())
-                .map(str::to_ascii_lowercase)
-        };
+        let version = number(VERSION).and_then(|v| u8::try_from(v).ok()).unwrap_or(0);
+        let word = |names: &[&str]| find(names).and_then(|a| a.value.as_deref()).map(str::to_ascii_lowercase);
         T38Parameters {
             version,
             max_bit_rate: known_rate(rate, version),
@@ -141,15 +120,11 @@ impl T38Parameters {
     /// The attributes as they are written.
     #[must_use]
     pub fn attributes(&self) -> Vec<Attribute> {
-        let mut list = vec![
-            Attribute::new(VERSION[0], self.version),
-            Attribute::new(BIT_RATE[0], self.max_bit_rate),
-        ];
-        for (on, names) in [
-            (self.fill_bit_removal, FILL),
-            (self.transcoding_mmr, MMR),
-            (self.transcoding_jbig, JBIG),
-        ] {
+        let mut list =
+            vec![Attribute::new(VERSION[0], self.version), Attribute::new(BIT_RATE[0], self.max_bit_rate)];
+        for (on, names) in
+            [(self.fill_bit_removal, FILL), (self.transcoding_mmr, MMR), (self.transcoding_jbig, JBIG)]
+        {
             match (self.valued_flags, on) {
                 (true, _) => list.push(Attribute::new(names[0], u8::from(on))),
                 (false, true) => list.push(Attribute::flag(names[0])),
@@ -216,18 +191,11 @@ pub(super) fn common_version(a: u8, b: u8) -> u8 {
 /// Rounds down to a rate that exists; above 14400 only where V.34 is possible (version 3).
 fn known_rate(rate: u32, version: u8) -> u32 {
     let top = if version >= 3 { 33_600 } else { 14_400 };
-    RATES
-        .iter()
-        .copied()
-        .filter(|r| *r <= rate.min(top))
-        .max()
-        .unwrap_or(2_400)
+    RATES.iter().copied().filter(|r| *r <= rate.min(top)).max().unwrap_or(2_400)
 }
 
 /// The digits at the beginning; too large is the largest.
 fn leading_number(value: &str) -> Option<u32> {
-    let digits: &str = &value[..value
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(value.len())];
+    let digits: &str = &value[..value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len())];
     (!digits.is_empty()).then(|| digits.parse().unwrap_or(u32::MAX))
 }

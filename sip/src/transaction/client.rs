@@ -31,12 +31,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(invite: bool, reliable: bool) -> Client {
-        Client {
-            invite,
-            reliable,
-            state: State::Calling,
-            interval: T1,
-        }
+        Client { invite, reliable, state: State::Calling, interval: T1 }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -54,11 +49,7 @@ impl Client {
 
     /// The request goes out for the first time.
     pub(crate) fn start(&mut self) -> Vec<Step> {
-        let (repeat, give_up) = if self.invite {
-            (Timer::A, Timer::B)
-        } else {
-            (Timer::E, Timer::F)
-        };
+        let (repeat, give_up) = if self.invite { (Timer::A, Timer::B) } else { (Timer::E, Timer::F) };
         let mut steps = vec![Step::Repeat, self.set(give_up)];
         if !self.reliable {
             steps.push(self.set(repeat));
@@ -75,23 +66,12 @@ impl Client {
             }
             (State::Calling | State::Proceeding, true, 200..=299) => {
                 self.state = State::Accepted;
-                vec![
-                    Step::Clear(Timer::A),
-                    Step::Clear(Timer::B),
-                    self.set(Timer::M),
-                    Step::Deliver,
-                ]
+                vec![Step::Clear(Timer::A), Step::Clear(Timer::B), self.set(Timer::M), Step::Deliver]
             }
             (State::Calling | State::Proceeding, true, _) => {
                 self.state = State::Completed;
                 let linger = self.set(Timer::D);
-                vec![
-                    Step::Clear(Timer::A),
-                    Step::Clear(Timer::B),
-                    Step::Acknowledge,
-                    linger,
-                    Step::Deliver,
-                ]
+                vec![Step::Clear(Timer::A), Step::Clear(Timer::B), Step::Acknowledge, linger, Step::Deliver]
             }
             (State::Calling | State::Proceeding, false, 100..=199) => {
                 // §17.1.2.2: repeats go on, at T2.
@@ -100,12 +80,7 @@ impl Client {
             }
             (State::Calling | State::Proceeding, false, _) => {
                 self.state = State::Completed;
-                vec![
-                    Step::Clear(Timer::E),
-                    Step::Clear(Timer::F),
-                    self.set(Timer::K),
-                    Step::Deliver,
-                ]
+                vec![Step::Clear(Timer::E), Step::Clear(Timer::F), self.set(Timer::K), Step::Deliver]
             }
             (State::Completed, true, 300..) => vec![Step::Acknowledge],
             (State::Accepted, _, 200..=299) => vec![Step::Deliver],
@@ -161,10 +136,7 @@ mod tests {
             steps = machine.expired(Timer::A);
         }
         assert_eq!(sends, [0, 500, 1500, 3500, 7500, 15500, 31500]);
-        assert_eq!(
-            machine.expired(Timer::B),
-            [Step::TimedOut, Step::Terminated]
-        );
+        assert_eq!(machine.expired(Timer::B), [Step::TimedOut, Step::Terminated]);
     }
 
     #[test]
@@ -179,10 +151,7 @@ mod tests {
             .collect();
         assert_eq!(waits, [1000, 2000, 4000, 4000, 4000]);
         assert_eq!(machine.response(100), [Step::Deliver]);
-        assert_eq!(
-            machine.expired(Timer::E),
-            [Step::Repeat, Step::Set(Timer::E, T2)]
-        );
+        assert_eq!(machine.expired(Timer::E), [Step::Repeat, Step::Set(Timer::E, T2)]);
     }
 
     #[test]

@@ -8,19 +8,9 @@ use crate::message::{Message, Method};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum ServerKey {
     /// The branch of the topmost Via, who put it there, and the method (ACK counts as INVITE).
-    Branch {
-        branch: Bytes,
-        sent_by: Vec<u8>,
-        method: String,
-    },
+    Branch { branch: Bytes, sent_by: Vec<u8>, method: String },
     /// Peers of RFC 2543: everything that must be equal instead.
-    Old {
-        call_id: Bytes,
-        cseq: u32,
-        from_tag: Bytes,
-        via: Bytes,
-        method: String,
-    },
+    Old { call_id: Bytes, cseq: u32, from_tag: Bytes, via: Bytes, method: String },
 }
 
 impl ServerKey {
@@ -32,11 +22,7 @@ impl ServerKey {
             Some(branch) => {
                 let mut sent_by = via.host().to_ascii_lowercase();
                 sent_by.extend_from_slice(via.port().unwrap_or(5060).to_string().as_bytes());
-                ServerKey::Branch {
-                    branch,
-                    sent_by,
-                    method,
-                }
+                ServerKey::Branch { branch, sent_by, method }
             }
             None => ServerKey::Old {
                 call_id: request.call_id(),
@@ -63,11 +49,6 @@ impl MergeKey {
     pub(crate) fn of(request: &Message) -> Option<MergeKey> {
         let cseq = request.cseq()?;
         let method = cseq.method.as_str().to_owned();
-        Some(MergeKey {
-            call_id: request.call_id(),
-            from_tag: request.from_tag(),
-            cseq: cseq.number,
-            method,
-        })
+        Some(MergeKey { call_id: request.call_id(), from_tag: request.from_tag(), cseq: cseq.number, method })
     }
 }

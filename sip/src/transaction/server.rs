@@ -33,12 +33,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(invite: bool, reliable: bool) -> Server {
-        Server {
-            invite,
-            reliable,
-            state: State::Trying,
-            interval: T1,
-        }
+        Server { invite, reliable, state: State::Trying, interval: T1 }
     }
 
     /// Whether a final response is still to be sent.
@@ -92,11 +87,7 @@ impl Server {
         match self.state {
             State::Completed => {
                 self.state = State::Confirmed;
-                vec![
-                    Step::Clear(Timer::G),
-                    Step::Clear(Timer::H),
-                    self.set(Timer::I),
-                ]
+                vec![Step::Clear(Timer::G), Step::Clear(Timer::H), self.set(Timer::I)]
             }
             State::Accepted => vec![Step::Deliver],
             State::Trying | State::Proceeding | State::Confirmed | State::Terminated => Vec::new(),
@@ -132,11 +123,7 @@ mod tests {
         assert_eq!(machine.request(), [Step::Repeat]);
         assert_eq!(
             machine.respond(486),
-            [
-                Step::Repeat,
-                Step::Set(Timer::H, Duration::from_secs(32)),
-                Step::Set(Timer::G, T1)
-            ]
+            [Step::Repeat, Step::Set(Timer::H, Duration::from_secs(32)), Step::Set(Timer::G, T1)]
         );
         let waits: Vec<u128> = (0..4)
             .filter_map(|_| match machine.expired(Timer::G)[..] {
@@ -172,14 +159,7 @@ mod tests {
     #[test]
     fn reliable_transports_linger_for_nothing() {
         let mut machine = Server::new(true, true);
-        assert_eq!(
-            machine.respond(486),
-            [Step::Repeat, Step::Set(Timer::H, Duration::from_secs(32))]
-        );
-        assert!(
-            machine
-                .acknowledged()
-                .contains(&Step::Set(Timer::I, Duration::ZERO))
-        );
+        assert_eq!(machine.respond(486), [Step::Repeat, Step::Set(Timer::H, Duration::from_secs(32))]);
+        assert!(machine.acknowledged().contains(&Step::Set(Timer::I, Duration::ZERO)));
     }
 }

@@ -29,14 +29,7 @@ pub(crate) fn cause_of(response: &Message, by: EndedBy) -> EndCause {
 
 /// A cause of our own making.
 pub(crate) fn own_cause(by: EndedBy, code: Option<u16>, reason: &str) -> EndCause {
-    EndCause {
-        by,
-        code,
-        reason: reason.to_owned(),
-        q850: None,
-        warning: None,
-        retry_after: None,
-    }
+    EndCause { by, code, reason: reason.to_owned(), q850: None, warning: None, retry_after: None }
 }
 
 impl UserAgent {
@@ -61,15 +54,9 @@ impl UserAgent {
                     self.try_again(now, id, Some(call), response);
                 }
             }
-            Owner::Register(registration) => {
-                self.register_response(now, id, registration, code, response)
-            }
+            Owner::Register(registration) => self.register_response(now, id, registration, code, response),
             Owner::Ping(ping) if code >= 200 => {
-                self.event(Event::PeerAlive {
-                    ping,
-                    code,
-                    round_trip: now.since(started),
-                });
+                self.event(Event::PeerAlive { ping, code, round_trip: now.since(started) });
             }
             Owner::Ping(_) | Owner::Nobody => {}
         }
@@ -82,9 +69,7 @@ impl UserAgent {
         };
         match owner {
             Owner::Invite(call) => {
-                let Some(Stage::Calling { tx, ending, .. }) =
-                    self.calls.get(&call).map(|c| &c.stage)
-                else {
+                let Some(Stage::Calling { tx, ending, .. }) = self.calls.get(&call).map(|c| &c.stage) else {
                     return;
                 };
                 if *tx != id {
@@ -92,9 +77,7 @@ impl UserAgent {
                 }
                 let cause = match (ending, code) {
                     (Some(ending), _) => own_cause(ending.by, None, "no answer at all"),
-                    (None, 503) => {
-                        own_cause(EndedBy::Unreachable, Some(503), "nothing can be sent there")
-                    }
+                    (None, 503) => own_cause(EndedBy::Unreachable, Some(503), "nothing can be sent there"),
                     (None, _) => own_cause(EndedBy::Timeout, Some(408), "no answer at all"),
                 };
                 self.end_call(now, call, cause);
@@ -121,12 +104,8 @@ impl UserAgent {
         let code = response.code()?;
         let cnonce = self.random_token(8);
         let entry = self.clients.get(&id)?;
-        let (request, owner, remote, half) = (
-            entry.request.clone(),
-            entry.owner,
-            entry.remote,
-            entry.half.clone(),
-        );
+        let (request, owner, remote, half) =
+            (entry.request.clone(), entry.owner, entry.remote, entry.half.clone());
         let method = request.method()?.clone();
         let uri = request.uri()?.to_string();
         let call = self.calls.get_mut(&call?)?;
@@ -135,9 +114,7 @@ impl UserAgent {
         }
         call.dialog.local_cseq = call.dialog.local_cseq.saturating_add(1);
         let cseq = call.dialog.local_cseq;
-        let headers = call
-            .authentication
-            .authorize(method.as_str(), &uri, &cnonce);
+        let headers = call.authentication.authorize(method.as_str(), &uri, &cnonce);
         let (flow, wish, min_se) = (call.flow, call.session_wish, call.min_se);
         let via = self.new_via(flow.transport, flow.contact);
         let mut builder = Builder::again(&request, &via, cseq);
@@ -174,13 +151,7 @@ impl UserAgent {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
-        let Stage::Calling {
-            tx,
-            provisional,
-            ending,
-            early,
-        } = &mut call.stage
-        else {
+        let Stage::Calling { tx, provisional, ending, early } = &mut call.stage else {
             return;
         };
         if *tx != id {
@@ -195,11 +166,7 @@ impl UserAgent {
                 *early = Some((tag, sdp));
             }
             if code > 100 {
-                self.event(Event::Progress {
-                    call: key,
-                    code,
-                    sdp: response.sdp(),
-                });
+                self.event(Event::Progress { call: key, code, sdp: response.sdp() });
             }
             return;
         }
@@ -210,13 +177,9 @@ impl UserAgent {
                 422 => self.raise_session(key, response),
                 _ => false,
             };
-            let new = again
-                .then(|| self.try_again(now, id, Some(key), response))
-                .flatten();
+            let new = again.then(|| self.try_again(now, id, Some(key), response)).flatten();
             if let Some(new) = new {
-                if let Some(Stage::Calling { tx, .. }) =
-                    self.calls.get_mut(&key).map(|c| &mut c.stage)
-                {
+                if let Some(Stage::Calling { tx, .. }) = self.calls.get_mut(&key).map(|c| &mut c.stage) {
                     *tx = new;
                 }
                 return;
@@ -240,22 +203,14 @@ impl UserAgent {
         if self.acknowledge_again(id, &tag) {
             return;
         }
-        let Some((half, mut flow)) = self
-            .clients
-            .get(&id)
-            .and_then(|e| e.half.as_deref().cloned())
-        else {
+        let Some((half, mut flow)) = self.clients.get(&id).and_then(|e| e.half.as_deref().cloned()) else {
             return;
         };
         let dialog = half.answered(response);
         flow.remote = source;
         let wanted = self.calls.get_mut(&key).and_then(|c| match &mut c.stage {
-            Stage::Calling {
-                tx, ending, early, ..
-            } if *tx == id => Some((*ending, early.take())),
-            Stage::Calling { .. } | Stage::Ringing { .. } | Stage::Established | Stage::Over => {
-                None
-            }
+            Stage::Calling { tx, ending, early, .. } if *tx == id => Some((*ending, early.take())),
+            Stage::Calling { .. } | Stage::Ringing { .. } | Stage::Established | Stage::Over => None,
         });
         self.acknowledge(now, id, &dialog, &flow, tag.clone(), None);
         let Some((ending, early)) = wanted else {
@@ -263,8 +218,7 @@ impl UserAgent {
         };
         let early = early.filter(|(t, _)| *t == tag).map(|(_, sdp)| sdp);
         let answer = response.sdp().or(early);
-        self.early
-            .remove(&(dialog.call_id.clone(), dialog.local_tag.clone()));
+        self.early.remove(&(dialog.call_id.clone(), dialog.local_tag.clone()));
         self.dialogs.insert(dialog.id(), key);
         for timer in [CallTimer::Ring, CallTimer::Cancelled] {
             self.schedule.clear(Due::Call(key, timer));
@@ -279,20 +233,12 @@ impl UserAgent {
         call.updates = response.has_token("Allow", "UPDATE");
         call.authentication.succeeded();
         match ending {
-            Some(ending) => self.hang_up_established(
-                now,
-                key,
-                ending.by,
-                ending.reason,
-                "given up while it rang",
-            ),
+            Some(ending) => {
+                self.hang_up_established(now, key, ending.by, ending.reason, "given up while it rang")
+            }
             None => {
                 self.session_accepted(now, key, response);
-                self.event(Event::Answered {
-                    call: key,
-                    answer,
-                    remote: source,
-                });
+                self.event(Event::Answered { call: key, answer, remote: source });
             }
         }
     }
@@ -327,9 +273,7 @@ impl UserAgent {
         let number = entry.request.cseq().map_or(1, |c| c.number);
         let mut builder = dialog.request(Method::Ack, &via, number);
         // §22.1: the credentials of the INVITE serve its ACK too.
-        builder = builder
-            .copy(&entry.request, "Authorization")
-            .copy(&entry.request, "Proxy-Authorization");
+        builder = builder.copy(&entry.request, "Authorization").copy(&entry.request, "Proxy-Authorization");
         builder = self.sign(builder, "User-Agent");
         let octets = match sdp {
             Some(sdp) => builder.finish_with_sdp(sdp).to_bytes(),
@@ -358,13 +302,7 @@ impl UserAgent {
             return;
         };
         let flow = call.flow;
-        let Stage::Calling {
-            tx,
-            provisional: true,
-            ending: Some(ending),
-            ..
-        } = &mut call.stage
-        else {
+        let Stage::Calling { tx, provisional: true, ending: Some(ending), .. } = &mut call.stage else {
             return;
         };
         if ending.sent {
@@ -378,8 +316,7 @@ impl UserAgent {
         let cancel = Builder::cancel_of(&entry.request, reason.map(super::hangup::reason_header));
         let remote = entry.remote;
         self.start_client(now, cancel, &flow, remote, Owner::Nobody);
-        self.schedule
-            .set(Due::Call(key, CallTimer::Cancelled), now + TRANSACTION_LIFE);
+        self.schedule.set(Due::Call(key, CallTimer::Cancelled), now + TRANSACTION_LIFE);
     }
 
     pub(crate) fn cancel_timed_out(&mut self, key: CallKey) {
@@ -388,11 +325,7 @@ impl UserAgent {
         };
         let (tx, by) = (*tx, ending.map_or(EndedBy::Timeout, |e| e.by));
         self.forget_client(tx);
-        self.end_call(
-            Instant::ZERO,
-            key,
-            own_cause(by, Some(487), "CANCEL was not answered"),
-        );
+        self.end_call(Instant::ZERO, key, own_cause(by, Some(487), "CANCEL was not answered"));
     }
 
     pub(crate) fn ring_timed_out(&mut self, now: Instant, key: CallKey) {
@@ -400,11 +333,7 @@ impl UserAgent {
             // Nobody here has decided: the caller is not left hanging (§13.3.1).
             let tx = *tx;
             self.reply_plain(now, tx, 480, "");
-            return self.end_call(
-                now,
-                key,
-                own_cause(EndedBy::Timeout, Some(480), "not answered here"),
-            );
+            return self.end_call(now, key, own_cause(EndedBy::Timeout, Some(480), "not answered here"));
         }
         self.give_up_calling(now, key, EndedBy::Timeout, None);
     }
@@ -424,11 +353,7 @@ impl UserAgent {
             return;
         };
         if ending.is_none() {
-            *ending = Some(Ending {
-                by,
-                reason,
-                sent: false,
-            });
+            *ending = Some(Ending { by, reason, sent: false });
         }
         self.schedule.clear(Due::Call(key, CallTimer::Ring));
         self.send_cancel(now, key);

@@ -25,31 +25,17 @@ impl UserAgent {
             }
             Command::Ring { call, code } => self.ring(now, call, code),
             Command::Answer { call, sdp } => self.answer(now, call, sdp),
-            Command::Reject {
-                call,
-                code,
-                reason,
-                headers,
-            } => self.reject(now, call, code, &reason, &headers),
+            Command::Reject { call, code, reason, headers } => {
+                self.reject(now, call, code, &reason, &headers)
+            }
             Command::Reinvite { call, offer } => self.offer(now, call, offer),
             Command::AcceptReinvite { call, answer } => self.accept_offer(now, call, answer),
             Command::RejectReinvite { call, code } => self.refuse_offer(now, call, code),
             Command::Hangup { call, reason } => self.hang_up(now, call, reason),
             Command::Register(register) => self.register(now, *register),
             Command::Unregister { registration } => self.unregister(now, registration),
-            Command::Ping {
-                ping,
-                transport,
-                destination,
-                contact,
-                request_uri,
-            } => {
-                let flow = Flow {
-                    transport,
-                    local: None,
-                    contact,
-                    remote: destination,
-                };
+            Command::Ping { ping, transport, destination, contact, request_uri } => {
+                let flow = Flow { transport, local: None, contact, remote: destination };
                 if self.ping(now, ping, &flow, &request_uri).is_none() {
                     self.event(Event::PeerSilent { ping });
                 }
@@ -82,46 +68,28 @@ impl UserAgent {
         let tag = Bytes::from(self.random_token(8));
         let cseq = u32::try_from(1 + self.random_below(1 << 15)).unwrap_or(1);
         let via = self.new_via(flow.transport, flow.contact);
-        let dialog = Dialog::calling(
-            call_id,
-            tag,
-            invite.from.trim(),
-            invite.to.trim(),
-            uri,
-            cseq,
-        );
+        let dialog = Dialog::calling(call_id, tag, invite.from.trim(), invite.to.trim(), uri, cseq);
         let mut builder = dialog
             .request(Method::Invite, &via, cseq)
             .header("Contact", &contact)
             .header("Allow", ALLOW)
             .header("Supported", SUPPORTED)
             .header("Accept", "application/sdp");
-        let wish = self
-            .config
-            .session_expires
-            .map(|d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(90));
-        let min_se = u32::try_from(self.config.min_se.as_secs())
-            .unwrap_or(90)
-            .max(90);
+        let wish =
+            self.config.session_expires.map(|d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(90));
+        let min_se = u32::try_from(self.config.min_se.as_secs()).unwrap_or(90).max(90);
         if let Some(wish) = wish {
             builder = builder.header("Session-Expires", wish.max(min_se).to_string());
             builder = builder.header("Min-SE", min_se.to_string());
         }
-        let request = self
-            .sign(builder, "User-Agent")
-            .headers(&invite.headers)
-            .finish_with_sdp(invite.offer.clone());
+        let request =
+            self.sign(builder, "User-Agent").headers(&invite.headers).finish_with_sdp(invite.offer.clone());
 
         let id = self.start_client(now, request, &flow, invite.destination, Owner::Invite(key));
         if let Some(entry) = self.clients.get_mut(&id) {
             entry.half = Some(Box::new((dialog.clone(), flow)));
         }
-        let stage = Stage::Calling {
-            tx: id,
-            provisional: false,
-            ending: None,
-            early: None,
-        };
+        let stage = Stage::Calling { tx: id, provisional: false, ending: None, early: None };
         let mut call = Call::new(flow, dialog, stage, contact);
         call.authentication = Authentication::new(invite.credentials);
         call.local_sdp = Some(invite.offer);
@@ -131,8 +99,7 @@ impl UserAgent {
         self.early.insert(early, key);
         self.calls.insert(key, call);
         self.live_calls += 1;
-        self.schedule
-            .set(Due::Call(key, CallTimer::Ring), now + invite.ring_timeout);
+        self.schedule.set(Due::Call(key, CallTimer::Ring), now + invite.ring_timeout);
         Ok(())
     }
 

@@ -41,15 +41,11 @@ impl UserAgent {
         match call.stage {
             Stage::Calling { .. } => self.give_up_calling(now, key, EndedBy::Local, reason),
             Stage::Ringing { .. } => {
-                let headers: Vec<(String, String)> = reason
-                    .map(|r| (String::from("Reason"), reason_header(r)))
-                    .into_iter()
-                    .collect();
+                let headers: Vec<(String, String)> =
+                    reason.map(|r| (String::from("Reason"), reason_header(r))).into_iter().collect();
                 self.reject(now, key, 480, "", &headers);
             }
-            Stage::Established => {
-                self.hang_up_established(now, key, EndedBy::Local, reason, "hung up")
-            }
+            Stage::Established => self.hang_up_established(now, key, EndedBy::Local, reason, "hung up"),
             Stage::Over => {}
         }
     }
@@ -93,9 +89,7 @@ impl UserAgent {
         let call = self.calls.get_mut(&key)?;
         call.dialog.local_cseq = call.dialog.local_cseq.saturating_add(1);
         let uri = call.dialog.route().0.to_string();
-        let headers = call
-            .authentication
-            .authorize(method.as_str(), &uri, &cnonce);
+        let headers = call.authentication.authorize(method.as_str(), &uri, &cnonce);
         let mut builder = call.dialog.request(method, &via, call.dialog.local_cseq);
         for (name, value) in headers {
             builder = builder.header(name, value);
@@ -127,8 +121,7 @@ impl UserAgent {
         match core::mem::replace(&mut call.stage, Stage::Over) {
             Stage::Over => return,
             Stage::Calling { .. } => {
-                self.early
-                    .remove(&(call.dialog.call_id.clone(), call.dialog.local_tag.clone()));
+                self.early.remove(&(call.dialog.call_id.clone(), call.dialog.local_tag.clone()));
                 self.schedule.clear_call(key);
                 self.calls.remove(&key);
             }
@@ -141,8 +134,7 @@ impl UserAgent {
                 for timer in [CallTimer::Glare, CallTimer::Reinvite, CallTimer::Session] {
                     self.schedule.clear(Due::Call(key, timer));
                 }
-                self.schedule
-                    .set(Due::Call(key, CallTimer::Linger), now + Self::LINGER);
+                self.schedule.set(Due::Call(key, CallTimer::Linger), now + Self::LINGER);
             }
         }
         self.live_calls = self.live_calls.saturating_sub(1);

@@ -37,11 +37,7 @@ impl UserAgent {
             let code = if *method == Method::Bye { 200 } else { 481 };
             return self.reply_plain(now, id, code, "");
         }
-        if call
-            .dialog
-            .remote_cseq
-            .is_some_and(|last| cseq.number < last)
-        {
+        if call.dialog.remote_cseq.is_some_and(|last| cseq.number < last) {
             return self.reply_plain(now, id, 500, "CSeq Out Of Order");
         }
         call.dialog.remote_cseq = Some(cseq.number);
@@ -49,8 +45,7 @@ impl UserAgent {
             return;
         }
         let bye = *method == Method::Bye;
-        if let Err(refusal) = check_content(request).or_else(|e| if bye { Ok(()) } else { Err(e) })
-        {
+        if let Err(refusal) = check_content(request).or_else(|e| if bye { Ok(()) } else { Err(e) }) {
             return self.reply_refusal(now, id, &refusal);
         }
         match method {
@@ -66,26 +61,13 @@ impl UserAgent {
     /// ours (RFC 3311 §5.2), and without such a call there is no dialog.
     fn receive_early(&mut self, now: Instant, id: TxId, request: &Message) {
         let early = (request.call_id(), request.to_tag().unwrap_or_default());
-        let contact = self
-            .early
-            .get(&early)
-            .and_then(|k| self.calls.get(k))
-            .map(|c| c.contact.clone());
+        let contact = self.early.get(&early).and_then(|k| self.calls.get(k)).map(|c| c.contact.clone());
         match (request.method(), contact) {
             (Some(Method::Invite), Some(_)) => self.reply_plain(now, id, 491, ""),
-            (Some(Method::Update), Some(_)) if request.sdp().is_some() => {
-                self.reply_plain(now, id, 491, "")
-            }
+            (Some(Method::Update), Some(_)) if request.sdp().is_some() => self.reply_plain(now, id, 491, ""),
             (Some(Method::Update), Some(contact)) => {
                 if let Some(draft) = self.draft(id, 200, "") {
-                    self.reply(
-                        now,
-                        id,
-                        &draft
-                            .header("Contact", contact)
-                            .header("Allow", ALLOW)
-                            .finish(),
-                    );
+                    self.reply(now, id, &draft.header("Contact", contact).header("Allow", ALLOW).finish());
                 }
             }
             (Some(Method::Options), Some(_)) => self.reply_options(now, id),
@@ -126,10 +108,7 @@ impl UserAgent {
         if let Some(answer) = &answer {
             let known = call.remote_sdp.replace(answer.clone());
             if !waiting.initial && known.is_none_or(|k| !sdp::unchanged(&k, answer)) {
-                self.event(Event::ReinviteAnswered {
-                    call: key,
-                    answer: answer.clone(),
-                });
+                self.event(Event::ReinviteAnswered { call: key, answer: answer.clone() });
             }
         }
         if waiting.initial {
@@ -179,10 +158,7 @@ impl UserAgent {
         let Some(offer) = request.sdp() else {
             return self.reply_plain(now, id, 488, "");
         };
-        call.offered = Some(RemoteOffer {
-            tx: id,
-            sdp: offer.clone(),
-        });
+        call.offered = Some(RemoteOffer { tx: id, sdp: offer.clone() });
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
@@ -201,10 +177,7 @@ impl UserAgent {
         self.schedule.clear(Due::Call(key, CallTimer::Repeat2xx));
         self.schedule.clear(Due::Call(key, CallTimer::NoAck));
         if waiting.initial {
-            self.event(Event::Confirmed {
-                call: key,
-                answer: None,
-            });
+            self.event(Event::Confirmed { call: key, answer: None });
         }
     }
 
@@ -227,19 +200,13 @@ impl UserAgent {
         {
             return self.reply_later(now, id);
         }
-        let renewed = call
-            .remote_sdp
-            .as_ref()
-            .is_some_and(|old| sdp::unchanged(old, &offer));
+        let renewed = call.remote_sdp.as_ref().is_some_and(|old| sdp::unchanged(old, &offer));
         if let Some(local) = call.local_sdp.clone().filter(|_| renewed) {
             call.remote_sdp = Some(offer);
             self.accept_update(now, key, id, request, Some(local));
             return self.event(Event::Refreshed { call: key });
         }
-        call.offered = Some(RemoteOffer {
-            tx: id,
-            sdp: offer.clone(),
-        });
+        call.offered = Some(RemoteOffer { tx: id, sdp: offer.clone() });
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
@@ -264,10 +231,7 @@ impl UserAgent {
         let Some(draft) = self.draft(id, 200, "") else {
             return;
         };
-        let draft = draft
-            .header("Contact", contact)
-            .header("Allow", ALLOW)
-            .header("Supported", SUPPORTED);
+        let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
         let draft = session.into_iter().fold(draft, |d, (n, v)| d.header(n, v));
         let response = match sdp {
             Some(sdp) => draft.finish_with_sdp(sdp),
@@ -295,10 +259,7 @@ impl UserAgent {
         let Some(draft) = self.draft(id, 200, "") else {
             return;
         };
-        let draft = draft
-            .header("Contact", contact)
-            .header("Allow", ALLOW)
-            .header("Supported", SUPPORTED);
+        let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
         let draft = session.into_iter().fold(draft, |d, (n, v)| d.header(n, v));
         let response = draft.finish_with_sdp(sdp);
         self.reply(now, id, &response);
@@ -317,10 +278,8 @@ impl UserAgent {
             initial,
             offered: request.sdp().is_none(),
         });
-        self.schedule
-            .set(Due::Call(key, CallTimer::Repeat2xx), now + T1);
-        self.schedule
-            .set(Due::Call(key, CallTimer::NoAck), now + TRANSACTION_LIFE);
+        self.schedule.set(Due::Call(key, CallTimer::Repeat2xx), now + T1);
+        self.schedule.set(Due::Call(key, CallTimer::NoAck), now + TRANSACTION_LIFE);
     }
 
     pub(crate) fn repeat_2xx(&mut self, now: Instant, key: CallKey) {
@@ -334,8 +293,7 @@ impl UserAgent {
         waiting.interval = waiting.interval.saturating_mul(2).min(T2);
         let (octets, remote, wait) = (waiting.octets.clone(), waiting.remote, waiting.interval);
         self.send(flow.transport, flow.local, remote, octets);
-        self.schedule
-            .set(Due::Call(key, CallTimer::Repeat2xx), now + wait);
+        self.schedule.set(Due::Call(key, CallTimer::Repeat2xx), now + wait);
     }
 
     /// Nobody acknowledged our 2xx: the session ends with BYE (§13.3.1.4).

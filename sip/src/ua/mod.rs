@@ -82,12 +82,7 @@ impl UserAgent {
     /// Takes in what happened at `now`; then [`UserAgent::poll`] until it is empty.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Datagram {
-                transport,
-                local,
-                remote,
-                octets,
-            } => {
+            Input::Datagram { transport, local, remote, octets } => {
                 self.receive(now, transport, local, remote, octets);
             }
             Input::Unreachable { transport, remote } => self.unreachable(now, transport, remote),
@@ -164,11 +159,7 @@ impl UserAgent {
     ) {
         let tag = self.random_token(8);
         let builder = response_to(request, source, code, phrase, Some(&tag));
-        let builder = if code == 503 {
-            builder.header("Retry-After", "5")
-        } else {
-            builder
-        };
+        let builder = if code == 503 { builder.header("Retry-After", "5") } else { builder };
         let octets = self.sign(builder, "Server").finish().to_bytes();
         let to = answer_to(request, transport, source);
         self.send(transport, Some(local), to, octets);
@@ -185,9 +176,7 @@ impl UserAgent {
 
     /// `octets` random octets in hexadecimal: a token.
     fn random_token(&mut self, octets: usize) -> String {
-        (0..octets)
-            .map(|_| format!("{:02x}", self.random.next_u32() & 0xff))
-            .collect()
+        (0..octets).map(|_| format!("{:02x}", self.random.next_u32() & 0xff)).collect()
     }
 
     /// A number below `limit`.
@@ -198,11 +187,7 @@ impl UserAgent {
     /// A fresh Via of ours.
     fn new_via(&mut self, transport: Transport, contact: SocketAddr) -> String {
         let branch = self.random_token(10);
-        format!(
-            "SIP/2.0/{} {contact};rport;branch={}-{branch}",
-            transport.via(),
-            Via::COOKIE
-        )
+        format!("SIP/2.0/{} {contact};rport;branch={}-{branch}", transport.via(), Via::COOKIE)
     }
 
     fn call_expired(&mut self, now: Instant, call: CallKey, timer: CallTimer) {

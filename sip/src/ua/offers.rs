@@ -28,25 +28,15 @@ impl UserAgent {
             return;
         }
         let busy = |o: &LocalOffer| o.purpose == Purpose::Offer;
-        if call.queued.as_ref().is_some_and(busy)
-            || call.pending.as_ref().is_some_and(|(_, o)| busy(o))
-        {
+        if call.queued.as_ref().is_some_and(busy) || call.pending.as_ref().is_some_and(|(_, o)| busy(o)) {
             return self.offer_refused(key, 491, "an offer of ours is under way");
         }
-        call.queued = Some(LocalOffer {
-            sdp,
-            purpose: Purpose::Offer,
-            collisions: 0,
-        });
+        call.queued = Some(LocalOffer { sdp, purpose: Purpose::Offer, collisions: 0 });
         self.try_offer(now, key);
     }
 
     fn offer_refused(&mut self, call: CallKey, code: u16, reason: &str) {
-        self.event(Event::ReinviteRefused {
-            call,
-            code,
-            reason: reason.to_owned(),
-        });
+        self.event(Event::ReinviteRefused { call, code, reason: reason.to_owned() });
     }
 
     /// Sends the offer that waits, where the standard lets us (§14.1).
@@ -72,13 +62,9 @@ impl UserAgent {
         let Some(request) = self.in_dialog_request(key, Method::Invite) else {
             return;
         };
-        let request = request
-            .header("Contact", contact)
-            .header("Allow", ALLOW)
-            .header("Supported", SUPPORTED);
-        let request = session
-            .into_iter()
-            .fold(request, |r, (n, v)| r.header(n, v));
+        let request =
+            request.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
+        let request = session.into_iter().fold(request, |r, (n, v)| r.header(n, v));
         let request: Builder = request;
         let message = request.finish_with_sdp(offer.sdp.clone());
         let Some(id) = self.send_in_dialog(now, key, message, Owner::Reinvite(key)) else {
@@ -87,8 +73,7 @@ impl UserAgent {
         if let Some(call) = self.calls.get_mut(&key) {
             call.pending = Some((id, offer));
         }
-        self.schedule
-            .set(Due::Call(key, CallTimer::Reinvite), now + TRANSACTION_LIFE);
+        self.schedule.set(Due::Call(key, CallTimer::Reinvite), now + TRANSACTION_LIFE);
     }
 
     pub(crate) fn reinvite_response(
@@ -105,13 +90,8 @@ impl UserAgent {
             200..=299 => self.reinvite_accepted(now, id, key, response, source),
             401 | 407 | 422 => {
                 let again = code != 422 || self.raise_session(key, response);
-                let new = again
-                    .then(|| self.try_again(now, id, Some(key), response))
-                    .flatten();
-                match (
-                    new,
-                    self.calls.get_mut(&key).and_then(|c| c.pending.as_mut()),
-                ) {
+                let new = again.then(|| self.try_again(now, id, Some(key), response)).flatten();
+                match (new, self.calls.get_mut(&key).and_then(|c| c.pending.as_mut())) {
                     (Some(new), Some((tx, _))) if *tx == id => *tx = new,
                     (Some(_), _) => {}
                     (None, _) => self.reinvite_failed(now, id, key, code, &response.reason()),
@@ -187,14 +167,7 @@ impl UserAgent {
     }
 
     /// The offer was not taken: the session stays as it was (§14.1).
-    pub(crate) fn reinvite_failed(
-        &mut self,
-        now: Instant,
-        id: TxId,
-        key: CallKey,
-        code: u16,
-        reason: &str,
-    ) {
+    pub(crate) fn reinvite_failed(&mut self, now: Instant, id: TxId, key: CallKey, code: u16, reason: &str) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -221,9 +194,7 @@ impl UserAgent {
         let Some(entry) = self.clients.get(&id) else {
             return;
         };
-        if entry.machine.is_open()
-            && entry.machine.state() == crate::transaction::ClientState::Proceeding
-        {
+        if entry.machine.is_open() && entry.machine.state() == crate::transaction::ClientState::Proceeding {
             let cancel = Builder::cancel_of(&entry.request, None);
             let remote = entry.remote;
             if let Some(flow) = self.calls.get(&key).map(|c| c.flow) {
@@ -236,11 +207,7 @@ impl UserAgent {
 
     /// 491: again after a while, which depends on who made the Call-ID (§14.1).
     fn reinvite_collided(&mut self, now: Instant, id: TxId, key: CallKey, response: &Message) {
-        let tens = if key.is_incoming() {
-            self.random_below(201)
-        } else {
-            210 + self.random_below(191)
-        };
+        let tens = if key.is_incoming() { self.random_below(201) } else { 210 + self.random_below(191) };
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -261,10 +228,7 @@ impl UserAgent {
         if call.queued.is_none() {
             call.queued = Some(offer);
         }
-        self.schedule.set(
-            Due::Call(key, CallTimer::Glare),
-            now + Duration::from_millis(10 * tens),
-        );
+        self.schedule.set(Due::Call(key, CallTimer::Glare), now + Duration::from_millis(10 * tens));
     }
 
     /// The service takes their offer.
@@ -280,10 +244,7 @@ impl UserAgent {
         };
         call.local_sdp = Some(answer.clone());
         call.remote_sdp = Some(offered.sdp);
-        let superseded = call
-            .queued
-            .take_if(|o| o.purpose == Purpose::Offer)
-            .is_some();
+        let superseded = call.queued.take_if(|o| o.purpose == Purpose::Offer).is_some();
         if request.method() == Some(&Method::Invite) {
             self.accept_invite(now, key, offered.tx, &request, answer, false);
         } else {
@@ -304,11 +265,7 @@ impl UserAgent {
         let Some(offered) = call.offered.take() else {
             return;
         };
-        let code = if (400..700).contains(&code) {
-            code
-        } else {
-            488
-        };
+        let code = if (400..700).contains(&code) { code } else { 488 };
         if let Some(draft) = self.draft(offered.tx, code, "") {
             self.reply(now, offered.tx, &draft.finish());
         }

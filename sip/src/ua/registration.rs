@@ -37,9 +37,7 @@ pub(crate) struct Registration {
 impl UserAgent {
     pub(crate) fn register(&mut self, now: Instant, register: Register) {
         let key = register.registration;
-        let seconds = u32::try_from(register.expires.as_secs())
-            .unwrap_or(u32::MAX)
-            .max(1);
+        let seconds = u32::try_from(register.expires.as_secs()).unwrap_or(u32::MAX).max(1);
         let good = Uri::read(Bytes::from(register.request_uri.clone())).is_some()
             && Uri::read(Bytes::from(register.aor.clone())).is_some();
         if !good {
@@ -110,10 +108,7 @@ impl UserAgent {
         };
         entry.cseq = entry.cseq.saturating_add(1);
         let seconds = if entry.ending { 0 } else { entry.seconds };
-        let credentials =
-            entry
-                .authentication
-                .authorize("REGISTER", &register.request_uri, &cnonce);
+        let credentials = entry.authentication.authorize("REGISTER", &register.request_uri, &cnonce);
         let mut builder = Builder::request(Method::Register, uri)
             .header("Via", via)
             .header("Max-Forwards", "70")
@@ -129,12 +124,7 @@ impl UserAgent {
         for (name, value) in credentials {
             builder = builder.header(name, value);
         }
-        let flow = Flow {
-            transport,
-            local: None,
-            contact,
-            remote: register.registrar,
-        };
+        let flow = Flow { transport, local: None, contact, remote: register.registrar };
         let request = self.sign(builder, "User-Agent").finish();
         if !self.has_room() {
             return self.registration_failed(now, key, 503, "too many transactions", None);
@@ -171,10 +161,7 @@ impl UserAgent {
                 // Between 50 and 80 % of the interval, not at the same moment as everybody else.
                 let wait = Duration::from_millis(u64::from(seconds).saturating_mul(10 * fraction));
                 self.schedule.set(Due::Registration(key), now + wait);
-                self.event(Event::Registered {
-                    registration: key,
-                    expires,
-                });
+                self.event(Event::Registered { registration: key, expires });
             }
             401 | 407 => {
                 if entry.authentication.challenged(response) {
@@ -183,19 +170,14 @@ impl UserAgent {
                     self.registration_failed(now, key, code, &response.reason(), None);
                 }
             }
-            423 => match response
-                .seconds("Min-Expires")
-                .filter(|m| *m > entry.seconds && *m < 1 << 24)
-            {
+            423 => match response.seconds("Min-Expires").filter(|m| *m > entry.seconds && *m < 1 << 24) {
                 Some(min) => {
                     entry.seconds = min;
                     self.send_register(now, key);
                 }
                 None => self.registration_failed(now, key, code, &response.reason(), None),
             },
-            _ => {
-                self.registration_failed(now, key, code, &response.reason(), response.retry_after())
-            }
+            _ => self.registration_failed(now, key, code, &response.reason(), response.retry_after()),
         }
     }
 
@@ -218,47 +200,22 @@ impl UserAgent {
         }
         entry.failures = entry.failures.saturating_add(1);
         let refused = matches!(code, 401 | 403 | 404 | 407);
-        let base = if refused {
-            Duration::from_secs(300)
-        } else {
-            BACK_OFF
-        };
-        let wait = base
-            .saturating_mul(1 << (entry.failures - 1).min(6))
-            .min(BACK_OFF_MAX)
-            * percent
-            / 100;
-        let wait = wait.max(
-            retry_after
-                .unwrap_or_default()
-                .min(Duration::from_secs(86_400)),
-        );
+        let base = if refused { Duration::from_secs(300) } else { BACK_OFF };
+        let wait = base.saturating_mul(1 << (entry.failures - 1).min(6)).min(BACK_OFF_MAX) * percent / 100;
+        let wait = wait.max(retry_after.unwrap_or_default().min(Duration::from_secs(86_400)));
         self.schedule.set(Due::Registration(key), now + wait);
         let reason = reason.to_owned();
-        self.event(Event::RegistrationFailed {
-            registration: key,
-            code,
-            reason,
-            retry_after: Some(wait),
-        });
+        self.event(Event::RegistrationFailed { registration: key, code, reason, retry_after: Some(wait) });
     }
 }
 
 /// What the registrar grants our Contact: its `expires`, else Expires (§10.2.4).
 fn granted(response: &Message, entry: &Registration) -> Option<u32> {
     let ours = entry.register.contact;
-    let contacts: Vec<NameAddr> = response
-        .all("Contact")
-        .filter_map(|h| NameAddr::read_list(h.value()))
-        .flatten()
-        .collect();
+    let contacts: Vec<NameAddr> =
+        response.all("Contact").filter_map(|h| NameAddr::read_list(h.value())).flatten().collect();
     let mine = contacts.iter().find(|c| c.uri().address() == Some(ours));
     let single = (contacts.len() == 1).then(|| contacts.first()).flatten();
-    let named = mine
-        .or(single)
-        .and_then(|c| c.params().get("expires"))
-        .and_then(|e| number(&e));
-    named
-        .and_then(|n| u32::try_from(n).ok())
-        .or_else(|| response.seconds("Expires"))
+    let named = mine.or(single).and_then(|c| c.params().get("expires")).and_then(|e| number(&e));
+    named.and_then(|n| u32::try_from(n).ok()).or_else(|| response.seconds("Expires"))
 }

@@ -16,21 +16,12 @@ use crate::message::{Message, Method, Uri};
 use crate::transaction::{MergeKey, ServerKey};
 
 /// The Contact value for one of our addresses.
-pub(crate) fn contact_value(
-    user: Option<Bytes>,
-    contact: SocketAddr,
-    transport: Transport,
-) -> String {
+pub(crate) fn contact_value(user: Option<Bytes>, contact: SocketAddr, transport: Transport) -> String {
     // Only what needs no escapes is taken over.
     let plain = |u: &Bytes| {
-        !u.is_empty()
-            && u.iter()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%".contains(b))
+        !u.is_empty() && u.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%".contains(b))
     };
-    let user = user
-        .filter(plain)
-        .map(|u| format!("{}@", String::from_utf8_lossy(&u)))
-        .unwrap_or_default();
+    let user = user.filter(plain).map(|u| format!("{}@", String::from_utf8_lossy(&u))).unwrap_or_default();
     let parameter = match transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
@@ -44,40 +35,27 @@ type Refusal = (u16, &'static str, String);
 
 /// Checks Require, the body's type and coding, Accept (§8.2.2.3, §8.2.3).
 pub(crate) fn check_content(request: &Message) -> Result<(), Refusal> {
-    let unknown: Vec<String> = request
-        .tokens("Require")
-        .into_iter()
-        .filter(|t| !t.eq_ignore_ascii_case(SUPPORTED))
-        .collect();
+    let unknown: Vec<String> =
+        request.tokens("Require").into_iter().filter(|t| !t.eq_ignore_ascii_case(SUPPORTED)).collect();
     if !unknown.is_empty() {
         return Err((420, "Unsupported", unknown.join(", ")));
     }
     if !matches!(request.method(), Some(Method::Invite | Method::Update)) {
         return Ok(());
     }
-    let coded = request
-        .tokens("Content-Encoding")
-        .iter()
-        .any(|c| !c.eq_ignore_ascii_case("identity"));
+    let coded = request.tokens("Content-Encoding").iter().any(|c| !c.eq_ignore_ascii_case("identity"));
     if coded && !request.body.is_empty() {
         return Err((415, "Accept-Encoding", String::from("identity")));
     }
-    let optional = request.text("Content-Disposition").is_some_and(|d| {
-        d.to_ascii_lowercase()
-            .replace(' ', "")
-            .contains("handling=optional")
-    });
+    let optional = request
+        .text("Content-Disposition")
+        .is_some_and(|d| d.to_ascii_lowercase().replace(' ', "").contains("handling=optional"));
     if !request.body.is_empty() && request.sdp().is_none() && !optional {
         return Err((415, "Accept", String::from("application/sdp")));
     }
     let accepts = request.tokens("Accept");
     let takes_sdp = accepts.iter().any(|a| {
-        let kind = a
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .replace(' ', "")
-            .to_ascii_lowercase();
+        let kind = a.split(';').next().unwrap_or_default().replace(' ', "").to_ascii_lowercase();
         matches!(kind.as_str(), "application/sdp" | "application/*" | "*/*")
     });
     if !accepts.is_empty() && !takes_sdp {
@@ -98,11 +76,7 @@ impl UserAgent {
         let Some(method) = request.method().cloned() else {
             return;
         };
-        let matched = if method == Method::Ack {
-            Method::Invite
-        } else {
-            method.clone()
-        };
+        let matched = if method == Method::Ack { Method::Invite } else { method.clone() };
         let Some(key) = ServerKey::of(&request, &matched) else {
             return;
         };
@@ -121,8 +95,7 @@ impl UserAgent {
             return self.refuse(transport, local, source, &request, 503, "");
         }
         let merge = MergeKey::of(&request).filter(|_| request.to_tag().is_none());
-        let merged =
-            merge.is_some_and(|m| self.merged.contains_key(&m)) && method != Method::Cancel;
+        let merged = merge.is_some_and(|m| self.merged.contains_key(&m)) && method != Method::Cancel;
         let id = self.start_server(key, request.clone(), transport, local, source);
         if method == Method::Cancel {
             return self.receive_cancel(now, id, &request);
@@ -134,9 +107,8 @@ impl UserAgent {
         if self.refuse_method(now, id, &method) {
             return;
         }
-        let known_scheme = request
-            .uri()
-            .is_some_and(|u| u.is_sip() || u.scheme().eq_ignore_ascii_case(b"tel"));
+        let known_scheme =
+            request.uri().is_some_and(|u| u.is_sip() || u.scheme().eq_ignore_ascii_case(b"tel"));
         if !known_scheme {
             return self.reply_plain(now, id, 416, "");
         }
@@ -157,12 +129,7 @@ impl UserAgent {
         }
     }
 
-    pub(crate) fn reply_refusal(
-        &mut self,
-        now: Instant,
-        id: TxId,
-        (code, header, value): &Refusal,
-    ) {
+    pub(crate) fn reply_refusal(&mut self, now: Instant, id: TxId, (code, header, value): &Refusal) {
         if let Some(draft) = self.draft(id, *code, "") {
             self.reply(now, id, &draft.header(header, value).finish());
         }
@@ -235,9 +202,7 @@ impl UserAgent {
             return;
         };
         let cseq = u32::try_from(self.random_below(1 << 16)).unwrap_or(1);
-        let (Some(from), Some(to), Some(uri)) =
-            (request.from(), request.to(), request.uri().cloned())
-        else {
+        let (Some(from), Some(to), Some(uri)) = (request.from(), request.to(), request.uri().cloned()) else {
             return;
         };
         let Some(dialog) = Dialog::called(&request, tag, cseq) else {
@@ -246,12 +211,7 @@ impl UserAgent {
         let key = CallKey(self.last_call);
         self.last_call = self.last_call.wrapping_add(1) | CallKey::INCOMING.0;
         self.reply_trying(now, id);
-        let flow = Flow {
-            transport,
-            local: Some(local),
-            contact: local,
-            remote: source,
-        };
+        let flow = Flow { transport, local: Some(local), contact: local, remote: source };
         self.dialogs.insert(dialog.id(), key);
         let contact = contact_value(uri.raw_user(), local, transport);
         let mut call = Call::new(flow, dialog, Stage::Ringing { tx: id }, contact);
@@ -260,11 +220,9 @@ impl UserAgent {
         call.updates = request.has_token("Allow", "UPDATE");
         self.calls.insert(key, call);
         self.live_calls += 1;
-        let patience = Duration::from_secs(u64::from(
-            request.seconds("Expires").unwrap_or(240).clamp(5, 240),
-        ));
-        self.schedule
-            .set(Due::Call(key, CallTimer::Ring), now + patience);
+        let patience =
+            Duration::from_secs(u64::from(request.seconds("Expires").unwrap_or(240).clamp(5, 240)));
+        self.schedule.set(Due::Call(key, CallTimer::Ring), now + patience);
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
@@ -291,8 +249,7 @@ impl UserAgent {
     }
 
     fn receive_cancel(&mut self, now: Instant, id: TxId, request: &Message) {
-        let target =
-            ServerKey::of(request, &Method::Invite).and_then(|k| self.server_keys.get(&k).copied());
+        let target = ServerKey::of(request, &Method::Invite).and_then(|k| self.server_keys.get(&k).copied());
         let Some(target) = target else {
             return self.reply_plain(now, id, 481, "");
         };
@@ -344,11 +301,7 @@ impl UserAgent {
             return;
         };
         let tx = *tx;
-        let code = if (300..700).contains(&code) {
-            code
-        } else {
-            500
-        };
+        let code = if (300..700).contains(&code) { code } else { 500 };
         let Some(draft) = self.draft(tx, code, reason) else {
             return;
         };
@@ -368,22 +321,11 @@ impl UserAgent {
             return;
         };
         let contact = call.contact.clone();
-        let code = if (101..200).contains(&code) {
-            code
-        } else {
-            180
-        };
+        let code = if (101..200).contains(&code) { code } else { 180 };
         let Some(draft) = self.draft(tx, code, "") else {
             return;
         };
-        self.reply(
-            now,
-            tx,
-            &draft
-                .header("Contact", contact)
-                .header("Allow", ALLOW)
-                .finish(),
-        );
+        self.reply(now, tx, &draft.header("Contact", contact).header("Allow", ALLOW).finish());
     }
 
     /// 200 to the INVITE of a call.

@@ -33,14 +33,8 @@ impl UserAgent {
     }
 
     /// What we answer to the session timer in a request, and the timer it starts (§9).
-    pub(crate) fn session_requested(
-        &mut self,
-        now: Instant,
-        key: CallKey,
-        request: &Message,
-    ) -> Headers {
-        let knows =
-            request.has_token("Supported", "timer") || request.has_token("Require", "timer");
+    pub(crate) fn session_requested(&mut self, now: Instant, key: CallKey, request: &Message) -> Headers {
+        let knows = request.has_token("Supported", "timer") || request.has_token("Require", "timer");
         let Some(asked) = request.session_expires() else {
             self.set_session(now, key, None);
             return Vec::new();
@@ -49,19 +43,9 @@ impl UserAgent {
         let interval = asked.seconds.max(min).min(86_400);
         // Who knows the extension and does not say otherwise refreshes itself; else it falls to us.
         let they_refresh = knows && asked.refresher_is_uac.unwrap_or(true);
-        self.set_session(
-            now,
-            key,
-            Some(Session {
-                seconds: interval,
-                we_refresh: !they_refresh,
-            }),
-        );
+        self.set_session(now, key, Some(Session { seconds: interval, we_refresh: !they_refresh }));
         let refresher = if they_refresh { "uac" } else { "uas" };
-        let mut headers = vec![(
-            "Session-Expires",
-            format!("{interval};refresher={refresher}"),
-        )];
+        let mut headers = vec![("Session-Expires", format!("{interval};refresher={refresher}"))];
         if knows && they_refresh {
             headers.push(("Require", String::from("timer")));
         }
@@ -77,10 +61,7 @@ impl UserAgent {
         match (call.session, call.session_wish) {
             (Some(session), _) => {
                 let refresher = if session.we_refresh { "uac" } else { "uas" };
-                headers.push((
-                    "Session-Expires",
-                    format!("{};refresher={refresher}", session.seconds),
-                ));
+                headers.push(("Session-Expires", format!("{};refresher={refresher}", session.seconds)));
             }
             (None, Some(wish)) => headers.push(("Session-Expires", wish.to_string())),
             (None, None) => return headers,
@@ -125,19 +106,11 @@ impl UserAgent {
         let timer = Due::Call(key, CallTimer::Session);
         match session {
             None => self.schedule.clear(timer),
-            Some(Session {
-                seconds,
-                we_refresh,
-            }) => {
+            Some(Session { seconds, we_refresh }) => {
                 // §10: the refresher at half the interval; the other shortly before the end, so that a far end which
                 // forgets its duty does not end a call that works.
-                let wait = if we_refresh {
-                    seconds / 2
-                } else {
-                    seconds - (seconds / 3).min(32)
-                };
-                self.schedule
-                    .set(timer, now + Duration::from_secs(u64::from(wait)));
+                let wait = if we_refresh { seconds / 2 } else { seconds - (seconds / 3).min(32) };
+                self.schedule.set(timer, now + Duration::from_secs(u64::from(wait)));
             }
         }
     }
@@ -159,11 +132,7 @@ impl UserAgent {
         };
         if !call.updates {
             if let Some(sdp) = call.local_sdp.clone() {
-                call.queued = Some(LocalOffer {
-                    sdp,
-                    purpose: Purpose::Refresh,
-                    collisions: 0,
-                });
+                call.queued = Some(LocalOffer { sdp, purpose: Purpose::Refresh, collisions: 0 });
                 self.try_offer(now, key);
             }
             return;
@@ -173,22 +142,15 @@ impl UserAgent {
         let Some(request) = self.in_dialog_request(key, Method::Update) else {
             return;
         };
-        let request = request
-            .header("Contact", contact)
-            .header("Allow", ALLOW)
-            .header("Supported", SUPPORTED);
-        let request = session
-            .into_iter()
-            .fold(request, |r, (n, v)| r.header(n, v));
+        let request =
+            request.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
+        let request = session.into_iter().fold(request, |r, (n, v)| r.header(n, v));
         self.send_in_dialog(now, key, request.finish(), Owner::Update(key));
     }
 
     /// The renewal did not go through: once more in a while.
     pub(crate) fn session_retry(&mut self, now: Instant, key: CallKey) {
-        self.schedule.set(
-            Due::Call(key, CallTimer::Session),
-            now + Duration::from_secs(10),
-        );
+        self.schedule.set(Due::Call(key, CallTimer::Session), now + Duration::from_secs(10));
     }
 
     pub(crate) fn update_response(

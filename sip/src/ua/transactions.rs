@@ -78,12 +78,7 @@ impl UserAgent {
         remote: SocketAddr,
         octets: Bytes,
     ) {
-        self.outputs.push_back(Output::Send {
-            transport,
-            local,
-            remote,
-            octets,
-        });
+        self.outputs.push_back(Output::Send { transport, local, remote, octets });
     }
 
     /// Whether there is room for another transaction.
@@ -102,14 +97,8 @@ impl UserAgent {
     ) -> TxId {
         let id = self.next_id();
         let invite = request.method() == Some(&Method::Invite);
-        let branch = request
-            .top_via()
-            .and_then(|v| v.branch())
-            .unwrap_or_default();
-        let key = (
-            branch,
-            request.method().map_or("", Method::as_str).to_owned(),
-        );
+        let branch = request.top_via().and_then(|v| v.branch()).unwrap_or_default();
+        let key = (branch, request.method().map_or("", Method::as_str).to_owned());
         let mut machine = Client::new(invite, flow.transport.reliable());
         let steps = machine.start();
         let entry = ClientEntry {
@@ -132,14 +121,8 @@ impl UserAgent {
     }
 
     /// A response came: to its transaction, or nowhere.
-    pub(crate) fn receive_response(
-        &mut self,
-        now: Instant,
-        response: &Message,
-        source: SocketAddr,
-    ) {
-        let (Some(via), Some(cseq), Some(code)) =
-            (response.top_via(), response.cseq(), response.code())
+    pub(crate) fn receive_response(&mut self, now: Instant, response: &Message, source: SocketAddr) {
+        let (Some(via), Some(cseq), Some(code)) = (response.top_via(), response.cseq(), response.code())
         else {
             return;
         };
@@ -147,10 +130,7 @@ impl UserAgent {
         if response.via_count() != 1 {
             return;
         }
-        let key = (
-            via.branch().unwrap_or_default(),
-            cseq.method.as_str().to_owned(),
-        );
+        let key = (via.branch().unwrap_or_default(), cseq.method.as_str().to_owned());
         let Some(&id) = self.client_keys.get(&key) else {
             return;
         };
@@ -212,8 +192,7 @@ impl UserAgent {
     /// timer of its own.
     pub(crate) fn abandon_client(&mut self, now: Instant, id: TxId) {
         if self.clients.get(&id).is_some_and(|e| e.machine.is_open()) {
-            self.schedule
-                .set(Due::Abandoned(id), now + TRANSACTION_LIFE);
+            self.schedule.set(Due::Abandoned(id), now + TRANSACTION_LIFE);
         }
     }
 
@@ -250,11 +229,7 @@ impl UserAgent {
         let id = self.next_id();
         let invite = request.method() == Some(&Method::Invite);
         let tag = self.random_token(8);
-        let merge = request
-            .to_tag()
-            .is_none()
-            .then(|| MergeKey::of(&request))
-            .flatten();
+        let merge = request.to_tag().is_none().then(|| MergeKey::of(&request)).flatten();
         if let Some(merge) = &merge {
             self.merged.insert(merge.clone(), id);
         }
@@ -287,11 +262,7 @@ impl UserAgent {
     /// Adds our name, where we have one.
     pub(crate) fn sign(&self, builder: Builder, header: &str) -> Builder {
         let name = &self.config.user_agent;
-        if name.is_empty() {
-            builder
-        } else {
-            builder.header(header, name)
-        }
+        if name.is_empty() { builder } else { builder.header(header, name) }
     }
 
     /// Sends a response through its server transaction.

@@ -9,16 +9,12 @@ use fax_sip::message::{Limits, Message};
 use fax_sip::{Config, Event, Input, Output, Transport, UserAgent};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
 /// The torture messages with their names; empty where they are not there.
 pub fn torture() -> Vec<(String, Bytes)> {
-    let data = std::env::var_os("FERROFAX_DATA")
-        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let data = std::env::var_os("FERROFAX_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     let found = read(&data.join("rfc4475"), "dat");
     if found.is_empty() {
         println!("skipped: no charts");
@@ -41,10 +37,7 @@ fn read(folder: &Path, extension: &str) -> Vec<(String, Bytes)> {
         .filter_map(|e| Some(e.ok()?.path()))
         .filter(|p| p.extension().is_some_and(|e| e == extension))
         .map(|p| {
-            (
-                p.file_stem().unwrap().to_string_lossy().into_owned(),
-                Bytes::from(std::fs::read(&p).unwrap()),
-            )
+            (p.file_stem().unwrap().to_string_lossy().into_owned(), Bytes::from(std::fs::read(&p).unwrap()))
         })
         .collect();
     list.sort();
@@ -62,15 +55,7 @@ pub fn react(octets: &[u8]) -> (Vec<Message>, Vec<Event>) {
     let mut agent = UserAgent::new(Config::default());
     let (local, remote): (SocketAddr, SocketAddr) =
         ("192.0.2.99:5060".parse().unwrap(), SOURCE.parse().unwrap());
-    agent.handle(
-        Instant::ZERO,
-        Input::Datagram {
-            transport: Transport::Udp,
-            local,
-            remote,
-            octets,
-        },
-    );
+    agent.handle(Instant::ZERO, Input::Datagram { transport: Transport::Udp, local, remote, octets });
     let (mut sent, mut events) = (Vec::new(), Vec::new());
     while let Some(output) = agent.poll() {
         match output {

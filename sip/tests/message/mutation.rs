@@ -80,41 +80,25 @@ fn mutate(dice: &mut Dice, seeds: &[(String, Bytes)]) -> Vec<u8> {
 
 /// 100 000 with `FERROFAX_MUTATIONS=100000`.
 fn rounds() -> usize {
-    std::env::var("FERROFAX_MUTATIONS")
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(10_000)
+    std::env::var("FERROFAX_MUTATIONS").ok().and_then(|v| v.parse().ok()).unwrap_or(10_000)
 }
 
 #[test]
 fn a_user_agent_survives_mutated_messages() {
     let seeds: Vec<(String, Bytes)> = own().into_iter().chain(torture()).collect();
     let mut dice = Dice(0x5eed);
-    let mut agent = UserAgent::new(Config {
-        max_calls: 50,
-        max_transactions: 400,
-        ..Config::default()
-    });
-    let (local, remote): (SocketAddr, SocketAddr) = (
-        "192.0.2.99:5060".parse().unwrap(),
-        "203.0.113.9:5060".parse().unwrap(),
-    );
+    let mut agent = UserAgent::new(Config { max_calls: 50, max_transactions: 400, ..Config::default() });
+    let (local, remote): (SocketAddr, SocketAddr) =
+        ("192.0.2.99:5060".parse().unwrap(), "203.0.113.9:5060".parse().unwrap());
     let mut now = Instant::ZERO;
     for _ in 0..rounds() {
         let octets = Bytes::from(mutate(&mut dice, &seeds));
         if let Ok(message) = parse(&octets) {
             let written = message.to_bytes();
-            assert_eq!(
-                parse(&written).expect("what was written parses").to_bytes(),
-                written
-            );
+            assert_eq!(parse(&written).expect("what was written parses").to_bytes(), written);
             for header in message.headers() {
                 let value = header.value();
-                let _ = (
-                    NameAddr::read_list(value),
-                    Via::read_list(value),
-                    Challenge::read_list(value),
-                );
+                let _ = (NameAddr::read_list(value), Via::read_list(value), Challenge::read_list(value));
             }
             let _ = (
                 message.q850(),
@@ -126,15 +110,7 @@ fn a_user_agent_survives_mutated_messages() {
         }
         let _ = SessionDescription::parse(&octets);
         let _ = Negotiation::new(local.ip(), 1).answer(&octets, &Default::default());
-        agent.handle(
-            now,
-            Input::Datagram {
-                transport: Transport::Udp,
-                local,
-                remote,
-                octets: &octets,
-            },
-        );
+        agent.handle(now, Input::Datagram { transport: Transport::Udp, local, remote, octets: &octets });
         while agent.poll().is_some() {}
         assert!(agent.transactions() <= 400 && agent.calls() <= 50);
         now += Duration::from_millis(u64::try_from(dice.below(200)).unwrap());
@@ -147,16 +123,10 @@ fn a_user_agent_survives_mutated_messages() {
 
 #[test]
 fn a_stream_is_cut_the_same_however_it_arrives() {
-    let messages: Vec<Bytes> = own()
-        .into_iter()
-        .map(|(_, o)| o)
-        .filter(|o| parse(o).is_ok())
-        .collect();
+    let messages: Vec<Bytes> = own().into_iter().map(|(_, o)| o).filter(|o| parse(o).is_ok()).collect();
     let mut dice = Dice(77);
     for _ in 0..200 {
-        let chosen: Vec<Bytes> = (0..4)
-            .map(|_| messages[dice.below(messages.len())].clone())
-            .collect();
+        let chosen: Vec<Bytes> = (0..4).map(|_| messages[dice.below(messages.len())].clone()).collect();
         // A stream needs Content-Length; messages without one have no body there.
         let chosen: Vec<Bytes> = chosen
             .iter()
@@ -174,10 +144,7 @@ fn a_stream_is_cut_the_same_however_it_arrives() {
                 found.push(piece);
             }
         }
-        assert_eq!(
-            found,
-            chosen.into_iter().map(Piece::Message).collect::<Vec<_>>()
-        );
+        assert_eq!(found, chosen.into_iter().map(Piece::Message).collect::<Vec<_>>());
     }
     let mut framer = Framer::new(Limits::default());
     framer.push(b"\r\n\r\nOPTIONS x SIP/2.0\r\nl: 5\r\nContent-Length: 6\r\n\r\nabcde");

@@ -72,23 +72,10 @@ fn each_is_answered_as_it_should() {
     }
     assert_eq!(messages.len(), EXPECTED.len());
     for (name, octets) in &messages {
-        let (_, _, expected) = EXPECTED
-            .iter()
-            .find(|(n, ..)| n == name)
-            .expect("every message is listed");
+        let (_, _, expected) = EXPECTED.iter().find(|(n, ..)| n == name).expect("every message is listed");
         let (sent, events) = react(octets);
-        let mut got: Vec<u16> = sent
-            .iter()
-            .filter_map(|m| m.code())
-            .filter(|c| *c >= 200)
-            .collect();
-        got.extend(events.iter().map(|e| {
-            if matches!(e, Event::Incoming(_)) {
-                0
-            } else {
-                999
-            }
-        }));
+        let mut got: Vec<u16> = sent.iter().filter_map(|m| m.code()).filter(|c| *c >= 200).collect();
+        got.extend(events.iter().map(|e| if matches!(e, Event::Incoming(_)) { 0 } else { 999 }));
         assert_eq!(&got, expected, "{name}");
     }
 }
@@ -113,10 +100,7 @@ fn the_valid_ones_parse_and_give_back_their_octets() {
 }
 
 fn message(name: &str) -> Option<fax_sip::message::Message> {
-    torture()
-        .into_iter()
-        .find(|(n, _)| n == name)
-        .map(|(_, octets)| parse(&octets).unwrap())
+    torture().into_iter().find(|(n, _)| n == name).map(|(_, octets)| parse(&octets).unwrap())
 }
 
 #[test]
@@ -131,33 +115,18 @@ fn fields_of_the_hard_ones_are_read_right() {
     assert_eq!(wsinv.seconds("Max-Forwards"), Some(68));
     assert_eq!(wsinv.via_count(), 3);
     assert_eq!(wsinv.top_via().unwrap().branch().unwrap(), "390skdjuw");
-    assert_eq!(
-        wsinv.text("NewFangledHeader").unwrap(),
-        "newfangled value continued newfangled value"
-    );
-    assert_eq!(
-        wsinv.contact().unwrap().to_string(),
-        "sip:jdrosen@example.com"
-    );
+    assert_eq!(wsinv.text("NewFangledHeader").unwrap(), "newfangled value continued newfangled value");
+    assert_eq!(wsinv.contact().unwrap().to_string(), "sip:jdrosen@example.com");
     assert_eq!(wsinv.body.len(), 150);
-    assert_eq!(
-        wsinv.uri().unwrap().to_string(),
-        "sip:vivekg@chair-dnrc.example.com;unknownparam"
-    );
+    assert_eq!(wsinv.uri().unwrap().to_string(), "sip:vivekg@chair-dnrc.example.com;unknownparam");
 
     let intmeth = message("intmeth").unwrap();
-    assert_eq!(
-        intmeth.method(),
-        Some(&Method::new("!interesting-Method0123456789_*+`.%indeed'~"))
-    );
+    assert_eq!(intmeth.method(), Some(&Method::new("!interesting-Method0123456789_*+`.%indeed'~")));
     assert_eq!(intmeth.uri().unwrap().host(), b"example.com");
     assert_eq!(intmeth.from_tag(), "_token~1'+`*%!-.");
 
     let esc01 = message("esc01").unwrap();
-    assert_eq!(
-        esc01.uri().unwrap().user().unwrap(),
-        "sips:user@example.com"
-    );
+    assert_eq!(esc01.uri().unwrap().user().unwrap(), "sips:user@example.com");
     assert_eq!(esc01.uri().unwrap().host(), b"example.net");
     assert_eq!(esc01.from().unwrap().uri().user().unwrap(), "I have spaces");
     let contact = esc01.contact().unwrap();
@@ -165,48 +134,20 @@ fn fields_of_the_hard_ones_are_read_right() {
     assert_eq!(contact.user().unwrap(), "caller");
 
     let semiuri = message("semiuri").unwrap();
-    assert_eq!(
-        semiuri.uri().unwrap().user().unwrap(),
-        "user;par=u@example.net"
-    );
-    assert_eq!(
-        message("lwsdisp").unwrap().from().unwrap().display_name(),
-        "caller"
-    );
+    assert_eq!(semiuri.uri().unwrap().user().unwrap(), "user;par=u@example.net");
+    assert_eq!(message("lwsdisp").unwrap().from().unwrap().display_name(), "caller");
     assert_eq!(message("dblreq").unwrap().body.len(), 0);
     assert_eq!(message("noreason").unwrap().reason(), "");
     assert_eq!(message("transports").unwrap().via_count(), 5);
-    assert_eq!(
-        message("unkscm").unwrap().uri().unwrap().scheme(),
-        b"nobodyKnowsThisScheme"
-    );
+    assert_eq!(message("unkscm").unwrap().uri().unwrap().scheme(), b"nobodyKnowsThisScheme");
     let old = message("inv2543").unwrap();
-    assert_eq!(
-        (old.from_tag(), old.top_via().unwrap().unique_branch()),
-        (Default::default(), None)
-    );
-    assert_eq!(
-        message("badbranch")
-            .unwrap()
-            .top_via()
-            .unwrap()
-            .unique_branch(),
-        None
-    );
+    assert_eq!((old.from_tag(), old.top_via().unwrap().unique_branch()), (Default::default(), None));
+    assert_eq!(message("badbranch").unwrap().top_via().unwrap().unique_branch(), None);
 
     // §20.10: without brackets the parameter is the header's, within them the URI's.
     let outside = message("cparam01").unwrap();
-    assert_eq!(
-        outside.contact().unwrap().to_string(),
-        "sip:+19725552222@gw1.example.net"
-    );
+    assert_eq!(outside.contact().unwrap().to_string(), "sip:+19725552222@gw1.example.net");
     let inside = message("cparam02").unwrap();
-    assert_eq!(
-        inside.contact().unwrap().to_string(),
-        "sip:+19725552222@gw1.example.net;unknownparam"
-    );
-    assert_eq!(
-        message("mpart01").unwrap().content_type().unwrap(),
-        "multipart/mixed"
-    );
+    assert_eq!(inside.contact().unwrap().to_string(), "sip:+19725552222@gw1.example.net;unknownparam");
+    assert_eq!(message("mpart01").unwrap().content_type().unwrap(), "multipart/mixed");
 }

@@ -26,49 +26,23 @@ fn play(seed: u64, loss: u64) {
                 let roll = dice.below(10);
                 match event {
                     Event::Incoming(i) => {
-                        assert!(
-                            incoming.replace(i.call).is_none(),
-                            "seed {seed}: one call, one event"
-                        );
+                        assert!(incoming.replace(i.call).is_none(), "seed {seed}: one call, one event");
                         let call = i.call;
                         match roll {
                             0 => pair.command(
                                 1,
-                                Command::Reject {
-                                    call,
-                                    code: 486,
-                                    reason: String::new(),
-                                    headers: vec![],
-                                },
+                                Command::Reject { call, code: 486, reason: String::new(), headers: vec![] },
                             ),
                             1 => {}
                             2..=4 => {
                                 pair.command(1, Command::Ring { call, code: 180 });
-                                pair.command(
-                                    1,
-                                    Command::Answer {
-                                        call,
-                                        sdp: sdp(5000, 1),
-                                    },
-                                );
+                                pair.command(1, Command::Answer { call, sdp: sdp(5000, 1) });
                             }
-                            _ => pair.command(
-                                1,
-                                Command::Answer {
-                                    call,
-                                    sdp: sdp(5000, 1),
-                                },
-                            ),
+                            _ => pair.command(1, Command::Answer { call, sdp: sdp(5000, 1) }),
                         }
                     }
                     Event::ReinviteOffered { call, .. } if roll < 6 => {
-                        pair.command(
-                            who,
-                            Command::AcceptReinvite {
-                                call,
-                                answer: image(6000, 5),
-                            },
-                        );
+                        pair.command(who, Command::AcceptReinvite { call, answer: image(6000, 5) });
                     }
                     Event::ReinviteOffered { call, .. } => {
                         pair.command(who, Command::RejectReinvite { call, code: 488 })
@@ -85,41 +59,21 @@ fn play(seed: u64, loss: u64) {
                 continue;
             };
             match dice.below(12) {
-                0..=2 => pair.command(
-                    who,
-                    Command::Reinvite {
-                        call,
-                        offer: image(7000 + who as u16, 9),
-                    },
-                ),
+                0..=2 => pair.command(who, Command::Reinvite { call, offer: image(7000 + who as u16, 9) }),
                 3 => pair.command(who, Command::Hangup { call, reason: None }),
                 _ => {}
             }
         }
     }
-    pair.command(
-        0,
-        Command::Hangup {
-            call: out,
-            reason: None,
-        },
-    );
+    pair.command(0, Command::Hangup { call: out, reason: None });
     if let Some(call) = incoming {
         pair.command(1, Command::Hangup { call, reason: None });
     }
     pair.run_for(Duration::from_secs(400));
     for who in 0..2 {
-        let more = pair.events[who]
-            .iter()
-            .filter(|(_, e)| matches!(e, Event::Ended { .. }))
-            .count();
+        let more = pair.events[who].iter().filter(|(_, e)| matches!(e, Event::Ended { .. })).count();
         let calls = usize::from(who == 0 || incoming.is_some());
-        assert_eq!(
-            usize::from(ended[who]) + more,
-            calls,
-            "seed {seed} agent {who}: {:?}",
-            pair.words()
-        );
+        assert_eq!(usize::from(ended[who]) + more, calls, "seed {seed} agent {who}: {:?}", pair.words());
         let agent = &pair.agents[who];
         assert_eq!(
             (agent.calls(), agent.transactions(), agent.deadline()),

@@ -74,12 +74,8 @@ impl Pair {
     }
 
     pub fn with(seed: u64, config: Config) -> Pair {
-        let agent = |n: u8| {
-            UserAgent::new(Config {
-                seed: [seed.to_le_bytes()[0] ^ n; 32],
-                ..config.clone()
-            })
-        };
+        let agent =
+            |n: u8| UserAgent::new(Config { seed: [seed.to_le_bytes()[0] ^ n; 32], ..config.clone() });
         Pair {
             now: Instant::ZERO,
             agents: [agent(1), agent(2)],
@@ -109,28 +105,20 @@ impl Pair {
             match output {
                 Output::Event(event) => self.events[who].push_back((self.now, event)),
                 Output::Send { octets, remote, .. } => {
-                    let message = Message::parse(&octets, &Limits::default())
-                        .expect("we send what we would take");
+                    let message =
+                        Message::parse(&octets, &Limits::default()).expect("we send what we would take");
                     assert_eq!(message.to_bytes(), octets);
                     let lost = (self.drop_if)(who, &message) || self.dice.below(1000) < self.loss;
-                    let seen = Seen {
-                        at: self.now,
-                        from: who,
-                        message,
-                    };
+                    let seen = Seen { at: self.now, from: who, message };
                     self.wire.push(seen);
                     let to = (0..2).find(|n| address(*n) == remote);
-                    let copies = if lost {
-                        0
-                    } else {
-                        1 + usize::from(self.dice.below(1000) < self.duplicate)
-                    };
+                    let copies =
+                        if lost { 0 } else { 1 + usize::from(self.dice.below(1000) < self.duplicate) };
                     for _ in 0..copies {
                         let delay = Duration::from_millis(10 + self.dice.below(self.jitter_ms + 1));
                         self.count += 1;
                         if let Some(to) = to {
-                            self.flight
-                                .insert((self.now + delay, self.count), (to, octets.clone()));
+                            self.flight.insert((self.now + delay, self.count), (to, octets.clone()));
                         }
                     }
                 }
@@ -159,10 +147,7 @@ impl Pair {
     fn run_while(&mut self, end: Instant, mut go_on: impl FnMut(&Pair) -> bool) {
         while go_on(self) {
             let arrival = self.flight.keys().next().map(|k| k.0);
-            let timer = [0, 1]
-                .into_iter()
-                .filter_map(|n| self.agents[n].deadline())
-                .min();
+            let timer = [0, 1].into_iter().filter_map(|n| self.agents[n].deadline()).min();
             let next = fax_base::time::earliest(arrival, timer);
             match next {
                 Some(at) if at <= end => self.now = self.now.max(at),
@@ -176,12 +161,7 @@ impl Pair {
                     let (local, remote) = (address(to), address(1 - to));
                     self.input(
                         to,
-                        Input::Datagram {
-                            transport: Transport::Udp,
-                            local,
-                            remote,
-                            octets: &octets,
-                        },
+                        Input::Datagram { transport: Transport::Udp, local, remote, octets: &octets },
                     );
                 }
                 continue;
@@ -221,13 +201,7 @@ impl Pair {
     pub fn established(&mut self) -> (CallKey, CallKey) {
         let out = self.invite(1);
         let inc = self.incoming();
-        self.command(
-            1,
-            Command::Answer {
-                call: inc,
-                sdp: sdp(5000, 1),
-            },
-        );
+        self.command(1, Command::Answer { call: inc, sdp: sdp(5000, 1) });
         loop {
             match self.run_to_event(0, 40).expect("answered") {
                 Event::Answered { .. } => break,
@@ -256,12 +230,7 @@ impl Pair {
             .map(|s| match (s.message.method(), s.message.code()) {
                 (Some(method), _) => format!("{}>{method}", s.from),
                 (_, code) => {
-                    format!(
-                        "{}<{} {}",
-                        s.from,
-                        code.unwrap_or(0),
-                        s.message.cseq().unwrap().method
-                    )
+                    format!("{}<{} {}", s.from, code.unwrap_or(0), s.message.cseq().unwrap().method)
                 }
             })
             .collect()
@@ -271,12 +240,7 @@ impl Pair {
     pub fn times(&self, word: &str) -> Vec<u64> {
         let words = self.words();
         let times = self.wire.iter().map(|s| s.at.as_millis());
-        words
-            .iter()
-            .zip(times)
-            .filter(|(w, _)| *w == word)
-            .map(|(_, t)| t)
-            .collect()
+        words.iter().zip(times).filter(|(w, _)| *w == word).map(|(_, t)| t).collect()
     }
 
     pub fn ended(&self, who: usize) -> Option<&fax_sip::EndCause> {

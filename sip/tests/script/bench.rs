@@ -7,9 +7,7 @@ use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::time::Duration;
 use fax_sip::message::{Builder, Limits, Message, Method, Uri, response_to};
-use fax_sip::{
-    CallKey, Command, Config, Credentials, Event, Input, Invite, Output, Transport, UserAgent,
-};
+use fax_sip::{CallKey, Command, Config, Credentials, Event, Input, Invite, Output, Transport, UserAgent};
 
 pub const OURS: &str = "192.0.2.1:5060";
 pub const PEER: &str = "198.51.100.7:5060";
@@ -65,8 +63,7 @@ impl Bench {
             match output {
                 Output::Event(event) => self.events.push_back(event),
                 Output::Send { octets, remote, .. } => {
-                    self.sent
-                        .push_back((remote, Message::parse(&octets, &Limits::default()).unwrap()));
+                    self.sent.push_back((remote, Message::parse(&octets, &Limits::default()).unwrap()));
                 }
             }
         }
@@ -85,15 +82,8 @@ impl Bench {
     pub fn receive_from(&mut self, message: &Message, source: &str) {
         let octets = message.to_bytes();
         let (local, remote) = (addr(OURS), addr(source));
-        self.agent.handle(
-            self.now,
-            Input::Datagram {
-                transport: Transport::Udp,
-                local,
-                remote,
-                octets: &octets,
-            },
-        );
+        self.agent
+            .handle(self.now, Input::Datagram { transport: Transport::Udp, local, remote, octets: &octets });
         self.drain();
     }
 
@@ -111,11 +101,7 @@ impl Bench {
     /// Time goes by until something is sent, at most so long.
     pub fn until_sent(&mut self, millis: u64) {
         let end = self.now + Duration::from_millis(millis);
-        while let Some(at) = self
-            .agent
-            .deadline()
-            .filter(|d| *d <= end && self.sent.is_empty())
-        {
+        while let Some(at) = self.agent.deadline().filter(|d| *d <= end && self.sent.is_empty()) {
             self.wait(at.since(self.now).as_micros().div_ceil(1000) as u64);
         }
     }
@@ -148,19 +134,11 @@ impl Bench {
     }
 
     pub fn quiet(&self) {
-        assert!(
-            self.sent.is_empty() && self.events.is_empty(),
-            "{:?} {:?}",
-            self.sent,
-            self.events
-        );
+        assert!(self.sent.is_empty() && self.events.is_empty(), "{:?} {:?}", self.sent, self.events);
     }
 
     pub fn credentials() -> Option<Credentials> {
-        Some(Credentials {
-            username: "office".into(),
-            password: "secret".into(),
-        })
+        Some(Credentials { username: "office".into(), password: "secret".into() })
     }
 
     /// Starts a call to the peer and takes its INVITE.
@@ -207,10 +185,7 @@ impl Bench {
         self.branch += 1;
         let n = self.branch;
         Builder::request(method.clone(), uri("sip:+4930123@192.0.2.1"))
-            .header(
-                "Via",
-                format!("SIP/2.0/UDP {PEER};rport;branch=z9hG4bKpeer{n}"),
-            )
+            .header("Via", format!("SIP/2.0/UDP {PEER};rport;branch=z9hG4bKpeer{n}"))
             .header("Max-Forwards", "70")
             .header("From", "<sip:caller@198.51.100.7>;tag=peer")
             .header("To", "<sip:+4930123@192.0.2.1>")
@@ -227,21 +202,12 @@ impl Bench {
         let invite = self.invite.clone().unwrap();
         let outgoing = invite.text("Via").unwrap().contains(OURS);
         let (from, to) = if outgoing {
-            (
-                "<sip:+4930123@trunk.example>;tag=peer".to_owned(),
-                invite.text("From").unwrap(),
-            )
+            ("<sip:+4930123@trunk.example>;tag=peer".to_owned(), invite.text("From").unwrap())
         } else {
-            (
-                invite.text("From").unwrap(),
-                format!("{};tag={our_tag}", invite.text("To").unwrap()),
-            )
+            (invite.text("From").unwrap(), format!("{};tag={our_tag}", invite.text("To").unwrap()))
         };
         Builder::request(method.clone(), uri(&format!("sip:x@{OURS}")))
-            .header(
-                "Via",
-                format!("SIP/2.0/UDP {PEER};rport;branch=z9hG4bKpeer{n}"),
-            )
+            .header("Via", format!("SIP/2.0/UDP {PEER};rport;branch=z9hG4bKpeer{n}"))
             .header("From", from)
             .header("To", to)
             .header("Call-ID", invite.call_id())
@@ -254,10 +220,7 @@ impl Bench {
         self.branch += 1;
         let n = self.branch;
         let builder = Builder::request(Method::Ack, uri(&format!("sip:x@{OURS}")))
-            .header(
-                "Via",
-                format!("SIP/2.0/UDP {PEER};rport;branch=z9hG4bKpeer{n}"),
-            )
+            .header("Via", format!("SIP/2.0/UDP {PEER};rport;branch=z9hG4bKpeer{n}"))
             .copy(ok, "From")
             .copy(ok, "To")
             .copy(ok, "Call-ID")
@@ -271,26 +234,15 @@ impl Bench {
 
     /// A call of the peer that is up: its key and our tag.
     pub fn taken(&mut self) -> (CallKey, String) {
-        let invite = self
-            .outside(Method::Invite)
-            .header("Supported", "timer")
-            .finish_with_sdp(sdp(1));
+        let invite = self.outside(Method::Invite).header("Supported", "timer").finish_with_sdp(sdp(1));
         self.receive(&invite);
         self.code(100);
-        let Event::Incoming(incoming) = self.event() else {
-            panic!()
-        };
-        self.command(Command::Answer {
-            call: incoming.call,
-            sdp: sdp(5),
-        });
+        let Event::Incoming(incoming) = self.event() else { panic!() };
+        self.command(Command::Answer { call: incoming.call, sdp: sdp(5) });
         let ok = self.code(200);
         self.ack(&ok, None);
         assert!(matches!(self.event(), Event::Confirmed { .. }));
         self.invite = Some(invite);
-        (
-            incoming.call,
-            String::from_utf8(ok.to_tag().unwrap().to_vec()).unwrap(),
-        )
+        (incoming.call, String::from_utf8(ok.to_tag().unwrap().to_vec()).unwrap())
     }
 }

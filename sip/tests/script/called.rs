@@ -11,14 +11,9 @@ fn a_late_offer_goes_out_in_the_200_and_its_answer_comes_in_the_ack() {
     let invite = b.outside(Method::Invite).finish();
     b.receive(&invite);
     b.code(100);
-    let Event::Incoming(incoming) = b.event() else {
-        panic!()
-    };
+    let Event::Incoming(incoming) = b.event() else { panic!() };
     assert_eq!(incoming.offer, None);
-    b.command(Command::Answer {
-        call: incoming.call,
-        sdp: sdp(5),
-    });
+    b.command(Command::Answer { call: incoming.call, sdp: sdp(5) });
     let ok = b.code(200);
     assert_eq!(ok.sdp().unwrap(), sdp(5));
     // Nothing may be offered before the answer is there.
@@ -28,13 +23,7 @@ fn a_late_offer_goes_out_in_the_200_and_its_answer_comes_in_the_ack() {
     b.receive(&early);
     b.code(491);
     b.ack(&ok, Some(sdp(2)));
-    assert_eq!(
-        b.event(),
-        Event::Confirmed {
-            call: incoming.call,
-            answer: Some(sdp(2))
-        }
-    );
+    assert_eq!(b.event(), Event::Confirmed { call: incoming.call, answer: Some(sdp(2)) });
     b.sent.clear();
     // A re-INVITE without offer is answered with the session as it is.
     let bare = b.inside(Method::Invite, &tag).finish();
@@ -43,13 +32,7 @@ fn a_late_offer_goes_out_in_the_200_and_its_answer_comes_in_the_ack() {
     assert_eq!(ok.sdp().unwrap(), sdp(5));
     assert!(matches!(b.event(), Event::Refreshed { .. }));
     b.ack(&ok, Some(sdp(3)));
-    assert_eq!(
-        b.event(),
-        Event::ReinviteAnswered {
-            call: incoming.call,
-            answer: sdp(3)
-        }
-    );
+    assert_eq!(b.event(), Event::ReinviteAnswered { call: incoming.call, answer: sdp(3) });
 }
 
 #[test]
@@ -84,22 +67,12 @@ fn in_dialog_requests_are_answered_sanely() {
     let update = b.inside(Method::Update, &tag).finish_with_sdp(sdp(2));
     b.receive(&update);
     assert!(matches!(b.event(), Event::ReinviteOffered { .. }));
-    b.command(Command::AcceptReinvite {
-        call,
-        answer: sdp(6),
-    });
+    b.command(Command::AcceptReinvite { call, answer: sdp(6) });
     assert_eq!(b.code(200).sdp().unwrap(), sdp(6));
-    let old = b
-        .inside(Method::Info, &tag)
-        .without("CSeq")
-        .header("CSeq", "3 INFO")
-        .finish();
+    let old = b.inside(Method::Info, &tag).without("CSeq").header("CSeq", "3 INFO").finish();
     b.receive(&old);
     b.code(500);
-    let needs = b
-        .inside(Method::Update, &tag)
-        .header("Require", "precondition")
-        .finish();
+    let needs = b.inside(Method::Update, &tag).header("Require", "precondition").finish();
     b.receive(&needs);
     assert_eq!(b.code(420).text("Unsupported").unwrap(), "precondition");
 }
@@ -116,10 +89,7 @@ fn a_second_re_invite_waits_for_the_first_and_ours_waits_for_both() {
     b.receive(&second);
     let later = b.code(500);
     assert!(later.seconds("Retry-After").unwrap() <= 10);
-    b.command(Command::Reinvite {
-        call,
-        offer: sdp(9),
-    });
+    b.command(Command::Reinvite { call, offer: sdp(9) });
     b.quiet();
     b.command(Command::RejectReinvite { call, code: 488 });
     b.code(488);
@@ -135,11 +105,7 @@ fn a_second_re_invite_waits_for_the_first_and_ours_waits_for_both() {
     let before = b.now.as_millis();
     b.sent.clear();
     b.wait(2_001);
-    let again = b
-        .sent
-        .iter()
-        .filter(|(_, m)| m.method() == Some(&Method::Invite))
-        .count();
+    let again = b.sent.iter().filter(|(_, m)| m.method() == Some(&Method::Invite)).count();
     assert!(again >= 1, "{before}");
 }
 
@@ -150,11 +116,8 @@ fn merged_requests_are_loops() {
     b.receive(&invite);
     b.code(100);
     b.event();
-    let copy = fax_sip::message::Builder::again(
-        &invite,
-        &format!("SIP/2.0/UDP {PEER};branch=z9hG4bKother"),
-        100,
-    );
+    let copy =
+        fax_sip::message::Builder::again(&invite, &format!("SIP/2.0/UDP {PEER};branch=z9hG4bKother"), 100);
     b.receive(&copy.finish());
     b.code(482);
     // The very same again is a repeat.
@@ -169,21 +132,13 @@ fn repeats_before_any_answer_bring_nothing_new() {
     let invite = b.outside(Method::Invite).finish_with_sdp(sdp(1));
     b.receive(&invite);
     b.code(100);
-    let Event::Incoming(incoming) = b.event() else {
-        panic!()
-    };
-    b.command(Command::Ring {
-        call: incoming.call,
-        code: 180,
-    });
+    let Event::Incoming(incoming) = b.event() else { panic!() };
+    b.command(Command::Ring { call: incoming.call, code: 180 });
     let ringing = b.code(180);
     assert!(ringing.to_tag().is_some() && ringing.contact().is_some());
     b.receive(&invite);
     assert_eq!(b.code(180), ringing);
-    b.command(Command::Answer {
-        call: incoming.call,
-        sdp: sdp(5),
-    });
+    b.command(Command::Answer { call: incoming.call, sdp: sdp(5) });
     let ok = b.code(200);
     assert_eq!(ok.to_tag(), ringing.to_tag());
     b.receive(&invite);
@@ -196,13 +151,8 @@ fn cancel_after_the_200_changes_nothing() {
     let invite = b.outside(Method::Invite).finish_with_sdp(sdp(1));
     b.receive(&invite);
     b.code(100);
-    let Event::Incoming(incoming) = b.event() else {
-        panic!()
-    };
-    b.command(Command::Answer {
-        call: incoming.call,
-        sdp: sdp(5),
-    });
+    let Event::Incoming(incoming) = b.event() else { panic!() };
+    b.command(Command::Answer { call: incoming.call, sdp: sdp(5) });
     let ok = b.code(200);
     b.receive(&fax_sip::message::Builder::cancel_of(&invite, None));
     b.code(200);
@@ -228,15 +178,10 @@ fn an_old_peer_without_branch_tag_and_contact_is_served() {
     let invite = strip(invite).finish_with_sdp(sdp(1));
     b.receive(&invite);
     b.code(100);
-    let Event::Incoming(incoming) = b.event() else {
-        panic!()
-    };
+    let Event::Incoming(incoming) = b.event() else { panic!() };
     b.receive(&invite);
     b.code(100);
-    b.command(Command::Answer {
-        call: incoming.call,
-        sdp: sdp(5),
-    });
+    b.command(Command::Answer { call: incoming.call, sdp: sdp(5) });
     let ok = b.code(200);
     let ack = fax_sip::message::Builder::request(Method::Ack, super::bench::uri("sip:x@192.0.2.1"))
         .copy(&invite, "Via")
@@ -247,43 +192,24 @@ fn an_old_peer_without_branch_tag_and_contact_is_served() {
         .finish();
     b.receive(&ack);
     assert!(matches!(b.event(), Event::Confirmed { .. }));
-    b.command(Command::Hangup {
-        call: incoming.call,
-        reason: None,
-    });
+    b.command(Command::Hangup { call: incoming.call, reason: None });
     let (to, bye) = b.next_to();
-    assert_eq!(
-        (to, bye.method()),
-        (addr("198.51.100.7:5060"), Some(&Method::Bye))
-    );
+    assert_eq!((to, bye.method()), (addr("198.51.100.7:5060"), Some(&Method::Bye)));
     assert!(matches!(b.event(), Event::Ended { .. }));
     // A failure of an INVITE is acknowledged by matching everything but the branch.
     let second = b.outside(Method::Invite);
-    let second = strip(second)
-        .without("Call-ID")
-        .header("Call-ID", "old2@peer")
-        .finish_with_sdp(sdp(1));
+    let second = strip(second).without("Call-ID").header("Call-ID", "old2@peer").finish_with_sdp(sdp(1));
     b.receive(&second);
     b.code(100);
-    let Event::Incoming(incoming) = b.event() else {
-        panic!()
-    };
-    b.command(Command::Reject {
-        call: incoming.call,
-        code: 486,
-        reason: String::new(),
-        headers: vec![],
-    });
+    let Event::Incoming(incoming) = b.event() else { panic!() };
+    b.command(Command::Reject { call: incoming.call, code: 486, reason: String::new(), headers: vec![] });
     let busy = b.code(486);
     let ack = fax_sip::message::Builder::ack_of_failure(&second, &busy);
     b.receive(&ack);
     b.event();
     b.sent.clear();
     b.wait(40_000);
-    assert!(
-        !b.sent.iter().any(|(_, m)| m.code() == Some(486)),
-        "not repeated after its ACK"
-    );
+    assert!(!b.sent.iter().any(|(_, m)| m.code() == Some(486)), "not repeated after its ACK");
 }
 
 #[test]
@@ -296,29 +222,18 @@ fn a_session_timer_is_honoured() {
         .finish_with_sdp(sdp(1));
     b.receive(&invite);
     b.code(100);
-    let Event::Incoming(incoming) = b.event() else {
-        panic!()
-    };
-    b.command(Command::Answer {
-        call: incoming.call,
-        sdp: sdp(5),
-    });
+    let Event::Incoming(incoming) = b.event() else { panic!() };
+    b.command(Command::Answer { call: incoming.call, sdp: sdp(5) });
     let ok = b.code(200);
     assert_eq!(ok.text("Session-Expires").unwrap(), "180;refresher=uac");
     assert!(ok.has_token("Require", "timer"));
     // A proxy put the timer in and the caller does not know it: renewing falls to us.
-    let invite = b
-        .outside(Method::Invite)
-        .header("x", "300")
-        .finish_with_sdp(sdp(1));
+    let invite = b.outside(Method::Invite).header("x", "300").finish_with_sdp(sdp(1));
     b.receive(&invite);
     b.code(100);
     b.ack(&ok, None);
     b.events.clear();
-    b.command(Command::Answer {
-        call: CallKey(CallKey::INCOMING.0 + 1),
-        sdp: sdp(5),
-    });
+    b.command(Command::Answer { call: CallKey(CallKey::INCOMING.0 + 1), sdp: sdp(5) });
     let ok = b.code(200);
     assert_eq!(ok.text("Session-Expires").unwrap(), "300;refresher=uas");
     assert!(!ok.has_token("Require", "timer"));
@@ -327,11 +242,7 @@ fn a_session_timer_is_honoured() {
     b.wait(147_000);
     assert!(b.sent.is_empty());
     b.wait(6_000);
-    assert!(
-        b.sent
-            .iter()
-            .any(|(_, m)| m.method() == Some(&Method::Invite) && m.sdp() == Some(sdp(5)))
-    );
+    assert!(b.sent.iter().any(|(_, m)| m.method() == Some(&Method::Invite) && m.sdp() == Some(sdp(5))));
 }
 
 #[test]
@@ -345,10 +256,9 @@ fn a_bye_tells_its_reason() {
     b.receive(&bye);
     b.code(200);
     match b.event() {
-        Event::Ended { call: ended, cause } => assert_eq!(
-            (ended, cause.by, cause.q850),
-            (call, EndedBy::Remote, Some(31))
-        ),
+        Event::Ended { call: ended, cause } => {
+            assert_eq!((ended, cause.by, cause.q850), (call, EndedBy::Remote, Some(31)))
+        }
         other => panic!("{other:?}"),
     }
     let late = b.inside(Method::Invite, &tag).finish_with_sdp(sdp(9));
@@ -364,45 +274,26 @@ fn rejections_carry_what_they_are_given() {
     let invite = b.outside(Method::Invite).finish_with_sdp(sdp(1));
     b.receive(&invite);
     b.code(100);
-    let Event::Incoming(incoming) = b.event() else {
-        panic!()
-    };
+    let Event::Incoming(incoming) = b.event() else { panic!() };
     let headers = vec![("Contact".to_owned(), "<sip:other@x>".to_owned())];
-    b.command(Command::Reject {
-        call: incoming.call,
-        code: 302,
-        reason: "Elsewhere".into(),
-        headers,
-    });
+    b.command(Command::Reject { call: incoming.call, code: 302, reason: "Elsewhere".into(), headers });
     let moved = b.code(302);
     assert_eq!(
-        (
-            moved.reason().as_str(),
-            moved.text("Contact").unwrap().as_str()
-        ),
+        (moved.reason().as_str(), moved.text("Contact").unwrap().as_str()),
         ("Elsewhere", "<sip:other@x>")
     );
     assert!(matches!(b.event(), Event::Ended { .. }));
     // Commands to a call that is over do nothing.
-    b.command(Command::Answer {
-        call: incoming.call,
-        sdp: sdp(5),
-    });
-    b.command(Command::Hangup {
-        call: incoming.call,
-        reason: None,
-    });
+    b.command(Command::Answer { call: incoming.call, sdp: sdp(5) });
+    b.command(Command::Hangup { call: incoming.call, reason: None });
     b.quiet();
 }
 
 #[test]
 fn an_undecided_call_is_refused_in_the_end() {
     let mut b = Bench::new();
-    let invite = b
-        .outside(Method::Invite)
-        .header("Expires", "60")
-        .header("Timestamp", "54")
-        .finish_with_sdp(sdp(1));
+    let invite =
+        b.outside(Method::Invite).header("Expires", "60").header("Timestamp", "54").finish_with_sdp(sdp(1));
     b.receive(&invite);
     assert_eq!(b.code(100).text("Timestamp").unwrap(), "54");
     b.event();
@@ -415,11 +306,7 @@ fn an_undecided_call_is_refused_in_the_end() {
 
 #[test]
 fn too_many_transactions_are_refused_without_state() {
-    let mut b = Bench::with(Config {
-        max_transactions: 5,
-        max_calls: 3,
-        ..Config::default()
-    });
+    let mut b = Bench::with(Config { max_transactions: 5, max_calls: 3, ..Config::default() });
     for n in 0..12 {
         let options = b.outside(Method::Options).finish();
         b.receive(&options);

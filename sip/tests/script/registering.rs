@@ -26,39 +26,21 @@ fn a_registration_is_challenged_granted_renewed_and_taken_back() {
     b.command(register(3600));
     let first = b.request(&Method::Register);
     assert_eq!(first.uri().unwrap().to_string(), "sip:trunk.example");
-    assert_eq!(
-        first.contact().unwrap().to_string(),
-        format!("sip:office@{OURS}")
-    );
+    assert_eq!(first.contact().unwrap().to_string(), format!("sip:office@{OURS}"));
     b.receive(
         &b.response(&first, 401, "r")
-            .header(
-                "WWW-Authenticate",
-                "Digest realm=\"t\", nonce=\"1\", qop=\"auth\"",
-            )
+            .header("WWW-Authenticate", "Digest realm=\"t\", nonce=\"1\", qop=\"auth\"")
             .finish(),
     );
     let second = b.request(&Method::Register);
     assert_eq!(second.call_id(), first.call_id());
-    assert_eq!(
-        second.cseq().unwrap().number,
-        first.cseq().unwrap().number + 1
-    );
+    assert_eq!(second.cseq().unwrap().number, first.cseq().unwrap().number + 1);
     let ok = b
         .response(&second, 200, "r")
-        .header(
-            "Contact",
-            format!("<sip:other@192.0.2.77>;expires=30, <sip:office@{OURS}>;expires=100"),
-        )
+        .header("Contact", format!("<sip:other@192.0.2.77>;expires=30, <sip:office@{OURS}>;expires=100"))
         .header("Expires", "3600");
     b.receive(&ok.finish());
-    assert_eq!(
-        b.event(),
-        Event::Registered {
-            registration: RegKey(1),
-            expires: Duration::from_secs(100)
-        }
-    );
+    assert_eq!(b.event(), Event::Registered { registration: RegKey(1), expires: Duration::from_secs(100) });
     b.wait(49_900);
     b.quiet();
     b.until_sent(30_200);
@@ -66,31 +48,19 @@ fn a_registration_is_challenged_granted_renewed_and_taken_back() {
     assert!(third.text("Authorization").unwrap().contains("nc=00000002"));
     b.receive(
         &b.response(&third, 401, "r")
-            .header(
-                "WWW-Authenticate",
-                "Digest realm=\"t\", nonce=\"2\", qop=\"auth\"",
-            )
+            .header("WWW-Authenticate", "Digest realm=\"t\", nonce=\"2\", qop=\"auth\"")
             .finish(),
     );
     let fourth = b.request(&Method::Register);
     b.receive(
-        &b.response(&fourth, 200, "r")
-            .header("Contact", format!("<sip:office@{OURS}>;expires=100"))
-            .finish(),
+        &b.response(&fourth, 200, "r").header("Contact", format!("<sip:office@{OURS}>;expires=100")).finish(),
     );
     assert!(matches!(b.event(), Event::Registered { .. }));
-    b.command(Command::Unregister {
-        registration: RegKey(1),
-    });
+    b.command(Command::Unregister { registration: RegKey(1) });
     let last = b.request(&Method::Register);
     assert_eq!(last.text("Expires").unwrap(), "0");
     b.receive(&b.response(&last, 200, "r").finish());
-    assert_eq!(
-        b.event(),
-        Event::Unregistered {
-            registration: RegKey(1)
-        }
-    );
+    assert_eq!(b.event(), Event::Unregistered { registration: RegKey(1) });
     b.wait(600_000);
     b.quiet();
     assert_eq!((b.agent.transactions(), b.agent.deadline()), (0, None));
@@ -101,22 +71,11 @@ fn too_brief_is_prolonged() {
     let mut b = Bench::new();
     b.command(register(60));
     let first = b.request(&Method::Register);
-    b.receive(
-        &b.response(&first, 423, "r")
-            .header("Min-Expires", "600")
-            .finish(),
-    );
+    b.receive(&b.response(&first, 423, "r").header("Min-Expires", "600").finish());
     let second = b.request(&Method::Register);
     assert_eq!(second.text("Expires").unwrap(), "600");
-    b.receive(
-        &b.response(&second, 423, "r")
-            .header("Min-Expires", "600")
-            .finish(),
-    );
-    assert!(matches!(
-        b.event(),
-        Event::RegistrationFailed { code: 423, .. }
-    ));
+    b.receive(&b.response(&second, 423, "r").header("Min-Expires", "600").finish());
+    assert!(matches!(b.event(), Event::RegistrationFailed { code: 423, .. }));
 }
 
 #[test]
@@ -126,12 +85,7 @@ fn failures_are_tried_again_more_and_more_slowly() {
     let mut waits = Vec::new();
     for _ in 0..6 {
         b.wait(32_000);
-        let Event::RegistrationFailed {
-            code: 408,
-            retry_after: Some(wait),
-            ..
-        } = b.event()
-        else {
+        let Event::RegistrationFailed { code: 408, retry_after: Some(wait), .. } = b.event() else {
             panic!()
         };
         waits.push(wait.as_secs());
@@ -151,22 +105,11 @@ fn a_refusal_is_not_hammered_and_retry_after_is_kept() {
     b.command(register(60));
     let first = b.request(&Method::Register);
     b.receive(&b.response(&first, 403, "r").finish());
-    let Event::RegistrationFailed {
-        code: 403,
-        retry_after: Some(wait),
-        ..
-    } = b.event()
-    else {
-        panic!()
-    };
+    let Event::RegistrationFailed { code: 403, retry_after: Some(wait), .. } = b.event() else { panic!() };
     assert!(wait.as_secs() >= 150);
     b.until_sent(u64::try_from(wait.as_millis()).unwrap() + 1);
     let second = b.request(&Method::Register);
-    b.receive(
-        &b.response(&second, 503, "r")
-            .header("Retry-After", "4000")
-            .finish(),
-    );
+    b.receive(&b.response(&second, 503, "r").header("Retry-After", "4000").finish());
     assert!(
         matches!(b.event(), Event::RegistrationFailed { retry_after: Some(w), .. } if w.as_secs() == 4_000)
     );
@@ -174,20 +117,9 @@ fn a_refusal_is_not_hammered_and_retry_after_is_kept() {
     b.until_sent(4_001_000);
     let third = b.request(&Method::Register);
     let challenge = "Digest realm=\"t\", nonce=\"1\"";
-    b.receive(
-        &b.response(&third, 401, "r")
-            .header("WWW-Authenticate", challenge)
-            .finish(),
-    );
+    b.receive(&b.response(&third, 401, "r").header("WWW-Authenticate", challenge).finish());
     let fourth = b.request(&Method::Register);
-    b.receive(
-        &b.response(&fourth, 401, "r")
-            .header("WWW-Authenticate", challenge)
-            .finish(),
-    );
-    assert!(matches!(
-        b.event(),
-        Event::RegistrationFailed { code: 401, .. }
-    ));
+    b.receive(&b.response(&fourth, 401, "r").header("WWW-Authenticate", challenge).finish());
+    assert!(matches!(b.event(), Event::RegistrationFailed { code: 401, .. }));
     b.quiet();
 }

@@ -21,32 +21,18 @@ struct Driver {
 
 fn sdp(kind: &str) -> Bytes {
     let media = match kind {
-        "image" => {
-            "m=image 7002 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxRateManagement:transferredTCF\r\n"
-        }
+        "image" => "m=image 7002 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxRateManagement:transferredTCF\r\n",
         _ => "m=audio 7000 RTP/AVP 8\r\n",
     };
-    Bytes::from(format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}"
-    ))
+    Bytes::from(format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}"))
 }
 
 impl Driver {
     fn new() -> Driver {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_millis(5)))
-            .unwrap();
-        let agent = UserAgent::new(Config {
-            seed: [7; 32],
-            ..Config::default()
-        });
-        Driver {
-            agent,
-            socket,
-            start: Clock::now(),
-            events: Vec::new(),
-        }
+        socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+        let agent = UserAgent::new(Config { seed: [7; 32], ..Config::default() });
+        Driver { agent, socket, start: Clock::now(), events: Vec::new() }
     }
 
     fn now(&self) -> Instant {
@@ -76,21 +62,11 @@ impl Driver {
         match &event {
             Event::Incoming(incoming) => {
                 let call = incoming.call;
-                self.agent
-                    .handle(now, Input::Command(Command::Ring { call, code: 180 }));
-                self.agent.handle(
-                    now,
-                    Input::Command(Command::Answer {
-                        call,
-                        sdp: sdp("audio"),
-                    }),
-                );
+                self.agent.handle(now, Input::Command(Command::Ring { call, code: 180 }));
+                self.agent.handle(now, Input::Command(Command::Answer { call, sdp: sdp("audio") }));
             }
             Event::ReinviteOffered { call, .. } => {
-                let accept = Command::AcceptReinvite {
-                    call: *call,
-                    answer: sdp("image"),
-                };
+                let accept = Command::AcceptReinvite { call: *call, answer: sdp("image") };
                 self.agent.handle(now, Input::Command(accept));
             }
             _ => {}
@@ -104,15 +80,7 @@ impl Driver {
         if let Ok((n, remote)) = self.socket.recv_from(&mut buffer) {
             let (now, local) = (self.now(), self.local());
             let octets = &buffer[..n];
-            self.agent.handle(
-                now,
-                Input::Datagram {
-                    transport: Transport::Udp,
-                    local,
-                    remote,
-                    octets,
-                },
-            );
+            self.agent.handle(now, Input::Datagram { transport: Transport::Udp, local, remote, octets });
         } else if self.agent.deadline().is_some_and(|d| d <= self.now()) {
             self.agent.handle(self.now(), Input::Timeout);
         }
@@ -144,10 +112,7 @@ fn scenario(name: &str) -> Vec<String> {
     if name.starts_with("-") {
         return name.split(' ').map(str::to_owned).collect();
     }
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("testdata/sip");
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("testdata/sip");
     vec!["-sf".into(), root.join(name).to_string_lossy().into_owned()]
 }
 
@@ -155,16 +120,7 @@ fn scenario(name: &str) -> Vec<String> {
 fn sipp(name: &str, more: &[&str]) -> Option<Child> {
     let found = Process::new("sipp")
         .args(scenario(name))
-        .args([
-            "-i",
-            "127.0.0.1",
-            "-timeout",
-            "50s",
-            "-nostdin",
-            "-trace_err",
-            "-error_file",
-            "/dev/stderr",
-        ])
+        .args(["-i", "127.0.0.1", "-timeout", "50s", "-nostdin", "-trace_err", "-error_file", "/dev/stderr"])
         .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -176,12 +132,7 @@ fn sipp(name: &str, more: &[&str]) -> Option<Child> {
 }
 
 fn free_port() -> String {
-    UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-        .to_string()
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 /// SIPp calls us.
@@ -189,12 +140,7 @@ fn called_by(name: &str, calls: usize) -> Option<Driver> {
     let mut driver = Driver::new();
     let target = driver.local().to_string();
     let (port, calls) = (free_port(), calls.to_string());
-    let child = sipp(
-        name,
-        &[
-            &target, "-s", "4930123", "-p", &port, "-m", &calls, "-r", "50", "-d", "200",
-        ],
-    )?;
+    let child = sipp(name, &[&target, "-s", "4930123", "-p", &port, "-m", &calls, "-r", "50", "-d", "200"])?;
     driver.run(child);
     Some(driver)
 }
@@ -214,10 +160,7 @@ fn sipp_calls_us_and_switches_to_t38_and_renews() {
     let Some(driver) = called_by("uac-t38.xml", 20) else {
         return;
     };
-    assert_eq!(
-        driver.count(|e| matches!(e, Event::ReinviteOffered { .. })),
-        20
-    );
+    assert_eq!(driver.count(|e| matches!(e, Event::ReinviteOffered { .. })), 20);
     assert_eq!(driver.count(|e| matches!(e, Event::Refreshed { .. })), 20);
     assert_eq!(driver.count(|e| matches!(e, Event::Ended { .. })), 20);
 }
@@ -228,10 +171,7 @@ fn sipp_cancels() {
     let target = driver.local().to_string();
     let port = free_port();
     // Nobody answers these: the events are looked at here alone.
-    let Some(mut child) = sipp(
-        "uac-cancel.xml",
-        &[&target, "-s", "1", "-p", &port, "-m", "10"],
-    ) else {
+    let Some(mut child) = sipp("uac-cancel.xml", &[&target, "-s", "1", "-p", &port, "-m", "10"]) else {
         return;
     };
     let mut ended = 0;
@@ -241,27 +181,15 @@ fn sipp_cancels() {
         if let Ok((n, remote)) = driver.socket.recv_from(&mut buffer) {
             let (now, local) = (driver.now(), driver.local());
             let octets = &buffer[..n];
-            driver.agent.handle(
-                now,
-                Input::Datagram {
-                    transport: Transport::Udp,
-                    local,
-                    remote,
-                    octets,
-                },
-            );
+            driver.agent.handle(now, Input::Datagram { transport: Transport::Udp, local, remote, octets });
         }
         while let Some(output) = driver.agent.poll() {
             match output {
                 Output::Send { remote, octets, .. } => drop(driver.socket.send_to(&octets, remote)),
                 Output::Event(Event::Incoming(i)) => {
-                    driver.agent.handle(
-                        driver.now(),
-                        Input::Command(Command::Ring {
-                            call: i.call,
-                            code: 180,
-                        }),
-                    );
+                    driver
+                        .agent
+                        .handle(driver.now(), Input::Command(Command::Ring { call: i.call, code: 180 }));
                 }
                 Output::Event(Event::Ended { .. }) => ended += 1,
                 Output::Event(_) => {}
@@ -330,9 +258,6 @@ fn we_call_sipp_and_it_switches_to_t38() {
     let Some(driver) = calling("uas-t38.xml", 20, false) else {
         return;
     };
-    assert_eq!(
-        driver.count(|e| matches!(e, Event::ReinviteOffered { .. })),
-        20
-    );
+    assert_eq!(driver.count(|e| matches!(e, Event::ReinviteOffered { .. })), 20);
     assert_eq!(driver.count(|e| matches!(e, Event::Ended { .. })), 20);
 }

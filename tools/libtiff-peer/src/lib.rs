@@ -57,9 +57,7 @@ unsafe extern "C" fn read(m: *mut c_void, to: *mut c_void, n: Size) -> Size {
     // SAFETY: libtiff hands back the pointer of `open`, which outlives the file, and a buffer of n octets.
     unsafe {
         let m = &mut *m.cast::<Memory>();
-        let n = usize::try_from(n)
-            .unwrap_or(0)
-            .min(m.octets.len().saturating_sub(m.at));
+        let n = usize::try_from(n).unwrap_or(0).min(m.octets.len().saturating_sub(m.at));
         std::ptr::copy_nonoverlapping(m.octets.as_ptr().add(m.at), to.cast(), n);
         m.at += n;
         n as Size
@@ -133,11 +131,7 @@ fn open(memory: &mut Memory, mode: &CStr) -> *mut c_void {
 pub fn version() -> String {
     // SAFETY: a constant string.
     let text = unsafe { CStr::from_ptr(TIFFGetVersion()) };
-    text.to_string_lossy()
-        .lines()
-        .next()
-        .unwrap_or("")
-        .to_owned()
+    text.to_string_lossy().lines().next().unwrap_or("").to_owned()
 }
 
 /// Encodes packed rows (1 = black, `width.div_ceil(8)` octets each) as the one strip of a TIFF file
@@ -183,10 +177,7 @@ impl Opened {
     /// Opens a file in memory.
     #[must_use]
     pub fn new(file: Vec<u8>) -> Self {
-        let memory = Box::into_raw(Box::new(Memory {
-            octets: file,
-            at: 0,
-        }));
+        let memory = Box::into_raw(Box::new(Memory { octets: file, at: 0 }));
         // SAFETY: the box was just made and lives until `drop`.
         let tiff = open(unsafe { &mut *memory }, c"r");
         Opened { tiff, memory }
@@ -207,9 +198,7 @@ impl Opened {
     /// Decodes strip 0 into packed rows. `rows` is as large as they are.
     pub fn decode(&self, rows: &mut [u8]) -> bool {
         // SAFETY: the buffer has the size that is told.
-        let n = unsafe {
-            TIFFReadEncodedStrip(self.tiff, 0, rows.as_mut_ptr().cast(), rows.len() as Size)
-        };
+        let n = unsafe { TIFFReadEncodedStrip(self.tiff, 0, rows.as_mut_ptr().cast(), rows.len() as Size) };
         n == rows.len() as Size
     }
 }

@@ -31,10 +31,7 @@ impl AudioPeer {
         // SAFETY: `state` is live and ours; its T.30 part lives inside it.
         unsafe {
             let t30 = c::fax_get_t30_state(state);
-            let peer = AudioPeer {
-                state,
-                session: Session::attach(t30),
-            };
+            let peer = AudioPeer { state, session: Session::attach(t30) };
             c::fax_set_transmit_on_idle(state, 1);
             c::fax_set_tep_mode(state, c_int::from(options.talker_echo_protection));
             options.apply(t30, false)?;

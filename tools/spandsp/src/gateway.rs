@@ -33,8 +33,7 @@ impl GatewayPeer {
         let machine = AudioPeer::new(calling, options)?;
         let outbox = Box::into_raw(Box::new(VecDeque::new()));
         // SAFETY: a null state asks for a new one; the outbox lives until after the state is freed.
-        let state =
-            unsafe { c::t38_gateway_init(core::ptr::null_mut(), Some(sent), outbox.cast()) };
+        let state = unsafe { c::t38_gateway_init(core::ptr::null_mut(), Some(sent), outbox.cast()) };
         if state.is_null() {
             // SAFETY: made above, and nobody else knows of it.
             drop(unsafe { Box::from_raw(outbox) });

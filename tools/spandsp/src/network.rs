@@ -59,17 +59,12 @@ impl Network {
 
     fn enqueue(&mut self, now: u64, datagram: Vec<u8>) {
         let extra = self.random.below(self.jitter as usize + 1) as u64;
-        self.under_way
-            .push((now + self.delay + extra, self.count, datagram));
+        self.under_way.push((now + self.delay + extra, self.count, datagram));
     }
 
     /// The next datagram that has arrived by `now`.
     pub fn arrived(&mut self, now: u64) -> Option<Vec<u8>> {
-        let (index, first) = self
-            .under_way
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, (at, n, _))| (*at, *n))?;
+        let (index, first) = self.under_way.iter().enumerate().min_by_key(|(_, (at, n, _))| (*at, *n))?;
         if first.0 > now {
             return None;
         }

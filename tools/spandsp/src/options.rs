@@ -84,11 +84,7 @@ impl Default for Options {
         Options {
             ecm: true,
             codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr],
-            modems: vec![
-                Recommendation::V27ter,
-                Recommendation::V29,
-                Recommendation::V17,
-            ],
+            modems: vec![Recommendation::V27ter, Recommendation::V29, Recommendation::V17],
             send: None,
             receive: None,
             ident: String::new(),
@@ -116,16 +112,14 @@ impl Options {
     ///
     /// `t30` must point to a live T.30 state that nobody else uses meanwhile.
     pub(crate) unsafe fn apply(&self, t30: *mut c::t30_state_t, iaf: bool) -> io::Result<()> {
-        let codings = self.codings.iter().fold(
-            c::t4_image_compression_t_T4_COMPRESSION_T4_1D,
-            |set, coding| {
+        let codings =
+            self.codings.iter().fold(c::t4_image_compression_t_T4_COMPRESSION_T4_1D, |set, coding| {
                 set | match coding {
                     Coding::Mh => c::t4_image_compression_t_T4_COMPRESSION_T4_1D,
                     Coding::Mr => c::t4_image_compression_t_T4_COMPRESSION_T4_2D,
                     Coding::Mmr => c::t4_image_compression_t_T4_COMPRESSION_T6,
                 }
-            },
-        );
+            });
         let modems = self.modems.iter().fold(0, |set, modem| {
             set | match modem {
                 Recommendation::V27ter => c::T30_SUPPORT_V27TER,
@@ -133,11 +127,7 @@ impl Options {
                 Recommendation::V17 => c::T30_SUPPORT_V17,
             }
         });
-        let modems = if iaf {
-            modems | c::T30_SUPPORT_IAF
-        } else {
-            modems
-        };
+        let modems = if iaf { modems | c::T30_SUPPORT_IAF } else { modems };
         let ident = CString::new(self.ident.as_str())?;
         let send = self.send.as_deref().map(c_path).transpose()?;
         let receive = self.receive.as_deref().map(c_path).transpose()?;
@@ -145,16 +135,10 @@ impl Options {
         unsafe {
             c::t30_set_ecm_capability(t30, self.ecm);
             c::t30_set_supported_compressions(t30, codings as i32);
-            c::t30_set_supported_output_compressions(
-                t30,
-                c::t4_image_compression_t_T4_COMPRESSION_T6 as i32,
-            );
+            c::t30_set_supported_output_compressions(t30, c::t4_image_compression_t_T4_COMPRESSION_T6 as i32);
             c::t30_set_supported_modems(t30, modems as i32);
             c::t30_set_supported_image_sizes(t30, WIDTHS | LENGTHS);
-            c::t30_set_supported_bilevel_resolutions(
-                t30,
-                RESOLUTIONS_R8 | RESOLUTION_R16 | RESOLUTIONS_INCH,
-            );
+            c::t30_set_supported_bilevel_resolutions(t30, RESOLUTIONS_R8 | RESOLUTION_R16 | RESOLUTIONS_INCH);
             c::t30_set_minimum_scan_line_time(t30, i32::from(self.min_row_time_ms));
             c::t30_set_tx_ident(t30, ident.as_ptr());
             if let Some(path) = &send {

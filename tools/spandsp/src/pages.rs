@@ -61,13 +61,7 @@ pub fn generated(seed: u64, rows: u32) -> Page {
         }
         pels.extend_from_slice(&row);
     }
-    Page {
-        width: 1728,
-        rows,
-        x_per_inch: 204.0,
-        y_per_inch: 196.0,
-        pels,
-    }
+    Page { width: 1728, rows, x_per_inch: 204.0, y_per_inch: 196.0, pels }
 }
 
 fn black(row: &mut [u8], from: usize, count: usize) {

@@ -98,10 +98,7 @@ impl Session {
     /// `t30` must be live and stay so until this session was dropped or [`Session::detach`]ed; the
     /// session must be kept alive for as long as `t30` is used.
     pub(crate) unsafe fn attach(t30: *mut c::t30_state_t) -> Self {
-        let ledger = Box::into_raw(Box::new(Ledger {
-            t30: Some(t30),
-            ..Ledger::default()
-        }));
+        let ledger = Box::into_raw(Box::new(Ledger { t30: Some(t30), ..Ledger::default() }));
         let user = ledger.cast::<c_void>();
         // SAFETY: `t30` is live by contract; `user` outlives its use because the owner frees `t30` first.
         unsafe {
@@ -146,9 +143,7 @@ impl Session {
             None => "in progress".to_owned(),
             // SAFETY: spandsp answers with a static string for every number.
             Some(code) => unsafe {
-                CStr::from_ptr(c::t30_completion_code_to_str(code))
-                    .to_string_lossy()
-                    .into_owned()
+                CStr::from_ptr(c::t30_completion_code_to_str(code)).to_string_lossy().into_owned()
             },
         };
         // SAFETY: as in `frames`.
@@ -223,16 +218,10 @@ unsafe extern "C" fn frame(user: *mut c_void, incoming: bool, octets: *const u8,
     if octets.is_null() || len == 0 {
         return;
     }
-    let direction = if incoming {
-        Direction::Received
-    } else {
-        Direction::Sent
-    };
+    let direction = if incoming { Direction::Received } else { Direction::Sent };
     // SAFETY: as in `phase_e`; spandsp hands over `len` readable octets.
     unsafe {
         let octets = core::slice::from_raw_parts(octets, len).to_vec();
-        (*user.cast::<Ledger>())
-            .frames
-            .push(Frame { direction, octets });
+        (*user.cast::<Ledger>()).frames.push(Frame { direction, octets });
     }
 }

@@ -35,9 +35,8 @@ impl T38Peer {
     pub fn new(calling: bool, options: &Options) -> io::Result<Self> {
         let outbox = Box::into_raw(Box::new(VecDeque::new()));
         // SAFETY: a null state asks for a new one; the outbox lives until after the state is freed.
-        let state = unsafe {
-            c::t38_terminal_init(core::ptr::null_mut(), calling, Some(sent), outbox.cast())
-        };
+        let state =
+            unsafe { c::t38_terminal_init(core::ptr::null_mut(), calling, Some(sent), outbox.cast()) };
         if state.is_null() {
             // SAFETY: made above, and nobody else knows of it.
             drop(unsafe { Box::from_raw(outbox) });
@@ -46,11 +45,7 @@ impl T38Peer {
         // SAFETY: `state` is live and ours; its T.30 and T.38 parts live inside it.
         unsafe {
             let t30 = c::t38_terminal_get_t30_state(state);
-            let peer = T38Peer {
-                state,
-                session: Session::attach(t30),
-                outbox,
-            };
+            let peer = T38Peer { state, session: Session::attach(t30), outbox };
             c::t38_set_t38_version(
                 c::t38_terminal_get_t38_core_state(state),
                 c_int::from(options.t38_version),

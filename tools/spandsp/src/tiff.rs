@@ -24,11 +24,7 @@ pub struct Page {
 
 impl core::fmt::Debug for Page {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "{} × {} at {} × {}",
-            self.width, self.rows, self.x_per_inch, self.y_per_inch
-        )
+        write!(f, "{} × {} at {} × {}", self.width, self.rows, self.x_per_inch, self.y_per_inch)
     }
 }
 
@@ -43,9 +39,7 @@ impl Page {
     #[must_use]
     pub fn row(&self, row: u32) -> &[u8] {
         let n = self.row_octets();
-        self.pels
-            .get(row as usize * n..(row as usize + 1) * n)
-            .unwrap_or(&[])
+        self.pels.get(row as usize * n..(row as usize + 1) * n).unwrap_or(&[])
     }
 
     /// The number of the first row that differs in its pels, if any; a missing row differs. Resolutions
@@ -121,11 +115,7 @@ impl Open {
         let path = c_path(path)?;
         // SAFETY: both strings end with 0 and live through the call.
         let tiff = unsafe { TIFFOpen(path.as_ptr(), mode.as_ptr()) };
-        if tiff.is_null() {
-            Err(bad("not a TIFF file, or not to be opened"))
-        } else {
-            Ok(Open(tiff))
-        }
+        if tiff.is_null() { Err(bad("not a TIFF file, or not to be opened")) } else { Ok(Open(tiff)) }
     }
 }
 
@@ -194,13 +184,7 @@ fn read_page(file: &Open) -> io::Result<Page> {
             *last &= 0xFFu8 << spare;
         }
     }
-    Ok(Page {
-        width,
-        rows,
-        x_per_inch: x,
-        y_per_inch: y,
-        pels,
-    })
+    Ok(Page { width, rows, x_per_inch: x, y_per_inch: y, pels })
 }
 
 /// Writes pages as one Group 4 file.
@@ -257,13 +241,7 @@ pub fn encode_t6(page: &Page) -> io::Result<Vec<u8>> {
 pub fn decode_t6(width: u32, rows: u32, t6: &[u8]) -> io::Result<Page> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("page.tif");
-    let page = Page {
-        width,
-        rows,
-        x_per_inch: 204.0,
-        y_per_inch: 196.0,
-        pels: Vec::new(),
-    };
+    let page = Page { width, rows, x_per_inch: 204.0, y_per_inch: 196.0, pels: Vec::new() };
     {
         let file = Open::new(&path, c"w")?;
         set_fields(&file, &page, 0, 1);
@@ -298,9 +276,5 @@ fn set_fields(file: &Open, page: &Page, number: c_int, count: c_int) {
 
 fn end_page(file: &Open) -> io::Result<()> {
     // SAFETY: the file is open.
-    if unsafe { TIFFWriteDirectory(file.0) } == 0 {
-        Err(bad("a page could not be written"))
-    } else {
-        Ok(())
-    }
+    if unsafe { TIFFWriteDirectory(file.0) } == 0 { Err(bad("a page could not be written")) } else { Ok(()) }
 }

@@ -34,11 +34,7 @@ impl Sender {
     /// One that starts at sequence number 0.
     #[must_use]
     pub fn new(protection: Protection) -> Self {
-        Sender {
-            protection,
-            sequence: 0,
-            history: VecDeque::new(),
-        }
+        Sender { protection, sequence: 0, history: VecDeque::new() }
     }
 
     /// The datagram with `ifp` as its primary.
@@ -60,10 +56,7 @@ impl Sender {
             Protection::Redundancy(depth) | Protection::Fec { span: depth, .. } => {
                 let count = depth.min(self.history.len());
                 out.extend([0x00, count as u8]);
-                self.history
-                    .iter()
-                    .take(count)
-                    .for_each(|ifp| put(&mut out, ifp));
+                self.history.iter().take(count).for_each(|ifp| put(&mut out, ifp));
             }
         }
         self.history.push_front(ifp.to_vec());
@@ -146,17 +139,11 @@ impl Receiver {
                                 .wrapping_add(k * entries)
                         })
                         .collect();
-                    let missing: Vec<u16> = members
-                        .iter()
-                        .copied()
-                        .filter(|s| !self.known.contains_key(s))
-                        .collect();
+                    let missing: Vec<u16> =
+                        members.iter().copied().filter(|s| !self.known.contains_key(s)).collect();
                     if let [one] = missing[..] {
                         let mut found = parity;
-                        members
-                            .iter()
-                            .filter_map(|s| self.known.get(s))
-                            .for_each(|ifp| xor(&mut found, ifp));
+                        members.iter().filter_map(|s| self.known.get(s)).for_each(|ifp| xor(&mut found, ifp));
                         offered.push((one, found));
                     }
                 }
@@ -169,10 +156,8 @@ impl Receiver {
         self.remember(&offered);
         // A session starts with 0, so packets lost before the first that comes are known to be missing.
         let next = self.next.unwrap_or(0);
-        let mut fresh: Vec<(u16, Vec<u8>)> = offered
-            .into_iter()
-            .filter(|(s, _)| s.wrapping_sub(next) < 0x8000)
-            .collect();
+        let mut fresh: Vec<(u16, Vec<u8>)> =
+            offered.into_iter().filter(|(s, _)| s.wrapping_sub(next) < 0x8000).collect();
         fresh.sort_by_key(|(s, _)| s.wrapping_sub(next));
         if let Some((last, _)) = fresh.last() {
             self.next = Some(last.wrapping_add(1));
@@ -184,8 +169,7 @@ impl Receiver {
     fn remember(&mut self, offered: &[(u16, Vec<u8>)]) {
         for (sequence, ifp) in offered {
             self.known.entry(*sequence).or_insert_with(|| ifp.clone());
-            self.known
-                .retain(|s, _| sequence.wrapping_sub(*s) < 64 || s.wrapping_sub(*sequence) < 64);
+            self.known.retain(|s, _| sequence.wrapping_sub(*s) < 64 || s.wrapping_sub(*sequence) < 64);
         }
     }
 }
@@ -202,11 +186,7 @@ fn length(rest: &mut &[u8]) -> Result<usize, Malformed> {
         [n @ 0x80..0xC0] => {
             let [low] = array::<1>(rest)?;
             let n = usize::from(n & 0x3F) << 8 | usize::from(low);
-            if n < 128 {
-                Err(Malformed("long form of a short length"))
-            } else {
-                Ok(n)
-            }
+            if n < 128 { Err(Malformed("long form of a short length")) } else { Ok(n) }
         }
         _ => Err(Malformed("fragmented length")),
     }
@@ -214,9 +194,7 @@ fn length(rest: &mut &[u8]) -> Result<usize, Malformed> {
 
 fn open(rest: &mut &[u8]) -> Result<Vec<u8>, Malformed> {
     let n = length(rest)?;
-    let (head, tail) = rest
-        .split_at_checked(n)
-        .ok_or(Malformed("short open type"))?;
+    let (head, tail) = rest.split_at_checked(n).ok_or(Malformed("short open type"))?;
     *rest = tail;
     Ok(head.to_vec())
 }
@@ -228,28 +206,19 @@ mod tests {
     // Dissected by tshark when they were made.
     const REDUNDANCY: [&[u8]; 4] = [
         &[0, 0, 1, 6, 0, 0],
+        &[0, 1, 0x0c, 0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce, 0xf8, 0x44, 0, 1, 1, 6],
+        &[0, 2, 3, 0xc0, 1, 0x40, 0, 2, 0x0c, 0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce, 0xf8, 0x44, 1, 6],
         &[
-            0, 1, 0x0c, 0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce, 0xf8, 0x44, 0, 1, 1, 6,
-        ],
-        &[
-            0, 2, 3, 0xc0, 1, 0x40, 0, 2, 0x0c, 0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce, 0xf8,
+            0, 3, 1, 0, 0, 3, 3, 0xc0, 1, 0x40, 0x0c, 0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce, 0xf8,
             0x44, 1, 6,
-        ],
-        &[
-            0, 3, 1, 0, 0, 3, 3, 0xc0, 1, 0x40, 0x0c, 0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce,
-            0xf8, 0x44, 1, 6,
         ],
     ];
 
     #[test]
     fn redundancy_is_as_printed_and_recovers() {
         let mut sender = Sender::new(Protection::Redundancy(3));
-        let ifps: [&[u8]; 4] = [
-            &[6],
-            &[0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce, 0xf8, 0x44],
-            &[0xc0, 1, 0x40],
-            &[0],
-        ];
+        let ifps: [&[u8]; 4] =
+            [&[6], &[0xc0, 1, 0x80, 0, 6, 0xff, 0xc8, 1, 0, 0xce, 0xf8, 0x44], &[0xc0, 1, 0x40], &[0]];
         for (ifp, want) in ifps.iter().zip(REDUNDANCY) {
             assert_eq!(sender.wrap(ifp), want);
         }
@@ -260,10 +229,7 @@ mod tests {
         assert_eq!(got, [(1, ifps[1]), (2, ifps[2]), (3, ifps[3])]);
         assert_eq!(receiver.unwrap(REDUNDANCY[2]).unwrap(), []);
         assert_eq!(receiver.recovered, 2);
-        assert_eq!(
-            receiver.unwrap(&[0, 4, 1, 0, 0, 0, 0]),
-            Err(Malformed("octets behind the end"))
-        );
+        assert_eq!(receiver.unwrap(&[0, 4, 1, 0, 0, 0, 0]), Err(Malformed("octets behind the end")));
     }
 
     #[test]
@@ -277,16 +243,13 @@ mod tests {
             &[0xc0, 1, 0x40],
             &[0],
         ];
-        let mut sender = Sender::new(Protection::Fec {
-            span: 3,
-            entries: 2,
-        });
+        let mut sender = Sender::new(Protection::Fec { span: 3, entries: 2 });
         let datagrams: Vec<Vec<u8>> = ifps.iter().map(|ifp| sender.wrap(ifp)).collect();
         assert_eq!(
             datagrams[6],
             [
-                0, 6, 1, 0, 0x80, 1, 3, 2, 8, 0xc6, 1, 0x80, 0, 2, 0xce, 0xf8, 0x44, 9, 4, 0, 0xc0,
-                0, 3, 0xff, 0xc8, 1, 0
+                0, 6, 1, 0, 0x80, 1, 3, 2, 8, 0xc6, 1, 0x80, 0, 2, 0xce, 0xf8, 0x44, 9, 4, 0, 0xc0, 0, 3,
+                0xff, 0xc8, 1, 0
             ]
         );
         let mut receiver = Receiver::new();
@@ -296,10 +259,7 @@ mod tests {
                 got.extend(receiver.unwrap(datagram).unwrap());
             }
         }
-        assert_eq!(
-            got.iter().map(|(s, _)| *s).collect::<Vec<_>>(),
-            [0, 1, 2, 3, 4, 5, 6]
-        );
+        assert_eq!(got.iter().map(|(s, _)| *s).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(got[4].1, ifps[4]);
         assert_eq!(got[5].1[..3], *ifps[5]);
     }

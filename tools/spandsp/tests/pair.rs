@@ -31,19 +31,11 @@ impl Desk {
     }
 
     fn calling(&self, base: &Options) -> Options {
-        Options {
-            send: Some(self.path("send.tif")),
-            ident: "+1 555 0100".into(),
-            ..base.clone()
-        }
+        Options { send: Some(self.path("send.tif")), ident: "+1 555 0100".into(), ..base.clone() }
     }
 
     fn called(&self, base: &Options) -> Options {
-        Options {
-            receive: Some(self.path("got.tif")),
-            ident: "+1 555 0199".into(),
-            ..base.clone()
-        }
+        Options { receive: Some(self.path("got.tif")), ident: "+1 555 0199".into(), ..base.clone() }
     }
 
     fn check(&self, calling: &Report, called: &Report) {
@@ -60,11 +52,7 @@ fn same(sent: &[Page], got: &Path) {
     let got = tiff::read(got).unwrap();
     assert_eq!(got.len(), sent.len(), "pages");
     for (number, (sent, got)) in sent.iter().zip(&got).enumerate() {
-        assert_eq!(
-            sent.first_difference(got),
-            None,
-            "page {number}: {sent:?} became {got:?}"
-        );
+        assert_eq!(sent.first_difference(got), None, "page {number}: {sent:?} became {got:?}");
     }
 }
 
@@ -124,12 +112,7 @@ fn t38_ecm_mmr() {
 
 #[test]
 fn t38_version_3_without_ecm_in_mh() {
-    let (a, _) = t38_call(&Options {
-        ecm: false,
-        codings: vec![],
-        t38_version: 3,
-        ..Options::default()
-    });
+    let (a, _) = t38_call(&Options { ecm: false, codings: vec![], t38_version: 3, ..Options::default() });
     assert!(!a.ecm);
     assert_eq!(a.compression, 2);
 }
@@ -157,19 +140,9 @@ fn audio_v29_without_ecm_in_mr() {
 fn t6_octets_go_out_and_in() {
     let page = pages::generated(7, 500);
     let t6 = tiff::encode_t6(&page).unwrap();
-    let tail = t6
-        .last_chunk::<4>()
-        .map(|tail| u32::from_be_bytes(*tail))
-        .unwrap();
-    assert_eq!(
-        (tail >> tail.trailing_zeros()) & 0xFF_FFFF,
-        0x00_1001,
-        "EOFB"
-    );
-    assert_eq!(
-        page.first_difference(&tiff::decode_t6(1728, 500, &t6).unwrap()),
-        None
-    );
+    let tail = t6.last_chunk::<4>().map(|tail| u32::from_be_bytes(*tail)).unwrap();
+    assert_eq!((tail >> tail.trailing_zeros()) & 0xFF_FFFF, 0x00_1001, "EOFB");
+    assert_eq!(page.first_difference(&tiff::decode_t6(1728, 500, &t6).unwrap()), None);
 }
 
 #[test]

@@ -112,20 +112,14 @@ impl Network {
             self.lost += 1;
             return;
         }
-        let copies = if self.random.chance(self.impairments.duplicates) {
-            2
-        } else {
-            1
-        };
+        let copies = if self.random.chance(self.impairments.duplicates) { 2 } else { 1 };
         for copy in 0..copies {
             let jitter = self.impairments.jitter.as_micros() as u64;
-            let mut delay =
-                self.impairments.latency + Duration::from_micros(self.random.below(jitter + 1));
+            let mut delay = self.impairments.latency + Duration::from_micros(self.random.below(jitter + 1));
             if self.random.chance(self.impairments.reorder) {
                 delay += self.impairments.reorder_delay;
             }
-            self.in_flight
-                .insert((now + delay, self.sent * 2 + copy), packet.clone());
+            self.in_flight.insert((now + delay, self.sent * 2 + copy), packet.clone());
         }
     }
 
@@ -138,8 +132,7 @@ impl Network {
         let stays = if self.losing > 0 {
             self.losing < i.longest_burst && self.random.chance(1.0 - 1.0 / i.burst.max(1.0))
         } else {
-            self.random
-                .chance(i.loss / (i.burst.max(1.0) * (1.0 - i.loss).max(0.01)))
+            self.random.chance(i.loss / (i.burst.max(1.0) * (1.0 - i.loss).max(0.01)))
         };
         self.losing = if stays { self.losing + 1 } else { 0 };
         stays
@@ -171,11 +164,7 @@ mod tests {
     #[test]
     fn loses_as_much_as_it_says() {
         for (loss, burst) in [(0.0, 1.0), (0.01, 1.0), (0.05, 1.0), (0.05, 3.0)] {
-            let impairments = Impairments {
-                loss,
-                burst,
-                ..Impairments::default()
-            };
+            let impairments = Impairments { loss, burst, ..Impairments::default() };
             let mut n = Network::new(impairments, 1);
             for i in 0..100_000 {
                 n.send(Instant::from_millis(i), Bytes::new());
@@ -199,10 +188,7 @@ mod tests {
             };
             let mut n = Network::new(impairments, seed);
             for i in 0..200u8 {
-                n.send(
-                    Instant::from_millis(u64::from(i) * 10),
-                    Bytes::from(vec![i]),
-                );
+                n.send(Instant::from_millis(u64::from(i) * 10), Bytes::from(vec![i]));
             }
             assert_eq!(n.poll(Instant::from_millis(19)), None);
             core::iter::from_fn(|| n.poll(Instant::from_millis(10_000))).collect::<Vec<_>>()

@@ -73,14 +73,7 @@ pub struct End {
 
 impl End {
     fn new(terminal: Terminal) -> Self {
-        End {
-            terminal,
-            pages: Vec::new(),
-            events: Vec::new(),
-            outcome: None,
-            statistics: None,
-            tone: None,
-        }
+        End { terminal, pages: Vec::new(), events: Vec::new(), outcome: None, statistics: None, tone: None }
     }
 
     /// Why it failed, if it did; [`t30::Cause::CallDropped`] also when it never ended.
@@ -168,16 +161,10 @@ pub fn call(calling: Terminal, called: Terminal, plan: &Plan) -> (End, End) {
         while let Some(datagram) = back.poll(now) {
             a.handle(now, Input::Datagram(&datagram), &mut there);
         }
-        let hung_up = |end: &End| {
-            end.outcome
-                .as_ref()
-                .is_some_and(|(at, _)| *at + Duration::from_secs(1) <= now)
-        };
+        let hung_up =
+            |end: &End| end.outcome.as_ref().is_some_and(|(at, _)| *at + Duration::from_secs(1) <= now);
         let (a_hung_up, b_hung_up) = (hung_up(&a), hung_up(&b));
-        for (end, other_hung_up, out) in [
-            (&mut a, b_hung_up, &mut there),
-            (&mut b, a_hung_up, &mut back),
-        ] {
+        for (end, other_hung_up, out) in [(&mut a, b_hung_up, &mut there), (&mut b, a_hung_up, &mut back)] {
             if other_hung_up {
                 end.handle(now, Input::HungUp, out);
             }
@@ -190,20 +177,12 @@ pub fn call(calling: Terminal, called: Terminal, plan: &Plan) -> (End, End) {
             _ => None,
         };
         let block = audio.then_some(next_block);
-        let next = [
-            a.terminal.deadline(),
-            b.terminal.deadline(),
-            there.deadline(),
-            back.deadline(),
-            hang_up,
-            block,
-        ]
-        .into_iter()
-        .fold(None, earliest);
+        let next =
+            [a.terminal.deadline(), b.terminal.deadline(), there.deadline(), back.deadline(), hang_up, block]
+                .into_iter()
+                .fold(None, earliest);
         // Nothing will ever happen again: time jumps to the limit.
-        now = next.map_or(Instant::ZERO + plan.limit, |at| {
-            at.max(now + Duration::from_micros(1))
-        });
+        now = next.map_or(Instant::ZERO + plan.limit, |at| at.max(now + Duration::from_micros(1)));
     }
     (a, b)
 }

@@ -11,38 +11,20 @@ pub fn run(manifest: &Path) -> Result<()> {
     sizes::check(manifest)?;
     licences::check(manifest)?;
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-        &[],
-    )?;
-    cargo(
-        &["doc", "--workspace", "--no-deps"],
-        &[("RUSTDOCFLAGS", "-D warnings")],
-    )?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     cargo(&["test", "--workspace", "--doc", "--quiet"], &[])?;
     tests()
 }
 
 /// nextest where it is installed, `cargo test` elsewhere.
 fn tests() -> Result<()> {
-    let nextest = Command::new("cargo")
-        .args(["nextest", "--version"])
-        .output()
-        .is_ok_and(|o| o.status.success());
+    let nextest =
+        Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
     if nextest {
         cargo(&["nextest", "run", "--workspace", "--no-fail-fast"], &[])
     } else {
-        cargo(
-            &["test", "--workspace", "--all-targets", "--no-fail-fast"],
-            &[],
-        )
+        cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"], &[])
     }
 }
 

@@ -10,17 +10,8 @@ use std::path::Path;
 
 /// Crates from outside that floors 0 to 2 may use: none of them reads a clock, a socket, a file or
 /// the system's randomness.
-const SANS_IO: [&str; 9] = [
-    "bytes",
-    "md-5",
-    "rand",
-    "rand_chacha",
-    "rustfft",
-    "sdp-types",
-    "sha2",
-    "subtle",
-    "thiserror",
-];
+const SANS_IO: [&str; 9] =
+    ["bytes", "md-5", "rand", "rand_chacha", "rustfft", "sdp-types", "sha2", "subtle", "thiserror"];
 
 /// Features that would bring the system's randomness or clock in by the back door.
 const IO_FEATURES: [&str; 4] = ["os_rng", "sys_rng", "thread_rng", "getrandom"];
@@ -49,10 +40,7 @@ const BANNED: [&str; 6] = ["manager", "helper", "helpers", "util", "utils", "mis
 /// Checks the whole workspace and lists every breach.
 pub fn check(manifest: &Path) -> Result<()> {
     let packages = workspace::packages(manifest)?;
-    let floors: BTreeMap<&str, Floor> = packages
-        .iter()
-        .map(|p| (p.name.as_str(), p.floor))
-        .collect();
+    let floors: BTreeMap<&str, Floor> = packages.iter().map(|p| (p.name.as_str(), p.floor)).collect();
     let mut breaches = Vec::new();
     for package in &packages {
         direction(package, &floors, &mut breaches);
@@ -77,41 +65,25 @@ fn direction(package: &Package, floors: &BTreeMap<&str, Floor>, breaches: &mut V
         match (package.floor, below) {
             (Floor::Garden, _) => {}
             (Floor::Product(_), Floor::Garden) => {
-                breaches.push(format!(
-                    "{from} imports {to}, which is in the garden (tests only)"
-                ));
+                breaches.push(format!("{from} imports {to}, which is in the garden (tests only)"));
             }
-            (Floor::Product(upper), Floor::Product(lower)) if lower >= upper => breaches.push(
-                format!("{from} (floor {upper}) imports {to} (floor {lower}): only lower floors"),
-            ),
+            (Floor::Product(upper), Floor::Product(lower)) if lower >= upper => breaches
+                .push(format!("{from} (floor {upper}) imports {to} (floor {lower}): only lower floors")),
             (Floor::Product(_), Floor::Product(_)) => {}
         }
     }
 }
 
-fn no_io(
-    package: &Package,
-    floors: &BTreeMap<&str, Floor>,
-    breaches: &mut Vec<String>,
-) -> Result<()> {
+fn no_io(package: &Package, floors: &BTreeMap<&str, Floor>, breaches: &mut Vec<String>) -> Result<()> {
     for (dependency, features) in &package.dependencies {
         if floors.contains_key(dependency.as_str()) {
             continue;
         }
         if !SANS_IO.contains(&dependency.as_str()) {
-            breaches.push(format!(
-                "{} does no I/O, so it may not use {dependency}",
-                package.name
-            ));
+            breaches.push(format!("{} does no I/O, so it may not use {dependency}", package.name));
         }
-        for feature in features
-            .iter()
-            .filter(|f| IO_FEATURES.contains(&f.as_str()))
-        {
-            breaches.push(format!(
-                "{}: {dependency} with feature {feature}",
-                package.name
-            ));
+        for feature in features.iter().filter(|f| IO_FEATURES.contains(&f.as_str())) {
+            breaches.push(format!("{}: {dependency} with feature {feature}", package.name));
         }
     }
     for path in source::files(&package.dir.join("src"))? {
@@ -121,10 +93,7 @@ fn no_io(
         let text = fs::read_to_string(&path)?;
         for (number, line) in source::product_lines(&text) {
             for banned in IO_PATHS.iter().filter(|p| source::code(line).contains(**p)) {
-                breaches.push(format!(
-                    "{}:{number}: {banned} below floor 3",
-                    path.display()
-                ));
+                breaches.push(format!("{}:{number}: {banned} below floor 3", path.display()));
             }
         }
     }
@@ -133,10 +102,7 @@ fn no_io(
 
 fn names(package: &Package, breaches: &mut Vec<String>) -> Result<()> {
     for path in source::files(&package.dir.join("src"))? {
-        let stem = path
-            .file_stem()
-            .map(|s| s.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         if BANNED.contains(&stem.as_str()) || stem == "common" {
             breaches.push(format!("{}: the name says nothing", path.display()));
         }

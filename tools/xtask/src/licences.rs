@@ -36,14 +36,10 @@ const BINDINGS_ONLY: [&str; 3] = ["linux-raw-sys", "js-sys", "web-sys"];
 /// Checks the tree of the package `ferrofax`.
 pub fn check(manifest: &Path) -> Result<()> {
     let metadata = workspace::metadata(manifest, true)?;
-    let packages: BTreeMap<&str, &Value> = list(&metadata, "packages")
-        .iter()
-        .map(|p| Ok((text(p, "id")?, p)))
-        .collect::<Result<_>>()?;
-    let nodes: BTreeMap<&str, &Value> = list(&metadata["resolve"], "nodes")
-        .iter()
-        .map(|n| Ok((text(n, "id")?, n)))
-        .collect::<Result<_>>()?;
+    let packages: BTreeMap<&str, &Value> =
+        list(&metadata, "packages").iter().map(|p| Ok((text(p, "id")?, p))).collect::<Result<_>>()?;
+    let nodes: BTreeMap<&str, &Value> =
+        list(&metadata["resolve"], "nodes").iter().map(|n| Ok((text(n, "id")?, n))).collect::<Result<_>>()?;
     let root = packages
         .iter()
         .find(|(_, p)| p["name"].as_str() == Some("ferrofax"))
@@ -58,9 +54,7 @@ pub fn check(manifest: &Path) -> Result<()> {
             continue;
         }
         for dep in list(nodes.get(id).context("unresolved package")?, "deps") {
-            let product = list(dep, "dep_kinds")
-                .iter()
-                .any(|k| k["kind"].as_str() != Some("dev"));
+            let product = list(dep, "dep_kinds").iter().any(|k| k["kind"].as_str() != Some("dev"));
             if product {
                 let child = text(dep, "pkg")?;
                 parents.entry(child).or_default().insert(id);
@@ -69,13 +63,7 @@ pub fn check(manifest: &Path) -> Result<()> {
         }
     }
 
-    let name = |id: &str| {
-        packages
-            .get(id)
-            .and_then(|p| p["name"].as_str())
-            .unwrap_or("?")
-            .to_owned()
-    };
+    let name = |id: &str| packages.get(id).and_then(|p| p["name"].as_str()).unwrap_or("?").to_owned();
     let mut faults = Vec::new();
     for id in &tree {
         let package = packages.get(id).context("unknown package")?;
@@ -85,15 +73,10 @@ pub fn check(manifest: &Path) -> Result<()> {
         }
         let binds = n.ends_with("-sys") && !BINDINGS_ONLY.contains(&n.as_str());
         let builds = C_BUILDERS.contains(&n.as_str());
-        let cc = n == "cc"
-            && parents
-                .get(id)
-                .is_some_and(|p| p.iter().any(|parent| name(parent) != "ring"));
+        let cc = n == "cc" && parents.get(id).is_some_and(|p| p.iter().any(|parent| name(parent) != "ring"));
         if binds || builds || cc {
-            let by: Vec<String> = parents
-                .get(id)
-                .map(|p| p.iter().map(|i| name(i)).collect())
-                .unwrap_or_default();
+            let by: Vec<String> =
+                parents.get(id).map(|p| p.iter().map(|i| name(i)).collect()).unwrap_or_default();
             faults.push(format!("{n} brings C in (by {})", by.join(", ")));
         }
     }
@@ -107,12 +90,8 @@ pub fn check(manifest: &Path) -> Result<()> {
 /// Whether an SPDX expression can be satisfied from the list: `OR` needs one side, `AND` both.
 fn allowed(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
-    let tokens: Vec<String> = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
+    let tokens: Vec<String> =
+        expression.replace('(', " ( ").replace(')', " ) ").split_whitespace().map(str::to_owned).collect();
     let mut at = 0;
     let answer = any_of(&tokens, &mut at);
     answer && at == tokens.len() && !tokens.is_empty()
@@ -150,10 +129,7 @@ fn one(tokens: &[String], at: &mut usize) -> bool {
     }
     let mut licence = token.clone();
     if tokens.get(*at).is_some_and(|t| t == "WITH") {
-        licence = format!(
-            "{licence} WITH {}",
-            tokens.get(*at + 1).map_or("", String::as_str)
-        );
+        licence = format!("{licence} WITH {}", tokens.get(*at + 1).map_or("", String::as_str));
         *at += 2;
     }
     ALLOWED.contains(&licence.as_str())
@@ -175,13 +151,7 @@ mod tests {
         ] {
             assert!(allowed(good), "{good}");
         }
-        for bad in [
-            "",
-            "GPL-3.0-only",
-            "MIT AND LGPL-2.1",
-            "(MIT",
-            "AGPL-3.0 OR GPL-2.0",
-        ] {
+        for bad in ["", "GPL-3.0-only", "MIT AND LGPL-2.1", "(MIT", "AGPL-3.0 OR GPL-2.0"] {
             assert!(!allowed(bad), "{bad}");
         }
     }

@@ -28,24 +28,16 @@ pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
 /// Whether a file holds nothing but tests: `tests.rs`, `…_tests.rs`, `suite.rs` (cases that several
 /// backends pass), or anything in a folder `tests` or `examples`.
 pub fn is_test(path: &Path) -> bool {
-    let stem = path
-        .file_stem()
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     stem == "tests"
         || stem == "suite"
         || stem.ends_with("_tests")
-        || path
-            .components()
-            .any(|c| c.as_os_str() == "tests" || c.as_os_str() == "examples")
+        || path.components().any(|c| c.as_os_str() == "tests" || c.as_os_str() == "examples")
 }
 
 /// The lines before the file's test module, numbered from 1. Our files end with their tests.
 pub fn product_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .map(|(i, l)| (i + 1, l))
-        .take_while(|(_, l)| l.trim() != "#[cfg(test)]")
+    text.lines().enumerate().map(|(i, l)| (i + 1, l)).take_while(|(_, l)| l.trim() != "#[cfg(test)]")
 }
 
 /// A line up to its comment or its first string.

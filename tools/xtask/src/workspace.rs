@@ -28,9 +28,7 @@ pub struct Package {
 /// The raw metadata, with dependencies resolved for this platform when `deps`.
 pub fn metadata(manifest: &Path, deps: bool) -> Result<Value> {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-    command
-        .args(["metadata", "--format-version", "1", "--manifest-path"])
-        .arg(manifest);
+    command.args(["metadata", "--format-version", "1", "--manifest-path"]).arg(manifest);
     if deps {
         command.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
     } else {
@@ -38,19 +36,14 @@ pub fn metadata(manifest: &Path, deps: bool) -> Result<Value> {
     }
     let output = command.output().context("cargo metadata does not start")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// A string field of a JSON object.
 pub fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
-    value[key]
-        .as_str()
-        .with_context(|| format!("metadata without {key}"))
+    value[key].as_str().with_context(|| format!("metadata without {key}"))
 }
 
 /// An array field of a JSON object; empty where it is missing.
@@ -60,10 +53,7 @@ pub fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 
 /// All packages of the workspace with their floors.
 pub fn packages(manifest: &Path) -> Result<Vec<Package>> {
-    list(&metadata(manifest, false)?, "packages")
-        .iter()
-        .map(package)
-        .collect()
+    list(&metadata(manifest, false)?, "packages").iter().map(package).collect()
 }
 
 fn package(value: &Value) -> Result<Package> {
@@ -78,16 +68,9 @@ fn package(value: &Value) -> Result<Package> {
         .iter()
         .filter(|d| d["kind"].as_str() != Some("dev"))
         .map(|d| {
-            let features = list(d, "features")
-                .iter()
-                .filter_map(|f| f.as_str().map(str::to_owned));
+            let features = list(d, "features").iter().filter_map(|f| f.as_str().map(str::to_owned));
             Ok((text(d, "name")?.to_owned(), features.collect()))
         })
         .collect::<Result<_>>()?;
-    Ok(Package {
-        name,
-        floor,
-        dir: manifest.parent().context("manifest")?.to_owned(),
-        dependencies,
-    })
+    Ok(Package { name, floor, dir: manifest.parent().context("manifest")?.to_owned(), dependencies })
 }

@@ -12,10 +12,7 @@ fn workspace(dir: &Path, lower_deps: &str, lower_source: &str, upper_deps: &str)
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    write(
-        "Cargo.toml",
-        "[workspace]\nmembers = [\"lower\", \"upper\"]\nresolver = \"3\"\n",
-    );
+    write("Cargo.toml", "[workspace]\nmembers = [\"lower\", \"upper\"]\nresolver = \"3\"\n");
     let manifest = |name: &str, floor: u32, deps: &str| {
         format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
@@ -47,22 +44,14 @@ fn refusal(lower_deps: &str, lower_source: &str, upper_deps: &str) -> String {
 #[test]
 fn a_house_in_order_passes() {
     let dir = tempfile::tempdir().unwrap();
-    workspace(
-        dir.path(),
-        "",
-        "//! Lower.\n",
-        "lower = { path = \"../lower\" }",
-    );
+    workspace(dir.path(), "", "//! Lower.\n", "lower = { path = \"../lower\" }");
     assert!(house(dir.path()).status.success());
 }
 
 #[test]
 fn importing_upwards_is_a_breach() {
     let said = refusal("upper = { path = \"../upper\" }", "//! Lower.\n", "");
-    assert!(
-        said.contains("lower (floor 1) imports upper (floor 3)"),
-        "{said}"
-    );
+    assert!(said.contains("lower (floor 1) imports upper (floor 3)"), "{said}");
 }
 
 #[test]
@@ -75,11 +64,7 @@ fn a_crate_that_does_io_is_a_breach_below_floor_3() {
 fn reading_a_file_or_a_clock_is_a_breach_below_floor_3() {
     let said = refusal("", "//! Lower.\nuse std::fs;\n", "");
     assert!(said.contains("std::fs below floor 3"), "{said}");
-    let said = refusal(
-        "",
-        "//! Lower.\npub fn now() { std::time::SystemTime::now(); }\n",
-        "",
-    );
+    let said = refusal("", "//! Lower.\npub fn now() { std::time::SystemTime::now(); }\n", "");
     assert!(said.contains("SystemTime"), "{said}");
 }
 

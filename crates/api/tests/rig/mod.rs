@@ -13,9 +13,7 @@ use fax_store::folder::FolderDocuments;
 use fax_store::model::{AccountId, FaxboxId, NodeId};
 use fax_store::redb::RedbStore;
 use fax_switch::number::NumberPlan;
-use fax_switch::port::{
-    CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, SystemClock,
-};
+use fax_switch::port::{CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, SystemClock};
 use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig, User};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -69,8 +67,7 @@ impl Converter for Renders {
     ) -> Result<FaxDocument, ConvertError> {
         let format = sniff(&octets, Some(kind), name)
             .ok_or_else(|| ConvertError::Document("This cannot be faxed.".into()))?;
-        render(&octets, format, &RenderOptions::default())
-            .map_err(|e| ConvertError::Document(e.to_string()))
+        render(&octets, format, &RenderOptions::default()).map_err(|e| ConvertError::Document(e.to_string()))
     }
 }
 
@@ -135,10 +132,7 @@ pub async fn start(config: Config, running: bool) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let store = RedbStore::open(folder.path().join("rows")).unwrap();
     let documents = FolderDocuments::open(folder.path().join("documents")).unwrap();
-    let fetch = FetchConfig {
-        allow_private_urls: true,
-        ..FetchConfig::default()
-    };
+    let fetch = FetchConfig { allow_private_urls: true, ..FetchConfig::default() };
     let ports = Ports {
         store: Arc::new(store),
         documents: Arc::new(documents),
@@ -147,39 +141,21 @@ pub async fn start(config: Config, running: bool) -> Rig {
         fetcher: Arc::new(HttpFetcher::new(fetch)),
         clock: Arc::new(SystemClock),
     };
-    let service = Service::new(
-        directory(),
-        ServiceConfig::new(NodeId::new("n1")),
-        ports.clone(),
-    );
+    let service = Service::new(directory(), ServiceConfig::new(NodeId::new("n1")), ports.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let mut until = stopped.clone();
-    tokio::spawn(serve(
-        listener,
-        router(service.clone(), config),
-        async move {
-            let _ = until.wait_for(|s| *s).await;
-        },
-    ));
+    tokio::spawn(serve(listener, router(service.clone(), config), async move {
+        let _ = until.wait_for(|s| *s).await;
+    }));
     if running {
         let service = service.clone();
         tokio::spawn(async move { service.run(stopped).await });
     }
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
-    Rig {
-        service,
-        ports,
-        address,
-        http,
-        stop,
-        _folder: folder,
-    }
+    let http =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    Rig { service, ports, address, http, stop, _folder: folder }
 }
 
 impl Drop for Rig {
@@ -198,10 +174,7 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map(|v| v.to_str().unwrap())
-            .unwrap_or_default()
+        self.headers.get(name).map(|v| v.to_str().unwrap()).unwrap_or_default()
     }
 }
 
@@ -217,10 +190,7 @@ impl Rig {
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
     ) -> Reply {
-        let mut request = self
-            .http
-            .request(verb.parse().unwrap(), self.url(path))
-            .body(body.into());
+        let mut request = self.http.request(verb.parse().unwrap(), self.url(path)).body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -228,12 +198,7 @@ impl Rig {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.unwrap();
         let json = serde_json::from_slice(&body).unwrap_or_default();
-        Reply {
-            status,
-            headers,
-            body,
-            json,
-        }
+        Reply { status, headers, body, json }
     }
 
     /// With A's key.
@@ -250,11 +215,7 @@ impl Rig {
     /// Polls `outgoing/{id}` until the job is done with.
     pub async fn finished(&self, id: &str) -> Value {
         for _ in 0..600 {
-            let job = self
-                .get(&format!("/v2/accounts/{A}/faxes/outgoing/{id}"))
-                .await
-                .json["data"]
-                .clone();
+            let job = self.get(&format!("/v2/accounts/{A}/faxes/outgoing/{id}")).await.json["data"].clone();
             if job["status"] == "completed" || job["status"] == "failed" {
                 return job;
             }
@@ -266,8 +227,6 @@ impl Rig {
 
 /// A file of the repository's test material.
 pub fn testdata(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../testdata")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name);
     std::fs::read(path).unwrap()
 }

@@ -59,15 +59,7 @@ fn house(c: &mut Content) {
     line(c, 1.6, &[(70.0, ground), (530.0, ground)]);
     frame(c, 1.2, left, ground, right - left, eaves - ground);
     let middle = (left + right) / 2.0;
-    line(
-        c,
-        1.2,
-        &[
-            (left - 22.0, eaves - 8.0),
-            (middle, ridge),
-            (right + 22.0, eaves - 8.0),
-        ],
-    );
+    line(c, 1.2, &[(left - 22.0, eaves - 8.0), (middle, ridge), (right + 22.0, eaves - 8.0)]);
     line(c, 0.5, &[(left, eaves), (right, eaves)]);
     // Roof boards: ever closer lines.
     let mut x = left + 6.0;
@@ -88,20 +80,12 @@ fn house(c: &mut Content) {
             continue;
         }
         frame(c, 0.9, x, ground + 36.0, 46.0, 52.0);
-        line(
-            c,
-            0.4,
-            &[(x + 23.0, ground + 36.0), (x + 23.0, ground + 88.0)],
-        );
+        line(c, 0.4, &[(x + 23.0, ground + 36.0), (x + 23.0, ground + 88.0)]);
         line(c, 0.4, &[(x, ground + 62.0), (x + 46.0, ground + 62.0)]);
         // Hatching.
         for k in 0..8 {
             let d = 5.0 * k as f32;
-            line(
-                c,
-                0.2,
-                &[(x + d, ground + 36.0), (x + d + 6.0, ground + 62.0)],
-            );
+            line(c, 0.2, &[(x + d, ground + 36.0), (x + d + 6.0, ground + 62.0)]);
         }
     }
     measure(c, left, right, ground - 22.0, "12.40 m");
@@ -151,45 +135,21 @@ fn chart(c: &mut Content) {
         c.rect(left, y, 26.0, value * 3.0).fill_nonzero_and_stroke();
         c.set_fill_gray(0.0);
         text(c, b"H", 8.0, left + 6.0, y - 12.0, label);
-        text(
-            c,
-            b"H",
-            7.0,
-            left + 8.0,
-            y + value * 3.0 + 3.0,
-            &format!("{value}"),
-        );
+        text(c, b"H", 7.0, left + 8.0, y + value * 3.0 + 3.0, &format!("{value}"));
     }
     text(c, b"I", 10.0, x, y + 200.0, "Faxes a day, thousands");
 }
 
 fn fan(c: &mut Content) {
-    for (i, width) in [0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0]
-        .into_iter()
-        .enumerate()
-    {
+    for (i, width) in [0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0].into_iter().enumerate() {
         let y = 190.0 - 13.0 * i as f32;
         line(c, width, &[(100.0, y), (300.0, y + 3.0)]);
         text(c, b"H", 7.0, 60.0, y - 2.0, &format!("{width} pt"));
     }
     for i in 0..24 {
         let a = TAU / 4.0 * i as f32 / 23.0;
-        line(
-            c,
-            0.3,
-            &[
-                (360.0, 80.0),
-                (360.0 + 170.0 * a.cos(), 80.0 + 118.0 * a.sin()),
-            ],
-        );
+        line(c, 0.3, &[(360.0, 80.0), (360.0 + 170.0 * a.cos(), 80.0 + 118.0 * a.sin())]);
     }
     line(c, 0.6, &[(56.6, 60.0), (538.6, 60.0)]);
-    text(
-        c,
-        b"H",
-        8.0,
-        56.6,
-        48.0,
-        "Lines of 0 to 3 points, and a fan of hairlines: none may vanish.",
-    );
+    text(c, b"H", 8.0, 56.6, 48.0, "Lines of 0 to 3 points, and a fan of hairlines: none may vanish.");
 }

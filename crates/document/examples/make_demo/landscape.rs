@@ -23,8 +23,8 @@ fn smooth(lo: f64, hi: f64, v: f64) -> f64 {
 }
 
 fn chance(x: i64, y: i64) -> f64 {
-    let mut h = (x as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        ^ (y as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+    let mut h =
+        (x as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (y as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
     h = (h ^ (h >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     h = (h ^ (h >> 32)).wrapping_mul(0x94D0_49BB_1331_11EB);
     (h >> 40) as f64 / (1u64 << 24) as f64
@@ -63,11 +63,7 @@ const SUN: V = [-0.62, 0.38, 0.45];
 
 fn sky(d: V) -> V {
     let up = d[1].max(0.0);
-    let base = mix(
-        [0.93, 0.90, 0.84],
-        [0.30, 0.47, 0.74],
-        smooth(0.0, 0.55, up),
-    );
+    let base = mix([0.93, 0.90, 0.84], [0.30, 0.47, 0.74], smooth(0.0, 0.55, up));
     let at = 1.0 / (d[1].max(0.02) + 0.08);
     let cloud = fractal(d[0] * at * 1.7 + 11.0, d[2] * at * 1.7, 6);
     let cover = smooth(0.46, 0.68, cloud) * smooth(0.02, 0.16, up);
@@ -124,10 +120,7 @@ fn look(eye: V, d: V, bounces: u32) -> V {
         colour = mix([0.42, 0.38, 0.30], colour, smooth(0.015, 0.07, p[1]));
         let lit = add(
             mul(colour, 0.34 + 0.12 * normal[1]),
-            mul(
-                [colour[0] * 1.0, colour[1] * 0.93, colour[2] * 0.8],
-                1.25 * light,
-            ),
+            mul([colour[0] * 1.0, colour[1] * 0.93, colour[2] * 0.8], 1.25 * light),
         );
         return haze(lit, t);
     }

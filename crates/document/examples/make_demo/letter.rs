@@ -24,12 +24,7 @@ const BODY: [&str; 17] = [
 ];
 
 const TABLE: [[&str; 4]; 6] = [
-    [
-        "Resolution",
-        "Dots per inch",
-        "Rows of an A4 page",
-        "This page at 14 400 bit/s",
-    ],
+    ["Resolution", "Dots per inch", "Rows of an A4 page", "This page at 14 400 bit/s"],
     ["Standard", "204 x 98", "1143", "about 10 s"],
     ["Fine", "204 x 196", "2286", "about 14 s"],
     ["Superfine", "204 x 391", "4573", "about 20 s"],
@@ -38,18 +33,12 @@ const TABLE: [[&str; 4]; 6] = [
 ];
 
 const SMALL: [(f32, &str); 5] = [
-    (
-        10.0,
-        "Ten points: The quick brown fox jumps over the lazy dog. 0123456789",
-    ),
+    (10.0, "Ten points: The quick brown fox jumps over the lazy dog. 0123456789"),
     (
         8.0,
         "Eight points: The quick brown fox jumps over the lazy dog. 0123456789 \u{e4}\u{f6}\u{fc}\u{df} \u{e9}\u{e8} \u{f1}",
     ),
-    (
-        7.0,
-        "Seven points: The quick brown fox jumps over the lazy dog. 0123456789",
-    ),
+    (7.0, "Seven points: The quick brown fox jumps over the lazy dog. 0123456789"),
     (
         6.0,
         "Six points: The quick brown fox jumps over the lazy dog. 0123456789 - the small print of contracts",
@@ -63,14 +52,7 @@ const SMALL: [(f32, &str); 5] = [
 pub(crate) fn write() -> Buf {
     let mut c = Content::new();
     text(&mut c, b"B", 26.0, 56.6, 768.0, "ferrofax");
-    text(
-        &mut c,
-        b"H",
-        9.0,
-        56.6,
-        752.0,
-        "Faxes over SIP, by T.38 and by modem",
-    );
+    text(&mut c, b"H", 9.0, 56.6, 752.0, "Faxes over SIP, by T.38 and by modem");
     c.set_line_width(1.5);
     c.move_to(56.6, 742.0).line_to(538.6, 742.0).stroke();
     text(&mut c, b"H", 10.0, 400.0, 768.0, "Page 1 of 3");
@@ -90,14 +72,7 @@ pub(crate) fn write() -> Buf {
     for (i, line) in BODY.iter().enumerate() {
         text(&mut c, b"T", 12.0, 56.6, 648.0 - 15.2 * i as f32, line);
     }
-    text(
-        &mut c,
-        b"I",
-        15.0,
-        56.6,
-        372.0,
-        "The terminal at the near end",
-    );
+    text(&mut c, b"I", 15.0, 56.6, 372.0, "The terminal at the near end");
 
     let top = 336.0;
     let columns = [56.6, 156.0, 258.0, 396.0];
@@ -119,34 +94,13 @@ pub(crate) fn write() -> Buf {
         text(&mut c, b"H", size, 56.6, y, line);
         y -= size + 5.0;
     }
-    text(
-        &mut c,
-        b"C",
-        10.0,
-        56.6,
-        130.0,
-        "+CED  DIS  DCS TCF  CFR  pels  PPS-EOP  MCF  DCN",
-    );
+    text(&mut c, b"C", 10.0, 56.6, 130.0, "+CED  DIS  DCS TCF  CFR  pels  PPS-EOP  MCF  DCN");
     c.set_fill_gray(0.55);
-    text(
-        &mut c,
-        b"H",
-        10.0,
-        56.6,
-        110.0,
-        "Grey writing on white stays readable;",
-    );
+    text(&mut c, b"H", 10.0, 56.6, 110.0, "Grey writing on white stays readable;");
     c.set_fill_gray(0.35);
     c.rect(250.0, 104.0, 200.0, 18.0).fill_nonzero();
     c.set_fill_gray(1.0);
-    text(
-        &mut c,
-        b"B",
-        10.0,
-        256.0,
-        109.5,
-        "so does white writing on grey.",
-    );
+    text(&mut c, b"B", 10.0, 256.0, 109.5, "so does white writing on grey.");
     c.finish()
 }
 
@@ -163,12 +117,5 @@ pub(crate) fn caption(c: &mut Content) {
     {
         text(c, b"T", 12.0, 56.6, 562.0 - 15.2 * i as f32, line);
     }
-    text(
-        c,
-        b"I",
-        10.0,
-        56.6,
-        502.0,
-        "The picture is computed; no camera was there.",
-    );
+    text(c, b"I", 10.0, 56.6, 502.0, "The picture is computed; no camera was there.");
 }

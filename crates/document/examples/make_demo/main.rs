@@ -21,10 +21,7 @@ const FONTS: [(&[u8], &[u8]); 5] = [
 
 /// Writes `text` with its baseline beginning at `x`, `y` points.
 pub(crate) fn text(c: &mut Content, font: &[u8], size: f32, x: f32, y: f32, text: &str) {
-    let latin: Vec<u8> = text
-        .chars()
-        .map(|ch| u8::try_from(u32::from(ch)).unwrap_or(b'?'))
-        .collect();
+    let latin: Vec<u8> = text.chars().map(|ch| u8::try_from(u32::from(ch)).unwrap_or(b'?')).collect();
     c.begin_text();
     c.set_font(Name(font), size);
     c.next_line(x, y);
@@ -59,13 +56,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let page_ids: Vec<Ref> = (0..3).map(|i| Ref::new(20 + i)).collect();
     pdf.catalog(catalog).pages(tree);
     pdf.pages(tree).kids(page_ids.iter().copied()).count(3);
-    pdf.document_info(info)
-        .title(TextStr("ferrofax: a page of each kind"))
-        .author(TextStr("ferrofax"));
+    pdf.document_info(info).title(TextStr("ferrofax: a page of each kind")).author(TextStr("ferrofax"));
     for (&id, (_, base)) in font_ids.iter().zip(FONTS) {
-        pdf.type1_font(id)
-            .base_font(Name(base))
-            .encoding_predefined(Name(b"WinAnsiEncoding"));
+        pdf.type1_font(id).base_font(Name(base)).encoding_predefined(Name(b"WinAnsiEncoding"));
     }
     let mut image = pdf.image_xobject(picture_id, &jpeg);
     image.filter(Filter::DctDecode);

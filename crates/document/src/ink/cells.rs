@@ -71,13 +71,7 @@ impl Cells {
             .flat_map(|cy| (0..columns).map(move |cx| (cx, cy)))
             .map(|(cx, cy)| measure(g, cx * cell_w, cy * cell_h, cell_w, cell_h))
             .collect();
-        let mut cells = Cells {
-            cell_w,
-            cell_h,
-            columns,
-            rows,
-            kinds: vec![Kind::Line; columns * rows],
-        };
+        let mut cells = Cells { cell_w, cell_h, columns, rows, kinds: vec![Kind::Line; columns * rows] };
         if !measures.iter().any(|m| m.busy || m.tint) {
             return cells;
         }
@@ -95,9 +89,7 @@ impl Cells {
 
     /// The kinds along a row of cells.
     pub(super) fn row(&self, cy: usize) -> &[Kind] {
-        self.kinds
-            .get(cy * self.columns..(cy + 1) * self.columns)
-            .unwrap_or(&[])
+        self.kinds.get(cy * self.columns..(cy + 1) * self.columns).unwrap_or(&[])
     }
 
     /// The kind that prevails around a cell of kind `Line`, where a tint reaches into it.
@@ -148,22 +140,13 @@ impl Cells {
     /// A picture of which a good part is continuous tone is a photograph as a whole.
     fn fill_pictures(&mut self, pictures: Option<&[Area]>) {
         let (columns, rows) = (self.columns, self.rows);
-        let whole = [Area {
-            x0: 0,
-            y0: 0,
-            x1: columns * self.cell_w,
-            y1: rows * self.cell_h,
-        }];
+        let whole = [Area { x0: 0, y0: 0, x1: columns * self.cell_w, y1: rows * self.cell_h }];
         for a in pictures.unwrap_or(&whole) {
             let across = a.x0 / self.cell_w..a.x1.div_ceil(self.cell_w).min(columns);
             let down = a.y0 / self.cell_h..a.y1.div_ceil(self.cell_h).min(rows);
-            let all: Vec<usize> = down
-                .flat_map(|cy| across.clone().map(move |cx| cy * columns + cx))
-                .collect();
-            let photo = all
-                .iter()
-                .filter(|&&c| self.kinds.get(c) == Some(&Kind::Photo))
-                .count();
+            let all: Vec<usize> =
+                down.flat_map(|cy| across.clone().map(move |cx| cy * columns + cx)).collect();
+            let photo = all.iter().filter(|&&c| self.kinds.get(c) == Some(&Kind::Photo)).count();
             if photo * 100 >= all.len() * 60 {
                 for c in all {
                     if let Some(k) = self.kinds.get_mut(c) {
@@ -177,14 +160,10 @@ impl Cells {
     /// Tints without writing that touch a photograph are a part of it, such as its sky.
     fn fill_tints(&mut self, measures: &[Measure], allowed: &impl Fn(usize) -> bool) {
         let plain = |at: usize| {
-            allowed(at)
-                && measures
-                    .get(at)
-                    .is_some_and(|m| m.tint && m.darker < 8 && m.lighter < 8)
+            allowed(at) && measures.get(at).is_some_and(|m| m.tint && m.darker < 8 && m.lighter < 8)
         };
-        let mut open: Vec<usize> = (0..self.kinds.len())
-            .filter(|&c| self.kinds.get(c) == Some(&Kind::Photo))
-            .collect();
+        let mut open: Vec<usize> =
+            (0..self.kinds.len()).filter(|&c| self.kinds.get(c) == Some(&Kind::Photo)).collect();
         while let Some(c) = open.pop() {
             for n in neighbours(c, self.columns, self.rows, false) {
                 if let Some(k) = self.kinds.get_mut(n)
@@ -262,9 +241,7 @@ impl Cells {
                 .iter()
                 .copied()
                 .filter(|&c| {
-                    neighbours(c, columns, rows, false)
-                        .filter(|n| group.binary_search(n).is_ok())
-                        .count()
+                    neighbours(c, columns, rows, false).filter(|n| group.binary_search(n).is_ok()).count()
                         == 4
                 })
                 .collect();
@@ -276,11 +253,7 @@ impl Cells {
                     lighter += m.lighter;
                 }
             }
-            let cells = if has_inside {
-                inside.len()
-            } else {
-                group.len()
-            };
+            let cells = if has_inside { inside.len() } else { group.len() };
             let mean = sum / (group.len() as u64).max(1);
             let written = |n: u32| u64::from(n) > 2 * cells as u64;
             // A thin strip is all edge: what looks like writing may be the paper beside it.
@@ -319,10 +292,7 @@ pub(super) fn measure(g: &Grey, x0: usize, y0: usize, w: usize, h: usize) -> Mea
         }
     }
     if count == 0 {
-        return Measure {
-            level: 255,
-            ..Measure::default()
-        };
+        return Measure { level: 255, ..Measure::default() };
     }
     let at = |i: usize| classes.get(i).copied().unwrap_or(0);
     let around = |i: usize| at(i) + at(i + 1) + if i > 0 { at(i - 1) } else { 0 };
@@ -344,12 +314,10 @@ pub(super) fn measure(g: &Grey, x0: usize, y0: usize, w: usize, h: usize) -> Mea
 }
 
 fn bounds(group: &[usize], columns: usize) -> (usize, usize, usize, usize) {
-    group
-        .iter()
-        .fold((usize::MAX, 0, usize::MAX, 0), |(x0, x1, y0, y1), &c| {
-            let (x, y) = (c % columns, c / columns);
-            (x0.min(x), x1.max(x), y0.min(y), y1.max(y))
-        })
+    group.iter().fold((usize::MAX, 0, usize::MAX, 0), |(x0, x1, y0, y1), &c| {
+        let (x, y) = (c % columns, c / columns);
+        (x0.min(x), x1.max(x), y0.min(y), y1.max(y))
+    })
 }
 
 /// The cells connected with `start`, sorted; marks them as seen.
@@ -382,29 +350,13 @@ fn flood(
     group
 }
 
-fn neighbours(
-    at: usize,
-    columns: usize,
-    rows: usize,
-    diagonal: bool,
-) -> impl Iterator<Item = usize> {
-    const AROUND: [(isize, isize); 8] = [
-        (-1, 0),
-        (1, 0),
-        (0, -1),
-        (0, 1),
-        (-1, -1),
-        (1, -1),
-        (-1, 1),
-        (1, 1),
-    ];
+fn neighbours(at: usize, columns: usize, rows: usize, diagonal: bool) -> impl Iterator<Item = usize> {
+    const AROUND: [(isize, isize); 8] =
+        [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)];
     let (x, y) = (at % columns, at / columns);
-    AROUND
-        .into_iter()
-        .take(if diagonal { 8 } else { 4 })
-        .filter_map(move |(dx, dy)| {
-            let nx = x.checked_add_signed(dx).filter(|&v| v < columns)?;
-            let ny = y.checked_add_signed(dy).filter(|&v| v < rows)?;
-            Some(ny * columns + nx)
-        })
+    AROUND.into_iter().take(if diagonal { 8 } else { 4 }).filter_map(move |(dx, dy)| {
+        let nx = x.checked_add_signed(dx).filter(|&v| v < columns)?;
+        let ny = y.checked_add_signed(dy).filter(|&v| v < rows)?;
+        Some(ny * columns + nx)
+    })
 }

@@ -7,11 +7,7 @@ const ORDERED: [[u8; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15
 
 /// Whether a pel of a tint is ink. Steps of 1/16 make an even pattern that also codes short.
 pub(super) fn ordered(x: usize, y: usize, level: u8) -> bool {
-    let threshold = ORDERED
-        .get(y % 4)
-        .and_then(|r| r.get(x % 4))
-        .copied()
-        .unwrap_or(7);
+    let threshold = ORDERED.get(y % 4).and_then(|r| r.get(x % 4)).copied().unwrap_or(7);
     level < threshold * 16 + 8
 }
 
@@ -28,11 +24,7 @@ fn tone() -> [i32; 256] {
 
 /// Floyd–Steinberg in serpentine order, with the edges of the picture sharpened first. Calls `put`
 /// with every ink pel for which `is_photo` holds; error does not flow out of the photograph.
-pub(super) fn diffuse(
-    g: &Grey,
-    is_photo: impl Fn(usize, usize) -> bool,
-    mut put: impl FnMut(usize, usize),
-) {
+pub(super) fn diffuse(g: &Grey, is_photo: impl Fn(usize, usize) -> bool, mut put: impl FnMut(usize, usize)) {
     let tone = tone();
     let w = g.width;
     let mut ahead = vec![0i32; w + 2];
@@ -47,8 +39,7 @@ pub(super) fn diffuse(
             if !is_photo(x, y) {
                 continue;
             }
-            let want =
-                values.get(x).copied().unwrap_or(0) + ahead.get(x + 1).copied().unwrap_or(0) / 16;
+            let want = values.get(x).copied().unwrap_or(0) + ahead.get(x + 1).copied().unwrap_or(0) / 16;
             let ink = want < 128 * 16;
             if ink {
                 put(x, y);
@@ -92,11 +83,7 @@ mod tests {
     #[test]
     fn dots_keep_the_shade() {
         for level in [20u8, 64, 128, 192, 235] {
-            let g = Grey {
-                width: 128,
-                rows: 128,
-                data: vec![level; 128 * 128],
-            };
+            let g = Grey { width: 128, rows: 128, data: vec![level; 128 * 128] };
             let mut ink = 0;
             diffuse(&g, |_, _| true, |_, _| ink += 1);
             let want = 1.0 - f64::from(tone()[usize::from(level)]) / (255.0 * 16.0);

@@ -20,12 +20,7 @@ use fax_image::Bitmap;
 const CONTRAST: u8 = 40;
 
 /// Turns a grey page into pels. `pictures`: where photographs can be, if that is known.
-pub(crate) fn to_bitmap(
-    g: &Grey,
-    resolution: Resolution,
-    ink: Ink,
-    pictures: Option<&[Area]>,
-) -> Bitmap {
+pub(crate) fn to_bitmap(g: &Grey, resolution: Resolution, ink: Ink, pictures: Option<&[Area]>) -> Bitmap {
     let mut pels = Pels::white(g.width, g.rows);
     if ink == Ink::Halftone {
         halftone::diffuse(g, |_, _| true, |x, y| pels.set(x, y));
@@ -53,9 +48,7 @@ pub(crate) fn to_bitmap(
     for y in 0..g.rows {
         let cy = y / cells.cell_h;
         let (row, paper, depth, deepest) = (g.row(y), paper.row(y), depth.row(y), deepest.row(y));
-        let light = light
-            .as_ref()
-            .map(|(h, m, g)| (h.row(y), m.row(y), g.row(y)));
+        let light = light.as_ref().map(|(h, m, g)| (h.row(y), m.row(y), g.row(y)));
         for (cx, &kind) in cells.row(cy).iter().enumerate() {
             if kind == Kind::Photo {
                 continue;
@@ -92,10 +85,7 @@ pub(crate) fn to_bitmap(
     strokes::keep_thin_lines(&depth, &cells, &mut pels);
     if cells.any(Kind::Photo) {
         let is_photo = |x: usize, y: usize| {
-            cells
-                .row(y / cells.cell_h)
-                .get(x / cells.cell_w)
-                .is_some_and(|k| *k == Kind::Photo)
+            cells.row(y / cells.cell_h).get(x / cells.cell_w).is_some_and(|k| *k == Kind::Photo)
         };
         halftone::diffuse(g, is_photo, |x, y| pels.set(x, y));
     }
@@ -111,12 +101,7 @@ fn difference(a: &Grey, b: &Grey) -> Grey {
     Grey {
         width: a.width,
         rows: a.rows,
-        data: a
-            .data
-            .iter()
-            .zip(&b.data)
-            .map(|(a, b)| a.saturating_sub(*b))
-            .collect(),
+        data: a.data.iter().zip(&b.data).map(|(a, b)| a.saturating_sub(*b)).collect(),
     }
 }
 
@@ -130,11 +115,7 @@ struct Pels {
 impl Pels {
     fn white(width: usize, rows: usize) -> Self {
         let stride = width.div_ceil(8);
-        Pels {
-            width,
-            stride,
-            data: vec![0; stride * rows],
-        }
+        Pels { width, stride, data: vec![0; stride * rows] }
     }
 
     fn set(&mut self, x: usize, y: usize) {
@@ -150,11 +131,7 @@ impl Pels {
     }
 
     fn get(&self, x: usize, y: usize) -> bool {
-        x < self.width
-            && self
-                .data
-                .get(y * self.stride + x / 8)
-                .is_some_and(|o| o & (0x80 >> (x % 8)) != 0)
+        x < self.width && self.data.get(y * self.stride + x / 8).is_some_and(|o| o & (0x80 >> (x % 8)) != 0)
     }
 
     fn into_bitmap(self) -> Bitmap {

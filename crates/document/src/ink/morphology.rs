@@ -24,23 +24,13 @@ pub(super) fn opening(g: &Grey, rx: usize, ry: usize) -> Grey {
 
 /// A window of any length is covered by two of the next smaller power of two, and those come from
 /// doubling: so each pass costs a handful of whole-row operations.
-fn extreme(
-    g: &Grey,
-    rx: usize,
-    ry: usize,
-    pick: impl Fn(u8, u8) -> u8 + Copy,
-    neutral: u8,
-) -> Grey {
+fn extreme(g: &Grey, rx: usize, ry: usize, pick: impl Fn(u8, u8) -> u8 + Copy, neutral: u8) -> Grey {
     let (w, rows) = (g.width, g.rows);
     let mut out = Grey::white(w, rows);
 
     // Along the rows, with `rx` neutral pels on both sides.
     let mut line = vec![neutral; w + 2 * rx];
-    for (src, dst) in g
-        .data
-        .chunks_exact(w.max(1))
-        .zip(out.data.chunks_exact_mut(w.max(1)))
-    {
+    for (src, dst) in g.data.chunks_exact(w.max(1)).zip(out.data.chunks_exact_mut(w.max(1))) {
         line.fill(neutral);
         if let Some(middle) = line.get_mut(rx..rx + w) {
             middle.copy_from_slice(src);
@@ -51,11 +41,7 @@ fn extreme(
             span *= 2;
         }
         let shift = 2 * rx + 1 - span;
-        for ((d, a), b) in dst
-            .iter_mut()
-            .zip(&line)
-            .zip(line.get(shift..).unwrap_or(&[]))
-        {
+        for ((d, a), b) in dst.iter_mut().zip(&line).zip(line.get(shift..).unwrap_or(&[])) {
             *d = pick(*a, *b);
         }
     }
@@ -72,12 +58,7 @@ fn extreme(
         span *= 2;
     }
     let shift = (2 * ry + 1 - span) * w;
-    for ((d, a), b) in out
-        .data
-        .iter_mut()
-        .zip(&plane)
-        .zip(plane.get(shift..).unwrap_or(&[]))
-    {
+    for ((d, a), b) in out.data.iter_mut().zip(&plane).zip(plane.get(shift..).unwrap_or(&[])) {
         *d = pick(*a, *b);
     }
     out
@@ -91,10 +72,8 @@ fn combine_ahead(line: &mut [u8], distance: usize, pick: impl Fn(u8, u8) -> u8) 
     let mut at = 0;
     while at < count {
         let n = ahead.len().min(count - at);
-        let (Some(buffer), Some(source)) = (
-            ahead.get_mut(..n),
-            line.get(at + distance..at + distance + n),
-        ) else {
+        let (Some(buffer), Some(source)) = (ahead.get_mut(..n), line.get(at + distance..at + distance + n))
+        else {
             return;
         };
         buffer.copy_from_slice(source);
@@ -119,11 +98,7 @@ mod tests {
                 (seed >> 24) as u8
             })
             .collect();
-        let g = Grey {
-            width: w,
-            rows,
-            data,
-        };
+        let g = Grey { width: w, rows, data };
         for (rx, ry) in [(0, 0), (1, 2), (3, 1), (8, 8), (5, 30), (40, 3)] {
             let (hi, lo) = (largest(&g, rx, ry), smallest(&g, rx, ry));
             for y in 0..rows {

@@ -39,13 +39,7 @@ pub(super) fn whitened(g: &Grey, cell_w: usize, cell_h: usize) -> Option<Grey> {
         return None;
     }
     let paper = fit(&samples)?;
-    let corners = [
-        (-1.0, -1.0),
-        (1.0, -1.0),
-        (-1.0, 1.0),
-        (1.0, 1.0),
-        (0.0, 0.0),
-    ];
+    let corners = [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (0.0, 0.0)];
     if corners.iter().all(|&(x, y)| paper.at(x, y) >= 244.0) {
         return None;
     }
@@ -73,9 +67,8 @@ fn look(g: &Grey, cell_w: usize, cell_h: usize) -> Vec<Sample> {
     for cy in 0..rows {
         for cx in 0..columns {
             let m: Measure = measure(g, cx * cell_w, cy * cell_h, cell_w, cell_h);
-            let middle = |c: usize, size: usize, all: usize| {
-                (c as f64 + 0.5) * size as f64 / all as f64 * 2.0 - 1.0
-            };
+            let middle =
+                |c: usize, size: usize, all: usize| (c as f64 + 0.5) * size as f64 / all as f64 * 2.0 - 1.0;
             samples.push(Sample {
                 x: middle(cx, cell_w, g.width),
                 y: middle(cy, cell_h, g.rows),
@@ -99,11 +92,7 @@ fn fit(samples: &[Sample]) -> Option<Surface> {
     let plain: Vec<&Sample> = samples.iter().filter(|s| s.plain).collect();
     // White added beside the sheet must not pass for the paper.
     let sheet: Vec<&&Sample> = plain.iter().filter(|s| s.level < 248.0).collect();
-    let of = if sheet.len() * 2 > plain.len() {
-        sheet
-    } else {
-        plain.iter().collect()
-    };
+    let of = if sheet.len() * 2 > plain.len() { sheet } else { plain.iter().collect() };
     if of.len() * 5 < samples.len() {
         return None;
     }
@@ -123,8 +112,7 @@ fn fit(samples: &[Sample]) -> Option<Surface> {
             }
         })?;
     }
-    let on_paper =
-        |s: &&&Sample| (s.level - surface.at(s.x, s.y)).abs() <= STRAY || s.level >= 248.0;
+    let on_paper = |s: &&&Sample| (s.level - surface.at(s.x, s.y)).abs() <= STRAY || s.level >= 248.0;
     if of.iter().filter(|s| on_paper(s)).count() * 4 < samples.len() {
         return None;
     }
@@ -133,15 +121,9 @@ fn fit(samples: &[Sample]) -> Option<Surface> {
         let paper = rim().filter(|s| s.plain && on_paper(&s)).count();
         paper * 100 >= rim().count() * 40
     });
-    let light = [
-        (-1.0, -1.0),
-        (1.0, -1.0),
-        (-1.0, 1.0),
-        (1.0, 1.0),
-        (0.0, 0.0),
-    ]
-    .iter()
-    .all(|&(x, y)| surface.at(x, y) >= DARKEST * 0.75);
+    let light = [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (0.0, 0.0)]
+        .iter()
+        .all(|&(x, y)| surface.at(x, y) >= DARKEST * 0.75);
     (all_around && light).then_some(surface)
 }
 
@@ -198,11 +180,7 @@ mod tests {
         let picture = |x: f64, y: f64| (0.2..0.8).contains(&x) && (0.3..0.6).contains(&y);
         let g = page(|x, y| {
             let paper = 225.0 - 60.0 * x * x - 25.0 * y;
-            if picture(x, y) {
-                paper * (0.2 + 0.5 * x)
-            } else {
-                paper
-            }
+            if picture(x, y) { paper * (0.2 + 0.5 * x) } else { paper }
         });
         let white = whitened(&g, 16, 16).unwrap();
         for (i, v) in white.data.iter().enumerate() {

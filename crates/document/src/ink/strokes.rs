@@ -59,13 +59,7 @@ pub(super) fn keep_thin_lines(depth: &Grey, cells: &Cells, pels: &mut Pels) {
                 continue;
             }
             let v = |i: usize| rows.get(i).and_then(|r| r.get(x)).copied().unwrap_or(0);
-            let h = |i: usize| {
-                (x + i)
-                    .checked_sub(2)
-                    .and_then(|xx| row.get(xx))
-                    .copied()
-                    .unwrap_or(0)
-            };
+            let h = |i: usize| (x + i).checked_sub(2).and_then(|xx| row.get(xx)).copied().unwrap_or(0);
             let free = |dx: isize, dy: isize| {
                 let (nx, ny) = (x.checked_add_signed(dx), y.checked_add_signed(dy));
                 !matches!((nx, ny), (Some(nx), Some(ny)) if pels.get(nx, ny))
@@ -84,8 +78,5 @@ pub(super) fn keep_thin_lines(depth: &Grey, cells: &Cells, pels: &mut Pels) {
 
 /// `d` is a crest between the two pels before and the two after it.
 fn crest(d: u8, before2: u8, before: u8, after: u8, after2: u8) -> bool {
-    d > before
-        && d >= after
-        && d - before2.min(before) >= THIN
-        && d.saturating_sub(after2.min(after)) >= THIN
+    d > before && d >= after && d - before2.min(before) >= THIN && d.saturating_sub(after2.min(after)) >= THIN
 }

@@ -7,9 +7,7 @@ use std::process::Command;
 
 /// A file in `testdata/`.
 pub fn testdata(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../testdata")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -19,9 +17,7 @@ pub fn pdf(pages: &[(f32, f32, Vec<u8>)], image: Option<(i32, i32, i32, &[u8])>)
     let (catalog, tree, font, picture) = (Ref::new(1), Ref::new(2), Ref::new(3), Ref::new(4));
     let id = |i: usize, k: i32| Ref::new(10 + 2 * i32::try_from(i).unwrap() + k);
     pdf.catalog(catalog).pages(tree);
-    pdf.pages(tree)
-        .kids((0..pages.len()).map(|i| id(i, 0)))
-        .count(i32::try_from(pages.len()).unwrap());
+    pdf.pages(tree).kids((0..pages.len()).map(|i| id(i, 0))).count(i32::try_from(pages.len()).unwrap());
     pdf.type1_font(font).base_font(Name(b"Helvetica"));
     if let Some((w, h, bits, octets)) = image {
         let mut x = pdf.image_xobject(picture, octets);
@@ -35,9 +31,7 @@ pub fn pdf(pages: &[(f32, f32, Vec<u8>)], image: Option<(i32, i32, i32, &[u8])>)
     }
     for (i, (w, h, content)) in pages.iter().enumerate() {
         let mut page = pdf.page(id(i, 0));
-        page.parent(tree)
-            .media_box(Rect::new(0.0, 0.0, *w, *h))
-            .contents(id(i, 1));
+        page.parent(tree).media_box(Rect::new(0.0, 0.0, *w, *h)).contents(id(i, 1));
         let mut resources = page.resources();
         resources.fonts().pair(Name(b"F"), font);
         if image.is_some() {
@@ -75,15 +69,8 @@ pub fn run(package: &str, program: &str, args: &[&str]) -> (String, String) {
         .args(args)
         .output()
         .unwrap_or_else(|e| panic!("{program} is needed (install {package}): {e}"));
-    assert!(
-        out.status.success(),
-        "{program} {args:?}: {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    (
-        String::from_utf8_lossy(&out.stdout).into_owned(),
-        String::from_utf8_lossy(&out.stderr).into_owned(),
-    )
+    assert!(out.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    (String::from_utf8_lossy(&out.stdout).into_owned(), String::from_utf8_lossy(&out.stderr).into_owned())
 }
 
 /// A fresh folder that is removed when it is dropped.
@@ -121,10 +108,7 @@ pub struct Dice(pub u64);
 
 impl Dice {
     pub fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % n
     }
 }

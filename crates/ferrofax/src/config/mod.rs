@@ -4,9 +4,9 @@
 //! sense. Both go on after a fault, so that one run names every one with its line and remedy.
 
 mod sections;
-mod valid;
 #[cfg(test)]
 mod tests;
+mod valid;
 mod written;
 
 pub(crate) use valid::{Config, LogFormat, Smarthost};
@@ -58,8 +58,7 @@ impl fmt::Display for ConfigError {
 
 /// Reads and checks a file.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ConfigError::Unreadable(path.to_owned(), e))?;
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Unreadable(path.to_owned(), e))?;
     let base = path.parent().unwrap_or(Path::new("."));
     parse(&text, base).map_err(|faults| ConfigError::Faulty(path.to_owned(), faults))
 }

@@ -12,12 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// One of a few words.
-pub(super) fn choice(
-    section: &Section<'_, '_>,
-    key: &'static str,
-    default: &str,
-    words: &[&str],
-) -> String {
+pub(super) fn choice(section: &Section<'_, '_>, key: &'static str, default: &str, words: &[&str]) -> String {
     let Some(said) = section.text(key) else { return default.to_owned() };
     if !words.contains(&said.value.as_str()) {
         section.fault(
@@ -30,11 +25,7 @@ pub(super) fn choice(
     said.value
 }
 
-fn parsed<T: std::str::FromStr>(
-    section: &Section<'_, '_>,
-    key: &'static str,
-    example: &str,
-) -> Option<T> {
+fn parsed<T: std::str::FromStr>(section: &Section<'_, '_>, key: &'static str, example: &str) -> Option<T> {
     let said = section.text(key)?;
     let value = said.value.parse().ok();
     if value.is_none() {
@@ -57,11 +48,7 @@ fn size(section: &Section<'_, '_>, key: &'static str, default: u64, most: u64) -
 }
 
 /// A secret: in the file, in a file of its own, or in an environment variable.
-fn secret(
-    section: &Section<'_, '_>,
-    base: &Path,
-    keys: [&'static str; 3],
-) -> Option<At<String>> {
+fn secret(section: &Section<'_, '_>, base: &Path, keys: [&'static str; 3]) -> Option<At<String>> {
     let [here, in_file, in_env] = keys;
     let (a, b, c) = (section.text(here), section.text(in_file), section.text(in_env));
     let given = [&a, &b, &c].into_iter().flatten().count();
@@ -142,10 +129,8 @@ pub(super) fn trunks(root: &Section<'_, '_>, base: &Path) -> Vec<Trunk> {
 fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Option<Trunk> {
     let name = required(&s, "name", "name = \"carrier\"");
     let peer = required(&s, "peer", "peer = \"sip.example.net:5060\"");
-    let mut trunk = Trunk::new(
-        name.as_ref().map_or("", |n| &n.value),
-        peer.as_ref().map_or("", |p| &p.value),
-    );
+    let mut trunk =
+        Trunk::new(name.as_ref().map_or("", |n| &n.value), peer.as_ref().map_or("", |p| &p.value));
     if let Some(name) = &name
         && !names.insert(name.value.clone())
     {
@@ -308,13 +293,21 @@ pub(super) fn accounts(
         let id = s.text("id").map_or_else(|| id_of("account", &name), |i| id_of("account", &i.value));
         let key = secret(&s, base, ["api_key", "api_key_file", "api_key_env"]);
         if let Some(short) = key.as_ref().filter(|k| k.value.len() < 16) {
-            s.fault(short.line, "the API key is short", "use at least 16 characters, as `openssl rand -hex 32` makes");
+            s.fault(
+                short.line,
+                "the API key is short",
+                "use at least 16 characters, as `openssl rand -hex 32` makes",
+            );
         }
         if let Some(trunk) = s.text("trunk") {
             if trunks.iter().any(|t| t.name == trunk.value) {
                 routes.push((id.clone(), trunk.value));
             } else {
-                s.fault(trunk.line, format!("there is no trunk {}", trunk.value), "name one of the [[trunk]] sections");
+                s.fault(
+                    trunk.line,
+                    format!("there is no trunk {}", trunk.value),
+                    "name one of the [[trunk]] sections",
+                );
             }
         }
         accounts.push(Account {
@@ -345,14 +338,20 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
             let id = id_of("account", &said.value);
             let found = accounts.iter().find(|a| a.name == said.value || a.id.as_str() == id);
             if found.is_none() {
-                s.fault(said.line, format!("there is no account {}", said.value), "name one of the [[account]] sections");
+                s.fault(
+                    said.line,
+                    format!("there is no account {}", said.value),
+                    "name one of the [[account]] sections",
+                );
             }
             found.map(|a| a.id.clone())
         });
         let texts = |key| s.texts(key).into_iter().map(|t| t.value).collect::<Vec<_>>();
         let domains = texts("mail_domain");
         let faxbox = Faxbox {
-            id: FaxboxId::new(s.text("id").map_or_else(|| id_of("faxbox", &name), |i| id_of("faxbox", &i.value))),
+            id: FaxboxId::new(
+                s.text("id").map_or_else(|| id_of("faxbox", &name), |i| id_of("faxbox", &i.value)),
+            ),
             name,
             caller_name: s.text("caller_name").map(|t| t.value).unwrap_or_default(),
             caller_id: s.text("caller_id").map(|t| t.value).unwrap_or_default(),

@@ -40,7 +40,8 @@ fn ids_made_from_names_stay_the_same() {
     let first = id(LEAST);
     assert_eq!(first.as_str().len(), 32);
     assert_eq!(id(&format!("# another comment\n{LEAST}")), first);
-    let given = LEAST.replace("name = \"Clinic\"", "name = \"Clinic\"\nid = \"00112233445566778899AABBCCDDEEFF\"");
+    let given =
+        LEAST.replace("name = \"Clinic\"", "name = \"Clinic\"\nid = \"00112233445566778899AABBCCDDEEFF\"");
     assert_eq!(id(&given).as_str(), "00112233445566778899aabbccddeeff");
 }
 
@@ -68,7 +69,9 @@ account = "Nobody"
     let at = |line: usize| found.iter().filter(|f| f.line == line).collect::<Vec<_>>();
     assert!(at(1)[0].what.contains("data_dir is an integer"), "{found:#?}");
     assert!(at(3)[0].remedy.contains("0.0.0.0:5060"));
-    assert!(at(4)[0].what.contains("sip.media_port is not known") && at(4)[0].remedy.contains("media_ports?"));
+    assert!(
+        at(4)[0].what.contains("sip.media_port is not known") && at(4)[0].remedy.contains("media_ports?")
+    );
     assert!(at(5)[0].remedy.contains("from 1 to"));
     assert!(at(9)[0].what.contains("without a password"));
     assert!(at(10)[0].remedy.contains("203.0.113.0/24"));
@@ -87,7 +90,9 @@ fn broken_toml_is_a_fault_with_its_line_and_the_rest_is_still_checked() {
 
 #[test]
 fn what_must_be_unique_is() {
-    let twice = format!("{LEAST}\n[[faxbox]]\nname = \"Other\"\naccount = \"Clinic\"\nnumbers = [\"+14155550100\"]\n");
+    let twice = format!(
+        "{LEAST}\n[[faxbox]]\nname = \"Other\"\naccount = \"Clinic\"\nnumbers = [\"+14155550100\"]\n"
+    );
     assert!(faults(&twice).iter().any(|f| f.what.contains("used by two faxboxes")));
     let trunks = format!("{LEAST}\n[[trunk]]\nname = \"carrier\"\npeer = \"192.0.2.1\"\n");
     assert!(faults(&trunks).iter().any(|f| f.what.contains("there twice")));
@@ -98,7 +103,9 @@ fn secrets_come_from_files_and_are_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("key"), "fedcba9876543210\n").unwrap();
     let text = LEAST.replace("api_key = \"0123456789abcdef\"", "api_key_file = \"key\"");
-    let text = format!("{text}\n[mail]\nhost = \"mail\"\nfrom = \"fax@example.net\"\nusername = \"u\"\npassword = \"sesame\"\n");
+    let text = format!(
+        "{text}\n[mail]\nhost = \"mail\"\nfrom = \"fax@example.net\"\nusername = \"u\"\npassword = \"sesame\"\n"
+    );
     let config = parse(&text, folder.path()).unwrap();
     assert!(config.directory.account_by_key("fedcba9876543210").is_some());
     assert!(!format!("{:?}", config.mail).contains("sesame"));

@@ -118,9 +118,10 @@ impl<'f, 'a> Section<'f, 'a> {
     pub(super) fn number(&self, key: &'static str, least: u64, most: u64) -> Option<At<u64>> {
         let value = self.get(key)?;
         let line = self.line_of(value);
-        let number = value.get_ref().as_integer().and_then(|n| {
-            u64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok()
-        });
+        let number = value
+            .get_ref()
+            .as_integer()
+            .and_then(|n| u64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok());
         match number {
             Some(n) if (least..=most).contains(&n) => Some(At { value: n, line }),
             Some(n) => {

@@ -45,7 +45,8 @@ pub(crate) async fn run(args: DemoArgs, as_json: bool) -> Result<ExitCode> {
         "to_number": world::COURT_NUMBER, "from_number": world::CLINIC_NUMBER, "from_name": "Clinic",
         "notifications": { "email": { "send_to": [world::SENDER] } },
     });
-    let media_type = fax_document::sniff(&document, None, None).context("no document that can be faxed")?.media_type();
+    let media_type =
+        fax_document::sniff(&document, None, None).context("no document that can be faxed")?.media_type();
     let job = clinic.submit(&fax, media_type, &document).await?;
     let id = job["id"].as_str().context("the server named no job")?.to_owned();
     say(&format!("PUT http://{}/v2/accounts/{}/faxes → 201, job {id}", world.clinic_api, clinic.account));
@@ -115,11 +116,7 @@ async fn stay(world: &World) -> Result<()> {
         world::COURT_NUMBER,
         world::CLINIC_NUMBER,
     );
-    println!(
-        "  ferrofax jobs --api http://{} --key {} received",
-        world.court_api,
-        world::COURT_KEY
-    );
+    println!("  ferrofax jobs --api http://{} --key {} received", world.court_api, world::COURT_KEY);
     println!("  or mail a PDF by SMTP to {}@clinic.demo at {}", world::COURT_NUMBER, world.clinic_smtp);
     tokio::signal::ctrl_c().await?;
     Ok(())

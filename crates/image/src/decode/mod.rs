@@ -210,11 +210,7 @@ impl Decoder {
             Rows::T6(rows) => rows.row(),
         };
         self.painter.paint(changes, self.bitmap.grow_row());
-        if bad {
-            self.count_bad()
-        } else {
-            self.bad_run = 0
-        }
+        if bad { self.count_bad() } else { self.bad_run = 0 }
     }
 
     fn conceal(&mut self, rows: u32) {

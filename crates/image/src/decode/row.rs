@@ -114,12 +114,7 @@ pub(super) enum OneD {
 /// Decodes run lengths to the end of the data, which is at the last one bit (`content_end`) or up to
 /// three bits behind it: codes may end in zeros. Pels beyond the width are dropped, missing ones are
 /// white.
-pub(super) fn row_1d(
-    bits: &mut Bits<'_>,
-    content_end: usize,
-    width: u32,
-    row: &mut Changes,
-) -> OneD {
+pub(super) fn row_1d(bits: &mut Bits<'_>, content_end: usize, width: u32, row: &mut Changes) -> OneD {
     row.at.clear();
     let mut at = 0u32;
     let mut black = false;

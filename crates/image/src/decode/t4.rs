@@ -96,9 +96,7 @@ impl T4Lines {
         }
         let done = self.start / 8;
         if self.buffer.len() - done.min(self.buffer.len()) > MAX_LINE_OCTETS + 1 {
-            self.dropped = self
-                .dropped
-                .saturating_add(self.buffer.len() * 8 - self.start);
+            self.dropped = self.dropped.saturating_add(self.buffer.len() * 8 - self.start);
             self.drop_line();
         } else if done > self.buffer.len() / 2 {
             let done = done.min(self.search);
@@ -216,11 +214,7 @@ impl T4Lines {
             return None;
         }
         if first {
-            return if overlong {
-                None
-            } else {
-                self.before_first_eol(content_end, one)
-            };
+            return if overlong { None } else { self.before_first_eol(content_end, one) };
         }
         // Text and the white between its lines differ tenfold: what lies just before tells most.
         let length_16 = (length as u64 + 1).saturating_mul(16);
@@ -325,9 +319,7 @@ impl T4Lines {
         let mean = (self.mean_length / 16).max(1);
         let bits = gap.saturating_add(self.at_most_a_row(length));
         let rows = bits.saturating_add(mean / 2) / mean;
-        Some(T4Next::Concealed(
-            u32::try_from(rows).unwrap_or(u32::MAX).max(1),
-        ))
+        Some(T4Next::Concealed(u32::try_from(rows).unwrap_or(u32::MAX).max(1)))
     }
 
     /// No more data will come. A last line without an EOL behind it counts if it is complete.
@@ -356,13 +348,7 @@ impl T4Lines {
             let mut bits = Bits::new(&self.buffer, start, end);
             self.current.at.clear();
             let mut state = TwoD::default();
-            let row = row_2d(
-                &mut bits,
-                &mut state,
-                &self.reference,
-                self.width,
-                &mut self.current,
-            );
+            let row = row_2d(&mut bits, &mut state, &self.reference, self.width, &mut self.current);
             return (row == TwoDEnd::Full && bits.pos >= content_end).then(|| self.good());
         }
         let mut bits = Bits::new(&self.buffer, start, end);

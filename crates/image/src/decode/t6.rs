@@ -146,11 +146,7 @@ impl T6Rows {
     pub(crate) fn half_ended(&self) -> bool {
         let mut bits = Bits::new(&self.buffer, self.pos, self.buffer.len() * 8);
         let zeros = bits.zeros();
-        if self.over.is_some()
-            || !self.state.at_start()
-            || zeros < 11
-            || bits.pos + zeros >= bits.end
-        {
+        if self.over.is_some() || !self.state.at_start() || zeros < 11 || bits.pos + zeros >= bits.end {
             return false;
         }
         bits.pos += zeros + 1;
@@ -180,9 +176,5 @@ fn end_of_block(bits: &Bits<'_>, rows: u32) -> (T6Next, usize) {
         return (T6Next::More, bits.pos);
     }
     // A single EOL: nothing at the beginning of the page, else half of an EOFB.
-    if rows == 0 {
-        (T6Next::Row, second.pos)
-    } else {
-        (T6Next::End, bits.pos)
-    }
+    if rows == 0 { (T6Next::Row, second.pos) } else { (T6Next::End, bits.pos) }
 }

@@ -19,11 +19,7 @@ pub(super) struct TwoD {
 
 impl Default for TwoD {
     fn default() -> Self {
-        TwoD {
-            a0: -1,
-            j: 0,
-            black: false,
-        }
+        TwoD { a0: -1, j: 0, black: false }
     }
 }
 
@@ -62,21 +58,14 @@ struct Held {
 impl Held {
     #[inline(always)]
     fn new(octets: &[u8], pos: usize) -> Self {
-        let held = Held {
-            bits: 0,
-            count: 0,
-            next: pos / 8,
-        };
+        let held = Held { bits: 0, count: 0, next: pos / 8 };
         held.fill(octets).drop((pos % 8) as u32)
     }
 
     /// Makes at least 56 bits count.
     #[inline(always)]
     fn fill(self, octets: &[u8]) -> Self {
-        match octets
-            .get(self.next..self.next.wrapping_add(8))
-            .map(TryInto::try_into)
-        {
+        match octets.get(self.next..self.next.wrapping_add(8)).map(TryInto::try_into) {
             Some(Ok(word)) => {
                 let taken = (63 - self.count) / 8;
                 Held {
@@ -103,11 +92,7 @@ impl Held {
 
     #[inline(always)]
     fn drop(self, n: u32) -> Self {
-        Held {
-            bits: self.bits << n,
-            count: self.count.wrapping_sub(n),
-            next: self.next,
-        }
+        Held { bits: self.bits << n, count: self.count.wrapping_sub(n), next: self.next }
     }
 
     #[inline(always)]
@@ -192,17 +177,10 @@ pub(super) fn row_2d(
     let width = width.cast_signed();
     let at = |i: usize| refs.get(i).map_or(width, |r| r.cast_signed());
     let row = &mut row.at;
-    let mut found = Collected {
-        few: [0; FEW],
-        count: 0,
-    };
+    let mut found = Collected { few: [0; FEW], count: 0 };
     let (octets, last_octet) = (bits.octets(), bits.end / 8);
     let mut held = Held::new(octets, bits.pos);
-    let TwoD {
-        mut a0,
-        mut j,
-        mut black,
-    } = *state;
+    let TwoD { mut a0, mut j, mut black } = *state;
     let mut b1 = at(j);
     // Whether what was taken up to here was there; if not, the row goes on at this mode later.
     let there = |held: Held| held.next <= last_octet || held.pos() <= bits.end;
@@ -219,11 +197,7 @@ pub(super) fn row_2d(
             }
             let a1 = b1.wrapping_add(mode.shift());
             if a1 >= width || a1 <= a0 {
-                let end = if a1 == width {
-                    TwoDEnd::Full
-                } else {
-                    TwoDEnd::Illegal
-                };
+                let end = if a1 == width { TwoDEnd::Full } else { TwoDEnd::Illegal };
                 break (end, held.pos());
             }
             found.push(row, a1.cast_unsigned());
@@ -237,11 +211,7 @@ pub(super) fn row_2d(
             let before = held;
             let unsigned = width.cast_unsigned();
             let (h, first) = run(held.drop(3), octets, black, unsigned);
-            let (h, second) = if first.is_some() {
-                run(h, octets, !black, unsigned)
-            } else {
-                (h, None)
-            };
+            let (h, second) = if first.is_some() { run(h, octets, !black, unsigned) } else { (h, None) };
             held = h;
             // No code is longer than 13 bits: one that is cut off may look like none.
             let known = held.pos() + if second.is_none() { 13 } else { 0 };
@@ -278,11 +248,7 @@ pub(super) fn row_2d(
                 break (TwoDEnd::Full, held.pos());
             }
         } else {
-            let end = if held.pos() + 7 > bits.end {
-                TwoDEnd::Short
-            } else {
-                TwoDEnd::NoMode
-            };
+            let end = if held.pos() + 7 > bits.end { TwoDEnd::Short } else { TwoDEnd::NoMode };
             break (end, held.pos());
         }
         b1 = at(j);

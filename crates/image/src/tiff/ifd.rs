@@ -38,42 +38,25 @@ impl<'a> File<'a> {
 
     fn u16(&self, at: usize) -> Option<u16> {
         let b = self.take(at)?;
-        Some(if self.big_endian {
-            u16::from_be_bytes(b)
-        } else {
-            u16::from_le_bytes(b)
-        })
+        Some(if self.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })
     }
 
     fn u32(&self, at: usize) -> Option<u32> {
         let b = self.take(at)?;
-        Some(if self.big_endian {
-            u32::from_be_bytes(b)
-        } else {
-            u32::from_le_bytes(b)
-        })
+        Some(if self.big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
     }
 
     /// Reads the directory at `at`.
     pub(super) fn directory(&self, at: u32) -> Result<Directory<'a>, Error> {
         let at = at as usize;
-        let count = self
-            .u16(at)
-            .ok_or_else(|| damaged("a directory lies beyond the end"))?;
+        let count = self.u16(at).ok_or_else(|| damaged("a directory lies beyond the end"))?;
         if count == 0 || count > MAX_ENTRIES {
             return Err(damaged(format!("a directory of {count} entries")));
         }
         let entries_at = at + 2;
         let end = entries_at + usize::from(count) * 12;
-        let next = self
-            .u32(end)
-            .ok_or_else(|| damaged("a directory is cut off"))?;
-        Ok(Directory {
-            file: *self,
-            entries_at,
-            count: usize::from(count),
-            next,
-        })
+        let next = self.u32(end).ok_or_else(|| damaged("a directory is cut off"))?;
+        Ok(Directory { file: *self, entries_at, count: usize::from(count), next })
     }
 }
 
@@ -108,11 +91,7 @@ impl Directory<'_> {
                 5 | 10 | 12 => 8,
                 _ => return None,
             };
-            let at = if count.checked_mul(size)? <= 4 {
-                at + 8
-            } else {
-                f.u32(at + 8)? as usize
-            };
+            let at = if count.checked_mul(size)? <= 4 { at + 8 } else { f.u32(at + 8)? as usize };
             Some(Field { kind, count, at })
         })
     }
@@ -175,10 +154,7 @@ impl Directory<'_> {
         if f.kind != 2 {
             return None;
         }
-        let text = self
-            .file
-            .octets
-            .get(f.at..f.at.checked_add(f.count.min(MAX_TEXT))?)?;
+        let text = self.file.octets.get(f.at..f.at.checked_add(f.count.min(MAX_TEXT))?)?;
         let text = text.split(|&o| o == 0).next().unwrap_or(&[]);
         Some(String::from_utf8_lossy(text).into_owned())
     }

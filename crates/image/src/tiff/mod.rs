@@ -31,11 +31,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 2000 pages, 65535 rows a page, 16 G pels in all.
     fn default() -> Self {
-        Limits {
-            max_pages: 2000,
-            max_rows: 65_535,
-            max_pels: 1 << 34,
-        }
+        Limits { max_pages: 2000, max_rows: 65_535, max_pels: 1 << 34 }
     }
 }
 
@@ -79,18 +75,8 @@ impl Image {
     pub fn to_bitmap(&self) -> Bitmap {
         match self {
             Image::Bitmap(b) => b.clone(),
-            Image::T6 {
-                octets,
-                width,
-                rows,
-            } => {
-                crate::decode(
-                    octets,
-                    Coding::Mmr,
-                    *width,
-                    crate::Limits { max_rows: *rows },
-                )
-                .bitmap
+            Image::T6 { octets, width, rows } => {
+                crate::decode(octets, Coding::Mmr, *width, crate::Limits { max_rows: *rows }).bitmap
             }
         }
     }
@@ -99,9 +85,7 @@ impl Image {
     #[must_use]
     pub fn to_t6(&self) -> Bytes {
         match self {
-            Image::Bitmap(b) => {
-                crate::encode(b, Coding::Mmr, &crate::EncodeOptions::default()).into()
-            }
+            Image::Bitmap(b) => crate::encode(b, Coding::Mmr, &crate::EncodeOptions::default()).into(),
             Image::T6 { octets, .. } => octets.clone(),
         }
     }
@@ -202,12 +186,7 @@ pub struct WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        WriteOptions {
-            coding: Coding::Mmr,
-            lsb_first: false,
-            software: "ferrofax".into(),
-            date_time: None,
-        }
+        WriteOptions { coding: Coding::Mmr, lsb_first: false, software: "ferrofax".into(), date_time: None }
     }
 }
 
@@ -221,10 +200,7 @@ pub fn read(file: &[u8], limits: &Limits) -> Result<Document, Error> {
     let (file, mut at) = ifd::File::open(file)?;
     let mut document = Document::default();
     if file.big_endian {
-        document.remarks.push(Remark {
-            page: 0,
-            kind: RemarkKind::BigEndian,
-        });
+        document.remarks.push(Remark { page: 0, kind: RemarkKind::BigEndian });
     }
     let mut seen = HashSet::new();
     let mut pels_left = limits.max_pels;
@@ -233,10 +209,7 @@ pub fn read(file: &[u8], limits: &Limits) -> Result<Document, Error> {
             return Err(Error::Damaged("the directories form a loop".into()));
         }
         if seen.len() > limits.max_pages {
-            return Err(Error::TooLarge(format!(
-                "more than {} pages",
-                limits.max_pages
-            )));
+            return Err(Error::TooLarge(format!("more than {} pages", limits.max_pages)));
         }
         let dir = file.directory(at)?;
         let number = seen.len() - 1;

@@ -42,9 +42,7 @@ pub(super) fn read(
     let mut bad = Quality::default();
     for (i, octets) in strips.iter().enumerate() {
         let octets = msb_first(octets, lsb_first);
-        let stated = layout
-            .length
-            .map(|n| n.saturating_sub(sink.rows).min(layout.rows_per_strip));
+        let stated = layout.length.map(|n| n.saturating_sub(sink.rows).min(layout.rows_per_strip));
         let room = most - sink.rows;
         let mut want = stated.unwrap_or(room).min(room);
         let fax = matches!(scheme, Scheme::Mh | Scheme::Mr | Scheme::Mmr);
@@ -55,12 +53,8 @@ pub(super) fn read(
                 want = all.rows;
             }
         }
-        let Found {
-            rows,
-            bad_rows,
-            longest_bad_run,
-            ..
-        } = strip::decode(&octets, scheme, layout.width, want, Some(&mut sink));
+        let Found { rows, bad_rows, longest_bad_run, .. } =
+            strip::decode(&octets, scheme, layout.width, want, Some(&mut sink));
         bad.bad_rows += bad_rows;
         bad.longest_bad_run = bad.longest_bad_run.max(longest_bad_run);
         if rows < want && stated.is_some() && i + 1 < strips.len() {
@@ -80,10 +74,7 @@ pub(super) fn read(
     match layout.length {
         None => remark(RemarkKind::LengthMissing(rows)),
         Some(stated) if stated != rows => {
-            remark(RemarkKind::LengthWrong {
-                stated,
-                found: rows,
-            });
+            remark(RemarkKind::LengthWrong { stated, found: rows });
         }
         Some(_) => {}
     }
@@ -118,28 +109,20 @@ struct Layout {
 }
 
 impl Layout {
-    fn read(
-        dir: &Directory<'_>,
-        limits: &Limits,
-        remark: &mut dyn FnMut(RemarkKind),
-    ) -> Result<Self, Error> {
+    fn read(dir: &Directory<'_>, limits: &Limits, remark: &mut dyn FnMut(RemarkKind)) -> Result<Self, Error> {
         if dir.has(322) || dir.has(324) {
             return Err(Error::Unsupported("a tiled image".into()));
         }
         let scheme = scheme(dir, remark)?;
         let (bits, samples) = (dir.number(258).unwrap_or(1), dir.number(277).unwrap_or(1));
         if bits != 1 || samples != 1 {
-            return Err(Error::Unsupported(format!(
-                "an image of {samples} × {bits} bits a pel"
-            )));
+            return Err(Error::Unsupported(format!("an image of {samples} × {bits} bits a pel")));
         }
         let inverted = match dir.number(262) {
             Some(0) => false,
             Some(1) => true,
             Some(n) => {
-                return Err(Error::Unsupported(format!(
-                    "photometric interpretation {n}"
-                )));
+                return Err(Error::Unsupported(format!("photometric interpretation {n}")));
             }
             None => {
                 remark(RemarkKind::PhotometricMissing);
@@ -223,10 +206,7 @@ fn strips<'a>(
     length: Option<u32>,
     remark: &mut dyn FnMut(RemarkKind),
 ) -> Result<Vec<&'a [u8]>, Error> {
-    let offsets = dir
-        .numbers(273)
-        .filter(|o| !o.is_empty())
-        .ok_or_else(|| damaged("no strips"))?;
+    let offsets = dir.numbers(273).filter(|o| !o.is_empty()).ok_or_else(|| damaged("no strips"))?;
     let counts = dir.numbers(279).filter(|c| c.iter().any(|&n| n != 0));
     let counts = match counts {
         Some(c) if c.len() >= offsets.len() => c,
@@ -242,10 +222,7 @@ fn strips<'a>(
         remark(RemarkKind::Strips(offsets.len()));
         let needed = length.map_or(1, |n| n.div_ceil(rows_per_strip)) as usize;
         if offsets.len() > needed.max(1) && length.is_some() {
-            return Err(damaged(format!(
-                "{} strips where {needed} would do",
-                offsets.len()
-            )));
+            return Err(damaged(format!("{} strips where {needed} would do", offsets.len())));
         }
     }
     let mut ranges: Vec<(usize, usize)> = Vec::with_capacity(offsets.len());
@@ -274,11 +251,7 @@ fn really(strip: &[u8], layout: &Layout, remark: &mut dyn FnMut(RemarkKind)) -> 
     }
     let cut = strip.len() > PROBE_OCTETS;
     let probe = strip.get(..PROBE_OCTETS).unwrap_or(strip);
-    let want = layout
-        .length
-        .unwrap_or(u32::MAX)
-        .min(layout.rows_per_strip)
-        .min(20_000);
+    let want = layout.length.unwrap_or(u32::MAX).min(layout.rows_per_strip).min(20_000);
     let good = |scheme: Scheme, lsb_first: bool| {
         let octets = msb_first(probe, lsb_first);
         let found = strip::decode(&octets, scheme, layout.width, want, None);
@@ -307,11 +280,7 @@ fn really(strip: &[u8], layout: &Layout, remark: &mut dyn FnMut(RemarkKind)) -> 
         }
         let (n, whole) = good(other, lsb_first);
         if whole && n > rows && (n >= want || n > 15) {
-            remark(if plain {
-                RemarkKind::NoEols
-            } else {
-                RemarkKind::Mislabelled(name)
-            });
+            remark(if plain { RemarkKind::NoEols } else { RemarkKind::Mislabelled(name) });
             return (other, lsb_first);
         }
     }
@@ -326,10 +295,7 @@ fn resolution(
     remark: &mut dyn FnMut(RemarkKind),
 ) -> (f32, f32) {
     let unit = dir.number(296).unwrap_or(2);
-    let figure = |tag| {
-        dir.fraction(tag)
-            .filter(|f| f.is_finite() && *f >= 1.0 && *f <= 100_000.0)
-    };
+    let figure = |tag| dir.fraction(tag).filter(|f| f.is_finite() && *f >= 1.0 && *f <= 100_000.0);
     if let (Some(x), Some(y)) = (figure(282), figure(283))
         && unit != 1
     {

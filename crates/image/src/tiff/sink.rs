@@ -35,11 +35,7 @@ impl Sink {
             to: if pels {
                 To::Pels(Bitmap::new(width))
             } else {
-                To::T6(RowEncoder::new(
-                    width,
-                    Coding::Mmr,
-                    &EncodeOptions::default(),
-                ))
+                To::T6(RowEncoder::new(width, Coding::Mmr, &EncodeOptions::default()))
             },
         }
     }
@@ -81,18 +77,10 @@ impl Sink {
     pub(super) fn finish(self, orientation: u32) -> Image {
         let image = match self.to {
             To::T6(e) => {
-                return Image::T6 {
-                    octets: e.finish().into(),
-                    width: self.width,
-                    rows: self.rows,
-                };
+                return Image::T6 { octets: e.finish().into(), width: self.width, rows: self.rows };
             }
             To::Pels(b) => Image::Bitmap(crate::turn::upright(b, orientation)),
         };
-        Image::T6 {
-            width: image.width(),
-            rows: image.rows(),
-            octets: image.to_t6(),
-        }
+        Image::T6 { width: image.width(), rows: image.rows(), octets: image.to_t6() }
     }
 }

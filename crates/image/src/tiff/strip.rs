@@ -34,21 +34,11 @@ pub(super) struct Found {
 
 /// The octets with the first bit most significant.
 pub(super) fn msb_first(octets: &[u8], lsb_first: bool) -> Cow<'_, [u8]> {
-    if lsb_first {
-        octets.iter().map(|&o| reverse(o)).collect()
-    } else {
-        octets.into()
-    }
+    if lsb_first { octets.iter().map(|&o| reverse(o)).collect() } else { octets.into() }
 }
 
 /// Decodes at most `most` rows of `octets` into `sink`; without a sink they are only counted.
-pub(super) fn decode(
-    octets: &[u8],
-    scheme: Scheme,
-    width: u32,
-    most: u32,
-    sink: Option<&mut Sink>,
-) -> Found {
+pub(super) fn decode(octets: &[u8], scheme: Scheme, width: u32, most: u32, sink: Option<&mut Sink>) -> Found {
     match scheme {
         Scheme::Packed => packed(octets, width, most, sink),
         Scheme::PackBits => pack_bits(octets, width, most, sink),
@@ -61,10 +51,7 @@ pub(super) fn decode(
 
 fn packed(octets: &[u8], width: u32, most: u32, mut sink: Option<&mut Sink>) -> Found {
     let stride = (width as usize).div_ceil(8);
-    let mut found = Found {
-        clean_end: true,
-        ..Found::default()
-    };
+    let mut found = Found { clean_end: true, ..Found::default() };
     for row in octets.chunks_exact(stride).take(most as usize) {
         if let Some(sink) = sink.as_deref_mut() {
             sink.pels(row);

@@ -61,19 +61,8 @@ fn coded(page: &TiffPage, options: &WriteOptions) -> Vec<u8> {
     let mut data = match &page.image {
         Image::Bitmap(b) => crate::encode(b, options.coding, &how),
         Image::T6 { octets, .. } if options.coding == Coding::Mmr => octets.to_vec(),
-        Image::T6 {
-            octets,
-            width,
-            rows,
-        } => {
-            recode(
-                octets,
-                *width,
-                options.coding,
-                &how,
-                Limits { max_rows: *rows },
-            )
-            .octets
+        Image::T6 { octets, width, rows } => {
+            recode(octets, *width, options.coding, &how, Limits { max_rows: *rows }).octets
         }
     };
     if options.lsb_first {
@@ -98,10 +87,7 @@ fn fields(
         (256, Long(page.image.width())),
         (257, Long(rows)),
         (258, short(1)),
-        (
-            259,
-            short(if options.coding == Coding::Mmr { 4 } else { 3 }),
-        ),
+        (259, short(if options.coding == Coding::Mmr { 4 } else { 3 })),
         (262, short(0)),
         (266, short(if options.lsb_first { 2 } else { 1 })),
     ];
@@ -136,11 +122,7 @@ fn fields(
             (_, false) => 1,
             (_, true) => 2,
         };
-        f.extend([
-            (326, Long(q.bad_rows)),
-            (327, short(clean)),
-            (328, Long(q.longest_bad_run)),
-        ]);
+        f.extend([(326, Long(q.bad_rows)), (327, short(clean)), (328, Long(q.longest_bad_run))]);
     }
     f
 }
@@ -154,11 +136,7 @@ fn ascii(text: &str) -> Values {
 }
 
 fn fraction(figure: f32) -> Values {
-    let figure = if figure.is_finite() {
-        figure.clamp(1.0, 100_000.0)
-    } else {
-        1.0
-    };
+    let figure = if figure.is_finite() { figure.clamp(1.0, 100_000.0) } else { 1.0 };
     let rounded = figure.round();
     if (figure - rounded).abs() < 0.001 {
         Fraction(rounded as u32, 1)

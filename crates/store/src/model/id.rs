@@ -98,11 +98,7 @@ mod tests {
     fn ids_are_32_lower_case_hexadecimal_characters_and_sort_by_time() {
         let (a, b) = (JobId::generate(), JobId::generate());
         assert_eq!(a.as_str().len(), 32);
-        assert!(
-            a.as_str()
-                .bytes()
-                .all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
-        );
+        assert!(a.as_str().bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')));
         assert!(a < b);
     }
 

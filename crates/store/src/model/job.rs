@@ -30,20 +30,13 @@ impl JobState {
     /// Whether nothing more will happen to the job.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(
-            self,
-            JobState::Completed | JobState::Failed | JobState::Uncertain | JobState::Cancelled
-        )
+        matches!(self, JobState::Completed | JobState::Failed | JobState::Uncertain | JobState::Cancelled)
     }
 
     /// Where the job is listed.
     #[must_use]
     pub const fn folder(self) -> Folder {
-        if self.is_final() {
-            Folder::Filed
-        } else {
-            Folder::Live
-        }
+        if self.is_final() { Folder::Filed } else { Folder::Live }
     }
 }
 
@@ -147,12 +140,7 @@ pub struct Job {
 impl Job {
     /// A new job of `account` for `to_number`, accepted at `now`: the rest is empty, one attempt.
     #[must_use]
-    pub fn new(
-        account: AccountId,
-        to_number: impl Into<String>,
-        source: Source,
-        now: Timestamp,
-    ) -> Self {
+    pub fn new(account: AccountId, to_number: impl Into<String>, source: Source, now: Timestamp) -> Self {
         Job {
             id: JobId::generate(),
             account,
@@ -199,11 +187,7 @@ impl Job {
     /// How many pages are confirmed.
     #[must_use]
     pub fn pages_confirmed(&self) -> u32 {
-        let n = self
-            .ledger
-            .iter()
-            .filter(|p| matches!(p.state, PageState::Confirmed { .. }))
-            .count();
+        let n = self.ledger.iter().filter(|p| matches!(p.state, PageState::Confirmed { .. })).count();
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 
@@ -213,10 +197,7 @@ impl Job {
     pub fn is_last_page_open(&self) -> bool {
         !self.ledger.is_empty()
             && self.first_unconfirmed() + 1 == self.ledger.len()
-            && self
-                .ledger
-                .last()
-                .is_some_and(|p| p.state == PageState::Sent)
+            && self.ledger.last().is_some_and(|p| p.state == PageState::Sent)
     }
 
     /// Attempts that are left after those that counted.

@@ -6,12 +6,9 @@ mod notice;
 mod received;
 mod timestamp;
 
-pub use id::{
-    AccountId, DocumentKey, FaxId, FaxboxId, JobId, NodeId, NoticeId, filed_id, unfiled_id,
-};
+pub use id::{AccountId, DocumentKey, FaxId, FaxboxId, JobId, NodeId, NoticeId, filed_id, unfiled_id};
 pub use job::{
-    Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy,
-    Source,
+    Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy, Source,
 };
 pub use notice::{Notice, NoticeKind, NoticeSubject};
 pub use received::Received;

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 const GREGORIAN_OFFSET: i64 = 62_167_219_200;
 
 /// Microseconds since 1970-01-01T00:00:00Z, without leap seconds.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 

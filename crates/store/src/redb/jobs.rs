@@ -57,10 +57,7 @@ pub(super) fn update(
         return Err(StoreError::Refused("a job in work is held by a node".into()).into());
     }
     new.ledger.clone_from(&old.ledger);
-    new.ledger.resize(
-        usize::try_from(new.pages).unwrap_or(0),
-        PageEntry::default(),
-    );
+    new.ledger.resize(usize::try_from(new.pages).unwrap_or(0), PageEntry::default());
     let row = encode(&new)?;
     let notice_rows = rows::encode_notices(notices)?;
     // From here on nothing is refused.
@@ -96,10 +93,7 @@ pub(super) fn record_page(
     if held.is_none_or(|l| l.value().1 != node.as_str()) {
         return Err(StoreError::LeaseLost.into());
     }
-    let now = t
-        .ledger
-        .get((id.as_str(), page))?
-        .map(|v| entry_of(v.value()));
+    let now = t.ledger.get((id.as_str(), page))?.map(|v| entry_of(v.value()));
     let confirmed = |e: &PageEntry| matches!(e.state, PageState::Confirmed { .. });
     if now.as_ref().is_some_and(confirmed) && !confirmed(&entry) {
         return Ok(());
@@ -114,8 +108,7 @@ fn put_page(t: &mut Tables<'_>, id: &str, page: u32, entry: PageEntry) -> Result
         PageState::Confirmed { poor: false } => 2,
         PageState::Confirmed { poor: true } => 3,
     };
-    t.ledger
-        .insert((id, page), (state, entry.attempt, entry.at.0))?;
+    t.ledger.insert((id, page), (state, entry.attempt, entry.at.0))?;
     Ok(())
 }
 
@@ -140,11 +133,7 @@ pub(super) fn put(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
 
 /// The row: lease and ledger are rows of their own.
 fn encode(job: &Job) -> Result<Vec<u8>, Fault> {
-    let bare = Job {
-        lease: None,
-        ledger: Vec::new(),
-        ..job.clone()
-    };
+    let bare = Job { lease: None, ledger: Vec::new(), ..job.clone() };
     serde_json::to_vec(&bare).map_err(|e| StoreError::Refused(e.to_string()).into())
 }
 
@@ -162,12 +151,9 @@ pub(super) fn assemble(
     let Some(row) = jobs.get(id)? else {
         return Ok(None);
     };
-    let mut job: Job = serde_json::from_slice(row.value())
-        .map_err(|e| StoreError::Damaged(format!("job {id}: {e}")))?;
-    job.lease = leases.get(id)?.map(|l| Lease {
-        node: l.value().1.into(),
-        until: Timestamp(l.value().0),
-    });
+    let mut job: Job =
+        serde_json::from_slice(row.value()).map_err(|e| StoreError::Damaged(format!("job {id}: {e}")))?;
+    job.lease = leases.get(id)?.map(|l| Lease { node: l.value().1.into(), until: Timestamp(l.value().0) });
     let pages = usize::try_from(job.pages).unwrap_or(0);
     job.ledger = vec![PageEntry::default(); pages];
     for row in ledger.range((id, 0)..(id, job.pages))? {
@@ -198,18 +184,12 @@ fn documents(job: Option<&Job>) -> impl Iterator<Item = &str> {
             Source::Stored { original, .. } => Some(original.as_str()),
             Source::Url { .. } => None,
         };
-        original
-            .into_iter()
-            .chain(j.document.as_ref().map(|d| d.as_str()))
+        original.into_iter().chain(j.document.as_ref().map(|d| d.as_str()))
     })
 }
 
 /// Brings the indices from `old` to `new`.
-pub(super) fn reindex(
-    t: &mut Tables<'_>,
-    old: Option<&Job>,
-    new: Option<&Job>,
-) -> Result<(), Fault> {
+pub(super) fn reindex(t: &mut Tables<'_>, old: Option<&Job>, new: Option<&Job>) -> Result<(), Fault> {
     for key in documents(new) {
         rows::name_document(t, key)?;
     }

@@ -2,8 +2,8 @@
 
 use super::jobs::{assemble, folder_number};
 use super::tables::{
-    CONVERTING, DOCUMENTS, HEADS, JOBS, LAST, LEASES, LEDGER, LISTED, LISTED_ALL, NOTICES,
-    NOTICES_DUE, RECEIVED, RECEIVED_ALL, RECEIVED_LISTED,
+    CONVERTING, DOCUMENTS, HEADS, JOBS, LAST, LEASES, LEDGER, LISTED, LISTED_ALL, NOTICES, NOTICES_DUE,
+    RECEIVED, RECEIVED_ALL, RECEIVED_LISTED,
 };
 use super::writer::Fault;
 use crate::model::{DocumentKey, FaxId, Folder, Job, JobId, NodeId, Notice, Received, Timestamp};
@@ -11,19 +11,10 @@ use crate::port::{JobQuery, NextDue, Range, ReceivedQuery, StoreError};
 use ::redb::{ReadTransaction, ReadableTable};
 
 pub(super) fn job(r: &ReadTransaction, id: &JobId) -> Result<Option<Job>, Fault> {
-    assemble(
-        &r.open_table(JOBS)?,
-        &r.open_table(LEASES)?,
-        &r.open_table(LEDGER)?,
-        id.as_str(),
-    )
+    assemble(&r.open_table(JOBS)?, &r.open_table(LEASES)?, &r.open_table(LEDGER)?, id.as_str())
 }
 
-pub(super) fn stale(
-    r: &ReadTransaction,
-    node: Option<&NodeId>,
-    now: Timestamp,
-) -> Result<Vec<Job>, Fault> {
+pub(super) fn stale(r: &ReadTransaction, node: Option<&NodeId>, now: Timestamp) -> Result<Vec<Job>, Fault> {
     let (jobs, leases) = (r.open_table(JOBS)?, r.open_table(LEASES)?);
     let ledger = r.open_table(LEDGER)?;
     let mut found = Vec::new();
@@ -79,11 +70,7 @@ fn walk<'a, E>(
 where
     E: 'a,
 {
-    let rows: Box<dyn Iterator<Item = _>> = if ascending {
-        Box::new(rows)
-    } else {
-        Box::new(rows.rev())
-    };
+    let rows: Box<dyn Iterator<Item = _>> = if ascending { Box::new(rows) } else { Box::new(rows.rev()) };
     rows.filter(move |row| {
         let Ok((at, id)) = row else { return true };
         after.is_none_or(|a| a != (*at, id.as_str()))
@@ -107,12 +94,7 @@ pub(super) fn jobs(r: &ReadTransaction, query: &JobQuery) -> Result<Vec<Job>, Fa
     Ok(found)
 }
 
-fn jobs_of(
-    r: &ReadTransaction,
-    query: &JobQuery,
-    folder: Folder,
-    found: &mut Vec<Job>,
-) -> Result<(), Fault> {
+fn jobs_of(r: &ReadTransaction, query: &JobQuery, folder: Folder, found: &mut Vec<Job>) -> Result<(), Fault> {
     let (jobs, leases) = (r.open_table(JOBS)?, r.open_table(LEASES)?);
     let ledger = r.open_table(LEDGER)?;
     let f = folder_number(folder);
@@ -128,10 +110,7 @@ fn jobs_of(
         let Some(job) = assemble(&jobs, &leases, &ledger, id)? else {
             return Ok(true);
         };
-        let box_fits = query
-            .faxbox
-            .as_ref()
-            .is_none_or(|b| job.faxbox.as_ref() == Some(b));
+        let box_fits = query.faxbox.as_ref().is_none_or(|b| job.faxbox.as_ref() == Some(b));
         if box_fits && (query.states.is_empty() || query.states.contains(&job.state)) {
             found.push(job);
         }
@@ -172,14 +151,10 @@ fn one_received(
         return Ok(None);
     };
     let fax = serde_json::from_slice(row.value());
-    fax.map(Some)
-        .map_err(|e| StoreError::Damaged(format!("fax {id}: {e}")).into())
+    fax.map(Some).map_err(|e| StoreError::Damaged(format!("fax {id}: {e}")).into())
 }
 
-pub(super) fn received_list(
-    r: &ReadTransaction,
-    query: &ReceivedQuery,
-) -> Result<Vec<Received>, Fault> {
+pub(super) fn received_list(r: &ReadTransaction, query: &ReceivedQuery) -> Result<Vec<Received>, Fault> {
     let faxes = r.open_table(RECEIVED)?;
     let Ends { low, high, after } = ends(&query.range);
     let mut found = Vec::new();
@@ -220,11 +195,7 @@ pub(super) fn received_list(
     Ok(found)
 }
 
-pub(super) fn notices_due(
-    r: &ReadTransaction,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<Notice>, Fault> {
+pub(super) fn notices_due(r: &ReadTransaction, now: Timestamp, limit: usize) -> Result<Vec<Notice>, Fault> {
     let (due, notices) = (r.open_table(NOTICES_DUE)?, r.open_table(NOTICES)?);
     let mut found = Vec::new();
     for row in due.range(..=(now.0, LAST))? {

@@ -19,9 +19,7 @@ mod writer;
 use crate::model::{
     DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Received, Timestamp,
 };
-use crate::port::{
-    Guard, JobChange, JobQuery, LeaseRequest, NextDue, ReceivedQuery, Store, StoreError,
-};
+use crate::port::{Guard, JobChange, JobQuery, LeaseRequest, NextDue, ReceivedQuery, Store, StoreError};
 use ::redb::{Database, ReadTransaction};
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
@@ -62,9 +60,7 @@ impl RedbStore {
     pub fn open_with(
         opener: impl FnMut() -> Result<Database, ::redb::DatabaseError> + Send + 'static,
     ) -> Result<Self, StoreError> {
-        Ok(RedbStore {
-            writer: Writer::start(Box::new(opener))?,
-        })
+        Ok(RedbStore { writer: Writer::start(Box::new(opener))? })
     }
 
     /// Closes the file and waits until it is closed. Waits for other clones to be dropped.
@@ -112,8 +108,7 @@ impl Store for RedbStore {
         notices: Vec<Notice>,
     ) -> Result<Job, StoreError> {
         let id = id.clone();
-        self.write(move |t| jobs::update(t, &id, &guard, change, &notices))
-            .await
+        self.write(move |t| jobs::update(t, &id, &guard, change, &notices)).await
     }
 
     async fn delete_job(&self, id: &JobId) -> Result<(), StoreError> {
@@ -133,8 +128,7 @@ impl Store for RedbStore {
         limit: usize,
     ) -> Result<Vec<Job>, StoreError> {
         let node = node.clone();
-        self.write(move |t| queue::lease_converting(t, &node, now, until, limit))
-            .await
+        self.write(move |t| queue::lease_converting(t, &node, now, until, limit)).await
     }
 
     async fn next_due(&self) -> Result<NextDue, StoreError> {
@@ -152,14 +146,12 @@ impl Store for RedbStore {
         until: Timestamp,
     ) -> Result<Vec<JobId>, StoreError> {
         let node = node.clone();
-        self.write(move |t| queue::renew(t, &node, jobs, until))
-            .await
+        self.write(move |t| queue::renew(t, &node, jobs, until)).await
     }
 
     async fn stale(&self, node: Option<&NodeId>, now: Timestamp) -> Result<Vec<Job>, StoreError> {
         let node = node.cloned();
-        self.read(move |r| lists::stale(r, node.as_ref(), now))
-            .await
+        self.read(move |r| lists::stale(r, node.as_ref(), now)).await
     }
 
     async fn record_page(
@@ -170,13 +162,11 @@ impl Store for RedbStore {
         entry: PageEntry,
     ) -> Result<(), StoreError> {
         let (job, node) = (job.clone(), node.clone());
-        self.write(move |t| jobs::record_page(t, &job, &node, page, entry))
-            .await
+        self.write(move |t| jobs::record_page(t, &job, &node, page, entry)).await
     }
 
     async fn insert_received(&self, fax: Received, notices: Vec<Notice>) -> Result<(), StoreError> {
-        self.write(move |t| rows::insert_received(t, &fax, &notices))
-            .await
+        self.write(move |t| rows::insert_received(t, &fax, &notices)).await
     }
 
     async fn received(&self, id: &FaxId) -> Result<Option<Received>, StoreError> {
@@ -212,8 +202,7 @@ impl Store for RedbStore {
 
     async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
         let id = id.clone();
-        self.write(move |t| rows::notice_retry(t, &id, not_before))
-            .await
+        self.write(move |t| rows::notice_retry(t, &id, not_before)).await
     }
 
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {

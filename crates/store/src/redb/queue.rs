@@ -34,12 +34,8 @@ pub(super) fn remove(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
 
 /// The job takes a line.
 pub(super) fn line_taken(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
-    let n = t
-        .running
-        .get(job.account.as_str())?
-        .map_or(0, |v| v.value());
-    t.running
-        .insert(job.account.as_str(), n.saturating_add(1))?;
+    let n = t.running.get(job.account.as_str())?.map_or(0, |v| v.value());
+    t.running.insert(job.account.as_str(), n.saturating_add(1))?;
     t.numbers.insert(job.to_number.as_str(), job.id.as_str())?;
     Ok(())
 }
@@ -54,10 +50,7 @@ pub(super) fn line_free(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
         t.running.remove(account)?;
     }
     let number = job.to_number.as_str();
-    let ours = t
-        .numbers
-        .get(number)?
-        .is_some_and(|v| v.value() == job.id.as_str());
+    let ours = t.numbers.get(number)?.is_some_and(|v| v.value() == job.id.as_str());
     if ours {
         t.numbers.remove(number)?;
     }
@@ -116,8 +109,7 @@ pub(super) fn unpark(t: &mut Tables<'_>, number: &str) -> Result<(), Fault> {
     };
     let (at, id, account) = first;
     t.parked.remove((number, at, id.as_str()))?;
-    t.queue
-        .insert((account.as_str(), at, id.as_str()), number)?;
+    t.queue.insert((account.as_str(), at, id.as_str()), number)?;
     refresh_head(t, &account)
 }
 
@@ -144,24 +136,16 @@ pub(super) fn lease_due(t: &mut Tables<'_>, request: &LeaseRequest) -> Result<Ve
         };
         if request.serialise_numbers && t.numbers.get(number.as_str())?.is_some() {
             t.queue.remove((account, at, id.as_str()))?;
-            t.parked
-                .insert((number.as_str(), at, id.as_str()), account)?;
+            t.parked.insert((number.as_str(), at, id.as_str()), account)?;
             parked += 1;
             refresh_head(t, account)?;
             continue;
         }
         match load(t, &id) {
             Ok(Some(old)) if old.state == JobState::Pending && old.lease.is_none() => {
-                let lease = Lease {
-                    node: request.node.clone(),
-                    until: request.until,
-                };
-                let new = Job {
-                    state: JobState::Locked,
-                    lease: Some(lease),
-                    modified: request.now,
-                    ..old.clone()
-                };
+                let lease = Lease { node: request.node.clone(), until: request.until };
+                let new =
+                    Job { state: JobState::Locked, lease: Some(lease), modified: request.now, ..old.clone() };
                 super::jobs::put(t, &new)?;
                 reindex(t, Some(&old), Some(&new))?;
                 taken.push(new);
@@ -200,10 +184,7 @@ pub(super) fn lease_converting(
         match load(t, &id) {
             Ok(Some(mut job)) if job.state == JobState::Converting && job.lease.is_none() => {
                 t.leases.insert(id.as_str(), (until.0, node.as_str()))?;
-                job.lease = Some(Lease {
-                    node: node.clone(),
-                    until,
-                });
+                job.lease = Some(Lease { node: node.clone(), until });
                 taken.push(job);
             }
             Ok(_) | Err(Fault::Refused(_)) => {
@@ -224,10 +205,7 @@ pub(super) fn renew(
 ) -> Result<Vec<JobId>, Fault> {
     let mut lost = Vec::new();
     for id in jobs {
-        let ours = t
-            .leases
-            .get(id.as_str())?
-            .is_some_and(|l| l.value().1 == node.as_str());
+        let ours = t.leases.get(id.as_str())?.is_some_and(|l| l.value().1 == node.as_str());
         if ours {
             t.leases.insert(id.as_str(), (until.0, node.as_str()))?;
         } else {

@@ -15,11 +15,7 @@ pub(super) fn encode_notices(notices: &[Notice]) -> Result<Vec<Vec<u8>>, Fault> 
     notices.iter().map(encode).collect()
 }
 
-pub(super) fn put_notices(
-    t: &mut Tables<'_>,
-    notices: &[Notice],
-    rows: &[Vec<u8>],
-) -> Result<(), Fault> {
+pub(super) fn put_notices(t: &mut Tables<'_>, notices: &[Notice], rows: &[Vec<u8>]) -> Result<(), Fault> {
     for (notice, row) in notices.iter().zip(rows) {
         let id = notice.id.as_str();
         t.notices.insert(id, row.as_slice())?;
@@ -35,8 +31,7 @@ pub(super) fn insert_notices(t: &mut Tables<'_>, notices: &[Notice]) -> Result<(
 
 fn notice(t: &Tables<'_>, id: &NoticeId) -> Result<Notice, Fault> {
     let row = t.notices.get(id.as_str())?.ok_or(StoreError::NotFound)?;
-    serde_json::from_slice(row.value())
-        .map_err(|e| StoreError::Damaged(format!("notice {id}: {e}")).into())
+    serde_json::from_slice(row.value()).map_err(|e| StoreError::Damaged(format!("notice {id}: {e}")).into())
 }
 
 pub(super) fn notice_done(t: &mut Tables<'_>, id: &NoticeId) -> Result<(), Fault> {
@@ -46,11 +41,7 @@ pub(super) fn notice_done(t: &mut Tables<'_>, id: &NoticeId) -> Result<(), Fault
     Ok(())
 }
 
-pub(super) fn notice_retry(
-    t: &mut Tables<'_>,
-    id: &NoticeId,
-    not_before: Timestamp,
-) -> Result<(), Fault> {
+pub(super) fn notice_retry(t: &mut Tables<'_>, id: &NoticeId, not_before: Timestamp) -> Result<(), Fault> {
     let mut n = notice(t, id)?;
     let was = n.not_before;
     n.tries = n.tries.saturating_add(1);
@@ -60,11 +51,7 @@ pub(super) fn notice_retry(
     put_notices(t, &[n], &[row])
 }
 
-pub(super) fn insert_received(
-    t: &mut Tables<'_>,
-    fax: &Received,
-    notices: &[Notice],
-) -> Result<(), Fault> {
+pub(super) fn insert_received(t: &mut Tables<'_>, fax: &Received, notices: &[Notice]) -> Result<(), Fault> {
     let id = fax.id.as_str();
     if t.received.get(id)?.is_some() {
         return Err(StoreError::Exists.into());
@@ -73,8 +60,7 @@ pub(super) fn insert_received(
     let notice_rows = encode_notices(notices)?;
     t.received.insert(id, row.as_slice())?;
     let at = fax.created.0;
-    t.received_listed
-        .insert((fax.account.as_str(), at, id), ())?;
+    t.received_listed.insert((fax.account.as_str(), at, id), ())?;
     t.received_all.insert((at, id), ())?;
     if let Some(key) = &fax.document {
         name_document(t, key.as_str())?;
@@ -85,13 +71,11 @@ pub(super) fn insert_received(
 pub(super) fn delete_received(t: &mut Tables<'_>, id: &FaxId) -> Result<(), Fault> {
     let fax: Received = {
         let row = t.received.get(id.as_str())?.ok_or(StoreError::NotFound)?;
-        serde_json::from_slice(row.value())
-            .map_err(|e| StoreError::Damaged(format!("fax {id}: {e}")))?
+        serde_json::from_slice(row.value()).map_err(|e| StoreError::Damaged(format!("fax {id}: {e}")))?
     };
     t.received.remove(id.as_str())?;
     let at = fax.created.0;
-    t.received_listed
-        .remove((fax.account.as_str(), at, id.as_str()))?;
+    t.received_listed.remove((fax.account.as_str(), at, id.as_str()))?;
     t.received_all.remove((at, id.as_str()))?;
     if let Some(key) = &fax.document {
         unname_document(t, key.as_str())?;

@@ -57,10 +57,7 @@ fn a_newer_layout_is_refused() {
     }
     txn.commit().unwrap();
     drop(db);
-    assert!(matches!(
-        RedbStore::open(dir.path()),
-        Err(StoreError::Damaged(_))
-    ));
+    assert!(matches!(RedbStore::open(dir.path()), Err(StoreError::Damaged(_))));
 }
 
 /// A file whose disk can be made full or bad.

@@ -36,12 +36,7 @@ macro_rules! file_faults {
         }
     )+};
 }
-file_faults!(
-    ::redb::StorageError,
-    ::redb::TableError,
-    ::redb::TransactionError,
-    ::redb::CommitError
-);
+file_faults!(::redb::StorageError, ::redb::TableError, ::redb::TransactionError, ::redb::CommitError);
 
 impl From<Fault> for StoreError {
     fn from(f: Fault) -> Self {
@@ -122,18 +117,12 @@ impl Writer {
             .name("fax-store".into())
             .spawn(move || write_all(inbox, &thread_slot, opener))
             .map_err(io)?;
-        Ok(Writer {
-            requests,
-            slot,
-            thread: Arc::new(Mutex::new(Some(thread))),
-        })
+        Ok(Writer { requests, slot, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Waits until the file is closed, which it is when all other handles are gone.
     pub(super) async fn close(self) {
-        let Writer {
-            requests, thread, ..
-        } = self;
+        let Writer { requests, thread, .. } = self;
         drop(requests);
         let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join));
@@ -148,16 +137,9 @@ impl Writer {
         F: FnOnce(&mut Tables<'_>) -> Result<T, Fault> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let asked = Asked {
-            f: Some(f),
-            result: None,
-            reply,
-        };
+        let asked = Asked { f: Some(f), result: None, reply };
         let closed = || StoreError::Unavailable("the store is closed".into());
-        self.requests
-            .send(Box::new(asked))
-            .await
-            .map_err(|_| closed())?;
+        self.requests.send(Box::new(asked)).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -207,11 +189,7 @@ fn write_all(mut inbox: mpsc::Receiver<Box<dyn Request>>, slot: &Slot, mut opene
     *slot.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-fn write_batch(
-    batch: &mut [Box<dyn Request>],
-    slot: &Slot,
-    opener: &mut Opener,
-) -> Result<(), StoreError> {
+fn write_batch(batch: &mut [Box<dyn Request>], slot: &Slot, opener: &mut Opener) -> Result<(), StoreError> {
     let db = match current(slot) {
         Some(db) => db,
         None => {

@@ -18,10 +18,7 @@ impl Schedule {
     /// Delays in seconds.
     #[must_use]
     pub fn seconds(delays: &[u64], at_most: u32) -> Self {
-        Schedule {
-            delays: delays.iter().copied().map(Duration::from_secs).collect(),
-            at_most,
-        }
+        Schedule { delays: delays.iter().copied().map(Duration::from_secs).collect(), at_most }
     }
 
     fn delay(&self, nth: u32) -> Option<Duration> {
@@ -110,10 +107,7 @@ pub fn judge(job: &Job, table: &RetryTable) -> Verdict {
         return Verdict::GiveUp;
     }
     let same = times(&|o| o.class == outcome.class);
-    if known
-        .and_then(|c| c.give_up_after)
-        .is_some_and(|n| same >= n)
-    {
+    if known.and_then(|c| c.give_up_after).is_some_and(|n| same >= n) {
         return Verdict::GiveUp;
     }
     let own = table
@@ -122,9 +116,7 @@ pub fn judge(job: &Job, table: &RetryTable) -> Verdict {
         .find(|(key, _)| *key == outcome.class)
         .map(|(_, d)| *d)
         .or_else(|| known.and_then(super::classes::Class::own_delay));
-    let delay = own
-        .or_else(|| schedule.and_then(|s| s.delay(nth)))
-        .unwrap_or(table.other);
+    let delay = own.or_else(|| schedule.and_then(|s| s.delay(nth))).unwrap_or(table.other);
     Verdict::Retry(delay)
 }
 
@@ -137,10 +129,7 @@ pub fn degrade(job: &Job) -> Degrade {
         .filter(|a| matches!(a.outcome.retry, RetryPolicy::Line | RetryPolicy::Protocol))
         .collect();
     let step = u32::try_from(troubled.len()).unwrap_or(u32::MAX);
-    let mut d = Degrade {
-        step,
-        ..Degrade::default()
-    };
+    let mut d = Degrade { step, ..Degrade::default() };
     let Some(last) = troubled.last() else {
         return d;
     };

@@ -57,23 +57,16 @@ impl Service {
                 }
                 (id.as_str().to_owned(), job.document)
             }
-            Which::Fax(id) => (
-                id.as_str().to_owned(),
-                self.fax(account, id).await?.document,
-            ),
+            Which::Fax(id) => (id.as_str().to_owned(), self.fax(account, id).await?.document),
         };
         if let (Format::Original, Which::Job(_)) = (format, which) {
             return Err(ServiceError::NoDocument);
         }
-        let octets = self
-            .document(&tiff.ok_or(ServiceError::NoDocument)?)
-            .await?;
+        let octets = self.document(&tiff.ok_or(ServiceError::NoDocument)?).await?;
         match format {
-            Format::Tiff | Format::Original => Ok(Attachment {
-                content_type: "image/tiff".into(),
-                file_name: format!("{id}.tiff"),
-                octets,
-            }),
+            Format::Tiff | Format::Original => {
+                Ok(Attachment { content_type: "image/tiff".into(), file_name: format!("{id}.tiff"), octets })
+            }
             Format::Pdf => {
                 let made = tokio::task::spawn_blocking(move || {
                     FaxDocument::from_tiff(&octets).map(|d| to_pdf(&d, &PdfInfo::default()))
@@ -92,12 +85,7 @@ impl Service {
     }
 
     async fn original(&self, source: Source, id: &JobId) -> Result<Attachment, ServiceError> {
-        let Source::Stored {
-            original,
-            content_type,
-            file_name,
-        } = source
-        else {
+        let Source::Stored { original, content_type, file_name } = source else {
             return Err(ServiceError::NoDocument);
         };
         Ok(Attachment {

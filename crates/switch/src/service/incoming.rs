@@ -76,20 +76,13 @@ impl Service {
         let directory = self.directory();
         let number = self.inner.config.numbers.normalise(&call.to_number);
         let Some(faxbox) = directory.faxbox_by_number(&number) else {
-            return Decision::Reject {
-                code: 404,
-                reason: "Not Found".into(),
-            };
+            return Decision::Reject { code: 404, reason: "Not Found".into() };
         };
         let ident = [&faxbox.fax_identity, &self.inner.config.default_ident]
             .into_iter()
             .find(|i| !i.is_empty())
             .unwrap_or(&number);
-        Decision::Receive {
-            account: faxbox.account.clone(),
-            faxbox: faxbox.id.clone(),
-            ident: ident.clone(),
-        }
+        Decision::Receive { account: faxbox.account.clone(), faxbox: faxbox.id.clone(), ident: ident.clone() }
     }
 
     /// Stores what came in a call, with a notice. It is on disk when this comes back with `Ok`.
@@ -109,25 +102,16 @@ impl Service {
         };
         let text = match class {
             "ok" => "The fax was received.",
-            other => {
-                crate::policy::class(other).map_or("The fax was not received.", |c| c.sentence)
-            }
+            other => crate::policy::class(other).map_or("The fax was not received.", |c| c.sentence),
         };
         let bad = |f: fn(&ReceivedPage) -> u32| fax.pages.iter().map(f);
         let bad_rows = bad(|p| p.bad_rows).fold(0u32, u32::saturating_add);
         let longest_bad_run = bad(|p| p.longest_bad_run).max().unwrap_or(0);
         let tiff = tiff_of(fax.pages).await?;
         let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
-        let document = if tiff.is_empty() {
-            None
-        } else {
-            Some(inner.ports.documents.put(tiff).await?)
-        };
+        let document = if tiff.is_empty() { None } else { Some(inner.ports.documents.put(tiff).await?) };
         let directory = self.directory();
-        let notify = directory
-            .faxbox(&fax.faxbox)
-            .map(|f| f.notify_inbound.clone())
-            .unwrap_or_default();
+        let notify = directory.faxbox(&fax.faxbox).map(|f| f.notify_inbound.clone()).unwrap_or_default();
         let numbers = &inner.config.numbers;
         let row = Received {
             id: FaxId::generate(),
@@ -158,30 +142,19 @@ impl Service {
             client: serde_json::Map::new(),
             trace: fax.trace.into_iter().take(TRACE_LINES).collect(),
         };
-        let kind = if row.success {
-            NoticeKind::Received
-        } else {
-            NoticeKind::ReceiveFailed
-        };
+        let kind = if row.success { NoticeKind::Received } else { NoticeKind::ReceiveFailed };
         let mut notices = Vec::new();
         if !row.notify.is_empty() {
             let subject = NoticeSubject::Fax(row.id.clone());
             let (account, to) = (row.account.clone(), row.notify.clone());
             notices.push(Notice::new(kind, account, subject, to, now));
         }
-        inner
-            .ports
-            .store
-            .insert_received(row.clone(), notices)
-            .await?;
+        inner.ports.store.insert_received(row.clone(), notices).await?;
         inner.wake_notices.notify_one();
         let (stage, text) = if row.success {
             (Stage::End, "Fax Successfully received".to_owned())
         } else {
-            (
-                Stage::Error,
-                format!("Error receiving fax : {}", row.result_text),
-            )
+            (Stage::Error, format!("Error receiving fax : {}", row.result_text))
         };
         self.tell(JobEvent {
             at: now,
@@ -238,10 +211,7 @@ async fn tiff_of(pages: Vec<ReceivedPage>) -> Result<Bytes, ServiceError> {
     if pages.is_empty() {
         return Ok(Bytes::new());
     }
-    let document = FaxDocument {
-        pages: pages.into_iter().map(page_of).collect(),
-        remarks: Vec::new(),
-    };
+    let document = FaxDocument { pages: pages.into_iter().map(page_of).collect(), remarks: Vec::new() };
     let made = tokio::task::spawn_blocking(move || document.to_tiff()).await;
     let tiff = made.map_err(|e| ServiceError::Unavailable(e.to_string()))?;
     Ok(tiff.into())
@@ -249,11 +219,7 @@ async fn tiff_of(pages: Vec<ReceivedPage>) -> Result<Bytes, ServiceError> {
 
 fn page_of(page: ReceivedPage) -> Page {
     Page {
-        shape: PageShape {
-            width: page.format.width,
-            resolution: page.format.resolution,
-            rows: page.rows,
-        },
+        shape: PageShape { width: page.format.width, resolution: page.format.resolution, rows: page.rows },
         t6: page.t6,
         quality: Some(Quality {
             bad_rows: page.bad_rows,

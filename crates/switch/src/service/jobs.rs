@@ -15,8 +15,7 @@ impl Service {
     /// [`ServiceError::NotFound`], also for a job of another account.
     pub async fn job(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
         let job = self.inner.ports.store.job(id).await?;
-        job.filter(|j| j.account == *account)
-            .ok_or(ServiceError::NotFound)
+        job.filter(|j| j.account == *account).ok_or(ServiceError::NotFound)
     }
 
     /// Jobs.
@@ -35,8 +34,7 @@ impl Service {
     /// [`ServiceError::NotFound`], also for a fax of another account.
     pub async fn fax(&self, account: &AccountId, id: &FaxId) -> Result<Received, ServiceError> {
         let fax = self.inner.ports.store.received(id).await?;
-        fax.filter(|f| f.account == *account)
-            .ok_or(ServiceError::NotFound)
+        fax.filter(|f| f.account == *account).ok_or(ServiceError::NotFound)
     }
 
     /// Received faxes.
@@ -92,9 +90,7 @@ impl Service {
     pub async fn delete_job(&self, account: &AccountId, id: &JobId) -> Result<(), ServiceError> {
         let job = self.job(account, id).await?;
         if !job.state.is_final() {
-            return Err(ServiceError::Conflict(
-                "the fax is still in the queue".into(),
-            ));
+            return Err(ServiceError::Conflict("the fax is still in the queue".into()));
         }
         self.inner.ports.store.delete_job(id).await?;
         if let Source::Stored { original, .. } = &job.source {

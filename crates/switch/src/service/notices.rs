@@ -14,10 +14,7 @@ impl Service {
         let ports = &self.inner.ports;
         loop {
             let woken = self.inner.wake_notices.notified();
-            let due = ports
-                .store
-                .notices_due(ports.clock.now(), limit.max(1))
-                .await?;
+            let due = ports.store.notices_due(ports.clock.now(), limit.max(1)).await?;
             if !due.is_empty() {
                 return Ok(due);
             }

@@ -3,9 +3,7 @@
 use super::{Service, ServiceError, Which};
 use bytes::Bytes;
 use fax_store::StoreError;
-use fax_store::model::{
-    AccountId, DocumentKey, FaxboxId, Job, JobState, PageEntry, Source, Timestamp,
-};
+use fax_store::model::{AccountId, DocumentKey, FaxboxId, Job, JobState, PageEntry, Source, Timestamp};
 
 /// A job as a front hands it in. What is `None` or empty is filled in from the faxbox.
 #[derive(Clone, PartialEq, Debug)]
@@ -142,9 +140,7 @@ impl Service {
     pub async fn submit(&self, new: NewJob) -> Result<Job, SubmitError> {
         let config = &self.inner.config;
         let directory = self.directory();
-        let account = directory
-            .account(&new.account)
-            .ok_or(SubmitError::UnknownAccount)?;
+        let account = directory.account(&new.account).ok_or(SubmitError::UnknownAccount)?;
         let faxbox = match &new.faxbox {
             None => None,
             Some(id) => Some(
@@ -181,10 +177,7 @@ impl Service {
         let zone = filled(new.timezone, faxbox.map(|f| &f.timezone));
         job.timezone = filled(Some(zone), Some(&account.timezone));
         job.sub_address = new.sub_address;
-        let retries = new
-            .retries
-            .or(faxbox.map(|f| f.retries))
-            .unwrap_or(config.default_retries);
+        let retries = new.retries.or(faxbox.map(|f| f.retries)).unwrap_or(config.default_retries);
         job.retries = retries.min(config.max_retries);
         job.notify = new.notify;
         job.client = new.client;
@@ -211,11 +204,7 @@ impl Service {
     ) -> Result<(Source, Option<FaxPages>), SubmitError> {
         let source = match document {
             NewDocument::Copy(which) => return self.copy(account, &which).await,
-            NewDocument::Octets {
-                octets,
-                content_type,
-                file_name,
-            } => {
+            NewDocument::Octets { octets, content_type, file_name } => {
                 if octets.is_empty() {
                     return Err(SubmitError::EmptyDocument);
                 }
@@ -223,27 +212,11 @@ impl Service {
                     return Err(SubmitError::TooLarge(self.inner.config.max_document));
                 }
                 let original = self.inner.ports.documents.put(octets).await?;
-                Source::Stored {
-                    original,
-                    content_type,
-                    file_name,
-                }
+                Source::Stored { original, content_type, file_name }
             }
-            NewDocument::Url {
-                url,
-                method,
-                host,
-                referer,
-                content,
-                content_type,
-            } => Source::Url {
-                url,
-                method,
-                host,
-                referer,
-                content,
-                content_type,
-            },
+            NewDocument::Url { url, method, host, referer, content, content_type } => {
+                Source::Url { url, method, host, referer, content, content_type }
+            }
         };
         Ok((source, None))
     }
@@ -260,11 +233,7 @@ impl Service {
         match which {
             Which::Job(id) => {
                 let job = self.job(account, id).await.map_err(missing)?;
-                let ready = job.document.map(|key| FaxPages {
-                    key,
-                    pages: job.pages,
-                    size: job.size,
-                });
+                let ready = job.document.map(|key| FaxPages { key, pages: job.pages, size: job.size });
                 Ok((job.source, ready))
             }
             Which::Fax(id) => {
@@ -275,11 +244,7 @@ impl Service {
                     content_type: "image/tiff".into(),
                     file_name: None,
                 };
-                let ready = FaxPages {
-                    key,
-                    pages: fax.pages,
-                    size: fax.size,
-                };
+                let ready = FaxPages { key, pages: fax.pages, size: fax.size };
                 Ok((source, Some(ready)))
             }
         }

@@ -14,12 +14,9 @@ use fax_store::redb::RedbStore;
 use fax_store::{Documents, Store};
 use fax_switch::number::NumberPlan;
 use fax_switch::port::{
-    CallEvent, CallOrder, CallResult, Clock, ConvertError, Converter, Dialler, FetchOrder, Fetched,
-    Fetcher,
+    CallEvent, CallOrder, CallResult, Clock, ConvertError, Converter, Dialler, FetchOrder, Fetched, Fetcher,
 };
-use fax_switch::{
-    Account, Directory, Faxbox, JobEvent, NewDocument, NewJob, Ports, Service, ServiceConfig,
-};
+use fax_switch::{Account, Directory, Faxbox, JobEvent, NewDocument, NewJob, Ports, Service, ServiceConfig};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
@@ -42,8 +39,7 @@ impl Clock for HandClock {
 
 impl HandClock {
     pub fn advance(&self, seconds: u64) {
-        self.0
-            .send_modify(|t| *t = t.plus(Duration::from_secs(seconds)));
+        self.0.send_modify(|t| *t = t.plus(Duration::from_secs(seconds)));
     }
 }
 
@@ -114,10 +110,7 @@ async fn send(page: usize, events: &mpsc::Sender<CallEvent>) {
 }
 
 fn result(class: &str) -> CallResult {
-    CallResult {
-        class: class.into(),
-        ..CallResult::default()
-    }
+    CallResult { class: class.into(), ..CallResult::default() }
 }
 
 #[async_trait]
@@ -208,20 +201,13 @@ impl Converter for TextConverter {
 }
 
 pub fn document(pages: u32) -> FaxDocument {
-    let shape = PageShape {
-        width: Width::A4,
-        resolution: Resolution::Fine,
-        rows: 0,
-    };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 0 };
     let page = |i: u32| {
         let mut b = Bitmap::blank(1728, 40);
         (0..100).for_each(|x| b.set(x * (i + 3), x % 40, true));
         Page::from_bitmap(&b, shape)
     };
-    FaxDocument {
-        pages: (0..pages).map(page).collect(),
-        ..FaxDocument::default()
-    }
+    FaxDocument { pages: (0..pages).map(page).collect(), ..FaxDocument::default() }
 }
 
 pub struct TextFetcher;
@@ -270,12 +256,7 @@ pub fn directory() -> Directory {
         notify_inbound: vec!["in@example.org".into()],
         ..Faxbox::default()
     };
-    Directory::new(
-        vec![account("a"), account("b")],
-        vec![faxbox],
-        &NumberPlan::default(),
-    )
-    .unwrap()
+    Directory::new(vec![account("a"), account("b")], vec![faxbox], &NumberPlan::default()).unwrap()
 }
 
 impl Bench {
@@ -393,18 +374,12 @@ impl Bench {
     }
 
     pub async fn until_state(&mut self, id: &JobId, state: JobState) -> Job {
-        self.until(id, |j| {
-            j.state == state && (!state.is_final() || j.lease.is_none())
-        })
-        .await
+        self.until(id, |j| j.state == state && (!state.is_final() || j.lease.is_none())).await
     }
 
     /// Waits until an attempt has failed and the job is back in the queue.
     pub async fn until_back(&mut self, id: &JobId, attempts: usize) -> Job {
-        self.until(id, |j| {
-            j.state == JobState::Pending && j.attempts.len() == attempts
-        })
-        .await
+        self.until(id, |j| j.state == JobState::Pending && j.attempts.len() == attempts).await
     }
 
     /// Reports of calls that begin from now on.
@@ -415,10 +390,7 @@ impl Bench {
     }
 
     pub async fn notices(&self) -> Vec<Notice> {
-        self.store
-            .notices_due(Timestamp(i64::MAX), 100)
-            .await
-            .unwrap()
+        self.store.notices_due(Timestamp(i64::MAX), 100).await.unwrap()
     }
 
     /// Gives everything that could happen now the time to happen: a job that goes through the whole
@@ -433,8 +405,5 @@ impl Bench {
 }
 
 pub async fn next(rx: &mut mpsc::UnboundedReceiver<JobId>) -> JobId {
-    tokio::time::timeout(PATIENCE, rx.recv())
-        .await
-        .unwrap()
-        .unwrap()
+    tokio::time::timeout(PATIENCE, rx.recv()).await.unwrap().unwrap()
 }

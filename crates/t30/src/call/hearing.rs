@@ -32,23 +32,12 @@ impl Call {
             Heard::Tone(tone) => Some(On::Tone(tone)),
             Heard::CarrierUp(Channel::Control) => self.flags(),
             Heard::CarrierUp(Channel::Image(_)) => self.image(ImageSignal::Up),
-            Heard::Frame {
-                channel: Channel::Control,
-                octets,
-                good,
-            } => self.control(&octets, good),
-            Heard::Frame {
-                channel: Channel::Image(_),
-                octets,
-                good,
-            } => {
+            Heard::Frame { channel: Channel::Control, octets, good } => self.control(&octets, good),
+            Heard::Frame { channel: Channel::Image(_), octets, good } => {
                 let frame = Frame::parse(&octets).filter(|_| good);
                 self.image(frame.map_or(ImageSignal::BadFrame, ImageSignal::Frame))
             }
-            Heard::Bits {
-                modulation: _,
-                octets,
-            } => self.image(ImageSignal::Bits(octets)),
+            Heard::Bits { modulation: _, octets } => self.image(ImageSignal::Bits(octets)),
             Heard::Lost { octets } => self.image(ImageSignal::Lost(octets)),
             Heard::CarrierDown(Channel::Control) => self.signalling_ends(),
             Heard::CarrierDown(Channel::Image(_)) => self.image(ImageSignal::Down),
@@ -77,11 +66,7 @@ impl Call {
 
     fn control(&mut self, octets: &Bytes, good: bool) -> Option<On> {
         // Its flags may not have been told, or not have been heard.
-        let began = if self.signalling.up {
-            None
-        } else {
-            self.flags()
-        };
+        let began = if self.signalling.up { None } else { self.flags() };
         let Some(frame) = Frame::parse(octets).filter(|_| good) else {
             if !good {
                 self.event(Event::FrameBad);
@@ -97,10 +82,7 @@ impl Call {
         }
         let name = frame.name();
         self.tally.last_received = Some(name);
-        self.event(Event::FrameReceived {
-            name,
-            octets: octets.clone(),
-        });
+        self.event(Event::FrameReceived { name, octets: octets.clone() });
         self.signalling.any_frame = true;
         if self.signalling.frames.len() < BURST_FRAMES {
             self.signalling.frames.push(frame.clone());
@@ -117,11 +99,7 @@ impl Call {
         if self.transmitting && !self.calling_tone && frame.fcf != Fcf::Dcn {
             return None;
         }
-        Some(On::Burst(Burst {
-            frames,
-            last: frame,
-            began: self.signalling.began,
-        }))
+        Some(On::Burst(Burst { frames, last: frame, began: self.signalling.began }))
     }
 
     fn is_echo(&self, frame: &Frame) -> bool {
@@ -145,8 +123,6 @@ impl Call {
         if ended.own && !ended.any_frame {
             return None;
         }
-        (!ended.done).then_some(On::BurstLost {
-            frames: ended.any_frame,
-        })
+        (!ended.done).then_some(On::BurstLost { frames: ended.any_frame })
     }
 }

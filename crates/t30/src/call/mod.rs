@@ -168,8 +168,7 @@ impl Call {
         self.timers.clear(Timer::T4);
         self.gated = what;
         if self.signalling.up {
-            self.timers
-                .set(Timer::Turnaround, self.now + timers::TURNAROUND);
+            self.timers.set(Timer::Turnaround, self.now + timers::TURNAROUND);
         } else {
             self.flush();
         }
@@ -202,9 +201,7 @@ impl Call {
         let mut after_image = false;
         self.unsaid.clear();
         self.command_at = None;
-        self.calling_tone = what
-            .iter()
-            .any(|t| matches!(t, Transmit::Tone(Tone::Cng, _)));
+        self.calling_tone = what.iter().any(|t| matches!(t, Transmit::Tone(Tone::Cng, _)));
         for transmit in what {
             length += duration(&transmit);
             let before = least;
@@ -232,8 +229,7 @@ impl Call {
         self.transmitting = true;
         self.signalling = Signalling::default();
         self.timers.clear(Timer::Frame);
-        self.timers
-            .set(Timer::Sending, self.now + length * 2 + timers::SENDING);
+        self.timers.set(Timer::Sending, self.now + length * 2 + timers::SENDING);
     }
 
     /// Tells that frames are sent.
@@ -405,23 +401,19 @@ pub(crate) fn burst(frames: Vec<Bytes>) -> Vec<Transmit> {
 /// The training before an image: V.17 has a short one, the others only one.
 pub(crate) const fn image_training(modulation: Modulation) -> Training {
     match modulation {
-        Modulation::V17At7200
-        | Modulation::V17At9600
-        | Modulation::V17At12000
-        | Modulation::V17At14400 => Training::Short,
-        Modulation::V27ter2400
-        | Modulation::V27ter4800
-        | Modulation::V29At7200
-        | Modulation::V29At9600 => Training::Long,
+        Modulation::V17At7200 | Modulation::V17At9600 | Modulation::V17At12000 | Modulation::V17At14400 => {
+            Training::Short
+        }
+        Modulation::V27ter2400 | Modulation::V27ter4800 | Modulation::V29At7200 | Modulation::V29At9600 => {
+            Training::Long
+        }
     }
 }
 
 /// About how long this takes to send.
 fn duration(transmit: &Transmit) -> Duration {
     let bits = |octets: usize, rate: u32| {
-        let bits = u64::try_from(octets)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(8_500_000);
+        let bits = u64::try_from(octets).unwrap_or(u64::MAX).saturating_mul(8_500_000);
         Duration::from_micros(bits / u64::from(rate.max(1)))
     };
     match transmit {
@@ -429,12 +421,10 @@ fn duration(transmit: &Transmit) -> Duration {
         Transmit::Control(frames) => {
             Duration::from_secs(1) + bits(frames.iter().map(|f| f.len() + 3).sum(), 300)
         }
-        Transmit::Bits {
-            modulation, octets, ..
-        } => Duration::from_secs(2) + bits(octets.len(), modulation.bit_rate()),
-        Transmit::Frames {
-            modulation, frames, ..
-        } => {
+        Transmit::Bits { modulation, octets, .. } => {
+            Duration::from_secs(2) + bits(octets.len(), modulation.bit_rate())
+        }
+        Transmit::Frames { modulation, frames, .. } => {
             let octets = frames.iter().map(|f| f.len() + 4).sum();
             Duration::from_secs(2) + bits(octets, modulation.bit_rate())
         }

@@ -29,9 +29,7 @@ impl AwaitPostMessage {
         match on {
             On::Burst(burst) => take(call, &burst, State::AwaitPostMessage(self)),
             // The second and third RCP tell nothing new.
-            On::Image(ImageSignal::Frame(frame)) if frame.fcf == Fcf::Rcp => {
-                State::AwaitPostMessage(self)
-            }
+            On::Image(ImageSignal::Frame(frame)) if frame.fcf == Fcf::Rcp => State::AwaitPostMessage(self),
             // The carrier was lost for a moment only, or frames come again.
             On::Image(signal) => {
                 if self.changed && !call.reception.agreed.is_some_and(|a| a.format.ecm) {
@@ -114,8 +112,8 @@ fn stay_after_response(stay: State) -> State {
 /// In a state of phase B or E: the last command repeated gets the last answer again. False when it is
 /// not that command.
 pub(crate) fn answer_repeat(call: &mut Call, burst: &Burst) -> bool {
-    let repeated = burst.last.fcf == Fcf::Rr
-        || call.reception.last_command.as_ref() == Some(&key(&burst.last));
+    let repeated =
+        burst.last.fcf == Fcf::Rr || call.reception.last_command.as_ref() == Some(&key(&burst.last));
     repeated && respond_again(call)
 }
 
@@ -152,10 +150,7 @@ fn plain(call: &mut Call, burst: &Burst, stay: State) -> State {
 /// not have would be worse than refusing one that we have.
 fn is_repeat(call: &Call, burst: &Burst) -> bool {
     !call.reception.image_since
-        && call
-            .reception
-            .responded
-            .is_none_or(|at| burst.began.since(at) <= timers::REPEAT_WINDOW)
+        && call.reception.responded.is_none_or(|at| burst.began.since(at) <= timers::REPEAT_WINDOW)
 }
 
 fn without_image(call: &mut Call) -> bool {
@@ -169,12 +164,9 @@ fn without_image(call: &mut Call) -> bool {
 
 /// PPS: frames of a block were sent.
 fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
-    let (Some(second), Some(&page), Some(&block), Some(&count)) = (
-        frame.fcf2(),
-        frame.fif.get(1),
-        frame.fif.get(2),
-        frame.fif.get(3),
-    ) else {
+    let (Some(second), Some(&page), Some(&block), Some(&count)) =
+        (frame.fcf2(), frame.fif.get(1), frame.fif.get(2), frame.fif.get(3))
+    else {
         return stay;
     };
     if !call.reception.agreed.is_some_and(|a| a.format.ecm) {
@@ -203,16 +195,11 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
         respond(call, command, Fcf::Mcf, &[]);
         return State::AwaitMessage(AwaitMessage);
     }
-    let expected = call
-        .reception
-        .expected
-        .is_none_or(|next| next == (page, block));
+    let expected = call.reception.expected.is_none_or(|next| next == (page, block));
     if !expected && !same_counters {
         return release::disconnect(call, Some(Cause::ProtocolError));
     }
-    call.reception
-        .block
-        .state_count(usize::from(count.reverse_bits()) + 1);
+    call.reception.block.state_count(usize::from(count.reverse_bits()) + 1);
     if let Some(map) = call.reception.block.missing() {
         let frames = u32::try_from(call.reception.block.wanted()).unwrap_or(u32::MAX);
         call.tally.resends = call.tally.resends.saturating_add(frames);
@@ -220,11 +207,7 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
     }
     let content = call.reception.block.clone();
     page::give_block(call);
-    call.reception.confirmed = Some(Confirmed {
-        page,
-        block,
-        content,
-    });
+    call.reception.confirmed = Some(Confirmed { page, block, content });
     call.timers.clear(Timer::Page);
     follow(call, second, page, block);
     if second == Fcf2::Null {
@@ -238,13 +221,9 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
 fn follow(call: &mut Call, second: Fcf2, page: u8, block: u8) {
     call.reception.expected = Some(match second {
         Fcf2::Null => (page, block.wrapping_add(1)),
-        Fcf2::Mps
-        | Fcf2::Eom
-        | Fcf2::Eop
-        | Fcf2::Eos
-        | Fcf2::PriMps
-        | Fcf2::PriEom
-        | Fcf2::PriEop => (page.wrapping_add(1), 0),
+        Fcf2::Mps | Fcf2::Eom | Fcf2::Eop | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
+            (page.wrapping_add(1), 0)
+        }
     });
 }
 

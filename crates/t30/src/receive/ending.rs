@@ -21,10 +21,7 @@ pub(crate) struct AwaitDisconnect {
 impl AwaitDisconnect {
     /// With the cause of failure when the last page was given up.
     pub(super) fn begin(failure: Option<Cause>) -> State {
-        State::AwaitDisconnect(AwaitDisconnect {
-            failure,
-            clipped: 0,
-        })
+        State::AwaitDisconnect(AwaitDisconnect { failure, clipped: 0 })
     }
 
     pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {

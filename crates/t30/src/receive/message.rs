@@ -100,9 +100,7 @@ impl ReceivingBits {
     pub(crate) fn on(self, call: &mut Call, on: On) -> State {
         match on {
             On::Image(signal) => match signal {
-                ImageSignal::Up | ImageSignal::Frame(_) | ImageSignal::BadFrame => {
-                    State::ReceivingBits(self)
-                }
+                ImageSignal::Up | ImageSignal::Frame(_) | ImageSignal::BadFrame => State::ReceivingBits(self),
                 ImageSignal::Bits(octets) => {
                     call.timers.set(Timer::Image, call.now + timers::IMAGE);
                     page::data(call, octets);
@@ -165,20 +163,14 @@ impl ReceivingFrames {
                     if call.reception.block.take(&frame) || frame.fcf == Fcf::Rcp {
                         call.timers.set(Timer::T1A, call.now + timers::T1A);
                     }
-                    if frame.fcf == Fcf::Rcp {
-                        over(call)
-                    } else {
-                        State::ReceivingFrames(self)
-                    }
+                    if frame.fcf == Fcf::Rcp { over(call) } else { State::ReceivingFrames(self) }
                 }
                 ImageSignal::BadFrame => {
                     // The signal is there; PPR will ask for what it should have said.
                     call.timers.set(Timer::T1A, call.now + timers::T1A);
                     State::ReceivingFrames(self)
                 }
-                ImageSignal::Up | ImageSignal::Bits(_) | ImageSignal::Lost(_) => {
-                    State::ReceivingFrames(self)
-                }
+                ImageSignal::Up | ImageSignal::Bits(_) | ImageSignal::Lost(_) => State::ReceivingFrames(self),
                 ImageSignal::Down => over(call),
             },
             On::Burst(burst) => {

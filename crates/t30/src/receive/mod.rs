@@ -82,21 +82,10 @@ fn listen_image(call: &mut Call) {
         call.listen(Listen::Control);
         return;
     };
-    let training = if call.reception.long_training {
-        Training::Long
-    } else {
-        image_training(agreed.modulation)
-    };
-    let framing = if agreed.format.ecm {
-        Framing::Hdlc
-    } else {
-        Framing::Raw
-    };
-    call.listen(Listen::Image {
-        modulation: agreed.modulation,
-        training,
-        framing,
-    });
+    let training =
+        if call.reception.long_training { Training::Long } else { image_training(agreed.modulation) };
+    let framing = if agreed.format.ecm { Framing::Hdlc } else { Framing::Raw };
+    call.listen(Listen::Image { modulation: agreed.modulation, training, framing });
 }
 
 /// Answers a command and remembers both, so that the command repeated gets the same answer.

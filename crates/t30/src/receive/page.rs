@@ -58,17 +58,11 @@ fn open(call: &mut Call) -> usize {
         Page::None | Page::Ended | Page::Refused => {
             if call.reception.page == Page::Refused {
                 call.tally.resends = call.tally.resends.saturating_add(1);
-                call.output(Output::PageDone {
-                    kept: false,
-                    confirmed: false,
-                });
+                call.output(Output::PageDone { kept: false, confirmed: false });
             }
             if let Some(agreed) = call.reception.agreed {
                 let index = call.tally.pages_received;
-                call.output(Output::PageStart {
-                    index,
-                    format: agreed.format,
-                });
+                call.output(Output::PageStart { index, format: agreed.format });
             }
             call.reception.page = Page::Open(0);
             0
@@ -95,10 +89,7 @@ pub(super) fn is_unsettled(call: &Call) -> bool {
 /// Drops what came of the page: the sender begins it again.
 pub(super) fn abandon(call: &mut Call) {
     if is_open(call) {
-        call.output(Output::PageDone {
-            kept: false,
-            confirmed: false,
-        });
+        call.output(Output::PageDone { kept: false, confirmed: false });
         call.reception.page = Page::None;
     }
 }
@@ -131,10 +122,7 @@ pub(crate) fn salvage(call: &mut Call) {
     match call.reception.page {
         Page::None => return,
         Page::Open(_) if !worth => {
-            call.output(Output::PageDone {
-                kept: false,
-                confirmed: false,
-            });
+            call.output(Output::PageDone { kept: false, confirmed: false });
             call.reception.page = Page::None;
             return;
         }
@@ -178,13 +166,8 @@ pub(super) fn judge(call: &mut Call, ending: Ending, second: Fcf2, command: Vec<
     call.reception.page = Page::Ended;
     call.reception.without_image = 0;
     call.output(Output::PageEnd);
-    call.timers
-        .set(Timer::Assembly, call.now + timers::ASSEMBLY);
-    State::Judging(Judging {
-        ending,
-        second,
-        command,
-    })
+    call.timers.set(Timer::Assembly, call.now + timers::ASSEMBLY);
+    State::Judging(Judging { ending, second, command })
 }
 
 impl Judging {
@@ -246,13 +229,9 @@ impl Judging {
                 AwaitDisconnect::begin((response == Fcf::Err).then_some(Cause::EcmGaveUp))
             }
             Fcf2::Eom => AwaitDcs::after(call),
-            Fcf2::Eop
-            | Fcf2::Null
-            | Fcf2::Mps
-            | Fcf2::Eos
-            | Fcf2::PriMps
-            | Fcf2::PriEom
-            | Fcf2::PriEop => State::AwaitMessage(AwaitMessage),
+            Fcf2::Eop | Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
+                State::AwaitMessage(AwaitMessage)
+            }
         }
     }
 }

@@ -69,10 +69,7 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
         .map(Check::new);
     if let Some(agreed) = call.reception.agreed {
         call.tally.agreed = Some(agreed);
-        call.event(Event::Negotiated {
-            format: agreed.format,
-            modulation: agreed.modulation,
-        });
+        call.event(Event::Negotiated { format: agreed.format, modulation: agreed.modulation });
         call.listen(Listen::Image {
             modulation: agreed.modulation,
             training: Training::Long,
@@ -177,9 +174,5 @@ impl AwaitTcf {
 
 /// Why it is a failure that the caller leaves before the next page.
 pub(super) fn left(call: &Call) -> Cause {
-    if call.tally.pages_received > 0 {
-        Cause::CallerLeftInPage
-    } else {
-        Cause::CallerLeftBeforePage
-    }
+    if call.tally.pages_received > 0 { Cause::CallerLeftInPage } else { Cause::CallerLeftBeforePage }
 }

@@ -63,11 +63,7 @@ impl Blocks {
 
     /// What PPS and EOR say after this block.
     fn follows(&self) -> Fcf2 {
-        if self.is_last() {
-            self.second
-        } else {
-            Fcf2::Null
-        }
+        if self.is_last() { self.second } else { Fcf2::Null }
     }
 
     fn pps(&self, call: &Call) -> Bytes {
@@ -85,21 +81,14 @@ impl Blocks {
     fn send(self: Box<Self>, call: &mut Call) -> State {
         let mut blocks = self;
         call.enter(Phase::C);
-        let mut frames: Vec<Bytes> = blocks
-            .wanted
-            .iter()
-            .filter_map(|i| blocks.frames.get(*i).cloned())
-            .collect();
+        let mut frames: Vec<Bytes> =
+            blocks.wanted.iter().filter_map(|i| blocks.frames.get(*i).cloned()).collect();
         let mut image = Vec::new();
         // A request for nothing gets PPS alone.
         if !frames.is_empty() {
             frames.extend(ecm::closing());
             image.push(Transmit::Silence(timers::GAP));
-            image.push(Transmit::Frames {
-                modulation: blocks.modulation,
-                training: blocks.training,
-                frames,
-            });
+            image.push(Transmit::Frames { modulation: blocks.modulation, training: blocks.training, frames });
             blocks.training = image_training(blocks.modulation);
         }
         let command = burst(vec![blocks.pps(call)]);
@@ -132,10 +121,7 @@ impl Blocks {
         blocks.requests += 1;
         let count = u32::try_from(blocks.wanted.len()).unwrap_or(u32::MAX);
         call.tally.resends = call.tally.resends.saturating_add(count);
-        call.event(Event::Resend {
-            index: call.transmission.page,
-            frames: count,
-        });
+        call.event(Event::Resend { index: call.transmission.page, frames: count });
         if blocks.requests < REQUESTS {
             return blocks.send(call);
         }
@@ -152,10 +138,7 @@ impl Blocks {
             agreed.modulation = modulation;
             let agreed = *agreed;
             call.tally.agreed = Some(agreed);
-            call.event(Event::Negotiated {
-                format: agreed.format,
-                modulation,
-            });
+            call.event(Event::Negotiated { format: agreed.format, modulation });
         }
         let fif = send::dcs_now(call).to_octets();
         let frame = call.frame(Fcf::Ctc, fif.get(..2).unwrap_or(&[0, 0]));
@@ -176,10 +159,7 @@ impl Blocks {
         }
         let command = burst(vec![call.frame(Fcf::Rr, &[])]);
         let exchange = Exchange::begin(call, Vec::new(), command);
-        State::ReceiveReady(ReceiveReady {
-            blocks: Some(self),
-            exchange,
-        })
+        State::ReceiveReady(ReceiveReady { blocks: Some(self), exchange })
     }
 
     /// An answer to PPS, or to RR after PPS.
@@ -314,10 +294,7 @@ fn gave_up(call: &mut Call, burst: &Burst) -> State {
             }
             let command = crate::call::burst(vec![call.frame(Fcf::Rr, &[])]);
             let exchange = Exchange::begin(call, Vec::new(), command);
-            State::ReceiveReady(ReceiveReady {
-                blocks: None,
-                exchange,
-            })
+            State::ReceiveReady(ReceiveReady { blocks: None, exchange })
         }
         _ => release::disconnect(call, Some(Cause::EcmGaveUp)),
     }

@@ -64,21 +64,14 @@ fn begin(call: &mut Call, octets: Bytes) -> State {
     call.transmission.any_sent = true;
     call.listen(Listen::Control);
     let (index, length) = (call.transmission.page, octets.len());
-    call.event(Event::PageSending {
-        index,
-        octets: length,
-    });
+    call.event(Event::PageSending { index, octets: length });
     let second = send::post_command(call);
     if agreed.format.ecm {
         return ecm::begin(call, octets, second, agreed.modulation);
     }
     let page = vec![
         Transmit::Silence(timers::GAP),
-        Transmit::Bits {
-            modulation: agreed.modulation,
-            training: image_training(agreed.modulation),
-            octets,
-        },
+        Transmit::Bits { modulation: agreed.modulation, training: image_training(agreed.modulation), octets },
     ];
     let fcf = match second.plain() {
         Fcf2::Eop => Fcf::Eop,
@@ -86,10 +79,7 @@ fn begin(call: &mut Call, octets: Bytes) -> State {
         Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => Fcf::Mps,
     };
     let command = burst(vec![call.frame(fcf, &[])]);
-    State::PostMessage(PostMessage {
-        exchange: Exchange::begin(call, page, command),
-        second,
-    })
+    State::PostMessage(PostMessage { exchange: Exchange::begin(call, page, command), second })
 }
 
 /// The page and MPS, EOM or EOP are being sent, or were, and an answer is awaited.

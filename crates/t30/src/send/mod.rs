@@ -61,11 +61,7 @@ pub(crate) fn identified(call: &mut Call, burst: &Burst) -> State {
 
 /// The sub-address that the job names, if it names one.
 fn sub_address(call: &Call) -> Option<&str> {
-    call.config
-        .sub_address
-        .as_deref()
-        .map(str::trim)
-        .filter(|sub| !sub.is_empty())
+    call.config.sub_address.as_deref().map(str::trim).filter(|sub| !sub.is_empty())
 }
 
 /// Notes the far end's number, if the burst brings it in a frame of this kind.
@@ -82,11 +78,7 @@ pub(crate) fn identify(call: &mut Call, burst: &Burst, fcf: Fcf) {
 /// How the page with this index would go out now.
 fn format(call: &Call, index: usize) -> Option<PageFormat> {
     let shape = call.config.send.get(index)?;
-    Some(negotiate::choose(
-        &call.config.capabilities,
-        &call.transmission.dis,
-        shape,
-    ))
+    Some(negotiate::choose(&call.config.capabilities, &call.transmission.dis, shape))
 }
 
 /// What follows the page in hand: the same again, another format, or nothing.
@@ -108,8 +100,7 @@ pub(crate) fn want_page(call: &mut Call) -> State {
         format: agreed.format,
         bit_rate: agreed.modulation.bit_rate(),
     });
-    call.timers
-        .set(Timer::Assembly, call.now + timers::ASSEMBLY);
+    call.timers.set(Timer::Assembly, call.now + timers::ASSEMBLY);
     State::AwaitCodedPage(AwaitCodedPage)
 }
 
@@ -135,11 +126,7 @@ pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
     call.transmission.page += 1;
     call.transmission.refused = 0;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
-    call.transmission.poor = if poor {
-        call.transmission.poor.saturating_add(1)
-    } else {
-        0
-    };
+    call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
     match second.plain() {
         Fcf2::Eop => release::disconnect(call, None),
         Fcf2::Eom => AwaitDis::begin(call),

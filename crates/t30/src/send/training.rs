@@ -36,12 +36,7 @@ pub(crate) fn train(call: &mut Call) -> State {
     }
     let sub = send::sub_address(call);
     if let Some(sub) = sub {
-        burst.push(frames::build(
-            Fcf::Sub,
-            call.x,
-            false,
-            &frames::ident_to_fif(sub),
-        ));
+        burst.push(frames::build(Fcf::Sub, call.x, false, &frames::ident_to_fif(sub)));
     }
     let dcs = negotiate::dcs(&agreed, &call.transmission.dis, sub.is_some());
     burst.push(frames::build(Fcf::Dcs, call.x, true, &dcs.to_octets()));
@@ -49,16 +44,10 @@ pub(crate) fn train(call: &mut Call) -> State {
         Transmit::Silence(timers::GAP),
         Transmit::Control(burst),
         Transmit::Silence(timers::GAP),
-        Transmit::Bits {
-            modulation,
-            training: Training::Long,
-            octets: tcf::octets(modulation),
-        },
+        Transmit::Bits { modulation, training: Training::Long, octets: tcf::octets(modulation) },
     ];
     call.listen(Listen::Control);
-    State::AwaitTrained(AwaitTrained {
-        exchange: Exchange::begin(call, Vec::new(), command),
-    })
+    State::AwaitTrained(AwaitTrained { exchange: Exchange::begin(call, Vec::new(), command) })
 }
 
 impl AwaitTrained {
@@ -81,17 +70,11 @@ impl AwaitTrained {
         let modulation = call.transmission.ladder.current();
         match burst.last.fcf {
             Fcf::Cfr => {
-                call.event(Event::Training {
-                    modulation,
-                    passed: true,
-                });
+                call.event(Event::Training { modulation, passed: true });
                 send::want_page(call)
             }
             Fcf::Ftt => {
-                call.event(Event::Training {
-                    modulation,
-                    passed: false,
-                });
+                call.event(Event::Training { modulation, passed: false });
                 match call.transmission.ladder.fall_back() {
                     Some(_) => train(call),
                     None => release::disconnect(call, Some(Cause::CannotTrain)),

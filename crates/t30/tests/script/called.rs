@@ -30,13 +30,9 @@ fn silence_ced_gap_dis() {
     let [silence, ced, gap, _dis] = left.as_slice() else {
         panic!("{left:?}");
     };
-    let Transmit::Silence(before) = silence.what else {
-        panic!("{silence:?}")
-    };
+    let Transmit::Silence(before) = silence.what else { panic!("{silence:?}") };
     assert!((Duration::from_millis(200)..=Duration::from_millis(2500)).contains(&before));
-    let Transmit::Tone(Tone::Ced, length) = ced.what else {
-        panic!("{ced:?}")
-    };
+    let Transmit::Tone(Tone::Ced, length) = ced.what else { panic!("{ced:?}") };
     assert!((Duration::from_millis(2600)..=Duration::from_millis(4000)).contains(&length));
     assert_eq!(gap.what, Transmit::Silence(Duration::from_millis(75)));
 }
@@ -56,10 +52,7 @@ fn dis_is_repeated_until_t1() {
     assert!((4..=9).contains(&count), "{count}");
     assert_failed(&mut b, Cause::NoFax);
     let lasted = b.outcome.as_ref().map(|(at, _)| at.as_millis());
-    assert!(
-        lasted.is_some_and(|ms| (33_000..46_000).contains(&ms)),
-        "{lasted:?}"
-    );
+    assert!(lasted.is_some_and(|ms| (33_000..46_000).contains(&ms)), "{lasted:?}");
 }
 
 #[test]
@@ -199,10 +192,7 @@ fn ftt_without_training_comes_before_the_callers_t4() {
     b.burst(&[calling(Fcf::Dcs, &DCS)]);
     let gone = b.now;
     let left = b.sent_timed(SECOND * 9);
-    let ftt = left
-        .iter()
-        .find(|l| matches!(l.what, Transmit::Control(_)))
-        .expect("FTT");
+    let ftt = left.iter().find(|l| matches!(l.what, Transmit::Control(_))).expect("FTT");
     // DCS, gap, V.17's long training, 1.65 s of TCF, the shortest T4.
     let latest = Duration::from_millis(75 + 1393 + 1650 + 2550);
     assert!(ftt.began.since(gone) < latest);
@@ -224,10 +214,7 @@ fn a_training_check_may_come_late_and_lose_packets() {
         b.input(Input::Heard(if i % 4 == 1 {
             Heard::Lost { octets: 72 }
         } else {
-            Heard::Bits {
-                modulation: V17,
-                octets: vec![0; 72].into(),
-            }
+            Heard::Bits { modulation: V17, octets: vec![0; 72].into() }
         }));
     }
     b.input(Input::Heard(Heard::CarrierDown(Channel::Image(V17))));
@@ -239,10 +226,7 @@ fn the_end_of_a_training_check_may_go_unseen() {
     let mut b = answered();
     b.burst(&[calling(Fcf::Dcs, &DCS)]);
     b.input(Input::Heard(Heard::CarrierUp(Channel::Image(V17))));
-    b.input(Input::Heard(Heard::Bits {
-        modulation: V17,
-        octets: vec![0; 2700].into(),
-    }));
+    b.input(Input::Heard(Heard::Bits { modulation: V17, octets: vec![0; 2700].into() }));
     assert_eq!(b.sent(SECOND * 6), ["CFR"]);
 }
 
@@ -261,20 +245,10 @@ fn mmr_without_ecm_is_never_received() {
 
 #[test]
 fn quality_decides_between_mcf_rtp_and_rtn() {
-    for (bad_rows, want) in [
-        (0, "MCF"),
-        (49, "MCF"),
-        (50, "RTP"),
-        (149, "RTP"),
-        (150, "RTN"),
-        (1000, "RTN"),
-    ] {
+    for (bad_rows, want) in [(0, "MCF"), (49, "MCF"), (50, "RTP"), (149, "RTP"), (150, "RTN"), (1000, "RTN")]
+    {
         let mut b = ready();
-        b.verdict = Verdict {
-            rows: 1000,
-            bad_rows,
-            longest_bad_run: bad_rows,
-        };
+        b.verdict = Verdict { rows: 1000, bad_rows, longest_bad_run: bad_rows };
         image(&mut b, 9000);
         b.burst(&[calling(Fcf::Eop, &[])]);
         assert_eq!(b.sent(SECOND * 3), [want], "{bad_rows}");
@@ -286,11 +260,7 @@ fn quality_decides_between_mcf_rtp_and_rtn() {
     b.burst(&[calling(Fcf::Dcs, &DCS)]);
     b.tcf(V17);
     b.sent(SECOND * 3);
-    b.verdict = Verdict {
-        rows: 1000,
-        bad_rows: 900,
-        longest_bad_run: 900,
-    };
+    b.verdict = Verdict { rows: 1000, bad_rows: 900, longest_bad_run: 900 };
     image(&mut b, 9000);
     b.burst(&[calling(Fcf::Mps, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["RTP"]);
@@ -304,27 +274,15 @@ fn quality_decides_between_mcf_rtp_and_rtn() {
 #[test]
 fn a_refused_page_comes_again_or_is_kept() {
     let mut b = ready();
-    b.verdict = Verdict {
-        rows: 1000,
-        bad_rows: 500,
-        longest_bad_run: 500,
-    };
+    b.verdict = Verdict { rows: 1000, bad_rows: 500, longest_bad_run: 500 };
     image(&mut b, 9000);
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["RTN"]);
     b.burst(&[calling(Fcf::Dcs, &[0x00, 0x63, 0x1E])]);
     b.tcf(Modulation::V29At9600);
     assert_eq!(b.sent(SECOND * 3), ["CFR"]);
-    b.verdict = Verdict {
-        rows: 1000,
-        bad_rows: 0,
-        longest_bad_run: 0,
-    };
-    b.bits(
-        Modulation::V29At9600,
-        Training::Long,
-        vec![0x35; 9000].into(),
-    );
+    b.verdict = Verdict { rows: 1000, bad_rows: 0, longest_bad_run: 0 };
+    b.bits(Modulation::V29At9600, Training::Long, vec![0x35; 9000].into());
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["MCF"]);
     b.burst(&[calling(Fcf::Dcn, &[])]);
@@ -332,11 +290,7 @@ fn a_refused_page_comes_again_or_is_kept() {
     assert_eq!(settled(&b), [(false, false), (true, true)]);
 
     let mut b = ready();
-    b.verdict = Verdict {
-        rows: 1000,
-        bad_rows: 500,
-        longest_bad_run: 500,
-    };
+    b.verdict = Verdict { rows: 1000, bad_rows: 500, longest_bad_run: 500 };
     image(&mut b, 9000);
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["RTN"]);
@@ -450,23 +404,11 @@ fn sub_is_told_and_one_that_got_lost_is_waited_for() {
     assert_ne!(b.sent(SECOND * 2), ["CFR"]);
     b.wait(SECOND * 6);
     b.left.clear();
-    b.burst(&[
-        more(Fcf::Tsi, true, "49 1"),
-        more(Fcf::Sub, true, "4711"),
-        dcs,
-    ]);
+    b.burst(&[more(Fcf::Tsi, true, "49 1"), more(Fcf::Sub, true, "4711"), dcs]);
     b.tcf(V17);
     assert_eq!(b.sent(SECOND * 3), ["CFR"]);
-    assert!(
-        b.events
-            .iter()
-            .any(|(_, e)| *e == Event::SubAddress("4711".into()))
-    );
-    assert!(
-        b.events
-            .iter()
-            .any(|(_, e)| *e == Event::RemoteIdent("49 1".into()))
-    );
+    assert!(b.events.iter().any(|(_, e)| *e == Event::SubAddress("4711".into())));
+    assert!(b.events.iter().any(|(_, e)| *e == Event::RemoteIdent("49 1".into())));
 }
 
 #[test]
@@ -476,11 +418,7 @@ fn the_line_changes() {
     b.wait(SECOND);
     b.input(Input::LineChanged);
     let left = b.sent_timed(SECOND * 5);
-    assert!(
-        !left
-            .iter()
-            .any(|l| l.began.as_millis() >= 1000 && matches!(l.what, Transmit::Tone(..)))
-    );
+    assert!(!left.iter().any(|l| l.began.as_millis() >= 1000 && matches!(l.what, Transmit::Tone(..))));
     assert!(left.iter().any(|l| matches!(l.what, Transmit::Control(_))));
     // While DIS is repeated: DIS at once, and T1 anew.
     let mut b = answered();
@@ -489,10 +427,7 @@ fn the_line_changes() {
     b.input(Input::LineChanged);
     let changed = b.now;
     let left = b.sent_timed(SECOND * 5);
-    let dis = left
-        .iter()
-        .find(|l| matches!(l.what, Transmit::Control(_)))
-        .expect("DIS");
+    let dis = left.iter().find(|l| matches!(l.what, Transmit::Control(_))).expect("DIS");
     assert!(dis.began.since(changed) < SECOND / 5);
     b.wait(SECOND * 25);
     assert!(b.outcome.is_none());
@@ -513,11 +448,7 @@ fn a_gap_in_the_page_is_told() {
     image(&mut b, 5000);
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["MCF"]);
-    assert!(
-        b.pages
-            .iter()
-            .any(|o| matches!(o, Output::PageLost { octets } if *octets > 500))
-    );
+    assert!(b.pages.iter().any(|o| matches!(o, Output::PageLost { octets } if *octets > 500)));
     assert_eq!(settled(&b), [(true, true)]);
 }
 

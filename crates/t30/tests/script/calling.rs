@@ -38,10 +38,7 @@ fn cng_comes_every_three_and_a_half_seconds_until_t0() {
     assert_eq!(tones, [0, 3500, 7000, 10_500, 14_000, 17_500]);
     assert_failed(&mut b, Cause::NoFax);
     let at = b.outcome.as_ref().map(|(at, _)| at.as_millis());
-    assert!(
-        at.is_some_and(|at| (55_000..=65_000).contains(&at)),
-        "{at:?}"
-    );
+    assert!(at.is_some_and(|at| (55_000..=65_000).contains(&at)), "{at:?}");
 }
 
 #[test]
@@ -51,14 +48,8 @@ fn cng_stops_at_flags_and_goes_on_when_they_were_none() {
     b.flags_only(Duration::from_millis(300));
     b.left.clear();
     b.wait(SECOND * 5);
-    assert!(
-        b.left
-            .iter()
-            .any(|l| matches!(l.what, Transmit::Tone(Tone::Cng, _)))
-    );
-    b.input(Input::Heard(Heard::CarrierUp(
-        fax_base::line::Channel::Control,
-    )));
+    assert!(b.left.iter().any(|l| matches!(l.what, Transmit::Tone(Tone::Cng, _))));
+    b.input(Input::Heard(Heard::CarrierUp(fax_base::line::Channel::Control)));
     b.left.clear();
     b.wait(SECOND * 3);
     assert!(b.left.is_empty());
@@ -130,10 +121,7 @@ fn the_response_search_lasts_t4() {
     let mut b = trained(1, &DIS);
     let gone = b.now;
     let left = b.sent_timed(SECOND * 10);
-    let again = left
-        .first()
-        .map(|l| l.began.since(gone))
-        .expect("sent again");
+    let again = left.first().map(|l| l.began.since(gone)).expect("sent again");
     assert!((Duration::from_millis(2550)..=Duration::from_millis(3500)).contains(&again));
 }
 
@@ -152,13 +140,7 @@ fn dis_again_gets_dcs_again_and_then_dcn() {
 #[test]
 fn ftt_steps_down_to_the_end() {
     let mut b = trained(1, &DIS);
-    let want = [
-        "V.17 12000",
-        "V.29 9600",
-        "V.29 7200",
-        "V.27ter 4800",
-        "V.27ter 2400",
-    ];
+    let want = ["V.17 12000", "V.29 9600", "V.29 7200", "V.27ter 4800", "V.27ter 2400"];
     for modulation in want {
         b.burst(&[called(Fcf::Ftt, &[])]);
         let sent = b.sent(SECOND * 9);
@@ -220,10 +202,7 @@ fn dcn_in_every_state() {
     let mut b = page_sent(1);
     b.burst(&[called(Fcf::Dcn, &[])]);
     assert_failed(&mut b, Cause::DisconnectedAfterPage);
-    assert_eq!(
-        b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain),
-        Some(0)
-    );
+    assert_eq!(b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain), Some(0));
     assert_eq!(confirmed(&b), Vec::<usize>::new());
 }
 
@@ -246,10 +225,7 @@ fn nobody_answers_the_post_message_command() {
         assert_eq!(b.sent(SECOND * 9), [command]);
         assert_eq!(b.sent(SECOND * 9), ["DCN"]);
         assert_failed(&mut b, Cause::NoResponseAfterPage);
-        assert_eq!(
-            b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain),
-            Some(0)
-        );
+        assert_eq!(b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain), Some(0));
     }
 }
 
@@ -278,10 +254,7 @@ fn rtn_gets_the_page_again_slower_until_the_retries_are_used_up() {
     let mut b = page_sent(2);
     for modulation in ["V.17 12000", "V.29 9600"] {
         b.burst(&[called(Fcf::Rtn, &[])]);
-        assert_eq!(
-            b.sent(SECOND * 9),
-            ["DCS".to_owned(), format!("{modulation} long bits")]
-        );
+        assert_eq!(b.sent(SECOND * 9), ["DCS".to_owned(), format!("{modulation} long bits")]);
         b.burst(&[called(Fcf::Cfr, &[])]);
         assert_eq!(b.sent(LONG)[1], "MPS");
         assert_eq!(b.wanted.last().map(|w| w.0), Some(0));
@@ -411,10 +384,7 @@ fn a_sub_address_goes_only_where_it_is_understood() {
     c.ident = "123".into();
     let mut b = Bench::start(c);
     b.wait(SECOND);
-    b.burst(&[called(
-        Fcf::Dis,
-        &[0x00, 0x77, 0x1F, 0x01, 0x01, 0x01, 0x80],
-    )]);
+    b.burst(&[called(Fcf::Dis, &[0x00, 0x77, 0x1F, 0x01, 0x01, 0x01, 0x80])]);
     assert_eq!(b.sent(SECOND * 12), ["TSI", "SUB", "DCS", TCF]);
 }
 
@@ -462,9 +432,7 @@ fn senseless_answers_end_with_dcn() {
 fn flags_that_never_end_do_not_hold_the_call() {
     let mut b = page_sent(1);
     for _ in 0..4 {
-        b.input(Input::Heard(Heard::CarrierUp(
-            fax_base::line::Channel::Control,
-        )));
+        b.input(Input::Heard(Heard::CarrierUp(fax_base::line::Channel::Control)));
         b.wait(SECOND * 10);
     }
     assert_failed(&mut b, Cause::NoResponseAfterPage);
@@ -515,10 +483,7 @@ fn cancel_and_hang_up() {
     b.input(Input::Cancel);
     assert_eq!(b.sent(SECOND * 3), ["DCN"]);
     assert_failed(&mut b, Cause::Cancelled);
-    assert_eq!(
-        b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain),
-        Some(0)
-    );
+    assert_eq!(b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain), Some(0));
     let mut b = page_sent(1);
     b.input(Input::HungUp);
     assert_failed(&mut b, Cause::CallDropped);

@@ -15,10 +15,7 @@ fn block_sent(frames: usize, pages: usize) -> Bench {
     assert_eq!(b.sent(SECOND * 9)[0], "DCS");
     b.burst(&[called(Fcf::Cfr, &[])]);
     let command = if pages > 1 { "PPS-MPS" } else { "PPS-EOP" };
-    assert_eq!(
-        b.sent(LONG),
-        [format!("{IMAGE} {} frames", frames + 3), command.to_owned()]
-    );
+    assert_eq!(b.sent(LONG), [format!("{IMAGE} {} frames", frames + 3), command.to_owned()]);
     b
 }
 
@@ -41,16 +38,10 @@ fn last_sent(b: &Bench) -> Bytes {
 #[test]
 fn pps_counts_frames_blocks_and_pages() {
     let mut b = block_sent(45, 2);
-    assert_eq!(
-        last_sent(&b).as_ref(),
-        [0xFF, 0xC8, 0xFD, 0xF2, 0x00, 0x00, 0x34]
-    );
+    assert_eq!(last_sent(&b).as_ref(), [0xFF, 0xC8, 0xFD, 0xF2, 0x00, 0x00, 0x34]);
     b.burst(&[called(Fcf::Mcf, &[])]);
     assert_eq!(b.sent(LONG)[1], "PPS-EOP");
-    assert_eq!(
-        last_sent(&b).as_ref(),
-        [0xFF, 0xC8, 0xFD, 0xF4, 0x80, 0x00, 0x34]
-    );
+    assert_eq!(last_sent(&b).as_ref(), [0xFF, 0xC8, 0xFD, 0xF4, 0x80, 0x00, 0x34]);
     b.burst(&[called(Fcf::Mcf, &[])]);
     assert_succeeded(&mut b);
     assert_eq!(confirmed(&b), [0, 1]);
@@ -70,10 +61,7 @@ fn ppr_gets_the_frames_it_names_and_no_others() {
     let frames = frames.expect("frames again");
     assert_eq!(frames.len(), 4);
     assert_eq!(frames[0][3], 17u8.reverse_bits());
-    assert_eq!(
-        last_sent(&b).as_ref(),
-        [0xFF, 0xC8, 0xFD, 0xF4, 0x00, 0x00, 0x00]
-    );
+    assert_eq!(last_sent(&b).as_ref(), [0xFF, 0xC8, 0xFD, 0xF4, 0x00, 0x00, 0x00]);
     b.burst(&[called(Fcf::Mcf, &[])]);
     assert_succeeded(&mut b);
 }
@@ -93,10 +81,7 @@ fn four_ppr_lead_to_ctc_and_a_long_training() {
     let mut b = block_sent(10, 1);
     for _ in 0..3 {
         b.burst(&[called(Fcf::Ppr, &map(&[2, 3]))]);
-        assert_eq!(
-            b.sent(LONG),
-            [format!("{IMAGE} 5 frames"), "PPS-EOP".into()]
-        );
+        assert_eq!(b.sent(LONG), [format!("{IMAGE} 5 frames"), "PPS-EOP".into()]);
     }
     b.burst(&[called(Fcf::Ppr, &map(&[2, 3]))]);
     assert_eq!(b.sent(LONG), ["CTC"]);
@@ -171,11 +156,7 @@ fn rnr_for_longer_than_t5_ends() {
         }
     }
     assert_failed(&mut b, Cause::RemoteBusy);
-    let lasted = b
-        .outcome
-        .as_ref()
-        .map(|(at, _)| at.since(first))
-        .expect("ended");
+    let lasted = b.outcome.as_ref().map(|(at, _)| at.since(first)).expect("ended");
     assert!((SECOND * 55..SECOND * 70).contains(&lasted), "{lasted:?}");
 }
 
@@ -197,10 +178,7 @@ fn nobody_answers_pps() {
     assert_eq!(b.sent(SECOND * 9), ["PPS-EOP"]);
     assert_eq!(b.sent(SECOND * 9), ["DCN"]);
     assert_failed(&mut b, Cause::NoResponseAfterPage);
-    assert_eq!(
-        b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain),
-        Some(0)
-    );
+    assert_eq!(b.outcome.as_ref().and_then(|(_, o)| o.page_uncertain), Some(0));
 }
 
 #[test]
@@ -227,12 +205,7 @@ fn block(frames: &[u8], seed: u8) -> Vec<Bytes> {
 }
 
 fn pps(second: u8, page: u8, block: u8, frames: u8) -> Bytes {
-    let fif = [
-        second,
-        page.reverse_bits(),
-        block.reverse_bits(),
-        (frames - 1).reverse_bits(),
-    ];
+    let fif = [second, page.reverse_bits(), block.reverse_bits(), (frames - 1).reverse_bits()];
     calling(Fcf::Pps, &fif)
 }
 
@@ -439,10 +412,7 @@ fn eom_is_followed_by_dis_and_counters_may_start_again() {
     assert_eq!(b.sent(SECOND * 3), ["MCF"]);
     let answered = b.now;
     let left = b.sent_timed(SECOND * 9);
-    let dis = left
-        .iter()
-        .find(|l| matches!(l.what, Transmit::Control(_)))
-        .expect("DIS");
+    let dis = left.iter().find(|l| matches!(l.what, Transmit::Control(_))).expect("DIS");
     let after = dis.began.since(answered);
     assert!((SECOND * 5..SECOND * 7).contains(&after), "{after:?}");
     b.burst(&[calling(Fcf::Dcs, &DCS_ECM)]);

@@ -31,14 +31,7 @@ fn config(role: Role, pages: usize) -> Config {
         role,
         ident: String::new(),
         capabilities: Capabilities::default(),
-        send: vec![
-            PageShape {
-                width: Width::A4,
-                resolution: Resolution::Fine,
-                rows: 2000
-            };
-            pages
-        ],
+        send: vec![PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2000 }; pages],
         sub_address: None,
         page_retries: 2,
         refuse_at_percent: Some(15),

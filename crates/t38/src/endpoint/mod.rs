@@ -97,14 +97,9 @@ impl Endpoint {
     pub fn deadline(&self) -> Option<Instant> {
         let repeat = self.repeat.as_ref().map(|r| r.at);
         let keep_alive = Some(self.last_sent + KEEP_ALIVE);
-        [
-            repeat,
-            keep_alive,
-            self.receiver.deadline(),
-            self.reception.deadline(),
-        ]
-        .into_iter()
-        .fold(self.transmitter.deadline(), earliest)
+        [repeat, keep_alive, self.receiver.deadline(), self.reception.deadline()]
+            .into_iter()
+            .fold(self.transmitter.deadline(), earliest)
     }
 
     /// The counters of this session.
@@ -178,19 +173,15 @@ impl Endpoint {
             self.packets_sent += 1;
             self.last_sent = now;
             // A newer packet carries the older one: its copies would only come late.
-            self.repeat = key.then(|| Repeat {
-                datagram: datagram.clone(),
-                left: COPIES - 1,
-                at: now + REPEAT,
-            });
+            self.repeat =
+                key.then(|| Repeat { datagram: datagram.clone(), left: COPIES - 1, at: now + REPEAT });
             self.outputs.push_back(Output::Datagram(datagram));
         }
     }
 
     fn send_repeats(&mut self, now: Instant) {
         while let Some(repeat) = self.repeat.as_mut().filter(|r| r.at <= now) {
-            self.outputs
-                .push_back(Output::Datagram(repeat.datagram.clone()));
+            self.outputs.push_back(Output::Datagram(repeat.datagram.clone()));
             repeat.left -= 1;
             repeat.at += REPEAT;
             if repeat.left == 0 {

@@ -69,9 +69,7 @@ impl Reception {
         self.hole = true;
         match (self.up, self.raw_piece) {
             (Some(_), Some(piece)) => {
-                out.push_back(Heard::Lost {
-                    octets: piece.saturating_mul(count as usize),
-                });
+                out.push_back(Heard::Lost { octets: piece.saturating_mul(count as usize) });
             }
             (Some(Channel::Image(_)), None) if self.frame.is_empty() => {
                 self.lost_before = self.lost_before.saturating_add(count);
@@ -81,13 +79,7 @@ impl Reception {
     }
 
     /// The next IFP in order.
-    pub(super) fn ifp(
-        &mut self,
-        now: Instant,
-        octets: &Bytes,
-        padded: bool,
-        out: &mut VecDeque<Heard>,
-    ) {
+    pub(super) fn ifp(&mut self, now: Instant, octets: &Bytes, padded: bool, out: &mut VecDeque<Heard>) {
         match self.decoder.decode(octets, padded) {
             // Unknown or broken: the call goes on, but nothing with a hole in it is trusted.
             Err(_) => self.hole |= self.up.is_some(),
@@ -98,9 +90,10 @@ impl Reception {
             Ok(Ifp::Data { data_type, fields }) => {
                 self.last_heard = now;
                 let repeat = self.up.is_none()
-                    && self.last_end.as_ref().is_some_and(|(at, ended)| {
-                        now.since(*at) <= REPEATED_END && ended == octets
-                    });
+                    && self
+                        .last_end
+                        .as_ref()
+                        .is_some_and(|(at, ended)| now.since(*at) <= REPEATED_END && ended == octets);
                 if !repeat {
                     self.data(data_type, &fields, out);
                     if fields.last().is_some_and(|f| f.kind.ends_signal()) {
@@ -222,11 +215,7 @@ impl Reception {
         self.frame.clear();
         self.overlong = false;
         self.hole = false;
-        out.push_back(Heard::Frame {
-            channel,
-            octets,
-            good,
-        });
+        out.push_back(Heard::Frame { channel, octets, good });
     }
 
     fn raw_bits(&mut self, modulation: Modulation, octets: &[u8], out: &mut VecDeque<Heard>) {
@@ -236,15 +225,10 @@ impl Reception {
         if self.raw_piece.is_none() && self.lost_before > 0 {
             let usual = line_bits(USUAL_CADENCE, modulation.bit_rate()) / 8;
             let lost = usual.saturating_mul(u64::from(self.lost_before));
-            out.push_back(Heard::Lost {
-                octets: usize::try_from(lost).unwrap_or(usize::MAX),
-            });
+            out.push_back(Heard::Lost { octets: usize::try_from(lost).unwrap_or(usize::MAX) });
         }
         self.lost_before = 0;
         self.raw_piece = Some(octets.len());
-        out.push_back(Heard::Bits {
-            modulation,
-            octets: Bytes::copy_from_slice(octets),
-        });
+        out.push_back(Heard::Bits { modulation, octets: Bytes::copy_from_slice(octets) });
     }
 }

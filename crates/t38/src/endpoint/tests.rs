@@ -8,9 +8,7 @@ use fax_base::line::{Channel, Modulation, Tone, Training, Transmit};
 use proptest::prelude::*;
 
 fn hex(text: &str) -> Vec<u8> {
-    text.split_whitespace()
-        .map(|o| u8::from_str_radix(o, 16).unwrap())
-        .collect()
+    text.split_whitespace().map(|o| u8::from_str_radix(o, 16).unwrap()).collect()
 }
 
 fn ms(millis: u64) -> Duration {
@@ -60,10 +58,8 @@ fn ladder(datagrams: &[(Instant, Bytes)], version: u8) -> Vec<(u64, String)> {
             match d.decode(packet.primary, false).unwrap() {
                 Ifp::Indicator(i) => i.to_string(),
                 Ifp::Data { data_type, fields } => {
-                    let fields: Vec<String> = fields
-                        .iter()
-                        .map(|f| format!("{}/{}", f.kind, f.data.len()))
-                        .collect();
+                    let fields: Vec<String> =
+                        fields.iter().map(|f| format!("{}/{}", f.kind, f.data.len())).collect();
                     format!("{data_type} {}", fields.join(" "))
                 }
             },
@@ -74,10 +70,7 @@ fn ladder(datagrams: &[(Instant, Bytes)], version: u8) -> Vec<(u64, String)> {
 
 #[test]
 fn a_control_burst_keeps_the_time_of_its_modem() {
-    let frames = vec![
-        Bytes::from(hex("ff c0 40 00 00 00")),
-        Bytes::from(hex("ff c8 01 00 ce f8 44")),
-    ];
+    let frames = vec![Bytes::from(hex("ff c0 40 00 00 00")), Bytes::from(hex("ff c8 01 00 ce f8 44"))];
     let (datagrams, sent) = run(Config::default(), vec![Transmit::Control(frames)]);
     let lines = ladder(&datagrams, 0);
     assert_eq!(lines[0], (0, "no-signal".into()));
@@ -110,18 +103,11 @@ fn a_control_burst_keeps_the_time_of_its_modem() {
 #[test]
 fn raw_bits_end_with_zeros() {
     let octets = Bytes::from(vec![0x5A; 2700]);
-    let transmit = Transmit::Bits {
-        modulation: Modulation::V17At14400,
-        training: Training::Long,
-        octets,
-    };
+    let transmit = Transmit::Bits { modulation: Modulation::V17At14400, training: Training::Long, octets };
     let (datagrams, sent) = run(Config::default(), vec![Transmit::Silence(ms(75)), transmit]);
     let lines = ladder(&datagrams, 0);
     assert_eq!(lines[1], (75, "v17-14400-long-training".into()));
-    assert_eq!(
-        lines[2],
-        (75 + 1393 + 215, "v17-14400 t4-non-ecm-data/54".into())
-    );
+    assert_eq!(lines[2], (75 + 1393 + 215, "v17-14400 t4-non-ecm-data/54".into()));
     assert_eq!(lines[3].0 - lines[2].0, 30);
     assert_eq!(lines[lines.len() - 2].1, "v17-14400 t4-non-ecm-sig-end/0");
     assert_eq!(lines[lines.len() - 1].1, "no-signal");
@@ -134,44 +120,19 @@ fn raw_bits_end_with_zeros() {
 #[test]
 fn ecm_frames_carry_their_fcs_last() {
     let frames = vec![Bytes::from(vec![0x00; 260]), Bytes::from(hex("ff c0 61"))];
-    let transmit = Transmit::Frames {
-        modulation: Modulation::V29At9600,
-        training: Training::Long,
-        frames,
-    };
-    let config = Config {
-        version: 3,
-        ..Config::default()
-    };
+    let transmit = Transmit::Frames { modulation: Modulation::V29At9600, training: Training::Long, frames };
+    let config = Config { version: 3, ..Config::default() };
     let (datagrams, _) = run(config, vec![transmit]);
     let lines = ladder(&datagrams, 3);
-    assert_eq!(
-        lines[2],
-        (75 + 253 + 215 + 200, "v29-9600 hdlc-data/36".into())
-    );
-    let ends: Vec<&str> = lines
-        .iter()
-        .filter(|(_, l)| l.contains("fcs"))
-        .map(|(_, l)| l.as_str())
-        .collect();
-    assert_eq!(
-        ends,
-        [
-            "v29-9600 hdlc-data/8 hdlc-fcs-OK/0",
-            "v29-9600 hdlc-data/3 hdlc-fcs-OK-sig-end/0"
-        ]
-    );
+    assert_eq!(lines[2], (75 + 253 + 215 + 200, "v29-9600 hdlc-data/36".into()));
+    let ends: Vec<&str> = lines.iter().filter(|(_, l)| l.contains("fcs")).map(|(_, l)| l.as_str()).collect();
+    assert_eq!(ends, ["v29-9600 hdlc-data/8 hdlc-fcs-OK/0", "v29-9600 hdlc-data/3 hdlc-fcs-OK-sig-end/0"]);
 }
 
 #[test]
 fn tones_and_stop() {
-    let (datagrams, sent) = run(
-        Config::default(),
-        vec![
-            Transmit::Tone(Tone::Ced, ms(3000)),
-            Transmit::Silence(ms(75)),
-        ],
-    );
+    let (datagrams, sent) =
+        run(Config::default(), vec![Transmit::Tone(Tone::Ced, ms(3000)), Transmit::Silence(ms(75))]);
     let lines = ladder(&datagrams, 0);
     let names: Vec<&str> = lines.iter().map(|l| l.1.as_str()).collect();
     // The tone is told again on the way: keep-alive.
@@ -179,17 +140,12 @@ fn tones_and_stop() {
     assert_eq!(sent.as_millis(), 3075);
 
     let mut e = Endpoint::new(Config::default(), Instant::ZERO);
-    e.handle(
-        Instant::ZERO,
-        Input::Transmit(Transmit::Tone(Tone::Cng, ms(500))),
-    );
+    e.handle(Instant::ZERO, Input::Transmit(Transmit::Tone(Tone::Cng, ms(500))));
     e.handle(Instant::from_millis(100), Input::StopTransmit);
     e.handle(Instant::from_millis(600), Input::Timeout);
     let outputs: Vec<Output> = core::iter::from_fn(|| e.poll()).collect();
     assert!(!outputs.contains(&Output::Sent));
-    let Some(Output::Datagram(last)) = outputs.last() else {
-        panic!()
-    };
+    let Some(Output::Datagram(last)) = outputs.last() else { panic!() };
     assert_eq!(Packet::decode(last).unwrap().primary, [0]);
 }
 
@@ -218,22 +174,14 @@ fn every_limit_is_kept_and_something_rides_along() {
                 training: Training::Long,
                 frames: vec![Bytes::from(vec![0x12; 260]); 4],
             };
-            let config = Config {
-                far_max_datagram: far,
-                ..Config::default()
-            };
+            let config = Config { far_max_datagram: far, ..Config::default() };
             let (datagrams, _) = run(config, vec![transmit]);
             let limit = if far < 80 { 400 } else { usize::from(far) };
             for (i, (_, d)) in datagrams.iter().enumerate() {
                 assert!(d.len() <= limit);
                 let packet = Packet::decode(d).unwrap();
-                let Recovery::Secondaries(items) = packet.recovery else {
-                    panic!()
-                };
-                assert!(
-                    packet.sequence < 2 || !items.is_empty(),
-                    "{far} {modulation} {i}"
-                );
+                let Recovery::Secondaries(items) = packet.recovery else { panic!() };
+                assert!(packet.sequence < 2 || !items.is_empty(), "{far} {modulation} {i}");
                 assert!(far != 72 || packet.primary.len() <= 72);
             }
         }
@@ -249,15 +197,8 @@ struct Ear {
 
 impl Ear {
     fn new(version: u8) -> Self {
-        let config = Config {
-            version,
-            ..Config::default()
-        };
-        Ear {
-            endpoint: Endpoint::new(config, Instant::ZERO),
-            sequence: 0,
-            now: Instant::ZERO,
-        }
+        let config = Config { version, ..Config::default() };
+        Ear { endpoint: Endpoint::new(config, Instant::ZERO), sequence: 0, now: Instant::ZERO }
     }
 
     fn lose(&mut self, packets: u16) {
@@ -268,12 +209,7 @@ impl Ear {
         let mut datagram = Vec::new();
         let primary = hex(ifp);
         let recovery = Recovery::Secondaries(vec![]);
-        let packet = Packet {
-            sequence: self.sequence,
-            primary: &primary,
-            recovery,
-            sound: true,
-        };
+        let packet = Packet { sequence: self.sequence, primary: &primary, recovery, sound: true };
         packet.encode(&mut datagram).unwrap();
         self.sequence += 1;
         self.endpoint.handle(self.now, Input::Datagram(&datagram));
@@ -304,18 +240,11 @@ const UP17: Heard = Heard::CarrierUp(Channel::Image(V17));
 const DOWN17: Heard = Heard::CarrierDown(Channel::Image(V17));
 
 fn frame(octets: &str, good: bool) -> Heard {
-    Heard::Frame {
-        channel: Channel::Control,
-        octets: Bytes::from(hex(octets)),
-        good,
-    }
+    Heard::Frame { channel: Channel::Control, octets: Bytes::from(hex(octets)), good }
 }
 
 fn bits(octets: &str) -> Heard {
-    Heard::Bits {
-        modulation: V17,
-        octets: Bytes::from(hex(octets)),
-    }
+    Heard::Bits { modulation: V17, octets: Bytes::from(hex(octets)) }
 }
 
 #[test]
@@ -365,10 +294,7 @@ fn nothing_is_trusted_over_a_hole() {
     e.lose(1);
     assert_eq!(e.hear("c0 02 80 00 00 44 20"), []);
     assert_eq!(e.wait(ms(100)), [frame("ff c8 44", false)]);
-    assert_eq!(
-        e.hear("c0 02 80 00 02 ff c8 21 40"),
-        [frame("ff c8 21", true), DOWN]
-    );
+    assert_eq!(e.hear("c0 02 80 00 02 ff c8 21 40"), [frame("ff c8 21", true), DOWN]);
     // A frame whose end is missing does not survive its carrier.
     e.hear("06");
     e.hear("c0 01 80 00 01 ff c8");
@@ -379,20 +305,14 @@ fn nothing_is_trusted_over_a_hole() {
     e.lose(2);
     assert_eq!(e.hear("d0 01 e0 00 01 05 06"), []);
     assert_eq!(e.wait(ms(100)), [Heard::Lost { octets: 8 }, bits("05 06")]);
-    assert_eq!(
-        e.hear("d0 01 70"),
-        [Heard::CarrierDown(Channel::Image(V17))]
-    );
+    assert_eq!(e.hear("d0 01 70"), [Heard::CarrierDown(Channel::Image(V17))]);
     // Lost together with the indicator.
     e.lose(1);
     e.hear("d0 01 80 00 02 ff c0 60");
     let got = e.wait(ms(100));
     assert_eq!(got, [Heard::CarrierUp(Channel::Image(V17))]);
     let got = e.hear("d0 01 20");
-    assert!(
-        matches!(got[..], [Heard::Frame { good: false, .. }]),
-        "{got:?}"
-    );
+    assert!(matches!(got[..], [Heard::Frame { good: false, .. }]), "{got:?}");
 }
 
 #[test]
@@ -420,10 +340,7 @@ fn signals_end_in_many_ways() {
     // Unknown things cost nothing.
     for ifp in ["20 00", "21 80", "2f c0", "f0 01 80", "55 55"] {
         let got = e.hear(ifp);
-        assert!(
-            got.iter().all(|h| matches!(h, Heard::Tone(Tone::Ced))),
-            "{ifp} {got:?}"
-        );
+        assert!(got.iter().all(|h| matches!(h, Heard::Tone(Tone::Ced))), "{ifp} {got:?}");
     }
     // A frame without end.
     e.hear("06");
@@ -431,16 +348,7 @@ fn signals_end_in_many_ways() {
         e.hear(&format!("c0 01 80 00 63 {}", "aa ".repeat(100)));
     }
     let got = e.hear("c0 01 20");
-    let [
-        Heard::Frame {
-            octets,
-            good: false,
-            ..
-        },
-    ] = &got[..]
-    else {
-        panic!("{got:?}")
-    };
+    let [Heard::Frame { octets, good: false, .. }] = &got[..] else { panic!("{got:?}") };
     assert!(octets.len() <= 2048);
 }
 
@@ -452,10 +360,7 @@ fn the_other_syntax_is_heard_too() {
     assert_eq!(e.hear("00").last(), Some(&DOWN));
     e.hear("1e");
     assert_eq!(e.hear("d0 01 b0 00 01 00 00"), [bits("00 00")]);
-    assert_eq!(
-        e.hear("d0 01 38"),
-        [Heard::CarrierDown(Channel::Image(V17))]
-    );
+    assert_eq!(e.hear("d0 01 38"), [Heard::CarrierDown(Channel::Image(V17))]);
 }
 
 /// Two endpoints on a perfect line: what one sends the other hears, in every modulation and syntax.
@@ -468,64 +373,33 @@ fn what_is_sent_is_heard() {
             let rcp = Bytes::from(hex("ff c0 61"));
             let frames = vec![page.slice(..260), page.slice(260..520), rcp.clone(), rcp];
             let training = Training::Short;
-            let control = vec![
-                Bytes::from(hex("ff c0 40 01")),
-                Bytes::from(hex("ff c8 41 02")),
-            ];
+            let control = vec![Bytes::from(hex("ff c0 40 01")), Bytes::from(hex("ff c8 41 02"))];
             let transmits = vec![
                 Transmit::Tone(Tone::Cng, ms(500)),
                 Transmit::Control(control.clone()),
                 Transmit::Silence(ms(75)),
-                Transmit::Bits {
-                    modulation,
-                    training,
-                    octets: page.clone(),
-                },
-                Transmit::Frames {
-                    modulation,
-                    training,
-                    frames: frames.clone(),
-                },
+                Transmit::Bits { modulation, training, octets: page.clone() },
+                Transmit::Frames { modulation, training, frames: frames.clone() },
             ];
-            let config = Config {
-                version,
-                ..Config::default()
-            };
+            let config = Config { version, ..Config::default() };
             let (datagrams, _) = run(config.clone(), transmits);
             let mut ear = Endpoint::new(config, Instant::ZERO);
             for (at, d) in &datagrams {
                 ear.handle(*at, Input::Datagram(d));
             }
             let heard: Vec<Heard> = core::iter::from_fn(|| ear.poll())
-                .filter_map(|o| {
-                    if let Output::Heard(h) = o {
-                        Some(h)
-                    } else {
-                        None
-                    }
-                })
+                .filter_map(|o| if let Output::Heard(h) = o { Some(h) } else { None })
                 .collect();
             let channel = Channel::Image(modulation);
-            let (raw, rest): (Vec<Heard>, Vec<Heard>) = heard
-                .into_iter()
-                .partition(|h| matches!(h, Heard::Bits { .. }));
+            let (raw, rest): (Vec<Heard>, Vec<Heard>) =
+                heard.into_iter().partition(|h| matches!(h, Heard::Bits { .. }));
             let raw: Vec<u8> = raw
                 .into_iter()
-                .flat_map(|h| {
-                    if let Heard::Bits { octets, .. } = h {
-                        octets
-                    } else {
-                        panic!()
-                    }
-                })
+                .flat_map(|h| if let Heard::Bits { octets, .. } = h { octets } else { panic!() })
                 .collect();
             assert_eq!(raw[..2000], page);
             assert!(raw[2000..].iter().all(|o| *o == 0) && raw.len() > 2000);
-            let on = |c: Channel, octets: Bytes| Heard::Frame {
-                channel: c,
-                octets,
-                good: true,
-            };
+            let on = |c: Channel, octets: Bytes| Heard::Frame { channel: c, octets, good: true };
             let mut want = vec![Heard::Tone(Tone::Cng), UP];
             want.extend(control.into_iter().map(|f| on(Channel::Control, f)));
             want.push(DOWN);
@@ -543,14 +417,8 @@ fn what_is_sent_is_heard() {
 
 #[test]
 fn indicator_and_field_names_are_the_standards() {
-    assert_eq!(
-        Indicator::V17At12000Short.to_string(),
-        "v17-12000-short-training"
-    );
-    assert_eq!(
-        FieldType::HdlcFcsBadSigEnd.to_string(),
-        "hdlc-fcs-BAD-sig-end"
-    );
+    assert_eq!(Indicator::V17At12000Short.to_string(), "v17-12000-short-training");
+    assert_eq!(FieldType::HdlcFcsBadSigEnd.to_string(), "hdlc-fcs-BAD-sig-end");
 }
 
 proptest! {
@@ -580,10 +448,7 @@ proptest! {
 fn an_answer_ends_the_release() {
     let mut endpoint = Endpoint::new(Config::default(), Instant::ZERO);
     let frame = Bytes::from(hex("ff c8 21"));
-    endpoint.handle(
-        Instant::ZERO,
-        Input::Transmit(Transmit::Control(vec![frame])),
-    );
+    endpoint.handle(Instant::ZERO, Input::Transmit(Transmit::Control(vec![frame])));
     // Behind sequence number and length: V.21, two fields, the second being the end.
     let is_end = |d: &Bytes| d[3..].starts_with(&hex("c0 02"));
     let mut ended = None;
@@ -599,21 +464,11 @@ fn an_answer_ends_the_release() {
     }
     let now = ended.unwrap() + ms(10);
     endpoint.handle(now, Input::Datagram(&hex("00 00 01 06 00 00")));
-    let outputs: Vec<Output> = std::iter::from_fn(|| endpoint.poll())
-        .filter(|o| !matches!(o, Output::Datagram(_)))
-        .collect();
-    assert_eq!(
-        outputs,
-        [
-            Output::Sent,
-            Output::Heard(Heard::CarrierUp(Channel::Control))
-        ]
-    );
+    let outputs: Vec<Output> =
+        std::iter::from_fn(|| endpoint.poll()).filter(|o| !matches!(o, Output::Datagram(_))).collect();
+    assert_eq!(outputs, [Output::Sent, Output::Heard(Heard::CarrierUp(Channel::Control))]);
     while let Some(now) = endpoint.deadline().filter(|at| at.as_millis() < 10_000) {
         endpoint.handle(now, Input::Timeout);
-        assert!(
-            !std::iter::from_fn(|| endpoint.poll()).any(|o| o == Output::Sent),
-            "twice"
-        );
+        assert!(!std::iter::from_fn(|| endpoint.poll()).any(|o| o == Output::Sent), "twice");
     }
 }

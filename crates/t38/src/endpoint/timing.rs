@@ -34,11 +34,8 @@ pub(crate) const CONTROL_CADENCE: Duration = Duration::from_millis(90);
 /// Octets of V.21 in a packet at most (T.38 §7.5).
 pub(crate) const CONTROL_OCTETS: usize = 7;
 /// From one packet of image data to the next, the longest that the limits allow is taken.
-pub(crate) const CADENCES: [Duration; 3] = [
-    Duration::from_millis(30),
-    Duration::from_millis(20),
-    Duration::from_millis(10),
-];
+pub(crate) const CADENCES: [Duration; 3] =
+    [Duration::from_millis(30), Duration::from_millis(20), Duration::from_millis(10)];
 
 /// From the training indicator to the first octet.
 pub(crate) fn training(modulation: Modulation, training: Training, frames: bool) -> Duration {

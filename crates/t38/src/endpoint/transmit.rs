@@ -28,15 +28,8 @@ pub(super) struct Outgoing {
 
 #[derive(Debug)]
 enum Content {
-    Frames {
-        frames: VecDeque<Bytes>,
-        offset: usize,
-        ones: u8,
-    },
-    Bits {
-        octets: Bytes,
-        zeros: usize,
-    },
+    Frames { frames: VecDeque<Bytes>, offset: usize, ones: u8 },
+    Bits { octets: Bytes, zeros: usize },
 }
 
 /// One signal.
@@ -183,11 +176,7 @@ impl Transmitter {
 
     fn encode(&self, ifp: &Ifp<'_>, image: bool, key: bool) -> Option<Outgoing> {
         let octets = ifp.to_octets(self.syntax).ok()?;
-        Some(Outgoing {
-            ifp: Bytes::from(octets),
-            image,
-            key,
-        })
+        Some(Outgoing { ifp: Bytes::from(octets), image, key })
     }
 
     fn indicate(&mut self, indicator: Indicator, out: &mut Vec<Outgoing>) {
@@ -216,25 +205,10 @@ impl Transmitter {
                 self.enter(State::Tone, now + time);
             }
             Transmit::Control(frames) => {
-                let content = Content::Frames {
-                    frames: frames.into(),
-                    offset: 0,
-                    ones: 0,
-                };
-                self.burst(
-                    now,
-                    Indicator::V21Preamble,
-                    PREAMBLE,
-                    DataType::V21,
-                    CONTROL_BIT_RATE,
-                    content,
-                );
+                let content = Content::Frames { frames: frames.into(), offset: 0, ones: 0 };
+                self.burst(now, Indicator::V21Preamble, PREAMBLE, DataType::V21, CONTROL_BIT_RATE, content);
             }
-            Transmit::Bits {
-                modulation,
-                training: form,
-                octets,
-            } => {
+            Transmit::Bits { modulation, training: form, octets } => {
                 let zeros = line_bits(TRAILING_ZEROS, modulation.bit_rate()).div_ceil(8);
                 let zeros = usize::try_from(zeros).unwrap_or(0);
                 self.burst(
@@ -246,22 +220,14 @@ impl Transmitter {
                     Content::Bits { octets, zeros },
                 );
             }
-            Transmit::Frames {
-                modulation,
-                training: form,
-                frames,
-            } => {
+            Transmit::Frames { modulation, training: form, frames } => {
                 self.burst(
                     now,
                     Indicator::of_training(modulation, form),
                     training(modulation, form, true),
                     DataType::of_modulation(modulation),
                     modulation.bit_rate(),
-                    Content::Frames {
-                        frames: frames.into(),
-                        offset: 0,
-                        ones: 0,
-                    },
+                    Content::Frames { frames: frames.into(), offset: 0, ones: 0 },
                 );
             }
         }
@@ -294,15 +260,7 @@ impl Transmitter {
             }
             Content::Frames { .. } | Content::Bits { .. } => Duration::ZERO,
         };
-        let burst = Burst {
-            behind,
-            data_type,
-            bit_rate,
-            content,
-            cadence,
-            begin: now,
-            bits: 0,
-        };
+        let burst = Burst { behind, data_type, bit_rate, content, cadence, begin: now, bits: 0 };
         let at = now.max(self.quiet_since + QUIET);
         self.enter(State::Before(indicator, wait, burst), at);
     }
@@ -316,11 +274,7 @@ impl Transmitter {
         let budget = line_bits(now.since(burst.begin) + burst.cadence, burst.bit_rate);
         let image = burst.data_type != DataType::V21;
         let most = self.ifp_limit.saturating_sub(IFP_HEAD).max(1);
-        let most = if image {
-            most
-        } else {
-            most.min(CONTROL_OCTETS)
-        };
+        let most = if image { most } else { most.min(CONTROL_OCTETS) };
         let data_type = burst.data_type;
         while burst.bits < budget {
             let (octets, end) = match &mut burst.content {
@@ -329,24 +283,16 @@ impl Transmitter {
                         *octets = Bytes::from(vec![0; core::mem::take(zeros)]);
                     }
                     let wanted = (budget - burst.bits).div_ceil(8);
-                    let n = usize::try_from(wanted)
-                        .unwrap_or(most)
-                        .min(most)
-                        .min(octets.len());
+                    let n = usize::try_from(wanted).unwrap_or(most).min(most).min(octets.len());
                     burst.bits += n as u64 * 8;
                     let end = (octets.is_empty()).then_some(FieldType::T4NonEcmSigEnd);
                     (octets.split_to(n), end)
                 }
-                Content::Frames {
-                    frames,
-                    offset,
-                    ones,
-                } => match frames.front() {
+                Content::Frames { frames, offset, ones } => match frames.front() {
                     None => (Bytes::new(), Some(FieldType::HdlcSigEnd)),
                     Some(frame) => {
                         let from = *offset;
-                        while *offset < frame.len() && *offset - from < most && burst.bits < budget
-                        {
+                        while *offset < frame.len() && *offset - from < most && burst.bits < budget {
                             let octet = frame.get(*offset).copied().unwrap_or_default();
                             burst.bits += 8 + stuffed_bits(octet, ones);
                             *offset += 1;
@@ -431,10 +377,7 @@ mod tests {
     fn zeros_are_inserted_after_five_ones() {
         let count = |octets: &[u8]| {
             let mut ones = 0;
-            octets
-                .iter()
-                .map(|o| stuffed_bits(*o, &mut ones))
-                .sum::<u64>()
+            octets.iter().map(|o| stuffed_bits(*o, &mut ones)).sum::<u64>()
         };
         assert_eq!(count(&[0xFF]), 1);
         assert_eq!(count(&[0xFF, 0xFF]), 3);

@@ -95,9 +95,7 @@ impl<'a> PerReader<'a> {
     /// An extensible enumeration with `root` values that take `bits` bits.
     fn enumerated(&mut self, root: u8, bits: usize) -> Result<u8, DecodeError> {
         match self.bits(1)? {
-            0 => self
-                .bits(bits)
-                .and_then(|i| (i < root).then_some(i).ok_or(DecodeError::UnknownValue)),
+            0 => self.bits(bits).and_then(|i| (i < root).then_some(i).ok_or(DecodeError::UnknownValue)),
             _ => self.extension().map(|i| i + root),
         }
     }
@@ -121,10 +119,7 @@ impl<'a> PerReader<'a> {
         let kind = FieldType::from_index(index).ok_or(DecodeError::UnknownValue)?;
         let data = if present {
             self.align()?;
-            let length: [u8; 2] = self
-                .take(2)?
-                .try_into()
-                .map_err(|_| DecodeError::Truncated)?;
+            let length: [u8; 2] = self.take(2)?.try_into().map_err(|_| DecodeError::Truncated)?;
             match u16::from_be_bytes(length) {
                 u16::MAX => return Err(DecodeError::BadLength),
                 n => self.take(usize::from(n) + 1)?,
@@ -139,9 +134,7 @@ impl<'a> PerReader<'a> {
     }
 
     fn peek_bit(&self) -> bool {
-        self.octets
-            .get(self.at / 8)
-            .is_some_and(|o| o >> (7 - self.at % 8) & 1 == 1)
+        self.octets.get(self.at / 8).is_some_and(|o| o >> (7 - self.at % 8) & 1 == 1)
     }
 }
 
@@ -149,11 +142,7 @@ impl<'a> PerReader<'a> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn decode_as(
-    octets: &[u8],
-    syntax: Syntax,
-    packing: Packing,
-) -> Result<(Ifp<'_>, usize), DecodeError> {
+pub fn decode_as(octets: &[u8], syntax: Syntax, packing: Packing) -> Result<(Ifp<'_>, usize), DecodeError> {
     if octets.is_empty() {
         return Err(DecodeError::Empty);
     }
@@ -202,12 +191,7 @@ impl Decoder {
     /// Expects what was negotiated.
     #[must_use]
     pub fn new(version: u8) -> Self {
-        Decoder {
-            syntax: Syntax::of_version(version),
-            frames: false,
-            cut: false,
-            in_frame: false,
-        }
+        Decoder { syntax: Syntax::of_version(version), frames: false, cut: false, in_frame: false }
     }
 
     /// The syntax that the peer writes, as far as is known.
@@ -242,11 +226,7 @@ impl Decoder {
         mine
     }
 
-    fn decode_either_packing(
-        octets: &[u8],
-        syntax: Syntax,
-        padded: bool,
-    ) -> Result<Ifp<'_>, DecodeError> {
+    fn decode_either_packing(octets: &[u8], syntax: Syntax, padded: bool) -> Result<Ifp<'_>, DecodeError> {
         let whole = |packing| {
             let (ifp, took) = decode_as(octets, syntax, packing)?;
             let mut tail = octets.get(took..).unwrap_or_default().iter();
@@ -265,9 +245,7 @@ impl Decoder {
             Ifp::Indicator(_) => false,
             Ifp::Data { data_type, fields } => {
                 data_type.channel().is_some()
-                    && fields
-                        .iter()
-                        .any(|f| f.kind.index() >= FieldType::CmMessage.index())
+                    && fields.iter().any(|f| f.kind.index() >= FieldType::CmMessage.index())
             }
         }
     }

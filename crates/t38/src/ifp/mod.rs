@@ -23,11 +23,7 @@ impl Syntax {
     /// The syntax that goes with a `T38FaxVersion`.
     #[must_use]
     pub const fn of_version(version: u8) -> Self {
-        if version < 2 {
-            Syntax::V1998
-        } else {
-            Syntax::V2002
-        }
+        if version < 2 { Syntax::V1998 } else { Syntax::V2002 }
     }
 
     /// The other one.
@@ -215,9 +211,7 @@ impl PerWriter<'_> {
             (Syntax::V1998, Some(_)) => return Err(EncodeError::NotIn1998(field.kind)),
         }
         if !field.data.is_empty() {
-            let length = u16::try_from(field.data.len() - 1)
-                .ok()
-                .filter(|n| *n < u16::MAX);
+            let length = u16::try_from(field.data.len() - 1).ok().filter(|n| *n < u16::MAX);
             let length = length.ok_or(EncodeError::FieldTooLong)?;
             self.octets(&length.to_be_bytes());
             self.octets(field.data);

@@ -94,12 +94,7 @@ impl<'a> Packet<'a> {
             Ok(recovery) => (recovery, rest.is_empty()),
             Err(_) => (Recovery::Secondaries(Vec::new()), false),
         };
-        Ok(Packet {
-            sequence: u16::from_be_bytes([*hi, *lo]),
-            primary,
-            recovery,
-            sound,
-        })
+        Ok(Packet { sequence: u16::from_be_bytes([*hi, *lo]), primary, recovery, sound })
     }
 
     fn tail(rest: &mut &'a [u8]) -> Result<Recovery<'a>, PacketError> {
@@ -112,10 +107,7 @@ impl<'a> Packet<'a> {
                     [hi, lo] if hi < 0x80 => u16::from_be_bytes([hi, lo]),
                     _ => return Err(PacketError::BadLength),
                 };
-                Ok(Recovery::Fec {
-                    span,
-                    items: items(rest)?,
-                })
+                Ok(Recovery::Fec { span, items: items(rest)? })
             }
             _ => Err(PacketError::BadLength),
         }

@@ -171,10 +171,7 @@ impl Receiver {
             }
             // A damaged tail, or something else altogether (RTP on the same port): the primary
             // decides. The session's own decoder must see IFPs in order; this one only judges.
-            self.probe
-                .clone()
-                .decode(packet.primary, false)
-                .map_err(Invalid::Ifp)?;
+            self.probe.clone().decode(packet.primary, false).map_err(Invalid::Ifp)?;
         }
         let number = self.place(now, &packet)?;
         self.counters.packets += 1;
@@ -315,12 +312,7 @@ impl Receiver {
                 self.parities.remove(0);
             }
             let octets = Bytes::copy_from_slice(item);
-            self.parities.push(Parity {
-                first,
-                step: m,
-                count: n,
-                octets,
-            });
+            self.parities.push(Parity { first, step: m, count: n, octets });
         }
     }
 
@@ -330,9 +322,8 @@ impl Receiver {
             let mut found = None;
             let mut parities = core::mem::take(&mut self.parities);
             parities.retain(|p| {
-                let mut unknown = (0..p.count)
-                    .map(|k| p.first + k * p.step)
-                    .filter(|n| self.known(*n).is_none());
+                let mut unknown =
+                    (0..p.count).map(|k| p.first + k * p.step).filter(|n| self.known(*n).is_none());
                 match (unknown.next(), unknown.next()) {
                     (None, _) => false,
                     (Some(one), None) => {
@@ -395,9 +386,7 @@ impl Receiver {
         }
         if missing > 0 {
             self.counters.lost += missing;
-            self.ready.push_back(Delivery::Missing(
-                u32::try_from(missing).unwrap_or(u32::MAX),
-            ));
+            self.ready.push_back(Delivery::Missing(u32::try_from(missing).unwrap_or(u32::MAX)));
         }
     }
 }

@@ -48,10 +48,7 @@ impl Limits {
             ErrorCorrection::Redundancy => (datagram - 8) / 2,
             ErrorCorrection::Fec => (datagram - 10) / 2,
         };
-        Limits {
-            datagram,
-            ifp: room.min(usize::from(ifp)),
-        }
+        Limits { datagram, ifp: room.min(usize::from(ifp)) }
     }
 }
 
@@ -98,19 +95,11 @@ impl Sender {
                     self.secondaries(now, ifp.len(), depth)
                 } else {
                     let items = parity.iter().map(Vec::as_slice).collect();
-                    Recovery::Fec {
-                        span: FEC_SPAN,
-                        items,
-                    }
+                    Recovery::Fec { span: FEC_SPAN, items }
                 }
             }
         };
-        let packet = Packet {
-            sequence: self.sequence,
-            primary: &ifp,
-            recovery,
-            sound: true,
-        };
+        let packet = Packet { sequence: self.sequence, primary: &ifp, recovery, sound: true };
         let mut out = Vec::with_capacity(self.limits.datagram);
         // Nothing here can be too long: IFPs are cut to the limits. Were it so, nothing is sent.
         if packet.encode(&mut out).is_err() {
@@ -124,9 +113,7 @@ impl Sender {
 
     /// What is left for items behind a primary of this length.
     fn room(&self, primary: usize) -> usize {
-        self.limits
-            .datagram
-            .saturating_sub(2 + item_len(primary) + 2)
+        self.limits.datagram.saturating_sub(2 + item_len(primary) + 2)
     }
 
     fn secondaries(&self, now: Instant, primary: usize, depth: usize) -> Recovery<'_> {

@@ -7,9 +7,7 @@ use fax_base::Instant;
 use proptest::prelude::*;
 
 fn hex(text: &str) -> Vec<u8> {
-    text.split_whitespace()
-        .map(|o| u8::from_str_radix(o, 16).unwrap())
-        .collect()
+    text.split_whitespace().map(|o| u8::from_str_radix(o, 16).unwrap()).collect()
 }
 
 fn at(millis: u64) -> Instant {
@@ -17,10 +15,7 @@ fn at(millis: u64) -> Instant {
 }
 
 fn ifp(text: &str) -> Delivery {
-    Delivery::Ifp {
-        octets: Bytes::from(hex(text)),
-        padded: false,
-    }
+    Delivery::Ifp { octets: Bytes::from(hex(text)), padded: false }
 }
 
 fn drain(r: &mut Receiver) -> Vec<Delivery> {
@@ -42,12 +37,7 @@ fn packets(correction: ErrorCorrection, depth: u8, count: u16) -> Vec<(Bytes, By
 
 #[test]
 fn worked_redundancy() {
-    let ifps = [
-        "06",
-        "c0 01 80 00 06 ff c8 01 00 ce f8 44",
-        "c0 01 40",
-        "00",
-    ];
+    let ifps = ["06", "c0 01 80 00 06 ff c8 01 00 ce f8 44", "c0 01 40", "00"];
     let want = [
         "00 00 01 06 00 00",
         "00 01 0c c0 01 80 00 06 ff c8 01 00 ce f8 44 00 01 01 06",
@@ -63,9 +53,7 @@ fn worked_redundancy() {
         assert!(decoded.sound);
     }
     let last = hex(want[3]);
-    let Recovery::Secondaries(items) = Packet::decode(&last).unwrap().recovery else {
-        panic!()
-    };
+    let Recovery::Secondaries(items) = Packet::decode(&last).unwrap().recovery else { panic!() };
     assert_eq!(items, [hex(ifps[2]), hex(ifps[1]), hex(ifps[0])]);
     // Only the last one arrives: all come out.
     let mut r = Receiver::new(0);
@@ -75,15 +63,7 @@ fn worked_redundancy() {
 
 #[test]
 fn worked_fec() {
-    let ifps = [
-        "00",
-        "04",
-        "06",
-        "c0 01 80 00 03 ff c8 01 00",
-        "c0 01 80 00 02 ce f8 44",
-        "c0 01 40",
-        "00",
-    ];
+    let ifps = ["00", "04", "06", "c0 01 80 00 03 ff c8 01 00", "c0 01 80 00 02 ce f8 44", "c0 01 40", "00"];
     let want = [
         "00 00 01 00 00 00",
         "00 01 01 04 00 01 01 00",
@@ -96,11 +76,7 @@ fn worked_fec() {
     let mut s = Sender::new(400, ErrorCorrection::Fec);
     for (i, (o, want)) in ifps.iter().zip(want).enumerate() {
         let depth = if i < 3 { 3 } else { 1 };
-        assert_eq!(
-            s.packet(at(0), Bytes::from(hex(o)), depth),
-            hex(want),
-            "{i}"
-        );
+        assert_eq!(s.packet(at(0), Bytes::from(hex(o)), depth), hex(want), "{i}");
     }
     // Any one of them may be lost.
     for lost in 0..6 {
@@ -113,15 +89,10 @@ fn worked_fec() {
         let got = drain(&mut r);
         assert_eq!(got.len(), ifps.len(), "{lost}");
         for (got, want) in got.iter().zip(ifps) {
-            let Delivery::Ifp { octets, padded } = got else {
-                panic!("{got:?}")
-            };
+            let Delivery::Ifp { octets, padded } = got else { panic!("{got:?}") };
             let want = hex(want);
             assert_eq!(octets[..want.len()], want, "{lost}");
-            assert!(
-                octets[want.len()..].iter().all(|o| *padded && *o == 0),
-                "{lost}"
-            );
+            assert!(octets[want.len()..].iter().all(|o| *padded && *o == 0), "{lost}");
         }
         assert_eq!(r.counters().lost, 0);
         assert_eq!(r.counters().recovered, 1);
@@ -130,22 +101,10 @@ fn worked_fec() {
 
 #[test]
 fn worked_interleaved_fec() {
-    let ifps = [
-        "00",
-        "04",
-        "06",
-        "c0 01 80 00 03 ff c8 01 00",
-        "c0 01 80 00 02 ce f8 44",
-        "c0 01 40",
-        "00",
-    ];
-    let want =
-        hex("00 06 01 00 80 01 03 02 08 c6 01 80 00 02 ce f8 44 09 04 00 c0 00 03 ff c8 01 00");
+    let ifps = ["00", "04", "06", "c0 01 80 00 03 ff c8 01 00", "c0 01 80 00 02 ce f8 44", "c0 01 40", "00"];
+    let want = hex("00 06 01 00 80 01 03 02 08 c6 01 80 00 02 ce f8 44 09 04 00 c0 00 03 ff c8 01 00");
     let mut s = Sender::new(400, ErrorCorrection::Fec);
-    let all: Vec<Bytes> = ifps
-        .iter()
-        .map(|o| s.packet(at(0), Bytes::from(hex(o)), 2))
-        .collect();
+    let all: Vec<Bytes> = ifps.iter().map(|o| s.packet(at(0), Bytes::from(hex(o)), 2)).collect();
     assert_eq!(all[6], want);
     let mut r = Receiver::new(0);
     for i in [0, 1, 2, 3, 6] {
@@ -153,13 +112,7 @@ fn worked_interleaved_fec() {
     }
     let got = drain(&mut r);
     assert_eq!(got.len(), 7);
-    let Delivery::Ifp {
-        octets,
-        padded: true,
-    } = &got[4]
-    else {
-        panic!()
-    };
+    let Delivery::Ifp { octets, padded: true } = &got[4] else { panic!() };
     assert_eq!(octets[..8], hex(ifps[4]));
     assert_eq!(r.counters().recovered, 2);
 }
@@ -180,13 +133,8 @@ fn redundancy_recovers_bursts() {
             r.timeout(at(5000));
             let got = drain(&mut r);
             if burst <= 3 {
-                let want: Vec<Delivery> = all
-                    .iter()
-                    .map(|(o, _)| Delivery::Ifp {
-                        octets: o.clone(),
-                        padded: false,
-                    })
-                    .collect();
+                let want: Vec<Delivery> =
+                    all.iter().map(|(o, _)| Delivery::Ifp { octets: o.clone(), padded: false }).collect();
                 assert_eq!(got, want);
                 assert_eq!(r.counters().recovered, burst as u64);
             } else {
@@ -246,14 +194,7 @@ fn numbered(sequence: u16, items: &[&[u8]]) -> Vec<u8> {
     let primary = [0xC0, 0x01, 0x80, 0x00, 0x00, lo];
     let recovery = Recovery::Secondaries(items.to_vec());
     let mut out = Vec::new();
-    Packet {
-        sequence,
-        primary: &primary,
-        recovery,
-        sound: true,
-    }
-    .encode(&mut out)
-    .unwrap();
+    Packet { sequence, primary: &primary, recovery, sound: true }.encode(&mut out).unwrap();
     out
 }
 
@@ -286,17 +227,14 @@ fn any_first_number_and_both_ways_to_wrap() {
     let mut r = Receiver::new(0);
     r.receive(at(0), &numbered(0xFFFE, &[])).unwrap();
     r.receive(at(0), &numbered(0xFFFF, &[&o(0xFE)])).unwrap();
-    r.receive(at(0), &numbered(0x0001, &[&o(0xFF), &o(0xFE)]))
-        .unwrap();
-    r.receive(at(0), &numbered(0x0002, &[&o(1), &o(0xFF), &o(0xFE)]))
-        .unwrap();
+    r.receive(at(0), &numbered(0x0001, &[&o(0xFF), &o(0xFE)])).unwrap();
+    r.receive(at(0), &numbered(0x0002, &[&o(1), &o(0xFF), &o(0xFE)])).unwrap();
     assert_eq!(tags(&drain(&mut r)), [0xFE, 0xFF, 1, 2]);
     // And zero really lost is recovered.
     let mut r = Receiver::new(0);
     r.receive(at(0), &numbered(0xFFFE, &[])).unwrap();
     r.receive(at(0), &numbered(0xFFFF, &[&o(0xFE)])).unwrap();
-    r.receive(at(0), &numbered(0x0001, &[&o(0), &o(0xFF)]))
-        .unwrap();
+    r.receive(at(0), &numbered(0x0001, &[&o(0), &o(0xFF)])).unwrap();
     assert_eq!(tags(&drain(&mut r)), [0xFE, 0xFF, 0, 1]);
 }
 
@@ -342,19 +280,11 @@ fn damaged_tails_and_strange_packets() {
     r.receive(at(0), &hex("00 08 01 02 55")).unwrap();
     // Items of no octets keep their places; a primary of no octets is nothing.
     r.receive(at(0), &hex("00 0a 00 00 02 00 01 06")).unwrap();
-    r.receive(at(0), &hex("00 0b 01 00 00 02 00 01 0c"))
-        .unwrap();
+    r.receive(at(0), &hex("00 0b 01 00 00 02 00 01 0c")).unwrap();
     assert_eq!(drain(&mut r), ["06", "00", "04", "02", "0c", "00"].map(ifp));
     // RTP, too short, too long, absurd lengths, a stray with a broken tail.
     let rtp = [hex("80 00 12 34 00 01 02 03 11 22 33 44"), vec![0xD5; 160]].concat();
-    for bad in [
-        &rtp[..],
-        &[],
-        &[0, 1],
-        &[0, 1, 5, 6],
-        &[0, 1, 0xC1, 6],
-        &hex("70 00 01 06 00"),
-    ] {
+    for bad in [&rtp[..], &[], &[0, 1], &[0, 1, 5, 6], &[0, 1, 0xC1, 6], &hex("70 00 01 06 00")] {
         r.receive(at(0), bad).unwrap_err();
     }
     assert_eq!(r.counters().invalid, 6);
@@ -363,18 +293,11 @@ fn damaged_tails_and_strange_packets() {
 
 #[test]
 fn datagrams_stay_within_the_limit() {
-    for correction in [
-        ErrorCorrection::None,
-        ErrorCorrection::Redundancy,
-        ErrorCorrection::Fec,
-    ] {
+    for correction in [ErrorCorrection::None, ErrorCorrection::Redundancy, ErrorCorrection::Fec] {
         for far in [0, 72, 80, 90, 100, 176, 200, 400, 1400, 65_535] {
             let mut s = Sender::new(far, correction);
             let limits = s.limits();
-            assert!(
-                limits.datagram <= 1400 && limits.ifp >= 32,
-                "{far} {limits:?}"
-            );
+            assert!(limits.datagram <= 1400 && limits.ifp >= 32, "{far} {limits:?}");
             for n in 0..30 {
                 let ifp = Bytes::from(vec![0x55; limits.ifp]);
                 let packet = s.packet(at(n * 30), ifp, 3);
@@ -384,10 +307,7 @@ fn datagrams_stay_within_the_limit() {
                 let items = match decoded.recovery {
                     Recovery::Secondaries(items) | Recovery::Fec { items, .. } => items.len(),
                 };
-                assert!(
-                    n == 0 || correction == ErrorCorrection::None || items > 0,
-                    "{far}"
-                );
+                assert!(n == 0 || correction == ErrorCorrection::None || items > 0, "{far}");
             }
         }
     }

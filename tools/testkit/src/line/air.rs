@@ -87,31 +87,15 @@ pub fn play(transmit: &Transmit) -> (Duration, Vec<Sound>) {
             for octets in list {
                 at += time_of(frame_bits(octets), 300);
                 let octets = octets.clone();
-                hear(
-                    at,
-                    Heard::Frame {
-                        channel,
-                        octets,
-                        good: true,
-                    },
-                    None,
-                );
+                hear(at, Heard::Frame { channel, octets, good: true }, None);
             }
             hear(at + DROP_SEEN, Heard::CarrierDown(channel), None);
             at
         }
-        Transmit::Bits {
-            modulation,
-            training,
-            octets,
-        } => {
+        Transmit::Bits { modulation, training, octets } => {
             let (modulation, channel) = (*modulation, Channel::Image(*modulation));
             let framing = fax_base::line::Framing::Raw;
-            let armed = Some(Listen::Image {
-                modulation,
-                training: *training,
-                framing,
-            });
+            let armed = Some(Listen::Image { modulation, training: *training, framing });
             let mut at = training_time(modulation, *training);
             hear(at, Heard::CarrierUp(channel), armed);
             let rate = modulation.bit_rate();
@@ -124,33 +108,17 @@ pub fn play(transmit: &Transmit) -> (Duration, Vec<Sound>) {
             hear(at + DROP_SEEN, Heard::CarrierDown(channel), armed);
             at
         }
-        Transmit::Frames {
-            modulation,
-            training,
-            frames,
-        } => {
+        Transmit::Frames { modulation, training, frames } => {
             let (modulation, channel) = (*modulation, Channel::Image(*modulation));
             let framing = fax_base::line::Framing::Hdlc;
-            let armed = Some(Listen::Image {
-                modulation,
-                training: *training,
-                framing,
-            });
+            let armed = Some(Listen::Image { modulation, training: *training, framing });
             let mut at = training_time(modulation, *training);
             hear(at, Heard::CarrierUp(channel), armed);
             at += ECM_FLAGS;
             for octets in frames {
                 at += time_of(frame_bits(octets), modulation.bit_rate());
                 let octets = octets.clone();
-                hear(
-                    at,
-                    Heard::Frame {
-                        channel,
-                        octets,
-                        good: true,
-                    },
-                    armed,
-                );
+                hear(at, Heard::Frame { channel, octets, good: true }, armed);
             }
             at += Duration::from_millis(50);
             hear(at + DROP_SEEN, Heard::CarrierDown(channel), armed);
@@ -165,10 +133,9 @@ pub fn play(transmit: &Transmit) -> (Duration, Vec<Sound>) {
 pub fn names(transmit: &Transmit) -> Vec<&'static str> {
     match transmit {
         Transmit::Control(list) => list.iter().map(frames::name_of).collect(),
-        Transmit::Silence(_)
-        | Transmit::Tone(..)
-        | Transmit::Bits { .. }
-        | Transmit::Frames { .. } => Vec::new(),
+        Transmit::Silence(_) | Transmit::Tone(..) | Transmit::Bits { .. } | Transmit::Frames { .. } => {
+            Vec::new()
+        }
     }
 }
 

@@ -61,11 +61,7 @@ impl Bench {
             events: Vec::new(),
             pages: Vec::new(),
             listen: Listen::Control,
-            verdict: Verdict {
-                rows: 1000,
-                bad_rows: 0,
-                longest_bad_run: 0,
-            },
+            verdict: Verdict { rows: 1000, bad_rows: 0, longest_bad_run: 0 },
             silent_assembly: false,
             page: super::page::made_up(0, 20_000),
             wanted: Vec::new(),
@@ -89,15 +85,10 @@ impl Bench {
                     self.on_air = None;
                 }
                 Output::Listen(listen) => self.listen = listen,
-                Output::WantPage {
-                    index,
-                    format,
-                    bit_rate,
-                } => {
+                Output::WantPage { index, format, bit_rate } => {
                     self.wanted.push((index, format, bit_rate));
                     if !self.silent_assembly {
-                        self.session
-                            .handle(self.now, Input::Page(self.page.clone()));
+                        self.session.handle(self.now, Input::Page(self.page.clone()));
                     }
                 }
                 Output::PageEnd => {
@@ -162,10 +153,7 @@ impl Bench {
         self.advance(until, |b| {
             b.on_air.is_none() && b.queue.is_empty() && b.left.iter().any(|l| is_signal(&l.what))
         });
-        self.left
-            .drain(..)
-            .flat_map(|l| describe(&l.what))
-            .collect()
+        self.left.drain(..).flat_map(|l| describe(&l.what)).collect()
     }
 
     /// What was sent with its times, like [`Bench::sent`].
@@ -210,13 +198,9 @@ impl Bench {
         for sound in sounds {
             self.advance(began + sound.at, |_| false);
             let heard = match sound.heard {
-                Heard::Frame {
-                    channel, octets, ..
-                } => Heard::Frame {
-                    channel,
-                    octets: air::damaged(&octets, 20),
-                    good: false,
-                },
+                Heard::Frame { channel, octets, .. } => {
+                    Heard::Frame { channel, octets: air::damaged(&octets, 20), good: false }
+                }
                 other => other,
             };
             self.input(Input::Heard(heard));
@@ -226,21 +210,13 @@ impl Bench {
     /// The far end sends raw bits.
     pub fn bits(&mut self, modulation: Modulation, training: Training, octets: Bytes) {
         self.wait(Duration::from_millis(75));
-        self.hear(&Transmit::Bits {
-            modulation,
-            training,
-            octets,
-        });
+        self.hear(&Transmit::Bits { modulation, training, octets });
     }
 
     /// The far end sends frames of the image channel.
     pub fn frames(&mut self, modulation: Modulation, training: Training, frames: Vec<Bytes>) {
         self.wait(Duration::from_millis(75));
-        self.hear(&Transmit::Frames {
-            modulation,
-            training,
-            frames,
-        });
+        self.hear(&Transmit::Frames { modulation, training, frames });
     }
 
     /// A training check of zeros.
@@ -271,19 +247,10 @@ fn describe(transmit: &Transmit) -> Vec<String> {
     };
     match transmit {
         Transmit::Silence(_) | Transmit::Tone(..) => Vec::new(),
-        Transmit::Control(_) => air::names(transmit)
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-        Transmit::Bits {
-            modulation,
-            training,
-            ..
-        } => image(modulation, training, "bits"),
-        Transmit::Frames {
-            modulation,
-            training,
-            frames,
-        } => image(modulation, training, &format!("{} frames", frames.len())),
+        Transmit::Control(_) => air::names(transmit).into_iter().map(str::to_owned).collect(),
+        Transmit::Bits { modulation, training, .. } => image(modulation, training, "bits"),
+        Transmit::Frames { modulation, training, frames } => {
+            image(modulation, training, &format!("{} frames", frames.len()))
+        }
     }
 }

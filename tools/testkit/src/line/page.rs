@@ -28,8 +28,5 @@ pub fn recognise(octets: &[u8]) -> Option<usize> {
             *votes.entry(word(4) as usize).or_insert(0u32) += 1;
         }
     }
-    votes
-        .into_iter()
-        .max_by_key(|(_, n)| *n)
-        .map(|(index, _)| index)
+    votes.into_iter().max_by_key(|(_, n)| *n).map(|(index, _)| index)
 }

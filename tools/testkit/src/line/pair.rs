@@ -127,13 +127,7 @@ enum Due {
     /// The transmission that began last is over.
     Over { end: usize, epoch: u64 },
     /// A sound arrives; it left at this moment.
-    Arrives {
-        end: usize,
-        from: usize,
-        epoch: u64,
-        left: Instant,
-        sound: Sound,
-    },
+    Arrives { end: usize, from: usize, epoch: u64, left: Instant, sound: Sound },
 }
 
 /// Two ends and the line between.
@@ -168,10 +162,7 @@ impl Pair {
         seed: u64,
     ) -> Self {
         Pair {
-            ends: [
-                End::new(calling, page_octets),
-                End::new(called, page_octets),
-            ],
+            ends: [End::new(calling, page_octets), End::new(called, page_octets)],
             now: Instant::ZERO,
             impairments,
             rng: Rng::new(seed),
@@ -226,11 +217,7 @@ impl Pair {
             }
             return true;
         }
-        if self
-            .heap
-            .peek()
-            .is_some_and(|Reverse((at, _))| *at <= self.now)
-        {
+        if self.heap.peek().is_some_and(|Reverse((at, _))| *at <= self.now) {
             let Some(Reverse((_, serial))) = self.heap.pop() else {
                 return false;
             };
@@ -240,17 +227,9 @@ impl Pair {
             return true;
         }
         for end in 0..2 {
-            if self.ends[end]
-                .session
-                .deadline()
-                .is_some_and(|d| d <= self.now)
-            {
+            if self.ends[end].session.deadline().is_some_and(|d| d <= self.now) {
                 self.input(end, Input::Timeout);
-                if self.ends[end]
-                    .session
-                    .deadline()
-                    .is_some_and(|d| d <= self.now)
-                {
+                if self.ends[end].session.deadline().is_some_and(|d| d <= self.now) {
                     self.ends[end].breaches.push("a timer stays due".into());
                     return false;
                 }
@@ -278,13 +257,7 @@ impl Pair {
                     self.transmit_next(end);
                 }
             }
-            Due::Arrives {
-                end,
-                from,
-                epoch,
-                left,
-                sound,
-            } => {
+            Due::Arrives { end, from, epoch, left, sound } => {
                 let sender = &self.ends[from];
                 // Stopped before it left.
                 if sender.epoch != epoch && left > self.now - self.impairments.latency {
@@ -339,8 +312,7 @@ impl Pair {
             }
             Output::PageStart { format, index } => {
                 if index != end.pages.len() {
-                    end.breaches
-                        .push(format!("page {index} begins, {} kept", end.pages.len()));
+                    end.breaches.push(format!("page {index} begins, {} kept", end.pages.len()));
                 }
                 end.building = Some((format, BytesMut::new(), 0));
             }
@@ -359,27 +331,16 @@ impl Pair {
                 };
                 let bad = count_bad(&page) + lost;
                 let rows = u32::try_from((page.len() + lost).div_ceil(16)).unwrap_or(u32::MAX);
-                let bad_rows = u32::try_from(bad.div_ceil(16))
-                    .unwrap_or(u32::MAX)
-                    .min(rows);
+                let bad_rows = u32::try_from(bad.div_ceil(16)).unwrap_or(u32::MAX).min(rows);
                 end.ended = Some((format, page.freeze(), lost));
-                let verdict = Verdict {
-                    rows,
-                    bad_rows,
-                    longest_bad_run: bad_rows,
-                };
+                let verdict = Verdict { rows, bad_rows, longest_bad_run: bad_rows };
                 end.session.handle(self.now, Input::Verdict(verdict));
             }
             Output::PageDone { kept, confirmed } => {
                 let built = end.building.take().map(|(f, p, l)| (f, p.freeze(), l));
                 match (end.ended.take().or(built), kept) {
                     (Some((format, octets, lost)), true) => {
-                        end.pages.push(Received {
-                            octets,
-                            lost,
-                            confirmed,
-                            format,
-                        });
+                        end.pages.push(Received { octets, lost, confirmed, format });
                     }
                     (Some(_), false) => {}
                     (None, _) => end.breaches.push("done without a page".into()),
@@ -418,45 +379,16 @@ impl Pair {
                 if let Some(delay) = i.echo
                     && sound.armed.is_none()
                 {
-                    let sound = Sound {
-                        heard: heard.clone(),
-                        ..sound.clone()
-                    };
+                    let sound = Sound { heard: heard.clone(), ..sound.clone() };
                     let at = left + delay;
-                    self.schedule(
-                        at,
-                        Due::Arrives {
-                            end,
-                            from: end,
-                            epoch,
-                            left,
-                            sound,
-                        },
-                    );
+                    self.schedule(at, Due::Arrives { end, from: end, epoch, left, sound });
                 }
-                if let Heard::Frame {
-                    octets,
-                    good: false,
-                    ..
-                } = &mut heard
-                {
+                if let Heard::Frame { octets, good: false, .. } = &mut heard {
                     *octets = air::damaged(octets, self.rng.below(256) as usize);
                 }
-                let sound = Sound {
-                    heard,
-                    ..sound.clone()
-                };
+                let sound = Sound { heard, ..sound.clone() };
                 let at = left + i.latency;
-                self.schedule(
-                    at,
-                    Due::Arrives {
-                        end: 1 - end,
-                        from: end,
-                        epoch,
-                        left,
-                        sound,
-                    },
-                );
+                self.schedule(at, Due::Arrives { end: 1 - end, from: end, epoch, left, sound });
             }
         }
     }
@@ -464,53 +396,32 @@ impl Pair {
     fn impair(&mut self, heard: Heard) -> Vec<Heard> {
         let i = self.impairments;
         match heard {
-            Heard::Frame {
-                channel: Channel::Control,
-                octets,
-                good,
-            } => {
+            Heard::Frame { channel: Channel::Control, octets, good } => {
                 let channel = Channel::Control;
                 if self.rng.per_mille(i.control_lost) {
                     return Vec::new();
                 }
                 let good = good && !self.rng.per_mille(i.control_bad);
-                let frame = Heard::Frame {
-                    channel,
-                    octets,
-                    good,
-                };
+                let frame = Heard::Frame { channel, octets, good };
                 if self.rng.per_mille(i.control_twice) {
                     return vec![frame.clone(), frame];
                 }
                 vec![frame]
             }
-            Heard::Frame {
-                channel: Channel::Image(m),
-                octets,
-                good,
-            } => {
+            Heard::Frame { channel: Channel::Image(m), octets, good } => {
                 let good = good && !self.rng.per_mille(i.image_bad);
-                vec![Heard::Frame {
-                    channel: Channel::Image(m),
-                    octets,
-                    good,
-                }]
+                vec![Heard::Frame { channel: Channel::Image(m), octets, good }]
             }
             Heard::Bits { modulation, octets } => {
                 if self.rng.per_mille(i.bits_lost) {
-                    return vec![Heard::Lost {
-                        octets: octets.len(),
-                    }];
+                    return vec![Heard::Lost { octets: octets.len() }];
                 }
                 if self.rng.per_mille(i.bits_bad) {
                     let mut copy = octets.to_vec();
                     for octet in &mut copy {
                         *octet ^= (self.rng.draw() >> 20) as u8;
                     }
-                    return vec![Heard::Bits {
-                        modulation,
-                        octets: copy.into(),
-                    }];
+                    return vec![Heard::Bits { modulation, octets: copy.into() }];
                 }
                 vec![Heard::Bits { modulation, octets }]
             }

@@ -28,11 +28,7 @@ impl Rng {
 
     /// A number below `end`; 0 when `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        if end == 0 {
-            0
-        } else {
-            (self.draw() >> 16) % end
-        }
+        if end == 0 { 0 } else { (self.draw() >> 16) % end }
     }
 
     /// True so many times in a thousand.
