@@ -1,6 +1,6 @@
 //! `ferrofax demo` as anyone would run it first: two servers, a PDF from one to the other, pel for pel.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use serde_json::Value;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! A server used by mail, with swaks: a PDF mailed in is a fax at the other side, and both sides are told by mail.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod world;
 

@@ -1,7 +1,7 @@
 //! Real `ferrofax serve` processes for tests: on free ports of the loopback, in folders of their own, ended with the
 //! test whatever happens in it.
 
-#![allow(dead_code, clippy::unwrap_used)] // every test file uses a part of this, and tests may unwrap
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)] // every test file uses a part of this, and tests may unwrap
 
 pub mod http;
 pub mod papers;
