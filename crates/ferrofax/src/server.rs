@@ -1,7 +1,7 @@
 //! One ferrofax server: everything wired, started, and stopped in the right order.
 
 use crate::config::{Config, Smarthost};
-use crate::wire::{DocumentConverter, NetDialler, answer_calls};
+use crate::wire::{DocumentConverter, NetDialler, Spool, answer_calls};
 use anyhow::{Context, Result};
 use fax_mail::mailer::{MailerConfig, Security};
 use fax_net::Endpoint;
@@ -90,6 +90,9 @@ impl Server {
             },
         );
 
+        let spool = Spool::open(folder.join("incoming"))?;
+        spool.recover(&service).await?;
+
         let (stop, stopped) = watch::channel(false);
         let mut fronts = Vec::new();
         let mut api = None;
@@ -132,7 +135,7 @@ impl Server {
             tokio::spawn(async move { service.run(stopped).await })
         };
         let (quiet_told, quiet) = oneshot::channel();
-        let answering = tokio::spawn(answer_calls(service.clone(), incoming, stopped.clone(), quiet_told));
+        let answering = tokio::spawn(answer_calls(service.clone(), spool, incoming, stopped.clone(), quiet_told));
         let sip = endpoint.local_address();
         tracing::info!(%sip, ?api, ?smtp, trunks = config.trunks.len(), "ferrofax is up");
         Ok(Server {

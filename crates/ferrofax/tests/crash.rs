@@ -176,3 +176,35 @@ fn judge(i: u8, story: &Story, calls: &[Vec<(u8, u8)>]) -> (String, String) {
     };
     (end.to_owned(), moment)
 }
+
+#[test]
+fn a_receiver_killed_in_mid_call_keeps_what_it_confirmed() {
+    let mut court = Daemon::start(Setup::new("court", COURT));
+    let setup = Setup::new("sender", "+14155550200").peer(court.sip).with("queue", "retry_after_s = 1");
+    let sender = Daemon::start(setup);
+    let id = sender.submit(COURT, "image/tiff", &papers::marked_tiff(9, 3));
+    let patience = Duration::from_secs(120);
+    sender.job_when(&id, patience, |job| job["pages_confirmed"].as_u64().unwrap() >= 1);
+    court.kill();
+    court.restart();
+    let kept = court.inbox(1, Duration::from_secs(5));
+    let result = &kept[0]["rx_result"];
+    assert_eq!(
+        (&result["success"], &result["result_cause"]),
+        (&false.into(), &"l.node".into()),
+        "{:#}",
+        kept[0]
+    );
+    assert_eq!(kept[0]["from_number"], "+14155550200");
+    let job = sender.job_ended(&id, PATIENCE);
+    assert_eq!(job["status"], "completed", "{job:#}");
+    let inbox = court.inbox(2, Duration::from_secs(30));
+    let pages = |fax: &Value| papers::marks(&court.tiff("inbox", fax["id"].as_str().unwrap()));
+    let (first, second) =
+        (pages(&kept[0]), inbox.iter().rev().map(pages).find(|p| *p != pages(&kept[0])).unwrap());
+    println!("before the kill {first:?}, after it {second:?}");
+    let all: BTreeSet<(u8, u8)> = first.iter().chain(&second).copied().collect();
+    assert_eq!(all, BTreeSet::from([(9, 1), (9, 2), (9, 3)]), "{first:?} {second:?}");
+    let spool = std::fs::read_dir(court.folder.join("data/incoming")).unwrap();
+    assert_eq!(spool.count(), 0, "what is filed is not kept twice");
+}

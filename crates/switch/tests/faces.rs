@@ -64,6 +64,7 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
         t38: true,
         duration: Duration::from_millis(1500),
         trace: vec![],
+        interrupted: false,
     }
 }
 

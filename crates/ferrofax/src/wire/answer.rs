@@ -1,6 +1,6 @@
 //! Calls that come in: asked of the switch, answered with a fax terminal, handed over when they end.
 
-use super::ladder;
+use super::{Spool, ladder};
 use fax_net::{CallEvent, IncomingCall};
 use fax_switch::{Decision, ReceivedFax, Service};
 use fax_t30 as t30;
@@ -18,6 +18,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(5);
 /// those that run have ended and are stored.
 pub(crate) async fn answer_calls(
     service: Service,
+    spool: Spool,
     mut calls: mpsc::Receiver<IncomingCall>,
     mut stop: watch::Receiver<bool>,
     quiet: oneshot::Sender<()>,
@@ -37,7 +38,7 @@ pub(crate) async fn answer_calls(
             call = calls.recv() => match call {
                 Some(call) if stopping => call.reject(503, "Service Unavailable"),
                 Some(call) => {
-                    running.spawn(answer(service.clone(), call));
+                    running.spawn(answer(service.clone(), spool.clone(), call));
                 }
                 None => break,
             },
@@ -53,7 +54,7 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|s| *s).await;
 }
 
-async fn answer(service: Service, incoming: IncomingCall) {
+async fn answer(service: Service, spool: Spool, incoming: IncomingCall) {
     let asked = fax_switch::IncomingCall {
         to_number: incoming.to.clone(),
         from_number: incoming.from.clone(),
@@ -72,11 +73,15 @@ async fn answer(service: Service, incoming: IncomingCall) {
         pages: Vec::new(),
         sub_address: None,
     });
+    let mut kept = spool.begin(&asked, &account, &faxbox);
     let mut pages = Vec::new();
     let mut trace = Vec::new();
     let report = loop {
         match call.next().await {
-            Some(CallEvent::Page(page)) => pages.push(page),
+            Some(CallEvent::Page(page)) => {
+                kept.keep(&page).await;
+                pages.push(page);
+            }
             Some(CallEvent::Fax(event)) => {
                 if let (Some(line), true) = (ladder::line(&event), trace.len() < LADDER) {
                     trace.push(line);
@@ -84,6 +89,7 @@ async fn answer(service: Service, incoming: IncomingCall) {
             }
             Some(CallEvent::Ringing | CallEvent::Answered | CallEvent::T38) => {}
             Some(CallEvent::Ended(report)) => break report,
+            // The driver is gone: what was kept is filed at the next start.
             None => return,
         }
     };
@@ -101,9 +107,11 @@ async fn answer(service: Service, incoming: IncomingCall) {
         t38: report.t38,
         duration: report.duration,
         trace,
+        interrupted: false,
     };
     while let Err(error) = service.received(fax.clone()).await {
         tracing::error!(%error, "a received fax cannot be stored; trying again");
         tokio::time::sleep(STORE_AGAIN).await;
     }
+    kept.done().await;
 }

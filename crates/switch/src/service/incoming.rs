@@ -67,6 +67,8 @@ pub struct ReceivedFax {
     pub duration: Duration,
     /// The ladder of frames.
     pub trace: Vec<String>,
+    /// The switch stopped during the call; these are the pages that were on disk by then.
+    pub interrupted: bool,
 }
 
 impl Service {
@@ -97,6 +99,7 @@ impl Service {
         let format = outcome.format.or(fax.pages.last().map(|p| p.format));
         let pages = u32::try_from(fax.pages.len()).unwrap_or(u32::MAX);
         let class = match &outcome.failure {
+            _ if fax.interrupted => "l.node",
             None => "ok",
             Some(f) => reception_class(f.cause),
         };
@@ -124,7 +127,7 @@ impl Service {
             remote_ident: outcome.remote_ident.clone(),
             document,
             pages,
-            success: outcome.failure.is_none() && pages > 0,
+            success: class == "ok" && pages > 0,
             class: class.into(),
             result_text: text.into(),
             bit_rate: outcome.modulation.map(|m| m.bit_rate()),

@@ -1,0 +1,180 @@
+//! Faxes that are coming in, page by page on disk: a page that was confirmed to the far end (T.30 §5.3.6.1.7, MCF) is
+//! never sent again, so it must survive whatever happens to this process.
+
+use crate::pages;
+use anyhow::{Context, Result};
+use fax_base::page::{Coding, PageFormat};
+use fax_document::{FaxDocument, Page};
+use fax_store::model::{AccountId, FaxboxId};
+use fax_switch::{IncomingCall, ReceivedFax, Service};
+use fax_t30 as t30;
+use fax_terminal::ReceivedPage;
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Who calls whom, beside the pages.
+const CALL: &str = "call.json";
+
+/// Where faxes are kept while they come in.
+#[derive(Clone, Debug)]
+pub(crate) struct Spool {
+    folder: PathBuf,
+}
+
+impl Spool {
+    /// The spool in this folder, which is made if need be.
+    pub(crate) fn open(folder: PathBuf) -> Result<Spool> {
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        Ok(Spool { folder })
+    }
+
+    /// A call is answered. Nothing is written before its first page.
+    pub(crate) fn begin(&self, call: &IncomingCall, account: &AccountId, faxbox: &FaxboxId) -> Incoming {
+        let told = json!({
+            "account": account.as_str(), "faxbox": faxbox.as_str(), "to": call.to_number, "from": call.from_number,
+            "from_name": call.from_name, "call_id": call.call_id, "remote": call.remote,
+        });
+        Incoming { folder: self.folder.join(uuid::Uuid::new_v4().simple().to_string()), told, pages: 0 }
+    }
+
+    /// Files what a crash left behind.
+    pub(crate) async fn recover(&self, service: &Service) -> Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let folder = entry?.path();
+            match left(&folder) {
+                Ok(fax) => {
+                    tracing::warn!(
+                        pages = fax.pages.len(),
+                        "ferrofax stopped while a fax came in; filing what there is"
+                    );
+                    service.received(fax).await.context("a fax of before the stop cannot be stored")?;
+                    fs::remove_dir_all(&folder)?;
+                }
+                Err(error) => {
+                    tracing::error!(folder = %folder.display(), error = format!("{error:#}"), "a fax cannot be recovered");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A fax that is coming in.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    folder: PathBuf,
+    told: Value,
+    pages: usize,
+}
+
+impl Incoming {
+    /// Keeps a page; it is on disk when this comes back. The confirmation takes a second on the line.
+    pub(crate) async fn keep(&mut self, page: &ReceivedPage) {
+        self.pages += 1;
+        let (folder, told, number) = (self.folder.clone(), self.told.clone(), self.pages);
+        let tiff = pages::received(std::slice::from_ref(page)).to_tiff();
+        let kept = tokio::task::spawn_blocking(move || {
+            if number == 1 {
+                fs::create_dir_all(&folder)?;
+                write(&folder, CALL, told.to_string().as_bytes())?;
+            }
+            write(&folder, &format!("page-{number:05}.tif"), &tiff)
+        });
+        if let Err(error) = kept.await.map_err(std::io::Error::other).and_then(|kept| kept) {
+            tracing::error!(%error, "a received page cannot be kept before the end of its call");
+        }
+    }
+
+    /// The fax is filed: what was kept goes.
+    pub(crate) async fn done(self) {
+        if self.pages > 0
+            && let Err(error) = tokio::fs::remove_dir_all(&self.folder).await
+        {
+            tracing::warn!(folder = %self.folder.display(), %error, "cannot be removed");
+        }
+    }
+}
+
+/// Writes a file so that it is there whole or not at all, also after a power cut.
+fn write(folder: &Path, name: &str, octets: &[u8]) -> std::io::Result<()> {
+    let (new, path) = (folder.join(format!("{name}.new")), folder.join(name));
+    let mut file = File::create(&new)?;
+    file.write_all(octets)?;
+    file.sync_all()?;
+    fs::rename(new, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// What is left of a fax in its folder.
+fn left(folder: &Path) -> Result<ReceivedFax> {
+    let told: Value = serde_json::from_slice(&fs::read(folder.join(CALL)).context(CALL)?)?;
+    let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+    let mut files = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .filter(|path: &Result<PathBuf>| {
+            path.as_ref().is_ok_and(|p| p.extension().is_some_and(|e| e == "tif"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    files.sort();
+    let mut pages = Vec::new();
+    for file in files {
+        let document =
+            FaxDocument::from_tiff(&fs::read(&file)?).with_context(|| file.display().to_string())?;
+        pages.extend(document.pages);
+    }
+    let pages: Vec<ReceivedPage> = pages.into_iter().enumerate().map(|(i, page)| received(i, page)).collect();
+    let failure = t30::Failure {
+        cause: t30::Cause::CallDropped,
+        phase: t30::Phase::C,
+        last_sent: None,
+        last_received: None,
+    };
+    Ok(ReceivedFax {
+        call: IncomingCall {
+            to_number: text("to"),
+            from_number: text("from"),
+            from_name: text("from_name"),
+            call_id: text("call_id"),
+            remote: text("remote"),
+        },
+        account: AccountId::new(text("account")),
+        faxbox: FaxboxId::new(text("faxbox")),
+        outcome: t30::Outcome {
+            failure: Some(failure),
+            pages_confirmed: 0,
+            page_uncertain: None,
+            pages_received: pages.len(),
+            remote_ident: None,
+            modulation: None,
+            format: None,
+            resends: 0,
+        },
+        pages,
+        t38: true,
+        duration: Duration::ZERO,
+        trace: Vec::new(),
+        interrupted: true,
+    })
+}
+
+fn received(index: usize, page: Page) -> ReceivedPage {
+    let quality = page.quality.unwrap_or_default();
+    ReceivedPage {
+        index,
+        format: PageFormat {
+            coding: Coding::Mmr,
+            resolution: page.shape.resolution,
+            width: page.shape.width,
+            ecm: true,
+            min_row_time: Duration::ZERO,
+        },
+        t6: page.t6,
+        rows: page.shape.rows,
+        bad_rows: quality.bad_rows,
+        longest_bad_run: quality.longest_bad_run,
+        confirmed: true,
+    }
+}
