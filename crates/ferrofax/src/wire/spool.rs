@@ -50,8 +50,13 @@ impl Spool {
                         pages = fax.pages.len(),
                         "ferrofax stopped while a fax came in; filing what there is"
                     );
-                    service.received(fax).await.context("a fax of before the stop cannot be stored")?;
-                    fs::remove_dir_all(&folder)?;
+                    // Kept for the next start where it cannot be filed: a full disk must not keep us down.
+                    match service.received(fax).await {
+                        Ok(_) => fs::remove_dir_all(&folder)?,
+                        Err(error) => {
+                            tracing::error!(folder = %folder.display(), %error, "a fax of before the stop cannot be stored");
+                        }
+                    }
                 }
                 Err(error) => {
                     tracing::error!(folder = %folder.display(), error = format!("{error:#}"), "a fax cannot be recovered");
