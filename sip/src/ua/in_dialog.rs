@@ -3,15 +3,16 @@
 use bytes::Bytes;
 use fax_base::Instant;
 
+use super::ALLOW;
 use super::UserAgent;
 use super::call::{RemoteOffer, Stage, Unacknowledged};
 use super::client::own_cause;
 use super::requests::check_content;
 use super::schedule::{CallTimer, Due, TxId};
+use super::session::describing;
 use super::transactions::answer_to;
-use super::{ALLOW, SUPPORTED};
 use crate::api::{CallKey, EndedBy, Event};
-use crate::message::{Message, Method};
+use crate::message::{Builder, Message, Method};
 use crate::sdp;
 use crate::transaction::{T1, T2, TRANSACTION_LIFE};
 
@@ -213,6 +214,16 @@ impl UserAgent {
         self.event(Event::ReinviteOffered { call: key, offer });
     }
 
+    /// 200 to a request that sets the session up or renews it, without its body: the target is refreshed, and the
+    /// headers say where we are, what we understand and how long the session holds.
+    fn accepting(&mut self, now: Instant, key: CallKey, id: TxId, request: &Message) -> Option<Builder> {
+        let call = self.calls.get_mut(&key)?;
+        call.dialog.refresh_target(request);
+        let contact = call.contact.clone();
+        let session = self.session_requested(now, key, request);
+        Some(describing(self.draft(id, 200, "")?, &contact, session))
+    }
+
     /// 200 to UPDATE.
     pub(crate) fn accept_update(
         &mut self,
@@ -222,17 +233,9 @@ impl UserAgent {
         request: &Message,
         sdp: Option<Bytes>,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else {
+        let Some(draft) = self.accepting(now, key, id, request) else {
             return;
         };
-        call.dialog.refresh_target(request);
-        let contact = call.contact.clone();
-        let session = self.session_requested(now, key, request);
-        let Some(draft) = self.draft(id, 200, "") else {
-            return;
-        };
-        let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
-        let draft = session.into_iter().fold(draft, |d, (n, v)| d.header(n, v));
         let response = match sdp {
             Some(sdp) => draft.finish_with_sdp(sdp),
             None => draft.finish(),
@@ -250,17 +253,9 @@ impl UserAgent {
         sdp: Bytes,
         initial: bool,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else {
+        let Some(draft) = self.accepting(now, key, id, request) else {
             return;
         };
-        call.dialog.refresh_target(request);
-        let contact = call.contact.clone();
-        let session = self.session_requested(now, key, request);
-        let Some(draft) = self.draft(id, 200, "") else {
-            return;
-        };
-        let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
-        let draft = session.into_iter().fold(draft, |d, (n, v)| d.header(n, v));
         let response = draft.finish_with_sdp(sdp);
         self.reply(now, id, &response);
         let Some(entry) = self.servers.get(&id) else {

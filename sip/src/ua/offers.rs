@@ -6,11 +6,12 @@ use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::time::Duration;
 
+use super::UserAgent;
 use super::call::{LocalOffer, Purpose};
 use super::client::{cause_of, own_cause};
 use super::schedule::{CallTimer, Due, TxId};
+use super::session::describing;
 use super::transactions::Owner;
-use super::{ALLOW, SUPPORTED, UserAgent};
 use crate::api::{CallKey, EndedBy, Event};
 use crate::message::{Builder, Message, Method};
 use crate::transaction::TRANSACTION_LIFE;
@@ -62,10 +63,7 @@ impl UserAgent {
         let Some(request) = self.in_dialog_request(key, Method::Invite) else {
             return;
         };
-        let request =
-            request.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
-        let request = session.into_iter().fold(request, |r, (n, v)| r.header(n, v));
-        let request: Builder = request;
+        let request = describing(request, &contact, session);
         let message = request.finish_with_sdp(offer.sdp.clone());
         let Some(id) = self.send_in_dialog(now, key, message, Owner::Reinvite(key)) else {
             return;

@@ -9,10 +9,17 @@ use super::schedule::{CallTimer, Due, TxId};
 use super::transactions::Owner;
 use super::{ALLOW, SUPPORTED};
 use crate::api::CallKey;
-use crate::message::{Message, Method};
+use crate::message::{Builder, Message, Method};
 
 /// Headers of a request or response.
 type Headers = Vec<(&'static str, String)>;
+
+/// Where we are, what we understand and how long the session holds: what every message has that sets a session up or
+/// renews it.
+pub(super) fn describing(draft: Builder, contact: &str, session: Headers) -> Builder {
+    let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
+    session.into_iter().fold(draft, |d, (name, value)| d.header(name, value))
+}
 
 fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
@@ -142,9 +149,7 @@ impl UserAgent {
         let Some(request) = self.in_dialog_request(key, Method::Update) else {
             return;
         };
-        let request =
-            request.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
-        let request = session.into_iter().fold(request, |r, (n, v)| r.header(n, v));
+        let request = describing(request, &contact, session);
         self.send_in_dialog(now, key, request.finish(), Owner::Update(key));
     }
 
