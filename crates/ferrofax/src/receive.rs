@@ -2,11 +2,10 @@
 
 use crate::cli::ReceiveArgs;
 use crate::pages;
-use crate::wire::{end, ladder};
+use crate::wire::{called, end, ladder};
 use anyhow::{Context, Result};
 use fax_document::{PdfInfo, to_pdf};
 use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, Trunk};
-use fax_t30 as t30;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,13 +59,7 @@ pub(crate) async fn run(args: ReceiveArgs, as_json: bool) -> Result<ExitCode> {
 /// Receives one fax and writes it; whether it came well.
 async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: bool) -> Result<bool> {
     let from = incoming.from.clone();
-    let mut call = incoming.accept(fax_terminal::Config {
-        role: t30::Role::Called,
-        ident,
-        capabilities: t30::Capabilities::default(),
-        pages: Vec::new(),
-        sub_address: None,
-    });
+    let mut call = incoming.accept(called(ident));
     let mut received = Vec::new();
     let report = loop {
         match call.next().await.context("the driver stopped in mid-call")? {

@@ -1,9 +1,9 @@
 //! Calls that come in: asked of the switch, answered with a fax terminal, handed over when they end.
 
-use super::{Spool, ladder};
+use super::spool::{Spool, cut_off};
+use super::{called, ladder};
 use fax_net::{CallEvent, IncomingCall};
 use fax_switch::{Decision, ReceivedFax, Service};
-use fax_t30 as t30;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -66,20 +66,15 @@ async fn answer(service: Service, spool: Spool, incoming: IncomingCall) {
         Decision::Receive { account, faxbox, ident } => (account, faxbox, ident),
         Decision::Reject { code, reason } => return incoming.reject(code, &reason),
     };
-    let mut call = incoming.accept(fax_terminal::Config {
-        role: t30::Role::Called,
-        ident,
-        capabilities: t30::Capabilities::default(),
-        pages: Vec::new(),
-        sub_address: None,
-    });
+    let mut call = incoming.accept(called(ident));
     let mut kept = spool.begin(&asked, &account, &faxbox);
     let mut pages = Vec::new();
     let mut trace = Vec::new();
+    let mut t38 = false;
     let report = loop {
         match call.next().await {
             Some(CallEvent::Page(page)) => {
-                kept.keep(&page).await;
+                kept.keep(&page, t38).await;
                 pages.push(page);
             }
             Some(CallEvent::Fax(event)) => {
@@ -87,16 +82,22 @@ async fn answer(service: Service, spool: Spool, incoming: IncomingCall) {
                     trace.push(line);
                 }
             }
-            Some(CallEvent::Ringing | CallEvent::Answered | CallEvent::T38) => {}
+            Some(CallEvent::T38) => t38 = true,
+            Some(CallEvent::Ringing | CallEvent::Answered) => {}
             Some(CallEvent::Ended(report)) => break report,
             // The driver is gone: what was kept is filed at the next start.
             None => return,
         }
     };
     // A call without a fax (a wrong number, a scanner) is the log's business, not a mail's.
-    let Some(outcome) = report.outcome else {
-        tracing::info!(end = ?report.end, "a call came without a fax");
-        return;
+    let outcome = match report.outcome {
+        Some(outcome) => outcome,
+        None if pages.is_empty() => {
+            tracing::info!(end = ?report.end, "a call came without a fax");
+            return;
+        }
+        // Our own machines failed, but what was confirmed is a fax.
+        None => cut_off(pages.len()),
     };
     let fax = ReceivedFax {
         call: asked,

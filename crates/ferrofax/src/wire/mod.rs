@@ -7,6 +7,19 @@ pub(crate) mod end;
 pub(crate) mod ladder;
 mod spool;
 
+use fax_t30 as t30;
+
+/// A terminal that answers: it can do everything, and sends nothing.
+pub(crate) fn called(ident: String) -> fax_terminal::Config {
+    fax_terminal::Config {
+        role: t30::Role::Called,
+        ident,
+        capabilities: t30::Capabilities::default(),
+        pages: Vec::new(),
+        sub_address: None,
+    }
+}
+
 pub(crate) use answer::answer_calls;
 pub(crate) use convert::DocumentConverter;
 pub(crate) use dial::NetDialler;

@@ -77,8 +77,12 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// Keeps a page; it is on disk when this comes back. The confirmation takes a second on the line.
-    pub(crate) async fn keep(&mut self, page: &ReceivedPage) {
+    pub(crate) async fn keep(&mut self, page: &ReceivedPage, t38: bool) {
         self.pages += 1;
+        self.told["t38"] = t38.into();
+        let facts = json!({
+            "coding": page.format.coding.to_string(), "ecm": page.format.ecm, "confirmed": page.confirmed,
+        });
         let (folder, told, number) = (self.folder.clone(), self.told.clone(), self.pages);
         let tiff = pages::received(std::slice::from_ref(page)).to_tiff();
         let kept = tokio::task::spawn_blocking(move || {
@@ -86,7 +90,10 @@ impl Incoming {
                 fs::create_dir_all(&folder)?;
                 write(&folder, CALL, told.to_string().as_bytes())?;
             }
-            write(&folder, &format!("page-{number:05}.tif"), &tiff)
+            // The picture comes last: where it is, the page is whole.
+            let name = format!("page-{number:05}");
+            write(&folder, &format!("{name}.json"), facts.to_string().as_bytes())?;
+            write(&folder, &format!("{name}.tif"), &tiff)
         });
         if let Err(error) = kept.await.map_err(std::io::Error::other).and_then(|kept| kept) {
             tracing::error!(%error, "a received page cannot be kept before the end of its call");
@@ -128,15 +135,11 @@ fn left(folder: &Path) -> Result<ReceivedFax> {
     for file in files {
         let document =
             FaxDocument::from_tiff(&fs::read(&file)?).with_context(|| file.display().to_string())?;
-        pages.extend(document.pages);
+        let facts: Value = serde_json::from_slice(&fs::read(file.with_extension("json"))?)?;
+        for page in document.pages {
+            pages.push(received(pages.len(), page, &facts));
+        }
     }
-    let pages: Vec<ReceivedPage> = pages.into_iter().enumerate().map(|(i, page)| received(i, page)).collect();
-    let failure = t30::Failure {
-        cause: t30::Cause::CallDropped,
-        phase: t30::Phase::C,
-        last_sent: None,
-        last_received: None,
-    };
     Ok(ReceivedFax {
         call: IncomingCall {
             to_number: text("to"),
@@ -147,39 +150,53 @@ fn left(folder: &Path) -> Result<ReceivedFax> {
         },
         account: AccountId::new(text("account")),
         faxbox: FaxboxId::new(text("faxbox")),
-        outcome: t30::Outcome {
-            failure: Some(failure),
-            pages_confirmed: 0,
-            page_uncertain: None,
-            pages_received: pages.len(),
-            remote_ident: None,
-            modulation: None,
-            format: None,
-            resends: 0,
-        },
+        outcome: cut_off(pages.len()),
         pages,
-        t38: true,
+        t38: told["t38"] == true,
         duration: Duration::ZERO,
         trace: Vec::new(),
         interrupted: true,
     })
 }
 
-fn received(index: usize, page: Page) -> ReceivedPage {
+/// How a session ended of which nobody can tell more than that pages came.
+pub(super) fn cut_off(pages_received: usize) -> t30::Outcome {
+    let failure = t30::Failure {
+        cause: t30::Cause::CallDropped,
+        phase: t30::Phase::C,
+        last_sent: None,
+        last_received: None,
+    };
+    t30::Outcome {
+        failure: Some(failure),
+        pages_confirmed: 0,
+        page_uncertain: None,
+        pages_received,
+        remote_ident: None,
+        modulation: None,
+        format: None,
+        resends: 0,
+    }
+}
+
+/// A page as it came, by what was written beside it.
+fn received(index: usize, page: Page, facts: &Value) -> ReceivedPage {
     let quality = page.quality.unwrap_or_default();
+    let codings = [Coding::Mh, Coding::Mr, Coding::Mmr];
+    let coding = codings.into_iter().find(|c| facts["coding"] == c.to_string().as_str());
     ReceivedPage {
         index,
         format: PageFormat {
-            coding: Coding::Mmr,
+            coding: coding.unwrap_or(Coding::Mmr),
             resolution: page.shape.resolution,
             width: page.shape.width,
-            ecm: true,
+            ecm: facts["ecm"] == true,
             min_row_time: Duration::ZERO,
         },
         t6: page.t6,
         rows: page.shape.rows,
         bad_rows: quality.bad_rows,
         longest_bad_run: quality.longest_bad_run,
-        confirmed: true,
+        confirmed: facts["confirmed"] == true,
     }
 }
