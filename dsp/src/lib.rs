@@ -6,6 +6,7 @@
 
 pub mod detect;
 pub mod g711;
+pub mod modem;
 pub mod tone;
 
 pub use detect::ToneDetector;

@@ -15,6 +15,19 @@ pub const fn reverse(octet: u8) -> u8 {
 pub trait BitSource {
     /// The next bit to be sent.
     fn next_bit(&mut self) -> Option<bool>;
+
+    /// Up to `count` (at most 32) bits at once, the first of them highest, and how many there were:
+    /// fewer than asked for when there are no more.
+    fn next_bits(&mut self, count: u32) -> (u32, u32) {
+        let mut bits = 0;
+        for got in 0..count {
+            match self.next_bit() {
+                Some(bit) => bits = (bits << 1) | u32::from(bit),
+                None => return (bits, got),
+            }
+        }
+        (bits, count)
+    }
 }
 
 /// The bits of a slice of octets in printed order.
