@@ -1,4 +1,4 @@
-//! Signals of the telephone network at 8 kHz, without I/O: G.711, and the tones of phase A (ITU-T G.711,
+//! Signals of the telephone network at 8 kHz, without I/O: G.711, the tones of phase A, and modems (G.711,
 //! T.30 §4, V.25).
 //!
 //! Samples are 16 bit linear PCM; levels are in dBm0 (see [`fax_base::level`]). Nothing here allocates
@@ -7,7 +7,11 @@
 pub mod detect;
 pub mod g711;
 pub mod modem;
+pub mod scrambler;
 pub mod tone;
+pub mod v17;
+pub mod v27ter;
+pub mod v29;
 
 pub use detect::ToneDetector;
 pub use g711::Law;
