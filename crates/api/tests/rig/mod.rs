@@ -1,5 +1,7 @@
 //! A real switch on redb in a temporary folder, a scripted dialler, and the REST face on a loopback port.
 
+#![allow(dead_code)] // no test file uses all of it
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use fax_store::redb::RedbStore;
 use fax_switch::number::NumberPlan;
 use fax_switch::port::{CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, SystemClock};
 use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig, User};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 
@@ -156,6 +158,21 @@ pub async fn start(config: Config, running: bool) -> Rig {
     let http =
         reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     Rig { service, ports, address, http, stop, _folder: folder }
+}
+
+/// Starts everything but the queue, as it comes.
+pub async fn plain() -> Rig {
+    start(Config::default(), false).await
+}
+
+/// A path below A's faxes.
+pub fn faxes(rest: &str) -> String {
+    format!("/v2/accounts/{A}/faxes{rest}")
+}
+
+/// An order of a fax by URL.
+pub fn by_url() -> Value {
+    json!({ "data": { "to_number": "+1 (415) 555-1234", "from_number": "4155550100", "document": { "url": "http://127.0.0.1:9/x.pdf" }, "custom": { "x": 1 }, "_private": 1, "pvt_x": 2 } })
 }
 
 impl Drop for Rig {
