@@ -9,9 +9,13 @@ pub(crate) fn octets(modulation: Modulation) -> Bytes {
     Bytes::from(vec![0; usize::try_from(bits / 8).unwrap_or(0)])
 }
 
+/// After a loss the decoder and the descrambler need some bits until they are themselves again.
+const RECOVERY_OCTETS: usize = 32;
+
 /// Listens to a training check. It is good when one second of zeros comes in one run and, from where
 /// that run began, ones stay rare; garbage before it is tolerated. What the network lost counts as
-/// zeros, as its loss is not the modem's fault, but a check that is mostly loss is not good.
+/// zeros, as its loss is not the modem's fault, and so do the first octets after it; but a check that is
+/// mostly loss is not good.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     needed: u64,
@@ -19,17 +23,29 @@ pub(crate) struct Check {
     longest: u64,
     heard: u64,
     lost: u64,
+    /// Octets after a loss that are not judged yet.
+    recovering: usize,
 }
 
 impl Check {
     /// For a check at this rate.
     pub(crate) fn new(modulation: Modulation) -> Self {
-        Check { needed: u64::from(modulation.bit_rate()), run: 0, longest: 0, heard: 0, lost: 0 }
+        Check {
+            needed: u64::from(modulation.bit_rate()),
+            run: 0,
+            longest: 0,
+            heard: 0,
+            lost: 0,
+            recovering: 0,
+        }
     }
 
     /// The next bits.
     pub(crate) fn take(&mut self, octets: &[u8]) {
-        for &octet in octets {
+        let recovering = self.recovering.min(octets.len());
+        self.recovering -= recovering;
+        self.neutral(recovering);
+        for &octet in octets.get(recovering..).unwrap_or_default() {
             self.heard += 8;
             if octet == 0 {
                 self.run += 8;
@@ -43,6 +59,12 @@ impl Check {
 
     /// Octets that were lost on the way.
     pub(crate) fn lose(&mut self, octets: usize) {
+        self.neutral(octets);
+        self.recovering = RECOVERY_OCTETS;
+    }
+
+    /// Octets that count as zeros but not as heard.
+    fn neutral(&mut self, octets: usize) {
         // More than a few seconds' worth is no loss in a training check.
         let bits = u64::try_from(octets).unwrap_or(u64::MAX).saturating_mul(8);
         let bits = bits.min(self.needed.saturating_mul(2));
@@ -105,5 +127,8 @@ mod tests {
         assert!(judge(&[zeros(700), Err(100), zeros(700)]));
         assert!(!judge(&[zeros(10), Err(1700)]));
         assert!(!judge(&[zeros(10), Err(usize::MAX)]));
+        // Garbage right behind a loss is the loss's, later it is not.
+        assert!(judge(&[zeros(600), Err(24), Ok(vec![0x5A; 20]), zeros(1156)]));
+        assert!(!judge(&[zeros(600), Err(24), zeros(40), Ok(vec![0x5A; 20]), zeros(1116)]));
     }
 }

@@ -14,6 +14,8 @@ use fax_base::line::{Modulation, Training, Transmit};
 
 /// So many partial page requests for one block, then CTC or EOR (T.30 Annex A.4).
 const REQUESTS: u32 = 4;
+/// CTC keeps the rate while of every so many frames that were asked for at least one has arrived since.
+const PROGRESS: usize = 3;
 
 /// The page in hand and its block in hand.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Blocks {
     wanted: Vec<usize>,
     /// Partial page requests since the block began or the last CTC.
     requests: u32,
+    /// How many frames the first of them asked for.
+    wanted_first: usize,
     modulation: Modulation,
     training: Training,
 }
@@ -41,6 +45,7 @@ pub(crate) fn begin(call: &mut Call, page: Bytes, second: Fcf2, modulation: Modu
         frames: Vec::new(),
         wanted: Vec::new(),
         requests: 0,
+        wanted_first: 0,
         modulation,
         training: image_training(modulation),
     });
@@ -119,11 +124,20 @@ impl Blocks {
             call.tally.page_uncertain = None;
         }
         blocks.requests += 1;
+        if blocks.requests == 1 {
+            blocks.wanted_first = blocks.wanted.len();
+        }
         let count = u32::try_from(blocks.wanted.len()).unwrap_or(u32::MAX);
         call.tally.resends = call.tally.resends.saturating_add(count);
         call.event(Event::Resend { index: call.transmission.page, frames: count });
         if blocks.requests < REQUESTS {
             return blocks.send(call);
+        }
+        // A slower rate helps against noise; packets that are lost now and then it makes no rarer.
+        let arrived = blocks.wanted_first.saturating_sub(blocks.wanted.len());
+        if arrived > 0 && arrived.saturating_mul(PROGRESS) >= blocks.wanted_first {
+            let modulation = blocks.modulation;
+            return blocks.continue_to_correct(call, modulation);
         }
         match call.transmission.ladder.fall_back() {
             Some(modulation) => blocks.continue_to_correct(call, modulation),

@@ -450,3 +450,20 @@ fn frames_of_64_octets() {
     assert_eq!(b.sent(SECOND * 3), ["MCF"]);
     assert_eq!(data(&b).len(), 320);
 }
+
+/// A rate at which frames keep arriving is kept: what is missing was lost on the way, not to noise.
+#[test]
+fn four_ppr_with_fewer_frames_each_lead_to_ctc_at_the_same_rate() {
+    let mut b = block_sent(10, 1);
+    for wanted in [&[1, 2, 3, 4, 5][..], &[2, 3, 5], &[3, 5]] {
+        b.burst(&[called(Fcf::Ppr, &map(wanted))]);
+        b.sent(LONG);
+    }
+    b.burst(&[called(Fcf::Ppr, &map(&[5]))]);
+    assert_eq!(b.sent(LONG), ["CTC"]);
+    assert_eq!(last_sent(&b).as_ref(), [0xFF, 0xC8, 0xC8, 0x00, 0x46]);
+    b.burst(&[called(Fcf::Ctr, &[])]);
+    assert_eq!(b.sent(LONG), ["V.17 14400 long 4 frames", "PPS-EOP"]);
+    b.burst(&[called(Fcf::Mcf, &[])]);
+    assert_succeeded(&mut b);
+}
