@@ -1,0 +1,306 @@
+//! Calls over audio: two fax machines, blocks of 20 ms, and a line that delays, codes, distorts and
+//! loses them, all on simulated time and from one seed.
+
+use crate::network::Random;
+use core::time::Duration;
+use fax_base::Instant;
+use fax_base::level::Dbm0;
+use fax_dsp::Law;
+use fax_t30 as t30;
+use fax_terminal::{Input, Output, ReceivedPage, Terminal};
+use spandsp_peer::AudioPeer;
+use std::collections::VecDeque;
+
+/// Samples in 20 ms.
+pub const BLOCK: usize = 160;
+const TICK: Duration = Duration::from_millis(20);
+
+/// One block of the line.
+pub type Block = [i16; BLOCK];
+
+/// What comes instead of a lost block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gap {
+    /// Nothing, and the receiver is told so.
+    Told,
+    /// Silence.
+    Silence,
+    /// The block before once more.
+    Repeated,
+}
+
+/// One direction of the line.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Path {
+    /// How many blocks of 20 ms it takes; at least one.
+    pub latency: usize,
+    /// The part of all blocks that is lost.
+    pub loss: f64,
+    /// The mean number of blocks lost in a row (Gilbert's model); 1 loses each by itself.
+    pub burst: f64,
+    /// What comes instead.
+    pub gap: Gap,
+    /// White noise on the line, level in 0 to 4 kHz.
+    pub noise: Option<Dbm0>,
+    /// The G.711 law that it is coded with.
+    pub law: Option<Law>,
+}
+
+impl Default for Path {
+    /// 40 ms, µ-law, and nothing else.
+    fn default() -> Self {
+        Path { latency: 2, loss: 0.0, burst: 1.0, gap: Gap::Told, noise: None, law: Some(Law::Mu) }
+    }
+}
+
+/// A direction with what is on its way.
+#[derive(Debug)]
+pub struct Wire {
+    path: Path,
+    random: Random,
+    in_flight: VecDeque<Option<Block>>,
+    last: Block,
+    losing: bool,
+    /// Blocks lost so far.
+    pub lost: u64,
+}
+
+impl Wire {
+    /// With nothing but silence on its way.
+    #[must_use]
+    pub fn new(path: Path, seed: u64) -> Self {
+        Wire {
+            path,
+            random: Random::new(seed),
+            in_flight: (0..path.latency.max(1)).map(|_| Some([0; BLOCK])).collect(),
+            last: [0; BLOCK],
+            losing: false,
+            lost: 0,
+        }
+    }
+
+    /// A block goes in, another one comes out: nothing when it was lost and the receiver is told so.
+    pub fn carry(&mut self, block: &Block) -> Option<Block> {
+        let sent = if self.loses() {
+            self.lost += 1;
+            match self.path.gap {
+                Gap::Told => None,
+                Gap::Silence => Some([0; BLOCK]),
+                Gap::Repeated => Some(self.last),
+            }
+        } else {
+            let block = self.distort(block);
+            self.last = block;
+            Some(block)
+        };
+        self.in_flight.push_back(sent);
+        self.in_flight.pop_front().flatten()
+    }
+
+    fn loses(&mut self) -> bool {
+        let (loss, burst) = (self.path.loss, self.path.burst.max(1.0));
+        self.losing = if self.losing {
+            self.random.chance(if burst > 1.0 { 1.0 - 1.0 / burst } else { loss })
+        } else {
+            self.random.chance(if burst > 1.0 { loss / (burst * (1.0 - loss)) } else { loss })
+        };
+        self.losing
+    }
+
+    fn distort(&mut self, block: &Block) -> Block {
+        let deviation = self.path.noise.map(|level| f64::from(level.sine_amplitude()) / 2f64.sqrt());
+        block.map(|sample| {
+            let noise = deviation.map_or(0.0, |deviation| {
+                // Twelve of them are as good as normal.
+                let sum: f64 = (0..12).map(|_| self.random.unit()).sum();
+                (sum - 6.0) * deviation
+            });
+            let value = (f64::from(sample) + noise).round().clamp(-32_768.0, 32_767.0) as i16;
+            self.path.law.map_or(value, |law| law.decode(law.encode(value)))
+        })
+    }
+}
+
+/// A fax machine on audio.
+pub trait Machine {
+    /// The next 20 ms for the line.
+    fn transmit(&mut self, now: Instant, block: &mut Block);
+    /// 20 ms came.
+    fn receive(&mut self, now: Instant, block: &Block);
+    /// 20 ms were lost.
+    fn lost(&mut self, now: Instant);
+    /// The far end cleared the call.
+    fn hung_up(&mut self, now: Instant);
+    /// Whether the call is over for it.
+    fn over(&self) -> bool;
+}
+
+/// Our terminal, and what came of it.
+#[derive(Debug)]
+pub struct Ours {
+    /// The terminal.
+    pub terminal: Terminal,
+    /// Pages received.
+    pub pages: Vec<ReceivedPage>,
+    /// What was told.
+    pub events: Vec<(Instant, t30::Event)>,
+    /// How it ended and when.
+    pub outcome: Option<(Instant, t30::Outcome)>,
+}
+
+impl Ours {
+    /// A terminal whose call begins now.
+    #[must_use]
+    pub fn new(mut terminal: Terminal) -> Self {
+        terminal.handle(Instant::ZERO, Input::Start);
+        Ours { terminal, pages: Vec::new(), events: Vec::new(), outcome: None }
+    }
+
+    /// Why it failed, if it did; [`t30::Cause::CallDropped`] also when it never ended.
+    #[must_use]
+    pub fn cause(&self) -> Option<t30::Cause> {
+        match &self.outcome {
+            None => Some(t30::Cause::CallDropped),
+            Some((_, outcome)) => outcome.failure.as_ref().map(|f| f.cause),
+        }
+    }
+
+    /// What was told, a line each.
+    #[must_use]
+    pub fn ladder(&self) -> String {
+        let mut lines: Vec<String> = self
+            .events
+            .iter()
+            .map(|(at, event)| match event {
+                t30::Event::FrameSent { name, octets } => format!("{at} -> {name} {octets:02x?}"),
+                t30::Event::FrameReceived { name, octets } => format!("{at} <- {name} {octets:02x?}"),
+                event => format!("{at}    {event:?}"),
+            })
+            .collect();
+        lines.extend(self.outcome.iter().map(|(at, outcome)| format!("{at} {outcome:?}")));
+        lines.join("\n")
+    }
+
+    fn turn(&mut self, now: Instant) {
+        loop {
+            while let Some(output) = self.terminal.poll() {
+                match output {
+                    Output::Datagram(_) | Output::FaxToneHeard(_) => {}
+                    Output::Page(page) => self.pages.push(page),
+                    Output::Event(event) => self.events.push((now, event)),
+                    Output::End(outcome) => self.outcome = Some((now, *outcome)),
+                }
+            }
+            match self.terminal.deadline() {
+                Some(at) if at <= now => self.terminal.handle(at, Input::Timeout),
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Machine for Ours {
+    fn transmit(&mut self, now: Instant, block: &mut Block) {
+        self.turn(now);
+        self.terminal.transmit_audio(now, block);
+        self.turn(now);
+    }
+
+    fn receive(&mut self, now: Instant, block: &Block) {
+        self.terminal.handle(now, Input::Audio(block));
+        self.turn(now);
+    }
+
+    fn lost(&mut self, now: Instant) {
+        self.terminal.handle(now, Input::AudioLost(BLOCK));
+        self.turn(now);
+    }
+
+    fn hung_up(&mut self, now: Instant) {
+        self.terminal.handle(now, Input::HungUp);
+        self.turn(now);
+    }
+
+    fn over(&self) -> bool {
+        self.outcome.is_some()
+    }
+}
+
+impl Machine for AudioPeer {
+    fn transmit(&mut self, _: Instant, block: &mut Block) {
+        AudioPeer::transmit(self, block);
+    }
+
+    fn receive(&mut self, _: Instant, block: &Block) {
+        AudioPeer::receive(self, block);
+    }
+
+    fn lost(&mut self, _: Instant) {
+        self.receive_lost(BLOCK);
+    }
+
+    fn hung_up(&mut self, _: Instant) {}
+
+    fn over(&self) -> bool {
+        self.code().is_some()
+    }
+}
+
+/// How a call went.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Held {
+    /// How long the line was held.
+    pub time: Duration,
+    /// Both ends came to an end by themselves, or one did and the other learnt that it hung up.
+    pub ended: bool,
+    /// Blocks lost on the way there and back.
+    pub lost: (u64, u64),
+}
+
+/// When one end is over, the other hears of it so much later.
+const CLEARING: Duration = Duration::from_secs(5);
+/// And is given up so much later.
+const AFTERWARDS: Duration = Duration::from_secs(60);
+
+/// Runs a call until both ends are over, or until `limit`. When one is over the other one hears silence, and
+/// after some seconds that the call was cleared.
+pub fn call<A: Machine + ?Sized, B: Machine + ?Sized>(
+    calling: &mut A,
+    called: &mut B,
+    there: Path,
+    back: Path,
+    seed: u64,
+    limit: Duration,
+) -> Held {
+    let (mut there, mut back) = (Wire::new(there, seed * 2), Wire::new(back, seed * 2 + 1));
+    let mut now = Instant::ZERO;
+    let mut one_over = None;
+    while now < Instant::ZERO + limit {
+        let (mut a, mut b) = ([0; BLOCK], [0; BLOCK]);
+        calling.transmit(now, &mut a);
+        called.transmit(now, &mut b);
+        match there.carry(&a) {
+            Some(block) => called.receive(now, &block),
+            None => called.lost(now),
+        }
+        match back.carry(&b) {
+            Some(block) => calling.receive(now, &block),
+            None => calling.lost(now),
+        }
+        now += TICK;
+        let (calling_over, called_over) = (calling.over(), called.over());
+        if !calling_over && !called_over {
+            continue;
+        }
+        let since = *one_over.get_or_insert(now);
+        let ended = calling_over && called_over;
+        if ended || now >= since + AFTERWARDS {
+            return Held { time: now.since(Instant::ZERO), ended, lost: (there.lost, back.lost) };
+        }
+        if now == since + CLEARING {
+            calling.hung_up(now);
+            called.hung_up(now);
+        }
+    }
+    Held { time: limit, ended: false, lost: (there.lost, back.lost) }
+}
