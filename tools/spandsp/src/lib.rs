@@ -4,7 +4,8 @@
 //! [`T38Peer`] is spandsp's T.38 terminal at the level of IFP packets, [`AudioPeer`] its fax machine
 //! on 8 kHz audio. Both live on the caller's clock: nothing happens but in `step`, `feed`,
 //! `receive` and `transmit`, so that a whole call runs in a test as fast as the CPU allows.
-//! [`modem`] has its modems by themselves. [`tiff`] reads and writes the documents that they send and receive, through libtiff.
+//! [`modem`] has its modems by themselves. [`tiff`] reads and writes the documents that they send and
+//! receive, through libtiff.
 //!
 //! No part of the product may depend on this crate.
 //!
