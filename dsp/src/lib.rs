@@ -7,8 +7,10 @@
 pub mod detect;
 pub mod g711;
 pub mod modem;
+mod pulse;
 pub mod scrambler;
 pub mod tone;
+pub mod transmitter;
 pub mod v17;
 pub mod v27ter;
 pub mod v29;
@@ -16,3 +18,4 @@ pub mod v29;
 pub use detect::ToneDetector;
 pub use g711::Law;
 pub use tone::ToneGenerator;
+pub use transmitter::QamTransmitter;
