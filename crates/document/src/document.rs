@@ -46,6 +46,16 @@ impl Page {
         self.image().to_bitmap()
     }
 
+    /// The page as a TIFF-F file has it.
+    #[must_use]
+    pub fn to_tiff_page(&self) -> TiffPage {
+        TiffPage {
+            quality: self.quality,
+            description: self.description.clone(),
+            ..TiffPage::new(self.image(), self.shape.resolution)
+        }
+    }
+
     fn image(&self) -> Image {
         Image::T6 {
             octets: self.t6.clone(),
@@ -86,15 +96,7 @@ impl FaxDocument {
     /// TIFF-F with options: coding, bit order, date.
     #[must_use]
     pub fn to_tiff_with(&self, options: &WriteOptions) -> Vec<u8> {
-        let pages: Vec<TiffPage> = self
-            .pages
-            .iter()
-            .map(|p| TiffPage {
-                quality: p.quality,
-                description: p.description.clone(),
-                ..TiffPage::new(p.image(), p.shape.resolution)
-            })
-            .collect();
+        let pages: Vec<TiffPage> = self.pages.iter().map(Page::to_tiff_page).collect();
         tiff::write(&pages, options)
     }
 

@@ -3,7 +3,7 @@
 // The texts here are help for a terminal, where brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -31,6 +31,15 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Receive faxes into a folder, without a server.
     Receive(ReceiveArgs),
+    /// A fax machine on a pipe: audio in on stdin, audio out on stdout, in lock-step.
+    ///
+    /// Both are linear PCM, signed 16 bit little-endian, mono, 8000 Hz, in blocks of 160 samples. For every
+    /// block read one is written, beginning with a read; time goes on by 20 ms a block and by nothing else.
+    /// The end of stdin means that the far end hung up; stdout is closed when this end has.
+    ///
+    /// Exit status: 0 success, 1 the fax failed, 2 wrong use or a file that cannot be read or written.
+    #[command(after_long_help = LINE_EXAMPLES)]
+    Line(LineArgs),
     /// See and cancel the jobs of a running server.
     Jobs(JobsArgs),
     /// Read a configuration and say everything that is wrong with it.
@@ -150,4 +159,110 @@ pub(crate) enum JobsCommand {
         /// Its id.
         id: String,
     },
+}
+
+const LINE_EXAMPLES: &str = "Examples:
+  Two machines, one call:
+    mkfifo back
+    ferrofax line --call --send letter.pdf <back | ferrofax line --answer --receive in >back
+  A machine on another implementation's audio, with the ladder and the result in files:
+    other-fax <back | ferrofax line --answer --receive in --trace ladder.txt --report fax.json >back";
+
+/// `ferrofax line`: the contract of version 1, which stays.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("role").args(["call", "answer"]).required(true))]
+pub(crate) struct LineArgs {
+    /// This end made the call: it sends the documents of --send, or fetches with --poll.
+    #[arg(long)]
+    pub(crate) call: bool,
+    /// This end answers: it receives, and what it has to --send can be polled.
+    #[arg(long)]
+    pub(crate) answer: bool,
+    /// A document to be sent: TIFF, PDF, PNG, JPEG or text. Fax pages in a TIFF go as they are, pel for pel.
+    /// Given several times: separate documents in one call.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) send: Vec<PathBuf>,
+    /// Where received documents are written, as fax-0001.tif, fax-0002.tif … [with --answer and nothing to
+    /// send, and with --poll: the present folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) receive: Option<PathBuf>,
+    /// Our subscriber number (TSI, CSI, CIG), at most 20 characters.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) id: String,
+    /// A line with this text and the page's number at the top of every page sent.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) header: Option<String>,
+    /// Error correction mode.
+    #[arg(long, value_name = "on|off", value_enum, default_value_t = Switch::On, hide_possible_values = true)]
+    pub(crate) ecm: Switch,
+    /// The modems that are offered and used. V.27ter at 2400 bit/s is always one of them.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values_t = [Modem::V27ter, Modem::V29, Modem::V17])]
+    pub(crate) modems: Vec<Modem>,
+    /// The fastest rate, bit/s.
+    #[arg(long, value_name = "BPS", default_value_t = 14_400)]
+    pub(crate) max_rate: u32,
+    /// The slowest rate, bit/s: the call is given up rather than go below it.
+    #[arg(long, value_name = "BPS", default_value_t = 2400)]
+    pub(crate) min_rate: u32,
+    /// The codings that are offered and used. MH is always one of them; MMR and T.85 need ECM.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values_t = [Compression::Mh, Compression::Mr, Compression::Mmr])]
+    pub(crate) compression: Vec<Compression>,
+    /// With --call: fetch what the other end has to send.
+    #[arg(long, conflicts_with = "answer")]
+    pub(crate) poll: bool,
+    /// With --call: the sub-address of the recipient (SUB).
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) sub: Option<String>,
+    /// With --poll: which document is wanted (SEP).
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) sep: Option<String>,
+    /// The password: sent by a caller, demanded by the end that answers (PWD).
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) pwd: Option<String>,
+    /// What stdin carries: blocks alone, or before each block one octet: 0 it arrived, 1 it was lost.
+    #[arg(long, value_enum, default_value_t = Frames::Raw)]
+    pub(crate) frames: Frames,
+    /// Write the T.30 ladder with times here.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Write the result here, as JSON.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Modem {
+    /// 2400 and 4800 bit/s.
+    #[value(name = "v27ter")]
+    V27ter,
+    /// 7200 and 9600 bit/s.
+    V29,
+    /// 7200, 9600, 12000 and 14400 bit/s.
+    V17,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Compression {
+    /// T.4 in one dimension.
+    Mh,
+    /// T.4 in two dimensions.
+    Mr,
+    /// T.6.
+    Mmr,
+    /// T.85 (JBIG).
+    T85,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Frames {
+    /// Blocks of 320 octets.
+    Raw,
+    /// Blocks of 321 octets.
+    Flagged,
 }

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod direct;
 mod jobs;
+mod line;
 mod pages;
 mod receive;
 mod send;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve::run(args)),
         Command::Send(args) => run(send::run(args, cli.json)),
         Command::Receive(args) => run(receive::run(args, cli.json)),
+        Command::Line(args) => run(line::run(args, cli.json)),
         Command::Jobs(args) => run(jobs::run(args, cli.json)),
     }
 }

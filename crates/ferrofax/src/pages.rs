@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use fax_base::page::{PageFormat, PageShape};
 use fax_document::{FaxDocument, Page, RenderOptions, sandbox, sniff};
 use fax_image::tiff::Quality;
 use fax_terminal::{CodedPage, ReceivedPage};
@@ -26,22 +27,20 @@ pub(crate) fn coded(document: &FaxDocument) -> Vec<Arc<CodedPage>> {
 
 /// The pages as a terminal received them.
 pub(crate) fn received(pages: &[ReceivedPage]) -> FaxDocument {
-    let pages = pages
-        .iter()
-        .map(|p| Page {
-            shape: fax_base::page::PageShape {
-                width: p.format.width,
-                resolution: p.format.resolution,
-                rows: p.rows,
-            },
-            t6: p.t6.clone(),
-            quality: Some(Quality {
-                bad_rows: p.bad_rows,
-                longest_bad_run: p.longest_bad_run,
-                ..Quality::default()
-            }),
-            description: None,
-        })
-        .collect();
-    FaxDocument { pages, remarks: Vec::new() }
+    FaxDocument { pages: pages.iter().map(received_page).collect(), remarks: Vec::new() }
+}
+
+/// One page as a terminal received it.
+pub(crate) fn received_page(page: &ReceivedPage) -> Page {
+    let PageFormat { width, resolution, .. } = page.format;
+    Page {
+        shape: PageShape { width, resolution, rows: page.rows },
+        t6: page.t6.clone(),
+        quality: Some(Quality {
+            bad_rows: page.bad_rows,
+            longest_bad_run: page.longest_bad_run,
+            ..Quality::default()
+        }),
+        description: None,
+    }
 }

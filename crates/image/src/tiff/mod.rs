@@ -15,7 +15,7 @@ use bytes::Bytes;
 use fax_base::page::{Coding, Resolution, Width};
 pub use remark::{Remark, RemarkKind};
 use std::collections::HashSet;
-pub use write::write;
+pub use write::{Addition, Appender, write};
 
 /// Bounds on what is read from a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

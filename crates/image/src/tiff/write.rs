@@ -21,32 +21,83 @@ fn short(n: u16) -> Values {
     Short([n, 0], 1)
 }
 
+/// Where a file begins: little-endian, and the place for the position of the first directory.
+const HEADER: [u8; 8] = *b"II\x2A\0\0\0\0\0";
+
 /// Writes a file. Pages without rows are left out, since TIFF has none; so are pages behind the 4 GB
 /// that a TIFF file can hold.
 #[must_use]
 pub fn write(pages: &[TiffPage], options: &WriteOptions) -> Vec<u8> {
-    let pages: Vec<&TiffPage> = pages.iter().filter(|p| p.image.rows() > 0).collect();
-    let total = u16::try_from(pages.len()).unwrap_or(0);
-    let mut file = b"II\x2A\0\0\0\0\0".to_vec();
-    // Where the position of the next directory must be written.
-    let mut link = 4;
-    for (i, page) in pages.into_iter().enumerate() {
-        let data = coded(page, options);
-        let fields = fields(page, i, total, data.len(), options);
-        let at = file.len();
-        // Directory, values and data of one page, and the padding between them.
-        let size = fields.len() * 12 + 8192 + data.len();
-        if u32::try_from(at + size).is_err() {
-            break;
-        }
-        put_u32(&mut file, link, at);
-        link = directory(&mut file, &fields);
-        file.extend_from_slice(&data);
-        if file.len() % 2 == 1 {
-            file.push(0);
-        }
+    let with_rows = pages.iter().filter(|p| p.image.rows() > 0).count();
+    let mut appender =
+        Appender { total: u16::try_from(with_rows).unwrap_or(0), ..Appender::new(options.clone()) };
+    let mut file = HEADER.to_vec();
+    for page in pages {
+        let Some(addition) = appender.page(page) else {
+            continue;
+        };
+        let new = addition.octets.get(file.len().saturating_sub(addition.at)..).unwrap_or_default();
+        file.extend_from_slice(new);
+        put_u32(&mut file, addition.link_at, addition.link);
     }
     file
+}
+
+/// A file that grows page by page. It is whole after every page, and while one is being added as long as
+/// the octets are written before the link to them.
+#[derive(Clone, Debug)]
+pub struct Appender {
+    options: WriteOptions,
+    /// Pages of the file, 0 when that is not known.
+    total: u16,
+    pages: usize,
+    /// Octets so far.
+    length: usize,
+    /// Where the position of the next directory must be written.
+    link_at: usize,
+}
+
+/// What is to be written for one more page, in this order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Addition {
+    /// Where [`Addition::octets`] go: the end of the file.
+    pub at: usize,
+    /// The page, and before the first one the beginning of the file.
+    pub octets: Vec<u8>,
+    /// Where [`Addition::link`] goes.
+    pub link_at: usize,
+    /// The position of the new directory: four octets, little-endian.
+    pub link: usize,
+}
+
+impl Appender {
+    /// A file without pages, not a single octet of it written.
+    #[must_use]
+    pub fn new(options: WriteOptions) -> Self {
+        Appender { options, total: 0, pages: 0, length: 0, link_at: 4 }
+    }
+
+    /// One more page; `None` for one without rows and for one behind the 4 GB that a file can hold.
+    pub fn page(&mut self, page: &TiffPage) -> Option<Addition> {
+        let at = self.length;
+        let mut octets = if at == 0 { HEADER.to_vec() } else { Vec::new() };
+        let data = coded(page, &self.options);
+        let fields = fields(page, self.pages, self.total, data.len(), &self.options);
+        let link = at + octets.len();
+        // Directory, values and data of one page, and the padding between them.
+        let size = fields.len() * 12 + 8192 + data.len();
+        if page.image.rows() == 0 || u32::try_from(link + size).is_err() {
+            return None;
+        }
+        let link_at = core::mem::replace(&mut self.link_at, directory(&mut octets, at, &fields));
+        octets.extend_from_slice(&data);
+        if octets.len() % 2 == 1 {
+            octets.push(0);
+        }
+        self.length = at + octets.len();
+        self.pages += 1;
+        Some(Addition { at, octets, link_at, link })
+    }
 }
 
 /// The strip.
@@ -145,13 +196,12 @@ fn fraction(figure: f32) -> Values {
     }
 }
 
-/// Appends a directory and its values; the strip is expected behind them. Gives the place for the
-/// position of the next directory.
-fn directory(file: &mut Vec<u8>, fields: &[(u16, Values)]) -> usize {
-    let at = file.len();
+/// Appends a directory and its values to octets that stand at `base` in the file; the strip is expected
+/// behind them. Gives the place in the file for the position of the next directory.
+fn directory(octets: &mut Vec<u8>, base: usize, fields: &[(u16, Values)]) -> usize {
     let count = fields.len();
-    file.extend_from_slice(&u16::try_from(count).unwrap_or(0).to_le_bytes());
-    let values_at = at + 2 + count * 12 + 4;
+    octets.extend_from_slice(&u16::try_from(count).unwrap_or(0).to_le_bytes());
+    let values_at = base + octets.len() + count * 12 + 4;
     let mut values: Vec<u8> = Vec::new();
     let mut strip_offset = None;
     for (tag, value) in fields {
@@ -164,38 +214,79 @@ fn directory(file: &mut Vec<u8>, fields: &[(u16, Values)]) -> usize {
             Text(t) => (2, u32::try_from(t.len()).unwrap_or(0), t.as_bytes().into()),
             Fraction(n, d) => (5, 1, [n.to_le_bytes(), d.to_le_bytes()].concat().into()),
         };
-        file.extend_from_slice(&tag.to_le_bytes());
-        file.extend_from_slice(&kind.to_le_bytes());
-        file.extend_from_slice(&number.to_le_bytes());
+        octets.extend_from_slice(&tag.to_le_bytes());
+        octets.extend_from_slice(&kind.to_le_bytes());
+        octets.extend_from_slice(&number.to_le_bytes());
         if *tag == 273 {
-            strip_offset = Some(file.len());
+            strip_offset = Some(octets.len());
         }
-        let value_at = file.len();
-        file.extend_from_slice(&[0; 4]);
+        let value_at = octets.len();
+        octets.extend_from_slice(&[0; 4]);
         if bytes.len() <= 4 {
-            if let Some(to) = file.get_mut(value_at..value_at + bytes.len()) {
+            if let Some(to) = octets.get_mut(value_at..value_at + bytes.len()) {
                 to.copy_from_slice(&bytes);
             }
         } else {
-            put_u32(file, value_at, values_at + values.len());
+            put_u32(octets, value_at, values_at + values.len());
             values.extend_from_slice(&bytes);
             if values.len() % 2 == 1 {
                 values.push(0);
             }
         }
     }
-    let link = file.len();
-    file.extend_from_slice(&[0; 4]);
-    file.extend_from_slice(&values);
-    let data_at = file.len();
+    let link = base + octets.len();
+    octets.extend_from_slice(&[0; 4]);
+    octets.extend_from_slice(&values);
+    let data_at = base + octets.len();
     if let Some(to) = strip_offset {
-        put_u32(file, to, data_at);
+        put_u32(octets, to, data_at);
     }
     link
 }
 
-fn put_u32(file: &mut [u8], at: usize, value: usize) {
-    if let (Some(to), Ok(value)) = (file.get_mut(at..at + 4), u32::try_from(value)) {
+fn put_u32(octets: &mut [u8], at: usize, value: usize) {
+    if let (Some(to), Ok(value)) = (octets.get_mut(at..at + 4), u32::try_from(value)) {
         to.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Bitmap;
+    use crate::tiff::{self, read};
+
+    /// As a reader finds it: all pages whose link was written, whatever stands behind them.
+    #[test]
+    fn a_growing_file_is_whole_at_every_step() {
+        let pages: Vec<TiffPage> = [3u32, 0, 700, 41]
+            .into_iter()
+            .map(|rows| {
+                let mut bitmap = Bitmap::blank(1728, rows);
+                (0..rows).for_each(|y| bitmap.set(y * 7 % 1728, y, true));
+                TiffPage::new(Image::Bitmap(bitmap), Resolution::Fine)
+            })
+            .collect();
+        let mut appender = Appender::new(WriteOptions::default());
+        let mut file = Vec::new();
+        let mut whole = 0;
+        for page in &pages {
+            let Some(addition) = appender.page(page) else {
+                assert_eq!(page.image.rows(), 0);
+                continue;
+            };
+            assert_eq!(addition.at, file.len());
+            file.extend_from_slice(&addition.octets);
+            if whole > 0 {
+                assert_eq!(read(&file, &tiff::Limits::default()).unwrap().pages.len(), whole);
+            }
+            put_u32(&mut file, addition.link_at, addition.link);
+            whole += 1;
+            let found = read(&file, &tiff::Limits::default()).unwrap();
+            assert_eq!(found.pages.len(), whole);
+            let last = found.pages.last().unwrap();
+            assert_eq!(last.image.to_bitmap(), page.image.to_bitmap());
+        }
+        assert_eq!(file.len(), write(&pages, &WriteOptions::default()).len());
     }
 }
