@@ -53,7 +53,8 @@ fn assert_heard(events: &[Event], octets: &[u8], what: &str) {
     let mut source = OctetBits::new(octets);
     let sent: Vec<bool> = std::iter::from_fn(|| source.next_bit()).collect();
     let start = heard.windows(64).position(|w| w == &sent[..64]);
-    let start = start.unwrap_or_else(|| panic!("{what}: data not found"));
+    assert!(start.is_some(), "{what}: data not found");
+    let start = start.unwrap_or_default();
     assert!(heard.len() >= start + sent.len(), "{what}: {} of {}", heard.len() - start, sent.len());
     let wrong = sent.iter().zip(&heard[start..]).filter(|(a, b)| a != b).count();
     assert_eq!(wrong, 0, "{what}: bit errors");
