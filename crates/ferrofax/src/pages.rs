@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use fax_base::page::{PageFormat, PageShape};
 use fax_document::{FaxDocument, Page, RenderOptions, sandbox, sniff};
+use fax_image::header;
 use fax_image::tiff::Quality;
 use fax_terminal::{CodedPage, ReceivedPage};
 use std::path::Path;
@@ -23,6 +24,17 @@ pub(crate) async fn load(path: &Path) -> Result<FaxDocument> {
 /// The pages as a terminal sends them.
 pub(crate) fn coded(document: &FaxDocument) -> Vec<Arc<CodedPage>> {
     document.pages.iter().map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6.clone() })).collect()
+}
+
+/// Puts a line with this text and the page's number on top of every page.
+pub(crate) fn head(document: &mut FaxDocument, text: &str) {
+    let count = document.pages.len();
+    for (i, page) in document.pages.iter_mut().enumerate() {
+        let PageShape { width, resolution, .. } = page.shape;
+        let mut bitmap = header(width, resolution, text, &format!("{}/{count}", i + 1));
+        bitmap.append(&page.to_bitmap());
+        *page = Page::from_bitmap(&bitmap, page.shape);
+    }
 }
 
 /// The pages as a terminal received them.

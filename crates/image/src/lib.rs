@@ -4,7 +4,8 @@
 //! [`Bitmap`] holds a page as pels. [`encode`] and [`Decoder`] turn it into octets for the line and
 //! back; the decoder takes the octets as they arrive and survives whatever arrives (T.4 §4, T.6 §2).
 //! [`recode`] goes from stored T.6 straight to the coding of a call. [`tiff`] reads and writes TIFF-F
-//! (RFC 2301, RFC 2306), [`scale`] fits a page to another resolution or width.
+//! (RFC 2301, RFC 2306), [`scale`] fits a page to another resolution or width, [`header()`] draws the line
+//! of text on top of it.
 //!
 //! Octets are in printed order everywhere: the first bit on the line is the most significant one.
 
@@ -13,6 +14,7 @@ mod changes;
 mod codes;
 mod decode;
 mod encode;
+mod header;
 mod recode;
 pub mod scale;
 pub mod tiff;
@@ -21,4 +23,5 @@ mod turn;
 pub use bitmap::{Bitmap, MAX_WIDTH};
 pub use decode::{Decoded, Decoder, Limits, decode};
 pub use encode::{EncodeOptions, encode, k_for};
+pub use header::header;
 pub use recode::{Recoded, recode};

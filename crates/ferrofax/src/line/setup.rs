@@ -23,7 +23,11 @@ pub(super) async fn terminal(args: &LineArgs) -> Result<fax_terminal::Config> {
     let capabilities = capabilities(args)?;
     let mut sent = Vec::new();
     for file in &args.send {
-        sent.extend(pages::coded(&pages::load(file).await?));
+        let mut document = pages::load(file).await?;
+        if let Some(text) = &args.header {
+            pages::head(&mut document, text);
+        }
+        sent.extend(pages::coded(&document));
     }
     Ok(fax_terminal::Config {
         role: if args.call { Role::Calling } else { Role::Called },
@@ -69,9 +73,6 @@ fn check(args: &LineArgs) -> Result<()> {
     }
     if args.send.len() > 1 {
         bail!("several --send are not possible yet");
-    }
-    if args.header.is_some() {
-        bail!("--header is not possible yet");
     }
     Ok(())
 }

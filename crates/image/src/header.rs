@@ -1,0 +1,133 @@
+//! The header line that a sender puts on top of a page (T.30 has no word for it; 47 CFR 68.318(d) demands
+//! one): text in a font of fixed pitch, 17 characters to the inch at every resolution.
+
+use crate::Bitmap;
+use fax_base::page::{Resolution, Width};
+use spleen_font::{FONT_12X24, PSF2Font};
+
+/// The font's cell, drawn as it is at 204 × 196 per inch.
+const CELL: (u32, u32) = (12, 24);
+/// White above and below the text at 196 lines per inch: 1 mm.
+const AIR: u32 = 8;
+/// White on the left and on the right at 204 pels per inch: 10 mm.
+const MARGIN: u32 = 80;
+
+/// The strip to be put above a page: `left` at the left and `right` at the right margin. `left` is cut
+/// where it would run into `right`; characters that the font does not have become `?`.
+///
+/// ```
+/// use fax_base::page::{Resolution, Width};
+/// let strip = fax_image::header(Width::A4, Resolution::Fine, "Clinic +1 415 555 0100", "1/3");
+/// assert_eq!((strip.width(), strip.rows()), (1728, 40));
+/// ```
+#[must_use]
+pub fn header(width: Width, resolution: Resolution, left: &str, right: &str) -> Bitmap {
+    let pels = width.pels(resolution);
+    let scale = |n: u32, to: u32, from: u32| (n * to + from / 2) / from;
+    let x_scale = |n| scale(n, resolution.x_per_inch(), Resolution::Fine.x_per_inch());
+    let y_scale = |n| scale(n, resolution.y_per_inch(), Resolution::Fine.y_per_inch());
+    let cell = (x_scale(CELL.0), y_scale(CELL.1));
+    let (margin, air) = (x_scale(MARGIN), y_scale(AIR));
+    let mut strip = Bitmap::blank(pels, cell.1 + 2 * air);
+    let columns = (pels - 2 * margin) / cell.0;
+    let right: Vec<char> = right.chars().take(columns as usize).collect();
+    let right_at = columns - u32::try_from(right.len()).unwrap_or(columns);
+    let room = right_at.saturating_sub(u32::from(!right.is_empty())) as usize;
+    let Ok(mut font) = PSF2Font::new(FONT_12X24) else {
+        return strip;
+    };
+    let placed = (0..).zip(left.chars().take(room)).chain((right_at..).zip(right));
+    for (column, character) in placed {
+        draw(&mut strip, &mut font, character, (margin + column * cell.0, air), cell);
+    }
+    strip
+}
+
+/// Draws a character into the cell at this place; a pel is black when any pel of the font within it is.
+fn draw(strip: &mut Bitmap, font: &mut PSF2Font<'_>, character: char, at: (u32, u32), cell: (u32, u32)) {
+    let mut utf8 = [0; 4];
+    let known = font.glyph_for_utf8(character.encode_utf8(&mut utf8).as_bytes());
+    let Some(glyph) = known.or_else(|| font.glyph_for_utf8(b"?")) else {
+        return;
+    };
+    for (row, pels) in (0..).zip(glyph) {
+        for (column, _) in (0..).zip(pels).filter(|(_, black)| *black) {
+            for y in span(row, CELL.1, cell.1) {
+                for x in span(column, CELL.0, cell.0) {
+                    strip.set(at.0 + x, at.1 + y, true);
+                }
+            }
+        }
+    }
+}
+
+/// What pel `i` of `from` covers when they become `to`: at least one.
+fn span(i: u32, from: u32, to: u32) -> core::ops::Range<u32> {
+    let begin = i * to / from;
+    begin..((i + 1) * to / from).max(begin + 1).min(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As characters, for the eye and for comparing.
+    fn picture(strip: &Bitmap, columns: core::ops::Range<u32>) -> Vec<String> {
+        let pel = |x, y| if strip.get(x, y) { '#' } else { '.' };
+        (0..strip.rows()).map(|y| columns.clone().map(|x| pel(x, y)).collect()).collect()
+    }
+
+    #[test]
+    fn text_stands_where_it_belongs_at_every_resolution() {
+        for resolution in Resolution::ALL {
+            for width in Width::ALL {
+                let strip = header(width, resolution, "A", "9/12");
+                assert_eq!(strip.width(), width.pels(resolution));
+                // 5 mm, as seen on paper.
+                let mm = f64::from(strip.rows()) / f64::from(resolution.y_per_inch()) * 25.4;
+                assert!((4.5..6.0).contains(&mm), "{resolution}: {mm} mm");
+                let black =
+                    |from: u32, to: u32| (0..strip.rows()).any(|y| (from..to).any(|x| strip.get(x, y)));
+                let inch = resolution.x_per_inch();
+                assert!(!black(0, inch / 3) && black(inch / 3, inch / 2), "{resolution}");
+                let w = strip.width();
+                assert!(!black(w - inch / 3, w) && black(w - inch, w - inch / 3), "{resolution}");
+                assert!(!black(inch, w - inch), "{resolution}");
+            }
+        }
+    }
+
+    #[test]
+    fn characters_differ_and_unknown_ones_are_shown() {
+        let of = |text: &str| picture(&header(Width::A4, Resolution::Fine, text, ""), 80..92);
+        let texts = ["A", "B", "8", "é", "Ž", "?"];
+        for (i, a) in texts.iter().enumerate() {
+            for b in texts.iter().skip(i + 1) {
+                assert_ne!(of(a), of(b), "{a} {b}");
+            }
+        }
+        assert_eq!(of("\u{1F4E0}"), of("?"));
+        // Coarser is the same letter, rows taken together.
+        let (fine, standard) = (of("E"), picture(&header(Width::A4, Resolution::Standard, "E", ""), 80..92));
+        let joined: Vec<String> = fine[8..32]
+            .chunks(2)
+            .map(|rows| {
+                rows[0].chars().zip(rows[1].chars()).map(|(a, b)| if a == '#' { a } else { b }).collect()
+            })
+            .collect();
+        assert_eq!(joined, standard[4..16]);
+    }
+
+    #[test]
+    fn long_text_is_cut_before_the_number() {
+        let long = "W".repeat(500);
+        let (cut, right) = (
+            header(Width::A4, Resolution::Fine, &long, "1/1"),
+            header(Width::A4, Resolution::Fine, "", "1/1"),
+        );
+        // 130 columns: three for the number and a blank before it.
+        let number_at = 80 + 127 * 12;
+        assert_eq!(picture(&cut, number_at - 12..1728), picture(&right, number_at - 12..1728));
+        assert!(picture(&cut, number_at - 24..number_at - 12).iter().any(|row| row.contains('#')));
+    }
+}
