@@ -8,6 +8,7 @@ pub mod detect;
 pub mod g711;
 pub mod modem;
 mod pulse;
+pub mod qam;
 pub mod scrambler;
 pub mod tone;
 pub mod transmitter;
@@ -17,5 +18,6 @@ pub mod v29;
 
 pub use detect::ToneDetector;
 pub use g711::Law;
+pub use qam::QamReceiver;
 pub use tone::ToneGenerator;
 pub use transmitter::QamTransmitter;

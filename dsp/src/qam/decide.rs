@@ -1,0 +1,207 @@
+//! From equalised points to bits: decision, differential decoding, descrambling.
+
+use super::trellis::Trellis;
+use crate::modem::{Event, Mode};
+use crate::scrambler::{Descrambler, GuardedDescrambler};
+use crate::{v17, v27ter, v29};
+
+/// What was decided of the symbol `back` symbols ago.
+#[derive(Clone, Copy)]
+pub(super) struct Decision {
+    pub(super) point: [f32; 2],
+    pub(super) back: usize,
+}
+
+/// How symbols are decided.
+enum Decider {
+    /// Each by itself: the nearest point.
+    Nearest(&'static [[f32; 2]]),
+    /// By their sequence.
+    Trellis(Box<Trellis>),
+}
+
+enum Unscramble {
+    Plain(Descrambler),
+    Guarded(GuardedDescrambler),
+}
+
+/// From points to bits.
+pub(super) struct Decoder {
+    mode: Mode,
+    decider: Decider,
+    symbols: Symbols,
+}
+
+/// From labels to bits.
+struct Symbols {
+    mode: Mode,
+    /// Symbols of the training's end that are still to come.
+    skip: usize,
+    last: Option<usize>,
+    descrambler: Unscramble,
+    /// Bits that the descrambler makes of ones that were lost.
+    unsure: u32,
+    outlet: Outlet,
+}
+
+/// Bits on their way to the events.
+#[derive(Default)]
+struct Outlet {
+    bits: u32,
+    held: u32,
+    erased: u32,
+}
+
+impl Outlet {
+    fn bits(&mut self, bits: u32, count: u32, events: &mut Vec<Event>) {
+        if self.erased > 0 || self.held + count > 32 {
+            self.flush(events);
+        }
+        self.bits = (self.bits << count) | bits;
+        self.held += count;
+    }
+
+    fn erased(&mut self, count: u32, events: &mut Vec<Event>) {
+        if self.held > 0 {
+            self.flush(events);
+        }
+        self.erased += count;
+    }
+
+    fn flush(&mut self, events: &mut Vec<Event>) {
+        if self.held > 0 {
+            events.push(Event::Bits { bits: self.bits, count: self.held as u8 });
+        }
+        if self.erased > 0 {
+            events.push(Event::Erased { bits: self.erased });
+        }
+        *self = Outlet::default();
+    }
+}
+
+impl Symbols {
+    fn take(&mut self, label: Option<usize>, events: &mut Vec<Event>) {
+        let count = self.mode.bits_per_symbol();
+        let bits = match (self.last, label) {
+            (Some(last), Some(label)) => Some(match &mut self.descrambler {
+                Unscramble::Plain(d) => {
+                    let line = match self.mode {
+                        Mode::V29At4800 | Mode::V29At7200 | Mode::V29At9600 => {
+                            v29::decode(self.mode, last, label)
+                        }
+                        Mode::V27ter2400
+                        | Mode::V27ter4800
+                        | Mode::V17At7200
+                        | Mode::V17At9600
+                        | Mode::V17At12000
+                        | Mode::V17At14400 => v17::decode(self.mode, last, label),
+                    };
+                    d.descramble(line, count)
+                }
+                Unscramble::Guarded(d) => d.descramble(v27ter::decode(self.mode, last, label), count),
+            }),
+            (None, Some(_)) | (Some(_) | None, None) => {
+                self.unsure = match &self.descrambler {
+                    Unscramble::Plain(_) => 23,
+                    Unscramble::Guarded(_) => 12,
+                };
+                None
+            }
+        };
+        self.last = label;
+        let unsure = self.unsure > 0;
+        if bits.is_some() {
+            self.unsure = self.unsure.saturating_sub(count);
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return;
+        }
+        match bits {
+            Some(bits) if !unsure => self.outlet.bits(bits, count, events),
+            Some(_) | None => self.outlet.erased(count, events),
+        }
+    }
+}
+
+impl Decoder {
+    pub(super) fn new(mode: Mode) -> Self {
+        let (decider, descrambler) = match mode {
+            Mode::V27ter2400 | Mode::V27ter4800 => (
+                Decider::Nearest(v27ter::constellation(mode)),
+                Unscramble::Guarded(GuardedDescrambler::new()),
+            ),
+            Mode::V29At4800 | Mode::V29At7200 | Mode::V29At9600 => {
+                (Decider::Nearest(v29::constellation(mode)), Unscramble::Plain(Descrambler::new()))
+            }
+            Mode::V17At7200 | Mode::V17At9600 | Mode::V17At12000 | Mode::V17At14400 => (
+                Decider::Trellis(Box::new(Trellis::new(v17::constellation(mode)))),
+                Unscramble::Plain(Descrambler::new()),
+            ),
+        };
+        let symbols =
+            Symbols { mode, skip: 0, last: None, descrambler, unsure: 0, outlet: Outlet::default() };
+        Decoder { mode, decider, symbols }
+    }
+
+    /// A burst's coded symbols begin; the first `skip` of them are training.
+    pub(super) fn begin(&mut self, skip: usize) {
+        if let Decider::Trellis(trellis) = &mut self.decider {
+            trellis.reset();
+        }
+        self.symbols.skip = skip;
+        self.symbols.last = None;
+        self.symbols.unsure = 0;
+        self.symbols.outlet = Outlet::default();
+    }
+
+    /// The next symbol, or that it was lost. What is decided may be of an earlier one.
+    #[inline]
+    pub(super) fn push(&mut self, point: Option<[f32; 2]>, events: &mut Vec<Event>) -> Option<Decision> {
+        match &mut self.decider {
+            Decider::Nearest(points) => {
+                let decided = point.and_then(|point| nearest(points, point));
+                self.symbols.take(decided.map(|(label, _)| label), events);
+                decided.map(|(_, point)| Decision { point, back: 0 })
+            }
+            Decider::Trellis(trellis) => {
+                let decision = trellis.push(point);
+                trellis.settled(false, |label| self.symbols.take(label.map(usize::from), events));
+                decision
+            }
+        }
+    }
+
+    /// Gives out what is decided so far, short of what the trellis still holds back.
+    pub(super) fn flush(&mut self, events: &mut Vec<Event>) {
+        self.symbols.outlet.flush(events);
+    }
+
+    /// The signal is over: gives out everything.
+    pub(super) fn end(&mut self, events: &mut Vec<Event>) {
+        if let Decider::Trellis(trellis) = &mut self.decider {
+            trellis.settled(true, |label| self.symbols.take(label.map(usize::from), events));
+        }
+        self.symbols.outlet.flush(events);
+    }
+
+    /// The mode's points.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
+/// The nearest of some points, and its number.
+#[inline]
+pub(super) fn nearest(points: &[[f32; 2]], [x, y]: [f32; 2]) -> Option<(usize, [f32; 2])> {
+    let mut least = f32::INFINITY;
+    let mut best = 0;
+    for (i, [px, py]) in points.iter().enumerate() {
+        let distance = (px - x) * (px - x) + (py - y) * (py - y);
+        if distance < least {
+            least = distance;
+            best = i;
+        }
+    }
+    points.get(best).map(|&point| (best, point))
+}

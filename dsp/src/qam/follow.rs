@@ -1,0 +1,225 @@
+//! Following a signal: equalise, turn, decide, and keep every loop on it.
+
+use super::decide::{Decision, nearest};
+use super::train::lateness;
+use super::{GROUP, LONGEST_HOLE_MS, LONGEST_LOSS_MS, MEMORY, POINTS, Part, Past, QUIET, QamReceiver, State};
+use crate::modem::Event;
+use crate::v17;
+
+/// Losses this near to a symbol's middle, in halves, erase it.
+const REACH: usize = 8;
+/// An error larger than this times the mean square is cut to it.
+const CLIP: f32 = 9.0;
+/// With data the equaliser is adapted at every so many symbols.
+const ADAPT_EVERY: usize = 4;
+/// Weight of a symbol in the mean square error.
+const FORGET: f32 = 1.0 / 128.0;
+
+impl QamReceiver {
+    /// The next symbol.
+    pub(super) fn follow(&mut self, events: &mut Vec<Event>) {
+        let State::Following(part) = self.state else { return };
+        let taps = self.scheme.taps;
+        let middle = self.window + taps / 2 - 1;
+        let Some((re, im)) = self.halves.window(self.window, taps) else { return };
+        let (yr, yi) = self.equaliser.output(re, im);
+        let turn = self.turns.at(self.carrier.phase);
+        let z = [yr * turn.0 + yi * turn.1, yi * turn.0 - yr * turn.1];
+        self.carrier.step();
+        let spoilt = self.halves.any_lost(self.window, self.window + taps);
+        let lost = spoilt && self.halves.any_lost(middle - REACH, middle + REACH);
+        let symbol = self.symbol;
+        self.symbol += 1;
+        let window = self.dropped + self.window as u64;
+        self.past[symbol % MEMORY] = Past { z, turn, window, valid: !spoilt };
+        if lost {
+            self.loss += 1;
+            if self.loss * 1_000 > LONGEST_LOSS_MS * self.scheme.mode.baud() {
+                return self.end(events);
+            }
+        } else {
+            self.loss = 0;
+            if !spoilt && self.is_quiet(middle, events) {
+                return;
+            }
+            self.remember(z);
+        }
+        let point = (!lost).then_some(z);
+        let decision = match part {
+            Part::Alternation(reversed) => self.alternation(symbol, reversed, z, lost, events),
+            Part::Known => {
+                let d = self.known_symbol(symbol);
+                if self.symbol == self.known {
+                    let bridge = if self.known == self.scheme.known.len() { self.scheme.bridge } else { 0 };
+                    self.enter(if bridge > 0 { Part::Bridge(bridge) } else { Part::Ones(self.scheme.ones) });
+                } else if self.symbol == 256 {
+                    self.gear(1, 0);
+                }
+                Some(Decision { point: d, back: 0 })
+            }
+            Part::Bridge(left) => {
+                self.enter(if left > 1 { Part::Bridge(left - 1) } else { Part::Ones(self.scheme.ones) });
+                nearest(&v17::STATES, z).map(|(_, point)| Decision { point, back: 0 })
+            }
+            Part::Ones(left) => {
+                let decision = self.decoder.push(point, events);
+                self.enter(if left > 1 { Part::Ones(left - 1) } else { Part::Data });
+                if left == 1 {
+                    self.announced = true;
+                    events.push(Event::Trained(self.quality()));
+                    self.learn();
+                }
+                decision
+            }
+            Part::Data => self.decoder.push(point, events),
+        };
+        if let Some(decision) = decision {
+            self.correct(symbol, decision, part == Part::Data);
+        } else {
+            self.last = None;
+        }
+    }
+
+    fn enter(&mut self, part: Part) {
+        match (self.state, part) {
+            (State::Following(Part::Known | Part::Bridge(_)), Part::Ones(ones)) => self.decoder.begin(ones),
+            (_, Part::Data) => self.gear(2, 1),
+            (
+                State::Hunting | State::Aligning | State::Gathering { .. } | State::Following(_),
+                Part::Alternation(_) | Part::Known | Part::Bridge(_) | Part::Ones(_),
+            ) => {}
+        }
+        self.state = State::Following(part);
+    }
+
+    /// The alternation before a short training: it ends when the states turn to their opposites.
+    fn alternation(
+        &mut self,
+        symbol: usize,
+        reversed: usize,
+        z: [f32; 2],
+        lost: bool,
+        events: &mut Vec<Event>,
+    ) -> Option<Decision> {
+        let expected = self.scheme.alternation[symbol % 2];
+        if lost {
+            return None;
+        }
+        let along = z[0] * expected[0] + z[1] * expected[1];
+        if along < 0.0 {
+            if reversed == 1 {
+                // The first two symbols of segment 2 are behind us.
+                self.symbol = 2;
+                for past in 0..MEMORY {
+                    self.past[past].valid = false;
+                }
+                self.last = None;
+                self.enter(Part::Known);
+                return None;
+            }
+            self.state = State::Following(Part::Alternation(reversed + 1));
+            return None;
+        }
+        self.state = State::Following(Part::Alternation(0));
+        if symbol > 400 {
+            self.fail(events);
+            return None;
+        }
+        Some(Decision { point: expected, back: 0 })
+    }
+
+    /// Moves every loop by what was decided.
+    #[inline]
+    fn correct(&mut self, symbol: usize, decision: Decision, data: bool) {
+        let Some(number) = symbol.checked_sub(decision.back) else { return };
+        let past = self.past[number % MEMORY];
+        if !past.valid {
+            self.last = None;
+            return;
+        }
+        let (z, d) = (past.z, decision.point);
+        let (mut er, mut ei) = (d[0] - z[0], d[1] - z[1]);
+        let square = er * er + ei * ei;
+        self.error += FORGET * (square.min(4.0 * CLIP * self.error) - self.error);
+        let limit = CLIP * self.error;
+        if square > limit {
+            let part = (limit / square).sqrt();
+            er *= part;
+            ei *= part;
+        }
+        let power = self.scheme.power;
+        // Im(z·d*) with the error as cut.
+        let zc = [d[0] - er, d[1] - ei];
+        self.carrier.correct((zc[1] * d[0] - zc[0] * d[1]) / power, self.carrier_gains);
+        if let Some((d1, z1)) = self.last {
+            let e = lateness(d1, z1, d, zc) / power;
+            self.front.shift(self.clock_gains.proportional * e);
+            self.clock = (self.clock - self.clock_gains.integral * e).clamp(-600e-6, 600e-6);
+            self.front.set_clock(self.clock);
+        }
+        self.last = Some((d, zc));
+        if !data || symbol % ADAPT_EVERY == 0 {
+            let start = past.window - self.dropped;
+            if let Some((re, im)) = self.halves.window(start as usize, self.scheme.taps) {
+                let (cos, sin) = past.turn;
+                let (er, ei) = (self.step * (er * cos - ei * sin), self.step * (ei * cos + er * sin));
+                self.equaliser.adapt(re, im, er, ei);
+            }
+        }
+    }
+
+    /// Judges the power; true while the symbol must not be used because the signal has gone.
+    fn is_quiet(&mut self, middle: usize, events: &mut Vec<Event>) -> bool {
+        let a = self.halves.get(middle).unwrap_or_default();
+        let b = self.halves.get(middle + 1).unwrap_or_default();
+        self.group += a.0 * a.0 + a.1 * a.1 + b.0 * b.0 + b.1 * b.1;
+        self.grouped += 1;
+        let mut quiet = self.hole > 0;
+        if self.grouped == GROUP {
+            let mean = self.group / (2 * GROUP) as f32;
+            (self.group, self.grouped) = (0.0, 0);
+            // In strong noise what remains is not so far below.
+            let noise = 2.0 * self.error / (self.scheme.power + self.error);
+            if mean < self.power * QUIET.max(noise) {
+                self.hole += GROUP;
+                quiet = true;
+                if self.hole * 1_000 > LONGEST_HOLE_MS * self.scheme.mode.baud() {
+                    self.end(events);
+                    return true;
+                }
+            } else if self.hole > 0 {
+                // The signal is back: what was missed is erased.
+                for _ in 0..self.missed {
+                    self.decoder.push(None, events);
+                }
+                (self.hole, self.missed) = (0, 0);
+                quiet = false;
+                self.last = None;
+            }
+        }
+        if quiet {
+            self.missed += 1;
+        }
+        quiet
+    }
+
+    fn remember(&mut self, z: [f32; 2]) {
+        match self.points.get_mut(self.next_point) {
+            Some(point) => *point = z,
+            None => self.points.push(z),
+        }
+        self.next_point = (self.next_point + 1) % POINTS;
+    }
+
+    /// The signal is over.
+    pub(super) fn end(&mut self, events: &mut Vec<Event>) {
+        if self.announced {
+            self.decoder.end(events);
+            self.learn();
+        } else {
+            events.push(Event::TrainingFailed);
+        }
+        events.push(Event::CarrierDown);
+        self.hunt_anew();
+    }
+}
