@@ -27,7 +27,6 @@ enum Unscramble {
 
 /// From points to bits.
 pub(super) struct Decoder {
-    mode: Mode,
     decider: Decider,
     symbols: Symbols,
 }
@@ -141,7 +140,7 @@ impl Decoder {
         };
         let symbols =
             Symbols { mode, skip: 0, last: None, descrambler, unsure: 0, outlet: Outlet::default() };
-        Decoder { mode, decider, symbols }
+        Decoder { decider, symbols }
     }
 
     /// A burst's coded symbols begin; the first `skip` of them are training.
@@ -183,11 +182,6 @@ impl Decoder {
             trellis.settled(true, |label| self.symbols.take(label.map(usize::from), events));
         }
         self.symbols.outlet.flush(events);
-    }
-
-    /// The mode's points.
-    pub(super) fn mode(&self) -> Mode {
-        self.mode
     }
 }
 

@@ -19,11 +19,6 @@ impl Equaliser {
         Equaliser { re: [0.0; MOST_TAPS], im: [0.0; MOST_TAPS], taps: taps.min(MOST_TAPS) }
     }
 
-    /// Its length in halves of symbols.
-    pub(super) fn taps(&self) -> usize {
-        self.taps
-    }
-
     /// The output over a window of halves of its length.
     #[inline]
     pub(super) fn output(&self, re: &[f32], im: &[f32]) -> (f32, f32) {

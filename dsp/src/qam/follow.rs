@@ -158,7 +158,7 @@ impl QamReceiver {
             self.front.set_clock(self.clock);
         }
         self.last = Some((d, zc));
-        if !data || symbol % ADAPT_EVERY == 0 {
+        if !data || symbol.is_multiple_of(ADAPT_EVERY) {
             let start = past.window - self.dropped;
             if let Some((re, im)) = self.halves.window(start as usize, self.scheme.taps) {
                 let (cos, sin) = past.turn;
@@ -179,7 +179,7 @@ impl QamReceiver {
             let mean = self.group / (2 * GROUP) as f32;
             (self.group, self.grouped) = (0.0, 0);
             // In strong noise what remains is not so far below.
-            let noise = 2.0 * self.error / (self.scheme.power + self.error);
+            let noise = 2.5 * self.error / (self.scheme.power + self.error);
             if mean < self.power * QUIET.max(noise) {
                 self.hole += GROUP;
                 quiet = true;

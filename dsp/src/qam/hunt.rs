@@ -15,8 +15,6 @@ const FAINTEST: Dbm0 = Dbm0(-50.0);
 const LEAST_PERIODIC: f32 = 0.7;
 /// A tone is alike at any distance; an alternation is not at half a symbol.
 const MOST_TONE: f32 = 0.85;
-/// The known sequence explains at least this much of the power, its pieces' mean.
-const LEAST_MATCH: f32 = 0.4;
 /// After the best match so many halves are waited for a better one.
 const SETTLE: usize = 12;
 
@@ -115,7 +113,7 @@ impl Align {
                 (self.best, self.at) = (score, self.next);
             }
             self.next += 1;
-            if self.best > LEAST_MATCH && self.next > self.at + SETTLE {
+            if self.best > scheme.least_match && self.next > self.at + SETTLE {
                 return Some(self.at);
             }
         }

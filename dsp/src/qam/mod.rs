@@ -38,7 +38,7 @@ const POINTS: usize = 512;
 /// Symbols remembered for decisions that come late.
 const MEMORY: usize = 8;
 /// Symbols whose power is judged together.
-const GROUP: u32 = 8;
+const GROUP: u32 = 16;
 /// A signal that falls this far below its training is gone: −12 dB.
 const QUIET: f32 = 1.0 / 16.0;
 /// A pause of this length ends the signal, ms; a shorter one is a hole in it.

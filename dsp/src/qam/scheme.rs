@@ -28,6 +28,9 @@ pub(super) struct Scheme {
     pub(super) known: Vec<[f32; 2]>,
     /// The beginning of `known`, with the carrier's turning, conjugate.
     pub(super) template: Vec<[f32; 2]>,
+    /// The template explains at least this much of the power where it lies right, and less of the
+    /// alternation.
+    pub(super) least_match: f32,
     /// How many of `known` the equaliser is solved from.
     pub(super) solve: usize,
     /// Symbols after `known` that are one of four states but not known (V.17 segment 3).
@@ -75,6 +78,7 @@ impl Scheme {
                     .map(phase)
                     .collect(),
                 template: Vec::new(),
+                least_match: 0.4,
                 solve: 320,
                 bridge: 0,
                 ones: v27ter::SEGMENT_5,
@@ -92,6 +96,8 @@ impl Scheme {
                     blocks: 3,
                     known: v29::Segment3::new().take(v29::SEGMENT_3).map(|x| if x { d } else { c }).collect(),
                     template: Vec::new(),
+                    // At 4800 bit/s half of the alternation's power is in what the template has too.
+                    least_match: if mode == Mode::V29At4800 { 0.6 } else { 0.4 },
                     solve: v29::SEGMENT_3,
                     bridge: 0,
                     ones: v29::SEGMENT_4,
@@ -112,6 +118,7 @@ impl Scheme {
                     .map(|s| v17::STATES[usize::from(s & 3)])
                     .collect(),
                 template: Vec::new(),
+                least_match: 0.4,
                 solve: 384,
                 bridge: v17::SEGMENT_3,
                 ones: v17::SEGMENT_4,

@@ -15,8 +15,11 @@ const SLOPE: f32 = 1.8;
 const MOST_ERROR: f64 = 0.2;
 /// Noise that the solution reckons with, relative to the signal; keeps it finite where there is no signal.
 const RIDGE: f64 = 0.003;
-/// Blocks of alternation in a row before a short training is begun on.
-const SHORT_BLOCKS: usize = 3;
+/// Blocks of alternation in a row before the known symbols are looked for.
+const LONG_BLOCKS: usize = 2;
+/// Blocks of alternation in a row before a short training is begun on: after silence already a part of
+/// the first is taken for one, and what is measured must lie in the alternation.
+const SHORT_BLOCKS: usize = 6;
 /// Halves of alternation that a short training is begun on: whole periods of four.
 const SHORT_HALVES: usize = 72;
 /// The alternation and the search after it end at the latest after so many halves.
@@ -45,11 +48,12 @@ impl QamReceiver {
                     if self.alternating >= SHORT_BLOCKS {
                         self.begin_short(events);
                     }
-                } else {
+                } else if self.alternating >= LONG_BLOCKS {
                     events.push(Event::CarrierUp);
                     self.state = State::Aligning;
                     self.aligning_since = self.hunt.next();
-                    self.align = Align::new(self.hunt.next().saturating_sub(BLOCK * self.scheme.blocks));
+                    self.align =
+                        Align::new(self.hunt.next().saturating_sub(BLOCK * (self.scheme.blocks + 1)));
                 }
             }
             State::Aligning => {
@@ -219,10 +223,8 @@ impl QamReceiver {
         let hz = |table: [f32; 3]| table.get(loops).copied().unwrap_or(1.0);
         self.carrier_gains = Gains::new(hz(CARRIER_HZ), baud);
         let clock = Gains::new(hz(CLOCK_HZ), baud);
-        self.clock_gains = Gains {
-            proportional: clock.proportional / SLOPE,
-            integral: clock.integral / SLOPE,
-        };
+        self.clock_gains =
+            Gains { proportional: clock.proportional / SLOPE, integral: clock.integral / SLOPE };
         let step = STEP.get(step).copied().unwrap_or(0.0);
         self.step = step / (self.power * self.scheme.taps as f32).max(1e-9);
     }
@@ -263,7 +265,7 @@ impl QamReceiver {
         let product = (upper.0 * lower.0 + upper.1 * lower.1, upper.1 * lower.0 - upper.0 * lower.1);
         let mut tau = -product.1.atan2(product.0) / TAU;
         let (sin, cos) = (TAU / 2.0 * tau).sin_cos();
-        let mut alternating = (
+        let alternating = (
             (upper.0 * cos - upper.1 * sin + lower.0 * cos + lower.1 * sin) / n,
             (upper.1 * cos + upper.0 * sin + lower.1 * cos - lower.0 * sin) / n,
         );
@@ -282,14 +284,12 @@ impl QamReceiver {
             direct
         } else {
             tau += 1.0;
-            alternating = (-alternating.0, -alternating.1);
             other
         };
         let explained = size(gain) * (m[0] * m[0] + m[1] * m[1] + (d[0] * d[0] + d[1] * d[1]) / 2.0);
         if explained < 0.5 * power / n {
             return;
         }
-        let _ = alternating;
         // An A near the end of what was looked at.
         let shift = 2.0 * tau + 4.0 * (SHORT_HALVES / 4) as f32;
         self.equaliser = learnt.equaliser.clone();

@@ -100,7 +100,7 @@ impl Trellis {
             None => ([0, 1, 2, 3, 4, 5, 6, 7], [0.0; STATES]),
         };
         let slot = self.count % MEMORY;
-        let Some(step) = self.steps.get_mut(slot) else { return None };
+        let step = self.steps.get_mut(slot)?;
         step.valid = point.is_some();
         let m = self.metrics;
         for parity in 0..2 {
