@@ -32,7 +32,7 @@ mod when;
 pub use echo::TalkerEcho;
 pub use noise::Gaussian;
 pub use packet::{BLOCK, Block, Gap, Loss, Packets};
-pub use response::{Ad, Curve, Edd, LocalLoop, PcmLinks, Proakis, Response};
+pub use response::{Ad, Curve, Edd, Filter, LocalLoop, PcmLinks, Proakis, Response};
 pub use when::When;
 
 use core::time::Duration;

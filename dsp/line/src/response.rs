@@ -179,8 +179,9 @@ impl Response {
         self
     }
 
-    /// The filter that does this: the group delay is integrated into a phase, and the whole transformed back.
-    pub(crate) fn filter(&self) -> Fir {
+    /// The filter that does this, for [`crate::Line::with`]: the group delay is integrated into a phase, and the whole transformed back.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
         // Phase in turns: minus the integral of the delay.
         let hz = f64::from(RATE) / POINTS as f64;
         let mut turns = 0.0;
@@ -221,26 +222,27 @@ impl Response {
                 (sum / POINTS as f64 * fade) as f32
             })
             .collect();
-        Fir::new(taps)
+        Filter::new(taps)
     }
 }
 
-/// A filter with a finite impulse response.
-pub(crate) struct Fir {
+/// A filter with a finite impulse response, and what has gone into it.
+#[derive(Clone)]
+pub struct Filter {
     /// Last tap first, so that it lies as the samples do.
     taps: Vec<f32>,
     past: Vec<f32>,
 }
 
-impl Fir {
+impl Filter {
     fn new(mut taps: Vec<f32>) -> Self {
         taps.reverse();
         let past = vec![0.0; taps.len() - 1];
-        Fir { taps, past }
+        Filter { taps, past }
     }
 }
 
-impl Impairment for Fir {
+impl Impairment for Filter {
     fn pass(&mut self, samples: &mut Vec<f32>) {
         self.past.extend_from_slice(samples);
         for (window, sample) in self.past.windows(self.taps.len()).zip(samples.iter_mut()) {

@@ -1,0 +1,119 @@
+//! CPU a second of audio, and whether anything is allocated.
+
+use crate::bursts::{Bits, Condition, burst};
+use crate::ends::{Modem, Who, receiver, transmitter};
+use crate::{ALLOCATOR, bursts::LEVEL};
+use fax_base::line::Training;
+use fax_dsp::Law;
+use fax_line::{BLOCK, Gaussian};
+use rustix::time::{ClockId, clock_gettime};
+use stats_alloc::Region;
+use std::time::Duration;
+
+/// Seconds of data in each burst, and how often it is done for the best time.
+const SECONDS: usize = 10;
+const TIMES: usize = 7;
+
+fn cpu() -> Duration {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(t.tv_sec.try_into().unwrap(), t.tv_nsec.try_into().unwrap())
+}
+
+/// The best of several runs.
+struct Cost {
+    /// µs a second of audio.
+    us: f64,
+    /// The dearest block of 20 ms, µs.
+    block: f64,
+    /// Allocations in steady state.
+    allocations: usize,
+}
+
+/// `run` works block by block; it tells its watch after each how many samples were done, and in the end returns their
+/// number.
+fn best(run: impl Fn(&mut dyn FnMut(usize)) -> usize) -> Cost {
+    let mut cost = Cost { us: f64::MAX, block: f64::MAX, allocations: 0 };
+    for _ in 0..TIMES {
+        // Asking for the time costs too: the whole by itself.
+        let begin = cpu();
+        let samples = run(&mut |_| ());
+        cost.us = cost.us.min((cpu() - begin).as_secs_f64() * 1e6 / (samples as f64 / 8000.0));
+
+        let (mut dearest, mut last) = (Duration::ZERO, cpu());
+        run(&mut |_| {
+            let now = cpu();
+            dearest = dearest.max(now - last);
+            last = now;
+        });
+        cost.block = cost.block.min(dearest.as_secs_f64() * 1e6);
+    }
+    // Behind the training and the first second of data.
+    let (mut region, mut allocations) = (None, 0);
+    run(&mut |samples| {
+        if samples > 3 * 8000 {
+            allocations = region.get_or_insert_with(|| Region::new(ALLOCATOR)).change().allocations;
+        }
+    });
+    Cost { allocations, ..cost }
+}
+
+fn sending(who: Who, modem: Modem) -> Cost {
+    let mut random = Gaussian::new(1);
+    let count = modem.bit_rate() as usize * SECONDS;
+    let bits: Vec<bool> = (0..count).map(|_| random.uniform() < 0.5).collect();
+    best(|watch| {
+        let mut tx = transmitter(who, modem, Training::Long, LEVEL);
+        let mut source = Bits(&bits, 0);
+        let mut block = [0; BLOCK];
+        let mut samples = 0;
+        loop {
+            let made = tx.transmit(&mut source, &mut block);
+            samples += made;
+            watch(samples);
+            if made < BLOCK {
+                return samples;
+            }
+        }
+    })
+}
+
+fn receiving(who: Who, modem: Modem) -> Cost {
+    let burst = burst(Who::Spandsp, modem, Training::Long, modem.bit_rate() as usize * SECONDS, 1);
+    let samples = Condition { law: Some(Law::Mu), ..Condition::flat(35.0) }.apply(&burst, 2);
+    best(|watch| {
+        let mut rx = receiver(who, modem);
+        for (i, block) in samples.chunks(BLOCK).enumerate() {
+            rx.receive(block);
+            watch(i * BLOCK);
+        }
+        samples.len()
+    })
+}
+
+pub fn print(modems: &[(Modem, f32, f32)]) {
+    println!("\nCost: µs of CPU a second of audio, best of {TIMES}; bar: at most half of spandsp's");
+    println!(
+        "(blocks of 20 ms, {SECONDS} s of data behind a long training, thread time; allocations in steady state)"
+    );
+    println!(
+        "{:<14} {:>9} {:>9} {:>6} {:>6}  {:>9} {:>9} {:>6} {:>6} {:>14}",
+        "", "TX ours", "spandsp", "ratio", "alloc", "RX ours", "spandsp", "ratio", "alloc", "dearest block"
+    );
+    for &(modem, ..) in modems {
+        let (tx, tx_spandsp) = (sending(Who::Ours, modem), sending(Who::Spandsp, modem));
+        let (rx, rx_spandsp) = (receiving(Who::Ours, modem), receiving(Who::Spandsp, modem));
+        println!(
+            "{modem:<14} {:>9.1} {:>9.1} {:>6.2} {:>6}  {:>9.1} {:>9.1} {:>6.2} {:>6} {:>7.0} {:>6.0}",
+            tx.us,
+            tx_spandsp.us,
+            tx.us / tx_spandsp.us,
+            tx.allocations,
+            rx.us,
+            rx_spandsp.us,
+            rx.us / rx_spandsp.us,
+            rx.allocations,
+            rx.block,
+            rx_spandsp.block
+        );
+    }
+}
