@@ -9,7 +9,7 @@
 use fax_base::Instant;
 use fax_base::page::{Coding, PageShape, Resolution, Width};
 use fax_t30::{Capabilities, Role};
-use fax_terminal::{CodedPage, Config, Input, Output, Terminal};
+use fax_terminal::{CodedPage, Config, Document, Input, Output, Terminal};
 use rustix::time::{ClockId, clock_gettime};
 use spandsp_peer::tiff::{self, Page};
 use spandsp_peer::udptl::Protection;
@@ -129,8 +129,8 @@ fn main() {
             role: if sends { Role::Calling } else { Role::Called },
             ident: String::new(),
             capabilities: Capabilities { ecm, codings: vec![coding], ..Capabilities::default() },
-            pages: if sends { coded.clone() } else { Vec::new() },
-            sub_address: None,
+            documents: vec![Document::new(if sends { coded.clone() } else { Vec::new() })],
+            ..Config::default()
         });
         terminal.handle(Instant::ZERO, Input::Start);
         terminal.handle(Instant::ZERO, Input::SwitchToT38(fax_t38::Config::default()));

@@ -37,8 +37,8 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
             role: t30::Role::Calling,
             ident: args.from.clone(),
             capabilities: t30::Capabilities::default(),
-            pages: pages::coded(&document),
-            sub_address: None,
+            documents: vec![fax_terminal::Document::new(pages::coded(&document))],
+            ..fax_terminal::Config::default()
         },
     });
     let total = document.pages.len();

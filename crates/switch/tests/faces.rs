@@ -34,6 +34,7 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
         bad_rows: 2,
         longest_bad_run: 1,
         confirmed: true,
+        ends_document: index + 1 == made.pages.len(),
     });
     ReceivedFax {
         call: IncomingCall {

@@ -32,6 +32,13 @@ pub struct Capabilities {
     pub max_length: Length,
     /// As a receiver without ECM: the least time for a coded line that we demand.
     pub min_row_time: Duration,
+    /// No image goes faster, bit/s.
+    pub max_rate: u32,
+    /// No image goes slower, bit/s: rather none at all.
+    pub min_rate: u32,
+    /// ECM frames of 64 octets: asked for as a receiver, used as a sender. A far end that asks for them gets
+    /// them in any case.
+    pub small_frames: bool,
 }
 
 impl Default for Capabilities {
@@ -46,6 +53,62 @@ impl Default for Capabilities {
             max_width: Width::A3,
             max_length: Length::Unlimited,
             min_row_time: Duration::ZERO,
+            max_rate: u32::MAX,
+            min_rate: 0,
+            small_frames: false,
+        }
+    }
+}
+
+/// Pages that belong together. Documents follow one another in a call by EOM.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Document {
+    /// Its pages, in order.
+    pub pages: Vec<PageShape>,
+    /// When it is offered for polling: the selective polling address (SEP or PSA) that a poller must name to
+    /// get it; none: everybody gets it.
+    pub address: Option<String>,
+}
+
+impl Document {
+    /// These pages, for everybody.
+    #[must_use]
+    pub fn new(pages: Vec<PageShape>) -> Self {
+        Document { pages, address: None }
+    }
+}
+
+/// What a calling terminal wants to be sent (T.30 §5.3.6.1.2).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Poll {
+    /// Selective polling address (SEP), at most 20 characters.
+    pub sep: Option<String>,
+    /// Polled sub-address (PSA), at most 20 characters.
+    pub psa: Option<String>,
+}
+
+/// How good is good enough, and how long is too long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// How many times a page that was answered with RTN is sent again, at a lower rate each time.
+    pub page_retries: u32,
+    /// As a receiver without ECM: bad rows in a hundred from which RTP is answered.
+    pub poor_at_percent: u8,
+    /// As a receiver without ECM: bad rows in a hundred from which a page is refused with RTN. `None`: never
+    /// refuse; keep what came and say RTP.
+    pub refuse_at_percent: Option<u8>,
+    /// A page takes no longer than this, repeats included.
+    pub longest_page: Duration,
+}
+
+impl Default for Rules {
+    /// Two repeats; RTP from 5 and RTN from 15 in a hundred on; an hour.
+    fn default() -> Self {
+        Rules {
+            page_retries: 2,
+            poor_at_percent: 5,
+            refuse_at_percent: Some(15),
+            longest_page: Duration::from_secs(3_600),
         }
     }
 }
@@ -55,19 +118,41 @@ impl Default for Capabilities {
 pub struct Config {
     /// Which end we are.
     pub role: Role,
-    /// Our subscriber number for CSI or TSI, at most 20 characters; empty for none.
+    /// Our subscriber number for CSI, TSI or CIG, at most 20 characters; empty for none.
     pub ident: String,
     /// What we can do.
     pub capabilities: Capabilities,
-    /// The pages to send, in order; empty when we only receive.
-    pub send: Vec<PageShape>,
-    /// Sub-address of the recipient (SUB), if the job names one.
+    /// Calling: the documents to send, in order. Called: the documents offered for polling. Pages are numbered
+    /// from 0 through all of them.
+    pub send: Vec<Document>,
+    /// Called: ready to receive (DIS bit 10).
+    pub receive: bool,
+    /// Calling: what to poll, one after the other, when everything is sent; empty: nothing.
+    pub poll: Vec<Poll>,
+    /// Calling: sub-address of the recipient (SUB), if the job names one.
     pub sub_address: Option<String>,
-    /// How many times a page that was answered with RTN is sent again, at a lower rate each time.
-    pub page_retries: u32,
-    /// As a receiver without ECM: bad rows in a hundred from which a page is refused with RTN. From
-    /// 5 in a hundred on RTP is answered. `None`: never refuse; keep what came and say RTP.
-    pub refuse_at_percent: Option<u8>,
+    /// Calling: the password, sent where the far end knows passwords: as SID beside DCS, as PWD beside DTC.
+    /// Called: the password that is demanded from whoever sends or polls.
+    pub password: Option<String>,
+    /// Quality and patience.
+    pub rules: Rules,
+}
+
+impl Default for Config {
+    /// A called terminal that receives what comes and has nothing to be polled.
+    fn default() -> Self {
+        Config {
+            role: Role::Called,
+            ident: String::new(),
+            capabilities: Capabilities::default(),
+            send: Vec::new(),
+            receive: true,
+            poll: Vec::new(),
+            sub_address: None,
+            password: None,
+            rules: Rules::default(),
+        }
+    }
 }
 
 /// What happened.
@@ -116,7 +201,7 @@ pub enum Output {
     StopTransmit,
     /// Listen for this from now on.
     Listen(Listen),
-    /// Answer with [`Input::Page`]: the page `index` of [`Config::send`], coded as `format` says.
+    /// Answer with [`Input::Page`]: page `index` of [`Config::send`], coded as `format` says.
     WantPage {
         /// Index into [`Config::send`].
         index: usize,
@@ -148,6 +233,9 @@ pub enum Output {
         kept: bool,
         /// Whether the far end was told that we have it.
         confirmed: bool,
+        /// The far end said that a document ends with it (EOM, EOS, EOP). EOM comes, too, where the next page of
+        /// the same document has another format.
+        ends_document: bool,
     },
     /// Something worth telling: for the ladder, the progress bar and the page ledger.
     Event(Event),
@@ -290,8 +378,16 @@ pub enum Cause {
     RemoteCannotReceive,
     /// No common coding, modulation, width or resolution, or a sub-address that cannot be given.
     Incompatible,
-    /// We were asked to send (polled) and have nothing.
+    /// Polling, or being polled: there is nothing that could be sent.
     NothingToPoll,
+    /// Polling: the far end answered DTC with DCN or FNV (nothing there, or a wrong password).
+    PollRefused,
+    /// Polling: no answer to DTC.
+    NoResponseToPoll,
+    /// Called: the caller sends although our DIS said that we do not receive.
+    NotReceiving,
+    /// Called: the password that we demand was not given.
+    WrongPassword,
     /// Training failed at every rate.
     CannotTrain,
     /// No answer to DCS and TCF.
@@ -312,6 +408,8 @@ pub enum Cause {
     PageRefused,
     /// ECM never got a block through.
     EcmGaveUp,
+    /// A page took longer than [`Rules::longest_page`].
+    PageTooLong,
     /// The far end was not ready for longer than T5.
     RemoteBusy,
     /// Receiving: no command after the page, or no page after the command (T2).

@@ -5,10 +5,12 @@ use crate::api::{Cause, Event, Phase};
 use crate::call::{Call, On};
 use crate::frames::{self, Fcf};
 use crate::negotiate;
+use crate::polling;
 use crate::receive;
 use crate::release;
 use crate::session::State;
 use crate::timers::{self, Timer};
+use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::{Listen, Tone, Transmit};
 
@@ -89,21 +91,29 @@ impl AwaitDcs {
     pub(crate) fn after(call: &mut Call) -> State {
         call.enter(Phase::B);
         call.listen(Listen::Control);
+        call.stop_search();
+        if !call.sending() {
+            call.search(Timer::T2, timers::T2_AFTER_EOM);
+        }
         call.timers.set(Timer::T1, call.now + timers::T1 + timers::T2);
-        State::AwaitDcs(AwaitDcs { sent: 0, heard: true })
+        State::AwaitDcs(AwaitDcs::heard())
+    }
+
+    /// Waits for what is said next, while the far end is speaking.
+    pub(crate) fn heard() -> Self {
+        AwaitDcs { sent: 0, heard: true }
     }
 
     fn identify(&mut self, call: &mut Call) {
         self.sent = self.sent.saturating_add(1);
         let mut dis = negotiate::dis(&call.config.capabilities);
+        dis.put(10, call.config.receive);
+        polling::offer(call, &mut dis);
+        dis.put(50, call.config.password.is_some());
         if self.sent > LONG_DIS && self.sent.is_multiple_of(2) {
             dis.truncate(32);
         }
-        let mut burst = Vec::new();
-        if !call.config.ident.trim().is_empty() {
-            let ident = frames::ident_to_fif(&call.config.ident);
-            burst.push(frames::build(Fcf::Csi, false, false, &ident));
-        }
+        let mut burst: Vec<Bytes> = call.identification(Fcf::Csi).into_iter().collect();
         burst.push(frames::build(Fcf::Dis, false, true, &dis.to_octets()));
         call.send_burst(burst);
     }
@@ -131,9 +141,8 @@ impl AwaitDcs {
                         State::AwaitDcs(self)
                     }
                     Fcf::Dcs => receive::training::commanded(call, &burst, State::AwaitDcs(self)),
-                    // We are asked to send and have nothing (T.30 §5.3.6.1.2); DIS from a caller is
-                    // taken as DTC.
-                    Fcf::Dtc | Fcf::Dis => release::disconnect(call, Some(Cause::NothingToPoll)),
+                    // DIS from a caller is taken as DTC.
+                    Fcf::Dtc | Fcf::Dis => polling::polled(call, &burst, State::AwaitDcs(self)),
                     Fcf::Mps
                     | Fcf::Eom
                     | Fcf::Eop
@@ -160,12 +169,8 @@ impl AwaitDcs {
                 State::AwaitDcs(self)
             }
             On::Expired(Timer::T1) => {
-                if call.reception.document_done {
-                    release::disconnect(call, None)
-                } else {
-                    let cause = if self.heard { Cause::CommandLost } else { Cause::NoFax };
-                    release::disconnect(call, Some(cause))
-                }
+                let cause = if self.heard { Cause::CommandLost } else { Cause::NoFax };
+                release::disconnect(call, (!call.served()).then_some(cause))
             }
             On::BurstLost { frames } => {
                 self.heard |= frames;
@@ -194,13 +199,11 @@ impl AwaitDcs {
 
     /// The caller said farewell.
     fn left(self, call: &mut Call) -> State {
-        let cause = (!call.reception.document_done).then_some(Cause::CallerLeftBeforePage);
-        release::end(call, cause)
+        release::end(call, (!call.served()).then_some(Cause::CallerLeftBeforePage))
     }
 
     /// The call was cleared: after a whole document that is no failure.
     pub(crate) fn hung_up(self, call: &mut Call) -> State {
-        let cause = (!call.reception.document_done).then_some(Cause::CallDropped);
-        release::end(call, cause)
+        release::end(call, (!call.served()).then_some(Cause::CallDropped))
     }
 }

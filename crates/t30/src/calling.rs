@@ -4,6 +4,8 @@
 use crate::api::{Cause, Phase};
 use crate::call::{Call, On};
 use crate::frames::Fcf;
+use crate::polling;
+use crate::receive;
 use crate::release;
 use crate::send;
 use crate::session::State;
@@ -125,11 +127,21 @@ impl AwaitDis {
                 self.flags_only = false;
                 match burst.last.fcf {
                     Fcf::Dis => send::identified(call, &burst),
+                    Fcf::Dcn if call.reception.document_done => {
+                        release::end(call, polling::left_undone(call))
+                    }
                     Fcf::Dcn => release::end(call, Some(Cause::DisconnectedBeforePage)),
+                    // We poll, and the far end goes on without another DTC.
+                    Fcf::Dcs if call.reception.any_dcs => {
+                        receive::training::commanded(call, &burst, State::AwaitDis(self))
+                    }
                     // An answering terminal has no business to poll (T.30 §5.3.6.1.2).
                     Fcf::Dtc => release::disconnect(call, Some(Cause::ProtocolError)),
-                    // Anything else is not for us: DIS will come again.
-                    _ => State::AwaitDis(self),
+                    // Anything else is not for us, unless our last response was lost: DIS will come again.
+                    _ => {
+                        receive::commands::answer_repeat(call, &burst);
+                        State::AwaitDis(self)
+                    }
                 }
             }
             On::BurstLost { frames } if self.flags_only && !frames => {
@@ -146,8 +158,11 @@ impl AwaitDis {
                 State::AwaitDis(self)
             }
             On::Expired(Timer::T1) => {
-                let cause =
-                    if call.transmission.any_sent { Cause::NoResponseAfterPage } else { Cause::NoFax };
+                let cause = match (call.reception.any_dcs, call.transmission.any_sent) {
+                    (true, _) => Cause::CommandLost,
+                    (false, true) => Cause::NoResponseAfterPage,
+                    (false, false) => Cause::NoFax,
+                };
                 release::disconnect(call, Some(cause))
             }
             On::Expired(

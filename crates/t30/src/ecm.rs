@@ -4,34 +4,35 @@
 use crate::frames::{ADDRESS, CONTROL_MORE, Fcf, Frame};
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Octets of coded data in the frames that we send.
+/// Octets of coded data in a frame.
 pub(crate) const FRAME_OCTETS: usize = 256;
+/// The same in small frames (DIS bit 7, DCS bit 28).
+pub(crate) const SMALL_FRAME_OCTETS: usize = 64;
 /// Frames of a block at most.
 pub(crate) const BLOCK_FRAMES: usize = 256;
-/// Octets of a whole block.
-pub(crate) const BLOCK_OCTETS: usize = FRAME_OCTETS * BLOCK_FRAMES;
 /// Octets of a partial page request's map.
 pub(crate) const MAP_OCTETS: usize = 32;
 
-/// The frames of one block of a page; at least one. The last one is filled with zeros.
-pub(crate) fn cut(block: &[u8]) -> Vec<Bytes> {
+/// The frames of one block of a page, of `size` octets each; at least one. The last one is filled with
+/// zeros.
+pub(crate) fn cut(block: &[u8], size: usize) -> Vec<Bytes> {
     let mut numbers = 0u8..=u8::MAX;
-    let mut frames: Vec<Bytes> =
-        block.chunks(FRAME_OCTETS).zip(&mut numbers).map(|(data, number)| data_frame(number, data)).collect();
+    let chunks = block.chunks(size.max(1)).zip(&mut numbers);
+    let mut frames: Vec<Bytes> = chunks.map(|(data, number)| data_frame(number, data, size)).collect();
     if frames.is_empty() {
-        frames.push(data_frame(0, &[]));
+        frames.push(data_frame(0, &[], size));
     }
     frames
 }
 
-fn data_frame(number: u8, data: &[u8]) -> Bytes {
-    let mut octets = BytesMut::with_capacity(4 + FRAME_OCTETS);
+fn data_frame(number: u8, data: &[u8], size: usize) -> Bytes {
+    let mut octets = BytesMut::with_capacity(4 + size);
     octets.put_u8(ADDRESS);
     octets.put_u8(CONTROL_MORE);
     octets.put_u8(Fcf::Fcd.octet(false));
     octets.put_u8(number.reverse_bits());
     octets.put_slice(data);
-    octets.resize(4 + FRAME_OCTETS, 0);
+    octets.resize(4 + size, 0);
     octets.freeze()
 }
 
@@ -104,10 +105,10 @@ impl Block {
         let inner = self.frames.iter().take(count.saturating_sub(1)).flatten();
         let (long, short) = inner.fold((0usize, 0usize), |(l, s), f| match f.len() {
             FRAME_OCTETS => (l + 1, s),
-            64 => (l, s + 1),
+            SMALL_FRAME_OCTETS => (l, s + 1),
             _ => (l, s),
         });
-        let size = if short > long { 64 } else { FRAME_OCTETS };
+        let size = if short > long { SMALL_FRAME_OCTETS } else { FRAME_OCTETS };
         self.size = Some(size);
         for (i, slot) in self.frames.iter_mut().enumerate() {
             let fits = |f: &Bytes| f.len() == size || (i + 1 == count && f.len() < size);
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn cut_and_put_together() {
         let data: Vec<u8> = (0..1000u32).map(|i| (i % 251) as u8).collect();
-        let frames = cut(&data);
+        let frames = cut(&data, 256);
         assert_eq!(frames.len(), 4);
         assert!(frames.iter().all(|f| f.len() == 260));
         assert_eq!(frames[1].slice(..4).as_ref(), [0xFF, 0xC0, 0x60, 0x80]);
@@ -207,7 +208,7 @@ mod tests {
     /// The live trace: 45 frames, number 17 lost.
     #[test]
     fn the_map_of_a_block_with_one_frame_lost() {
-        let mut frames = cut(&vec![7; 45 * 256]);
+        let mut frames = cut(&vec![7; 45 * 256], 256);
         frames.remove(17);
         let mut block = received(&frames);
         block.state_count(45);
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_first_count_stands_unless_more_was_seen() {
-        let frames = cut(&vec![7; 10 * 256]);
+        let frames = cut(&vec![7; 10 * 256], 256);
         let mut block = received(&frames[..9]);
         block.state_count(10);
         assert!(block.missing().is_some());
@@ -239,17 +240,16 @@ mod tests {
 
     #[test]
     fn frames_of_a_wrong_length_are_asked_for_again() {
-        let mut frames = cut(&vec![7; 5 * 256]);
+        let mut frames = cut(&vec![7; 5 * 256], 256);
         frames[2] = frames[2].slice(..100);
         let mut block = received(&frames);
         block.state_count(5);
         assert_eq!(requested(&block.missing().expect("one"), 5), [2]);
         // 64 octets throughout, and a last frame that is short.
-        let small: Vec<Bytes> = cut(&vec![7; 5 * 256]).iter().map(|f| f.slice(..68)).collect();
-        let mut block = received(&small);
+        let mut block = received(&cut(&vec![7; 5 * 64], 64));
         block.state_count(5);
         assert_eq!(block.missing(), None);
-        let mut frames = cut(&vec![7; 5 * 256]);
+        let mut frames = cut(&vec![7; 5 * 256], 256);
         frames[4] = frames[4].slice(..30);
         let mut block = received(&frames);
         block.state_count(5);

@@ -38,6 +38,11 @@ impl Exchange {
         Exchange { before, command, sends: 1 }
     }
 
+    /// Sends nothing yet: the far end has the word. The command follows if it stays silent.
+    pub(crate) fn waiting(command: Vec<Transmit>) -> Self {
+        Exchange { before: Vec::new(), command, sends: 0 }
+    }
+
     /// Sends the command again, if it was not sent too often.
     pub(crate) fn again(&mut self, call: &mut Call) -> bool {
         if self.sends >= timers::SENDS {

@@ -7,16 +7,12 @@
 //!
 //! ```
 //! use fax_base::{Instant, line::Transmit};
-//! use fax_t30::{Capabilities, Config, Input, Output, Role, Session};
+//! use fax_t30::{Config, Input, Output, Role, Session};
 //!
 //! let mut session = Session::new(Config {
 //!     role: Role::Called,
 //!     ident: "+1 555 0100".into(),
-//!     capabilities: Capabilities::default(),
-//!     send: Vec::new(),
-//!     sub_address: None,
-//!     page_retries: 2,
-//!     refuse_at_percent: None,
+//!     ..Config::default()
 //! });
 //! session.handle(Instant::ZERO, Input::Start);
 //! let outputs: Vec<Output> = core::iter::from_fn(|| session.poll()).collect();
@@ -33,7 +29,7 @@
 //!
 //! How it is built: [`Session`] holds the state (a struct each) and what all states share. `calling`
 //! and `called` are the way into phase B, `send` and `receive` the two directions from there,
-//! `release` is phase E; `exchange` is a command and the search for its response. [`frames`] and
+//! `polling` turns them round, `release` is phase E; `exchange` is a command and the search for its response. [`frames`] and
 //! [`dis`] take frames apart and [`describe()`] prints them for a ladder.
 
 pub mod api;
@@ -48,6 +44,7 @@ mod exchange;
 pub mod frames;
 mod negotiate;
 pub mod nsf;
+mod polling;
 mod rates;
 mod receive;
 mod release;

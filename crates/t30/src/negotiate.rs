@@ -3,7 +3,7 @@
 
 use crate::api::Capabilities;
 use crate::dis::Fif;
-use crate::rates;
+use crate::{ecm, rates};
 use core::time::Duration;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, Length, PageFormat, PageShape, Resolution, Width};
@@ -13,13 +13,23 @@ use fax_base::page::{Coding, Length, PageFormat, PageShape, Resolution, Width};
 pub(crate) struct Agreed {
     pub(crate) format: PageFormat,
     pub(crate) modulation: Modulation,
+    /// ECM frames of 64 octets.
+    pub(crate) small_frames: bool,
+}
+
+impl Agreed {
+    /// Octets of coded data in an ECM frame.
+    pub(crate) const fn frame_octets(&self) -> usize {
+        if self.small_frames { ecm::SMALL_FRAME_OCTETS } else { ecm::FRAME_OCTETS }
+    }
 }
 
 /// Our DIS: what `capabilities` allow, ready to receive, sub-addresses welcome.
 pub(crate) fn dis(capabilities: &Capabilities) -> Fif {
     let mut fif = Fif::new();
+    fif.put(7, capabilities.ecm && capabilities.small_frames);
     fif.put(10, true);
-    fif.put_group(11, 4, rates::to_dis(&capabilities.modulations));
+    fif.put_group(11, 4, rates::to_dis(&rates::allowed(capabilities)));
     let can = |r: Resolution| capabilities.resolutions.contains(&r);
     let fine_needed = can(Resolution::Superfine) || can(Resolution::R16);
     fif.put(15, can(Resolution::Fine) || fine_needed);
@@ -146,8 +156,13 @@ pub(crate) fn choose(ours: &Capabilities, dis: &Fif, shape: &PageShape) -> PageF
     PageFormat { coding, resolution, width, ecm, min_row_time }
 }
 
+/// Whether ECM frames to a terminal with this DIS are of 64 octets.
+pub(crate) fn small_frames(ours: &Capabilities, dis: &Fif, format: &PageFormat) -> bool {
+    format.ecm && (ours.small_frames || dis.bit(7))
+}
+
 /// The DCS that says so, to a terminal with this DIS.
-pub(crate) fn dcs(agreed: &Agreed, dis: &Fif, sub_address: bool) -> Fif {
+pub(crate) fn dcs(agreed: &Agreed, dis: &Fif) -> Fif {
     let mut fif = Fif::new();
     let format = &agreed.format;
     fif.put(10, true);
@@ -174,11 +189,11 @@ pub(crate) fn dcs(agreed: &Agreed, dis: &Fif, sub_address: bool) -> Fif {
     );
     fif.put_group(21, 3, row_time_code(format.min_row_time));
     fif.put(27, format.ecm);
+    fif.put(28, agreed.small_frames);
     fif.put(31, format.coding == Coding::Mmr);
     fif.put(41, format.resolution == Resolution::Superfine);
     fif.put(42, format.resolution == Resolution::Inch300);
     fif.put(43, format.resolution == Resolution::R16);
-    fif.put(49, sub_address);
     fif
 }
 
@@ -228,7 +243,7 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
     };
     let min_row_time = if ecm { Duration::ZERO } else { row_time_stated(dcs) };
     let format = PageFormat { coding, resolution, width, ecm, min_row_time };
-    Some(Agreed { format, modulation })
+    Some(Agreed { format, modulation, small_frames: ecm && dcs.bit(28) })
 }
 
 #[cfg(test)]
@@ -242,7 +257,7 @@ mod tests {
     fn dcs_for(dis: &[u8], modulation: Modulation) -> Vec<u8> {
         let dis = Fif::parse(dis);
         let format = choose(&Capabilities::default(), &dis, &a4_fine());
-        dcs(&Agreed { format, modulation }, &dis, false).to_octets().to_vec()
+        dcs(&Agreed { format, modulation, small_frames: false }, &dis).to_octets().to_vec()
     }
 
     /// The frames of a live call, and the minimal ones.
@@ -268,12 +283,14 @@ mod tests {
         }
         let least = dis(&Capabilities {
             ecm: false,
+            small_frames: true,
             modulations: vec![Modulation::V27ter2400],
             codings: vec![Coding::Mmr],
             resolutions: Vec::new(),
             max_width: Width::A4,
             max_length: Length::A4,
             min_row_time: Duration::from_millis(20),
+            ..Capabilities::default()
         });
         let ones: Vec<u32> = (1..=128).filter(|n| least.bit(*n)).collect();
         assert_eq!(ones, [10, 49]);

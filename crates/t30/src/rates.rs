@@ -1,5 +1,6 @@
 //! Modulations in DIS and DCS, and the order in which a sender falls back (T.30 Table 2 bits 11–14).
 
+use crate::api::Capabilities;
 use crate::dis::Fif;
 use fax_base::line::Modulation;
 
@@ -49,11 +50,26 @@ pub(crate) fn from_dcs(fif: &Fif) -> Option<Modulation> {
     CODES.iter().find(|(_, c)| *c == code).map(|(m, _)| *m)
 }
 
+/// What `capabilities` allow, best first. V.27ter 2400 is always among it, unless it is too slow.
+pub(crate) fn allowed(capabilities: &Capabilities) -> Vec<Modulation> {
+    let in_range = |m: &Modulation| (capabilities.min_rate..=capabilities.max_rate).contains(&m.bit_rate());
+    FALL_BACK
+        .into_iter()
+        .filter(|m| capabilities.modulations.contains(m) || *m == Modulation::V27ter2400)
+        .filter(in_range)
+        .collect()
+}
+
 /// DIS bits 11–14 for a set of modulations. There is no code for V.17 without V.29 and V.27ter, nor
-/// for V.29 without V.27ter 2400 as the last resort; the wider set is announced then.
+/// for V.29 without V.27ter 2400 as the last resort; the wider set is announced then. V.17 is left out where
+/// V.29 goes as fast.
 pub(crate) fn to_dis(modulations: &[Modulation]) -> u8 {
-    let v17 = modulations.iter().any(|m| is_v17(*m));
-    let v29 = modulations.iter().any(|m| matches!(m, Modulation::V29At7200 | Modulation::V29At9600));
+    let fastest = |family: fn(Modulation) -> bool| {
+        modulations.iter().filter(|m| family(**m)).map(|m| m.bit_rate()).max().unwrap_or(0)
+    };
+    let v29 = fastest(|m| matches!(m, Modulation::V29At7200 | Modulation::V29At9600));
+    let v17 = fastest(is_v17) > v29;
+    let v29 = v29 > 0;
     let v27 = modulations.contains(&Modulation::V27ter4800);
     match (v17, v29, v27) {
         (true, _, _) => 0b1101,
@@ -88,17 +104,13 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// Takes the far end's DIS in: the fastest common modulation that has not failed yet.
-    pub(crate) fn meet(&mut self, dis: &Fif, ours: &[Modulation]) -> Modulation {
-        self.common = FALL_BACK
-            .into_iter()
-            .filter(|m| dis_takes(dis, *m))
-            .filter(|m| ours.contains(m) || *m == Modulation::V27ter2400)
-            .collect();
+    /// Takes the far end's DIS in: the fastest common modulation that has not failed yet, and the slowest
+    /// when all have. `None` when there is nothing in common.
+    pub(crate) fn meet(&mut self, dis: &Fif, ours: &Capabilities) -> Option<Modulation> {
+        self.common = allowed(ours).into_iter().filter(|m| dis_takes(dis, *m)).collect();
         let best = self.common.iter().copied().find(|m| !self.failed.contains(m));
-        let chosen = best.unwrap_or(Modulation::V27ter2400);
-        self.current = Some(chosen);
-        chosen
+        self.current = best.or(self.common.last().copied());
+        self.current
     }
 
     /// Where we are.
@@ -137,9 +149,13 @@ mod tests {
         dis
     }
 
+    fn only(modulations: &[Modulation]) -> Capabilities {
+        Capabilities { modulations: modulations.to_vec(), ..Capabilities::default() }
+    }
+
     fn descent(dis: u8, ours: &[Modulation]) -> Vec<String> {
         let mut ladder = Ladder::default();
-        let mut all = vec![ladder.meet(&dis_with(dis), ours).to_string()];
+        let mut all = vec![ladder.meet(&dis_with(dis), &only(ours)).expect("in common").to_string()];
         while let Some(next) = ladder.fall_back() {
             all.push(next.to_string());
         }
@@ -169,9 +185,28 @@ mod tests {
     #[test]
     fn what_failed_is_remembered_over_eom() {
         let mut ladder = Ladder::default();
-        assert_eq!(ladder.meet(&dis_with(0b1101), &Modulation::ALL), Modulation::V17At14400);
+        let ours = Capabilities::default();
+        assert_eq!(ladder.meet(&dis_with(0b1101), &ours), Some(Modulation::V17At14400));
         ladder.fall_back();
-        assert_eq!(ladder.meet(&dis_with(0b1101), &Modulation::ALL), Modulation::V17At12000);
+        assert_eq!(ladder.meet(&dis_with(0b1101), &ours), Some(Modulation::V17At12000));
+    }
+
+    #[test]
+    fn limits_of_rate() {
+        let limited = |min_rate, max_rate| Capabilities { min_rate, max_rate, ..Capabilities::default() };
+        let mut ladder = Ladder::default();
+        assert_eq!(ladder.meet(&dis_with(0b1101), &limited(7200, 12_000)), Some(Modulation::V17At12000));
+        let mut down = Vec::new();
+        while let Some(next) = ladder.fall_back() {
+            down.push(next.to_string());
+        }
+        assert_eq!(down, ["V.17 9600", "V.29 9600", "V.29 7200"]);
+        assert_eq!(Ladder::default().meet(&dis_with(0b0100), &limited(7200, u32::MAX)), None);
+        for (max_rate, code) in
+            [(14_400, 0b1101), (12_000, 0b1101), (9600, 0b1100), (4800, 0b0100), (2400, 0)]
+        {
+            assert_eq!(to_dis(&allowed(&limited(0, max_rate))), code, "{max_rate}");
+        }
     }
 
     #[test]

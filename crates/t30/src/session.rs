@@ -5,6 +5,7 @@ use crate::api::{Cause, Config, Input, Output, Role};
 use crate::call::{Call, On};
 use crate::called::{Answering, AwaitDcs};
 use crate::calling::{AwaitDis, CallTone};
+use crate::polling::AwaitPolled;
 use crate::receive::commands::AwaitPostMessage;
 use crate::receive::ending::AwaitDisconnect;
 use crate::receive::message::{AwaitMessage, ReceivingBits, ReceivingFrames};
@@ -28,6 +29,7 @@ pub(crate) enum State {
     AwaitDis(AwaitDis),
     Answering(Answering),
     AwaitDcs(AwaitDcs),
+    AwaitPolled(AwaitPolled),
     // Sending.
     AwaitTrained(AwaitTrained),
     AwaitCodedPage(AwaitCodedPage),
@@ -58,6 +60,7 @@ impl State {
             State::AwaitDis(s) => s.on(call, on),
             State::Answering(s) => s.on(call, on),
             State::AwaitDcs(s) => s.on(call, on),
+            State::AwaitPolled(s) => s.on(call, on),
             State::AwaitTrained(s) => s.on(call, on),
             State::AwaitCodedPage(s) => s.on(call, on),
             State::PostMessage(s) => s.on(call, on),
@@ -159,6 +162,8 @@ impl Session {
         while let Some(timer) = self.call.timers.expired(self.call.now) {
             if timer == Timer::Call {
                 self.close(Cause::CallDropped);
+            } else if timer == Timer::Page {
+                self.close(Cause::PageTooLong);
             } else if let Some(on) = self.call.expired(timer) {
                 self.on(on);
             }
@@ -187,6 +192,7 @@ impl Session {
             State::CallTone(_)
             | State::AwaitDis(_)
             | State::Answering(_)
+            | State::AwaitPolled(_)
             | State::AwaitTrained(_)
             | State::AwaitCodedPage(_)
             | State::PostMessage(_)
@@ -216,6 +222,7 @@ impl Session {
             State::AwaitDisconnect(s) => s.hung_up(&mut self.call),
             State::AwaitDis(_)
             | State::AwaitDcs(_)
+            | State::AwaitPolled(_)
             | State::AwaitTrained(_)
             | State::AwaitCodedPage(_)
             | State::PostMessage(_)

@@ -25,7 +25,7 @@ pub(crate) enum Timer {
     Tcf,
     /// Receiving without ECM: carrier without data.
     Image,
-    /// Receiving: the longest page.
+    /// The longest page, repeats included.
     Page,
     /// What was asked to be sent should have left.
     Sending,
@@ -89,8 +89,6 @@ pub(crate) const TCF_BEGINS: Duration = Duration::from_millis(4_500);
 pub(crate) const TCF_ENDS: Duration = Duration::from_millis(3_600);
 /// Twice T.4's 5 s between two EOL: no octet at all.
 pub(crate) const IMAGE: Duration = Duration::from_secs(10);
-/// No page takes longer.
-pub(crate) const PAGE: Duration = Duration::from_secs(3_600);
 /// Room above the calculated duration of a transmission.
 pub(crate) const SENDING: Duration = Duration::from_secs(30);
 /// Our own assembly codes or decodes a page faster than this.

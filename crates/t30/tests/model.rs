@@ -5,7 +5,7 @@ use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::Modulation;
 use fax_base::page::{PageShape, Resolution, Width};
-use fax_t30::{Capabilities, Config, Event, Role, Session};
+use fax_t30::{Capabilities, Config, Document, Event, Role, Rules, Session};
 use testkit::line::page::{made_up, recognise};
 use testkit::line::pair::{Impairments, Pair};
 use testkit::line::rng::Rng;
@@ -59,10 +59,14 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
             },
             ..Capabilities::default()
         },
-        send,
+        send: vec![Document::new(send)],
         sub_address: (role == Role::Calling && rng.below(4) == 0).then(|| "17".into()),
-        page_retries: rng.below(4) as u32,
-        refuse_at_percent: if rng.below(2) == 0 { None } else { Some(15) },
+        rules: Rules {
+            page_retries: rng.below(4) as u32,
+            refuse_at_percent: if rng.below(2) == 0 { None } else { Some(15) },
+            ..Rules::default()
+        },
+        ..Config::default()
     };
     let (calling, called) = (config(Role::Calling, shapes), config(Role::Called, Vec::new()));
     let mut pair = Pair::new(Session::new(calling), Session::new(called), octets, i, seed);
@@ -176,10 +180,9 @@ fn unheard_pages_are_not_confirmed() {
             role,
             ident: String::new(),
             capabilities: Capabilities { ecm: false, ..Capabilities::default() },
-            send: vec![shape; pages],
-            sub_address: None,
-            page_retries: 3,
-            refuse_at_percent: Some(15),
+            send: vec![Document::new(vec![shape; pages])],
+            rules: Rules { page_retries: 3, ..Rules::default() },
+            ..Config::default()
         };
         let octets = 9_000 + rng.below(2_500) as usize;
         let i = Impairments { silent: 120, duplex: true, ..Impairments::default() };

@@ -7,7 +7,7 @@ use fax_base::Instant;
 use fax_base::line::{Channel, Heard, Modulation, Tone};
 use fax_base::page::{PageShape, Resolution, Width};
 use fax_t30::frames::{Fcf, build};
-use fax_t30::{Capabilities, Config, Event, Input, Output, Role, Session, Verdict};
+use fax_t30::{Capabilities, Config, Document, Event, Input, Output, Poll, Role, Rules, Session, Verdict};
 use testkit::line::rng::Rng;
 
 /// The fields that mean something to a session, and some that do not.
@@ -144,7 +144,7 @@ impl Watch {
                     self.ended = true;
                     self.wants_verdict = true;
                 }
-                Output::PageDone { kept, confirmed } => {
+                Output::PageDone { kept, confirmed, .. } => {
                     assert!(self.begun);
                     assert!(kept || !confirmed);
                     assert!(!kept || self.ended);
@@ -174,10 +174,12 @@ fn run(seed: u64) {
         role: if rng.below(2) == 0 { Role::Calling } else { Role::Called },
         ident: "\u{1F4E0} 123".into(),
         capabilities: Capabilities { ecm: rng.below(3) > 0, ..Capabilities::default() },
-        send: vec![shape; rng.below(4) as usize],
+        send: (0..rng.below(3)).map(|_| Document::new(vec![shape; rng.below(4) as usize])).collect(),
+        receive: rng.below(8) > 0,
+        poll: vec![Poll::default(); rng.below(3) as usize],
         sub_address: (rng.below(5) == 0).then(String::new),
-        page_retries: rng.below(3) as u32,
-        refuse_at_percent: Some(15),
+        password: (rng.below(5) == 0).then(|| "17".into()),
+        rules: Rules { page_retries: rng.below(3) as u32, ..Rules::default() },
     });
     let mut watch = Watch::default();
     let mut now = Instant::ZERO;

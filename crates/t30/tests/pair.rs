@@ -5,7 +5,7 @@ use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, PageShape, Resolution, Width};
-use fax_t30::{Capabilities, Cause, Config, Role, Session};
+use fax_t30::{Capabilities, Cause, Config, Document, Role, Rules, Session};
 use testkit::line::page::{made_up, recognise};
 use testkit::line::pair::{Impairments, Pair};
 
@@ -20,10 +20,9 @@ fn config(role: Role, pages: usize) -> Config {
         role,
         ident: if role == Role::Calling { "+49 30 1234".into() } else { "+1 555 0100".into() },
         capabilities: Capabilities::default(),
-        send: vec![shape(Resolution::Fine, Width::A4); pages],
-        sub_address: None,
-        page_retries: 3,
-        refuse_at_percent: Some(15),
+        send: vec![Document::new(vec![shape(Resolution::Fine, Width::A4); pages])],
+        rules: Rules { page_retries: 3, ..Rules::default() },
+        ..Config::default()
     }
 }
 
@@ -110,7 +109,7 @@ fn sizes_around_frames_and_blocks() {
 #[test]
 fn resolution_and_width_are_reduced_to_what_the_far_end_takes() {
     let p = clean(1, 3_000, |a, b| {
-        a.send = vec![shape(Resolution::Superfine, Width::A3)];
+        a.send = vec![Document::new(vec![shape(Resolution::Superfine, Width::A3)])];
         b.capabilities.resolutions = vec![Resolution::Standard, Resolution::Fine];
         b.capabilities.max_width = Width::B4;
         b.capabilities.codings = vec![Coding::Mh];
@@ -126,7 +125,7 @@ fn a_change_of_format_goes_by_eom() {
     for ecm in [true, false] {
         let p = clean(0, 3_000, |a, _| {
             a.capabilities.ecm = ecm;
-            a.send = vec![
+            a.send[0].pages = vec![
                 shape(Resolution::Fine, Width::A4),
                 shape(Resolution::Standard, Width::A4),
                 shape(Resolution::Standard, Width::B4),
@@ -243,7 +242,7 @@ fn one_signal_lost_anywhere() {
         let run = |unheard: Vec<(usize, usize)>| {
             let (mut calling, called) = (config(Role::Calling, 3), config(Role::Called, 0));
             calling.capabilities.ecm = ecm;
-            calling.send[2].resolution = Resolution::Standard;
+            calling.send[0].pages[2].resolution = Resolution::Standard;
             let i = Impairments { duplex, ..Impairments::default() };
             let mut p = pair(calling, called, 9_000, i);
             p.unheard = unheard;

@@ -14,19 +14,63 @@ pub struct CodedPage {
     pub t6: Bytes,
 }
 
+/// Pages that belong together. Documents follow one another in a call by EOM.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Document {
+    /// Its pages, in order.
+    pub pages: Vec<Arc<CodedPage>>,
+    /// When it is offered for polling: the selective polling address (SEP or PSA) that a poller must name to
+    /// get it; none: everybody gets it.
+    pub address: Option<String>,
+}
+
+impl Document {
+    /// These pages, for everybody.
+    #[must_use]
+    pub fn new(pages: Vec<Arc<CodedPage>>) -> Self {
+        Document { pages, address: None }
+    }
+}
+
 /// What one call is about.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Calling or called.
     pub role: t30::Role,
-    /// Our subscriber number (CSI, TSI), at most 20 characters.
+    /// Our subscriber number (CSI, TSI, CIG), at most 20 characters.
     pub ident: String,
     /// What we can do and may use.
     pub capabilities: t30::Capabilities,
-    /// The pages to send; empty when we only receive.
-    pub pages: Vec<Arc<CodedPage>>,
-    /// Sub-address of the recipient.
+    /// Calling: the documents to send. Called: the documents offered for polling. Pages are numbered from 0
+    /// through all of them.
+    pub documents: Vec<Document>,
+    /// Called: ready to receive (DIS bit 10).
+    pub receive: bool,
+    /// Calling: what to poll when everything is sent; empty: nothing.
+    pub poll: Vec<t30::Poll>,
+    /// Calling: sub-address of the recipient.
     pub sub_address: Option<String>,
+    /// Calling: the password to send (SID, PWD). Called: the password demanded.
+    pub password: Option<String>,
+    /// Quality and patience.
+    pub rules: t30::Rules,
+}
+
+impl Default for Config {
+    /// A called terminal that receives what comes and has nothing to be polled.
+    fn default() -> Self {
+        Config {
+            role: t30::Role::Called,
+            ident: String::new(),
+            capabilities: t30::Capabilities::default(),
+            documents: Vec::new(),
+            receive: true,
+            poll: Vec::new(),
+            sub_address: None,
+            password: None,
+            rules: t30::Rules::default(),
+        }
+    }
 }
 
 /// What happened.
@@ -84,4 +128,7 @@ pub struct ReceivedPage {
     pub longest_bad_run: u32,
     /// Whether the far end was told that we have it.
     pub confirmed: bool,
+    /// The far end said that a document ends with it (EOM, EOS, EOP). EOM comes, too, where the next page of
+    /// the same document has another format.
+    pub ends_document: bool,
 }

@@ -107,7 +107,7 @@ impl Inbox {
     }
 
     /// The page as it is kept.
-    pub(crate) fn settle(self, confirmed: bool) -> ReceivedPage {
+    pub(crate) fn settle(self, confirmed: bool, ends_document: bool) -> ReceivedPage {
         let (inbox, verdict) = self.end();
         let t6 = match &inbox.state {
             State::Arriving(_) => Vec::new(),
@@ -124,6 +124,7 @@ impl Inbox {
             bad_rows: verdict.bad_rows,
             longest_bad_run: verdict.longest_bad_run,
             confirmed,
+            ends_document,
         }
     }
 }

@@ -42,20 +42,26 @@ impl Terminal {
     /// A terminal that waits for [`Input::Start`].
     #[must_use]
     pub fn new(config: Config) -> Self {
+        let send = config.documents.iter().map(|document| t30::Document {
+            pages: document.pages.iter().map(|p| p.shape).collect(),
+            address: document.address.clone(),
+        });
         let session = Session::new(t30::Config {
             role: config.role,
             ident: config.ident,
             capabilities: config.capabilities,
-            send: config.pages.iter().map(|p| p.shape).collect(),
+            send: send.collect(),
+            receive: config.receive,
+            poll: config.poll,
             sub_address: config.sub_address,
-            page_retries: 2,
-            refuse_at_percent: Some(15),
+            password: config.password,
+            rules: config.rules,
         });
         Terminal {
             role: config.role,
             session,
             line: Line::Audio(Box::new(AudioLine::new())),
-            outbox: Outbox::new(config.pages),
+            outbox: Outbox::new(config.documents.into_iter().flat_map(|d| d.pages).collect()),
             inbox: None,
             early: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -264,11 +270,11 @@ impl Terminal {
                 };
                 self.session.handle(now, t30::Input::Verdict(verdict));
             }
-            t30::Output::PageDone { kept, confirmed } => {
+            t30::Output::PageDone { kept, confirmed, ends_document } => {
                 if let Some(inbox) = self.inbox.take()
                     && kept
                 {
-                    self.outputs.push_back(Output::Page(inbox.settle(confirmed)));
+                    self.outputs.push_back(Output::Page(inbox.settle(confirmed, ends_document)));
                 }
             }
             t30::Output::Event(event) => self.outputs.push_back(Output::Event(event)),

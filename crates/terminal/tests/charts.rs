@@ -5,7 +5,7 @@
 use fax_base::page::Coding;
 use fax_image::{Bitmap, Decoder, Limits, tiff};
 use fax_t30::{Capabilities, Role};
-use fax_terminal::{CodedPage, Config, Terminal};
+use fax_terminal::{CodedPage, Config, Document, Terminal};
 use std::path::Path;
 use std::sync::Arc;
 use testkit::pages;
@@ -47,8 +47,8 @@ fn eight_charts() {
                     codings: vec![Coding::Mh, coding],
                     ..Capabilities::default()
                 },
-                pages,
-                sub_address: None,
+                documents: vec![Document::new(pages)],
+                ..Config::default()
             })
         };
         let sent = charts.iter().map(|(_, coded)| coded.clone()).collect();

@@ -9,7 +9,7 @@ use fax_base::page::{Coding, Resolution, Width};
 use fax_image::{Bitmap, Decoder, Limits};
 use fax_t30::{Capabilities, Cause, Event, Role};
 use fax_t38::ErrorCorrection;
-use fax_terminal::{CodedPage, Config, Input, Output, ReceivedPage, Terminal};
+use fax_terminal::{CodedPage, Config, Document, Input, Output, ReceivedPage, Terminal};
 use std::sync::Arc;
 use testkit::network::Impairments;
 use testkit::pages;
@@ -36,8 +36,8 @@ fn terminal(role: Role, capabilities: &Capabilities, pages: Vec<Arc<CodedPage>>)
             Role::Called => "+15550002".into(),
         },
         capabilities: capabilities.clone(),
-        pages,
-        sub_address: None,
+        documents: vec![Document::new(pages)],
+        ..Config::default()
     })
 }
 

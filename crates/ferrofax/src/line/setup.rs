@@ -5,7 +5,7 @@ use crate::pages;
 use anyhow::{Result, bail, ensure};
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
-use fax_t30::{Capabilities, Role};
+use fax_t30::{Capabilities, Poll, Role};
 use std::path::Path;
 
 /// Characters of an ident, a sub-address or a password (T.30 §5.3.6.2).
@@ -21,20 +21,25 @@ pub(super) fn receives(args: &LineArgs) -> Option<&Path> {
 pub(super) async fn terminal(args: &LineArgs) -> Result<fax_terminal::Config> {
     check(args)?;
     let capabilities = capabilities(args)?;
-    let mut sent = Vec::new();
+    let mut documents = Vec::new();
     for file in &args.send {
         let mut document = pages::load(file).await?;
         if let Some(text) = &args.header {
             pages::head(&mut document, text);
         }
-        sent.extend(pages::coded(&document));
+        documents.push(fax_terminal::Document::new(pages::coded(&document)));
     }
+    let poll = Poll { sep: args.sep.clone(), psa: None };
     Ok(fax_terminal::Config {
         role: if args.call { Role::Calling } else { Role::Called },
         ident: args.id.clone(),
         capabilities,
-        pages: sent,
+        receive: args.poll || receives(args).is_some(),
+        documents,
+        poll: if args.poll { vec![poll] } else { Vec::new() },
         sub_address: args.sub.clone(),
+        password: args.pwd.clone(),
+        ..fax_terminal::Config::default()
     })
 }
 
@@ -65,15 +70,6 @@ fn check(args: &LineArgs) -> Result<()> {
         args.sep.is_none() || args.poll,
         "--sep goes with --call --poll: it names the document that is wanted"
     );
-    if args.poll || args.answer && !args.send.is_empty() {
-        bail!("polling is not possible yet");
-    }
-    if args.pwd.is_some() {
-        bail!("--pwd is not possible yet");
-    }
-    if args.send.len() > 1 {
-        bail!("several --send are not possible yet");
-    }
     Ok(())
 }
 
@@ -89,7 +85,8 @@ fn capabilities(args: &LineArgs) -> Result<Capabilities> {
             Compression::T85 => bail!("--compression t85 is not possible yet"),
         }
     }
-    Ok(Capabilities { ecm, modulations, codings, ..Capabilities::default() })
+    let (min_rate, max_rate) = (args.min_rate, args.max_rate);
+    Ok(Capabilities { ecm, modulations, codings, min_rate, max_rate, ..Capabilities::default() })
 }
 
 /// The modulations of --modems between --min-rate and --max-rate.

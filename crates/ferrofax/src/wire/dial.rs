@@ -42,8 +42,9 @@ impl Dialler for NetDialler {
                 role: t30::Role::Calling,
                 ident: order.ident,
                 capabilities: capabilities(order.degrade),
-                pages: order.pages,
+                documents: vec![fax_terminal::Document::new(order.pages)],
                 sub_address: order.sub_address,
+                ..fax_terminal::Config::default()
             },
         };
         let mut call = self.endpoint.call(request);

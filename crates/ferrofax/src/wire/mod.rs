@@ -15,8 +15,7 @@ pub(crate) fn called(ident: String) -> fax_terminal::Config {
         role: t30::Role::Called,
         ident,
         capabilities: t30::Capabilities::default(),
-        pages: Vec::new(),
-        sub_address: None,
+        ..fax_terminal::Config::default()
     }
 }
 

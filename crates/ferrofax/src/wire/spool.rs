@@ -198,5 +198,6 @@ fn received(index: usize, page: Page, facts: &Value) -> ReceivedPage {
         bad_rows: quality.bad_rows,
         longest_bad_run: quality.longest_bad_run,
         confirmed: facts["confirmed"] == true,
+        ends_document: false,
     }
 }

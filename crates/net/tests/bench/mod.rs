@@ -56,7 +56,13 @@ pub fn pels(page: &ReceivedPage) -> Bitmap {
 
 pub fn terminal(role: t30::Role, pages: Vec<Arc<CodedPage>>, ecm: bool) -> fax_terminal::Config {
     let capabilities = t30::Capabilities { ecm, ..t30::Capabilities::default() };
-    fax_terminal::Config { role, ident: "+4930123".to_owned(), capabilities, pages, sub_address: None }
+    fax_terminal::Config {
+        role,
+        ident: "+4930123".to_owned(),
+        capabilities,
+        documents: vec![fax_terminal::Document::new(pages)],
+        ..fax_terminal::Config::default()
+    }
 }
 
 pub fn request(terminal: fax_terminal::Config) -> CallRequest {

@@ -111,6 +111,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(config: Config) -> Self {
+        let transmission = Transmission::new(&config);
         Call {
             now: Instant::ZERO,
             config,
@@ -128,9 +129,20 @@ impl Call {
             search: None,
             last_burst: Vec::new(),
             tally: Tally::default(),
-            transmission: Transmission::default(),
+            transmission,
             reception: Reception::default(),
         }
+    }
+
+    /// Our own identification as a frame of this kind, if we have one.
+    pub(crate) fn identification(&self, fcf: Fcf) -> Option<Bytes> {
+        let ident = self.config.ident.trim();
+        (!ident.is_empty()).then(|| frames::build(fcf, self.x, false, &frames::ident_to_fif(ident)))
+    }
+
+    /// Whether the document that was received is whole, or everything that was polled from us has gone.
+    pub(crate) fn served(&self) -> bool {
+        if self.transmission.polled { self.transmission.is_over() } else { self.reception.document_done }
     }
 
     // Outputs.
@@ -264,7 +276,7 @@ impl Call {
         if self.command_at.is_some_and(|at| at <= self.now) {
             self.command_at = None;
             self.told_sent = true;
-            let index = self.transmission.page;
+            let index = self.transmission.index();
             self.event(Event::PageSent { index });
         }
     }

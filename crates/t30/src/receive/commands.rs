@@ -1,7 +1,7 @@
 //! Post-message commands: MPS, EOM, EOP, PPS, EOR, CTC, RR, each answered once, and the same again
 //! when it is repeated (T.30 §5.3.6.1.6, Annex A.4).
 
-use crate::api::{Cause, Event, Phase};
+use crate::api::{Cause, Event, Phase, Role};
 use crate::call::{Burst, Call, ImageSignal, On};
 use crate::dis::Fif;
 use crate::ecm;
@@ -11,6 +11,7 @@ use crate::receive::message::{self, AwaitMessage};
 use crate::receive::page::Ending;
 use crate::receive::{Confirmed, key, page, respond, respond_again, training};
 use crate::release;
+use crate::send;
 use crate::session::State;
 use crate::timers::{self, Timer};
 
@@ -40,7 +41,6 @@ impl AwaitPostMessage {
                 message::begin(call, signal, State::AwaitPostMessage(self))
             }
             On::Expired(Timer::T2) => release::disconnect(call, Some(Cause::CommandLost)),
-            On::Expired(Timer::Page) => release::disconnect(call, Some(Cause::PageSignalLost)),
             On::LineChanged => {
                 call.search(Timer::T2, timers::T2);
                 State::AwaitPostMessage(AwaitPostMessage { changed: true })
@@ -61,6 +61,7 @@ impl AwaitPostMessage {
                 | Timer::Turnaround
                 | Timer::Tcf
                 | Timer::Image
+                | Timer::Page
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
@@ -75,6 +76,12 @@ pub(super) fn take(call: &mut Call, burst: &Burst, stay: State) -> State {
     let frame = &burst.last;
     match frame.fcf {
         Fcf::Dcs => training::commanded(call, burst, stay),
+        // We poll, and the far end is back in phase B.
+        Fcf::Dis if call.config.role == Role::Calling => {
+            page::abandon(call);
+            call.stop_search();
+            send::identified(call, burst)
+        }
         Fcf::Dcn => {
             let cause = if page::is_unsettled(call) || !call.reception.block.is_empty() {
                 Cause::CallerLeftInPage

@@ -39,7 +39,7 @@ pub(super) fn begin(call: &mut Call, signal: ImageSignal, stay: State) -> State 
         page::lost(call, usize::try_from(octets).unwrap_or(usize::MAX));
     }
     if call.timers.get(Timer::Page).is_none() {
-        call.timers.set(Timer::Page, call.now + timers::PAGE);
+        call.timers.set(Timer::Page, call.now + call.config.rules.longest_page);
     }
     if agreed.format.ecm {
         call.timers.set(Timer::T1A, call.now + timers::T1A);
@@ -68,7 +68,6 @@ impl AwaitMessage {
                 State::AwaitMessage(self)
             }
             On::Expired(Timer::T2) => release::disconnect(call, Some(Cause::CommandLost)),
-            On::Expired(Timer::Page) => release::disconnect(call, Some(Cause::PageSignalLost)),
             On::Flags
             | On::BurstLost { .. }
             | On::Tone(_)
@@ -84,6 +83,7 @@ impl AwaitMessage {
                 | Timer::Turnaround
                 | Timer::Tcf
                 | Timer::Image
+                | Timer::Page
                 | Timer::Assembly
                 | Timer::Release
                 | Timer::Call,
@@ -125,7 +125,6 @@ impl ReceivingBits {
                 call.reception.image_over = None;
                 state
             }
-            On::Expired(Timer::Page) => release::disconnect(call, Some(Cause::PageSignalLost)),
             On::Sent
             | On::Flags
             | On::BurstLost { .. }
@@ -142,6 +141,7 @@ impl ReceivingBits {
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
+                | Timer::Page
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
@@ -179,7 +179,6 @@ impl ReceivingFrames {
             }
             On::Expired(Timer::T1A) => release::disconnect(call, Some(Cause::PageSignalLost)),
             On::LineChanged => over(call),
-            On::Expired(Timer::Page) => release::disconnect(call, Some(Cause::PageSignalLost)),
             On::Sent
             | On::Flags
             | On::BurstLost { .. }
@@ -196,6 +195,7 @@ impl ReceivingFrames {
                 | Timer::Turnaround
                 | Timer::Tcf
                 | Timer::Image
+                | Timer::Page
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release

@@ -27,8 +27,10 @@ pub(crate) struct Reception {
     pub(crate) document_done: bool,
     /// How often training was refused in a row.
     failures: u32,
-    /// How often a DCS promised a SUB that was not there.
-    sub_missing: u32,
+    /// How often a DCS or DTC promised a frame that was not there.
+    pub(crate) broken_promises: u32,
+    /// How many of our polls are done.
+    pub(crate) polls: usize,
     page: Page,
     /// ECM: the block in hand.
     block: Block,

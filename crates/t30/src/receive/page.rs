@@ -2,8 +2,8 @@
 
 use crate::api::{Cause, Event, Output, Phase, Verdict};
 use crate::call::{Call, On};
-use crate::called::AwaitDcs;
 use crate::frames::{Fcf, Fcf2};
+use crate::polling;
 use crate::receive::ending::AwaitDisconnect;
 use crate::receive::message::AwaitMessage;
 use crate::receive::{ends_document, respond};
@@ -16,8 +16,8 @@ use fax_base::line::Channel;
 /// Fewer octets of a page that was never confirmed are not worth keeping.
 const WORTH_KEEPING: usize = 128;
 
-/// Bad rows in a hundred from which a page is only fair (T.30 leaves it open; TSB-85: 4.9 % is good).
-const POOR_PERCENT: u64 = 5;
+/// A page that will come again.
+const DROPPED: Output = Output::PageDone { kept: false, confirmed: false, ends_document: false };
 
 /// Where the page in hand is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -58,7 +58,7 @@ fn open(call: &mut Call) -> usize {
         Page::None | Page::Ended | Page::Refused => {
             if call.reception.page == Page::Refused {
                 call.tally.resends = call.tally.resends.saturating_add(1);
-                call.output(Output::PageDone { kept: false, confirmed: false });
+                call.output(DROPPED);
             }
             if let Some(agreed) = call.reception.agreed {
                 let index = call.tally.pages_received;
@@ -89,7 +89,7 @@ pub(super) fn is_unsettled(call: &Call) -> bool {
 /// Drops what came of the page: the sender begins it again.
 pub(super) fn abandon(call: &mut Call) {
     if is_open(call) {
-        call.output(Output::PageDone { kept: false, confirmed: false });
+        call.output(DROPPED);
         call.reception.page = Page::None;
     }
 }
@@ -122,22 +122,22 @@ pub(crate) fn salvage(call: &mut Call) {
     match call.reception.page {
         Page::None => return,
         Page::Open(_) if !worth => {
-            call.output(Output::PageDone { kept: false, confirmed: false });
+            call.output(DROPPED);
             call.reception.page = Page::None;
             return;
         }
         Page::Open(_) => call.output(Output::PageEnd),
         Page::Ended | Page::Refused => {}
     }
-    settle(call, true, false);
+    settle(call, true, false, false);
 }
 
-fn settle(call: &mut Call, kept: bool, confirmed: bool) {
+fn settle(call: &mut Call, kept: bool, confirmed: bool, ends_document: bool) {
     call.reception.page = Page::None;
     if kept {
         call.tally.pages_received += 1;
     }
-    call.output(Output::PageDone { kept, confirmed });
+    call.output(Output::PageDone { kept, confirmed, ends_document });
 }
 
 /// What the page was ended with.
@@ -214,21 +214,25 @@ impl Judging {
             Ending::GivenUp => Fcf::Err,
             Ending::Plain => grade(call, verdict),
         };
+        let ends = ends_document(self.second);
         if response == Fcf::Rtn {
             call.reception.page = Page::Refused;
         } else {
-            settle(call, true, response != Fcf::Err);
+            settle(call, true, response != Fcf::Err, ends);
         }
-        let ends = ends_document(self.second);
         if ends && matches!(response, Fcf::Mcf | Fcf::RetrainPositive) {
             call.reception.document_done = true;
+            // EOM only says that the same goes on in another way.
+            if !matches!(self.second, Fcf2::Eom | Fcf2::PriEom) {
+                call.reception.polls += 1;
+            }
         }
         respond(call, self.command, response, &[]);
         match self.second.plain() {
             Fcf2::Eop if response != Fcf::Rtn => {
                 AwaitDisconnect::begin((response == Fcf::Err).then_some(Cause::EcmGaveUp))
             }
-            Fcf2::Eom => AwaitDcs::after(call),
+            Fcf2::Eom => polling::next_message(call),
             Fcf2::Eop | Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
                 State::AwaitMessage(AwaitMessage)
             }
@@ -243,9 +247,10 @@ fn grade(call: &Call, verdict: Verdict) -> Fcf {
     }
     let (bad, rows) = (u64::from(verdict.bad_rows), u64::from(verdict.rows));
     let at_least = |percent: u64| bad * 100 >= rows * percent;
-    match call.config.refuse_at_percent {
+    let rules = &call.config.rules;
+    match rules.refuse_at_percent {
         Some(percent) if at_least(u64::from(percent)) && bad > 0 => Fcf::Rtn,
-        _ if at_least(POOR_PERCENT) => Fcf::RetrainPositive,
+        _ if at_least(u64::from(rules.poor_at_percent)) && bad > 0 => Fcf::RetrainPositive,
         _ => Fcf::Mcf,
     }
 }

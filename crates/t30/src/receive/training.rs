@@ -1,11 +1,13 @@
 //! DCS taken in and the training check judged: CFR or FTT (T.30 §5.3.6.1.3, §5.3.6.1.4).
 
-use crate::api::{Cause, Event, Phase};
+use crate::api::{Cause, Event, Phase, Role};
 use crate::call::{Burst, Call, ImageSignal, On};
 use crate::called::AwaitDcs;
 use crate::dis::Fif;
 use crate::frames::{self, Fcf};
 use crate::negotiate;
+use crate::polling;
+use crate::rates;
 use crate::receive::message::AwaitMessage;
 use crate::receive::{listen_image, page};
 use crate::release;
@@ -13,7 +15,7 @@ use crate::send;
 use crate::session::State;
 use crate::tcf::Check;
 use crate::timers::{self, Timer};
-use fax_base::line::{Framing, Listen, Modulation, Training};
+use fax_base::line::{Framing, Listen, Training};
 
 /// So many training checks may fail in a row.
 const FAILURES: u32 = 24;
@@ -25,18 +27,22 @@ pub(crate) struct AwaitTcf {
     check: Option<Check>,
     /// What the DCS wants can never be received, not just at this rate.
     illegal: bool,
+    /// DCN whatever comes, once the sender has sent its check and can hear it.
+    refused: Option<Cause>,
 }
 
 /// A DCS burst came, in whatever state. `stay` is where to be if it is to be ignored.
 pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
     let dcs = Fif::parse(&burst.last.fif);
     let sub = burst.frames.iter().find(|f| f.fcf == Fcf::Sub);
-    if dcs.bit(49) && sub.is_none() && call.reception.sub_missing < 2 {
-        // SUB was sent and got lost: silence, and the burst comes again.
-        call.reception.sub_missing += 1;
+    if polling::is_damaged(call, burst, &[(dcs.bit(49), Fcf::Sub), (dcs.bit(50), Fcf::Sid)]) {
         return stay;
     }
     send::identify(call, burst, Fcf::Tsi);
+    let mut refused = (!polling::password_fits(call, burst)).then_some(Cause::WrongPassword);
+    if call.config.role == Role::Called && !call.config.receive {
+        refused = Some(Cause::NotReceiving);
+    }
     if let Some(text) = sub.and_then(|f| frames::ident_from_fif(&f.fif)) {
         call.event(Event::SubAddress(text));
     }
@@ -61,13 +67,13 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
     reception.agreed = negotiate::read_dcs(&dcs);
     let illegal = reception.agreed.is_none();
     // DIS cannot say which rates of a modulation are allowed; FTT can.
-    let allowed = &call.config.capabilities.modulations;
-    let check = reception
-        .agreed
-        .map(|agreed| agreed.modulation)
-        .filter(|m| allowed.contains(m) || *m == Modulation::V27ter2400)
-        .map(Check::new);
+    let allowed = rates::allowed(&call.config.capabilities);
+    let check =
+        reception.agreed.map(|agreed| agreed.modulation).filter(|m| allowed.contains(m)).map(Check::new);
     if let Some(agreed) = call.reception.agreed {
+        if agreed.modulation.bit_rate() < call.config.capabilities.min_rate {
+            refused = Some(Cause::CannotTrain);
+        }
         call.tally.agreed = Some(agreed);
         call.event(Event::Negotiated { format: agreed.format, modulation: agreed.modulation });
         call.listen(Listen::Image {
@@ -77,7 +83,7 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
         });
     }
     call.timers.set(Timer::Tcf, call.now + timers::TCF_BEGINS);
-    State::AwaitTcf(AwaitTcf { check, illegal })
+    State::AwaitTcf(AwaitTcf { check, illegal, refused })
 }
 
 impl AwaitTcf {
@@ -121,7 +127,13 @@ impl AwaitTcf {
             // The sender starts again with DCS; a called terminal says who it is.
             On::LineChanged => {
                 call.timers.clear(Timer::Tcf);
-                AwaitDcs::begin(call)
+                match call.config.role {
+                    Role::Called => AwaitDcs::begin(call),
+                    Role::Calling => {
+                        call.search(Timer::T4, timers::T4);
+                        polling::again(call)
+                    }
+                }
             }
             On::Sent
             | On::Flags
@@ -150,6 +162,9 @@ impl AwaitTcf {
 
     fn answer(self, call: &mut Call) -> State {
         call.timers.clear(Timer::Tcf);
+        if self.refused.is_some() {
+            return release::disconnect(call, self.refused);
+        }
         let passed = self.check.as_ref().is_some_and(Check::good);
         page::trained(call, passed);
         if passed {
@@ -166,7 +181,7 @@ impl AwaitTcf {
         if call.reception.failures > FAILURES {
             return release::disconnect(call, Some(Cause::CannotTrain));
         }
-        let state = AwaitDcs::after(call);
+        let state = polling::next_training(call);
         call.send_frame(Fcf::Ftt, &[]);
         state
     }

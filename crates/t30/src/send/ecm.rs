@@ -2,9 +2,10 @@
 
 use crate::api::{Cause, Event, Phase};
 use crate::call::{Burst, Call, On, burst, image_training};
-use crate::ecm::{self, BLOCK_OCTETS};
+use crate::ecm::{self, BLOCK_FRAMES};
 use crate::exchange::{Exchange, Reply};
 use crate::frames::{Fcf, Fcf2};
+use crate::negotiate::Agreed;
 use crate::release;
 use crate::send::{self, Again, message};
 use crate::session::State;
@@ -34,10 +35,13 @@ pub(crate) struct Blocks {
     wanted_first: usize,
     modulation: Modulation,
     training: Training,
+    /// Octets of coded data in a frame.
+    frame_octets: usize,
 }
 
 /// Begins to send a page.
-pub(crate) fn begin(call: &mut Call, page: Bytes, second: Fcf2, modulation: Modulation) -> State {
+pub(crate) fn begin(call: &mut Call, page: Bytes, second: Fcf2, agreed: &Agreed) -> State {
+    let modulation = agreed.modulation;
     let mut blocks = Box::new(Blocks {
         page,
         second,
@@ -48,6 +52,7 @@ pub(crate) fn begin(call: &mut Call, page: Bytes, second: Fcf2, modulation: Modu
         wanted_first: 0,
         modulation,
         training: image_training(modulation),
+        frame_octets: agreed.frame_octets(),
     });
     blocks.load();
     blocks.send(call)
@@ -55,15 +60,19 @@ pub(crate) fn begin(call: &mut Call, page: Bytes, second: Fcf2, modulation: Modu
 
 impl Blocks {
     fn load(&mut self) {
-        let start = self.block.saturating_mul(BLOCK_OCTETS).min(self.page.len());
-        let end = start.saturating_add(BLOCK_OCTETS).min(self.page.len());
-        self.frames = ecm::cut(&self.page.slice(start..end));
+        let start = self.block.saturating_mul(self.block_octets()).min(self.page.len());
+        let end = start.saturating_add(self.block_octets()).min(self.page.len());
+        self.frames = ecm::cut(&self.page.slice(start..end), self.frame_octets);
         self.wanted = (0..self.frames.len()).collect();
         self.requests = 0;
     }
 
+    fn block_octets(&self) -> usize {
+        self.frame_octets * BLOCK_FRAMES
+    }
+
     fn is_last(&self) -> bool {
-        (self.block + 1).saturating_mul(BLOCK_OCTETS) >= self.page.len()
+        (self.block + 1).saturating_mul(self.block_octets()) >= self.page.len()
     }
 
     /// What PPS and EOR say after this block.
@@ -129,7 +138,7 @@ impl Blocks {
         }
         let count = u32::try_from(blocks.wanted.len()).unwrap_or(u32::MAX);
         call.tally.resends = call.tally.resends.saturating_add(count);
-        call.event(Event::Resend { index: call.transmission.page, frames: count });
+        call.event(Event::Resend { index: call.transmission.index(), frames: count });
         if blocks.requests < REQUESTS {
             return blocks.send(call);
         }
@@ -188,7 +197,7 @@ impl Blocks {
             Fcf::Rnr => self.ask(call),
             Fcf::Rtn | Fcf::Pin => send::refused(call, Cause::PageRefused, Again::Slower),
             Fcf::Pid if self.is_last() => message::interrupted(call),
-            Fcf::Dis => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),
+            Fcf::Dis | Fcf::Dtc => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),
             _ => release::disconnect(call, Some(Cause::InvalidResponseAfterPage)),
         }
     }

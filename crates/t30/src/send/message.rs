@@ -63,20 +63,21 @@ fn begin(call: &mut Call, octets: Bytes) -> State {
     call.enter(Phase::C);
     call.transmission.any_sent = true;
     call.listen(Listen::Control);
-    let (index, length) = (call.transmission.page, octets.len());
+    let (index, length) = (call.transmission.index(), octets.len());
     call.event(Event::PageSending { index, octets: length });
     let second = send::post_command(call);
     if agreed.format.ecm {
-        return ecm::begin(call, octets, second, agreed.modulation);
+        return ecm::begin(call, octets, second, &agreed);
     }
     let page = vec![
         Transmit::Silence(timers::GAP),
         Transmit::Bits { modulation: agreed.modulation, training: image_training(agreed.modulation), octets },
     ];
-    let fcf = match second.plain() {
-        Fcf2::Eop => Fcf::Eop,
-        Fcf2::Eom => Fcf::Eom,
-        Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => Fcf::Mps,
+    let fcf = match second {
+        Fcf2::Eop | Fcf2::PriEop => Fcf::Eop,
+        Fcf2::Eom | Fcf2::PriEom => Fcf::Eom,
+        Fcf2::Eos => Fcf::Eos,
+        Fcf2::Null | Fcf2::Mps | Fcf2::PriMps => Fcf::Mps,
     };
     let command = burst(vec![call.frame(fcf, &[])]);
     State::PostMessage(PostMessage { exchange: Exchange::begin(call, page, command), second })
@@ -112,7 +113,7 @@ impl PostMessage {
             Fcf::Rtn | Fcf::Pin => send::refused(call, Cause::PageRefused, Again::Slower),
             Fcf::Pid => interrupted(call),
             // The far end is back in phase B and never said that it has the page.
-            Fcf::Dis => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),
+            Fcf::Dis | Fcf::Dtc => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),
             _ => release::disconnect(call, Some(Cause::InvalidResponseAfterPage)),
         }
     }
@@ -120,10 +121,11 @@ impl PostMessage {
 
 /// PID: the page is taken, but no more (T.30 §5.3.6.1.7).
 pub(crate) fn interrupted(call: &mut Call) -> State {
-    let index = call.transmission.page;
+    let index = call.transmission.index();
     call.tally.page_uncertain = None;
     call.tally.pages_confirmed += 1;
     call.event(Event::PageConfirmed { index, poor: false });
-    let more = index + 1 < call.config.send.len();
+    call.transmission.at += 1;
+    let more = !call.transmission.is_over() || call.reception.polls < call.config.poll.len();
     release::disconnect(call, more.then_some(Cause::DisconnectedAfterPage))
 }

@@ -5,36 +5,116 @@ pub(crate) mod ecm;
 pub(crate) mod message;
 pub(crate) mod training;
 
-use crate::api::{Cause, Event, Output};
+use crate::api::{Cause, Config, Document, Event, Output, Poll, Role};
 use crate::call::{Burst, Call};
-use crate::calling::AwaitDis;
+use crate::called::AwaitDcs;
 use crate::dis::Fif;
 use crate::frames::{self, Fcf, Fcf2};
 use crate::negotiate::{self, Agreed};
+use crate::polling;
 use crate::rates::Ladder;
 use crate::release;
 use crate::session::State;
 use crate::timers::{self, Timer};
-use fax_base::page::PageFormat;
+use fax_base::page::{PageFormat, PageShape};
 use message::AwaitCodedPage;
 
 /// What a sender remembers over its pages.
 #[derive(Debug, Default)]
 pub(crate) struct Transmission {
-    /// Index of the page in hand.
-    pub(crate) page: usize,
+    /// The pages to be sent in this call, in order.
+    plan: Vec<Planned>,
+    /// Which of them is in hand.
+    at: usize,
+    /// Which documents of the configuration are in the plan already.
+    taken: Vec<usize>,
+    /// The far end polls us, and named this.
+    named: Poll,
+    /// The far end polls us.
+    pub(crate) polled: bool,
     /// The page counter of PPS.
     pub(crate) counter: u8,
     /// How often the page in hand was refused.
     refused: u32,
     /// How many pages in a row were readable but not good.
     poor: u8,
-    /// The far end's last DIS.
-    dis: Fif,
+    /// The far end's last DIS or DTC.
+    pub(crate) dis: Fif,
     pub(crate) ladder: Ladder,
     pub(crate) agreed: Option<Agreed>,
     /// Whether a page has been sent: then late answers to it may come again.
     pub(crate) any_sent: bool,
+}
+
+/// A page to be sent.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    /// Its number through all documents.
+    index: usize,
+    /// Number of its document.
+    document: usize,
+    shape: PageShape,
+}
+
+impl Transmission {
+    /// A calling terminal plans to send all it has; a called one nothing until it is polled.
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut transmission = Transmission::default();
+        if config.role == Role::Calling {
+            transmission.plan(&config.send, |_| true);
+        }
+        transmission
+    }
+
+    /// Adds the documents that are wanted to the plan.
+    fn plan(&mut self, documents: &[Document], wanted: impl Fn(&Document) -> bool) {
+        let mut index = 0;
+        for (number, document) in documents.iter().enumerate() {
+            let begin = index;
+            index += document.pages.len();
+            if wanted(document) && !self.taken.contains(&number) {
+                self.taken.push(number);
+                let pages = document.pages.iter().enumerate();
+                self.plan.extend(pages.map(|(i, shape)| Planned {
+                    index: begin + i,
+                    document: number,
+                    shape: *shape,
+                }));
+            }
+        }
+    }
+
+    /// The far end polls what it names. When it named the same before, what was begun goes on.
+    pub(crate) fn select(&mut self, documents: &[Document], named: Poll) {
+        self.polled = true;
+        if self.is_over() || self.named != named {
+            self.plan.truncate(self.at);
+            let fits = |d: &Document| d.address.is_none() || [&named.sep, &named.psa].contains(&&d.address);
+            self.plan(documents, fits);
+            self.named = named;
+        }
+    }
+
+    /// The documents that could still be polled.
+    pub(crate) fn undelivered<'a>(&'a self, documents: &'a [Document]) -> impl Iterator<Item = &'a Document> {
+        let begun = self.plan.get(self.at).map(|p| p.document);
+        documents
+            .iter()
+            .enumerate()
+            .filter(move |(i, d)| !d.pages.is_empty() && (!self.taken.contains(i) || begun == Some(*i)))
+            .map(|(_, d)| d)
+    }
+
+    /// Number of the page in hand; after the last one the number after it.
+    pub(crate) fn index(&self) -> usize {
+        let after = || self.plan.last().map_or(0, |p| p.index + 1);
+        self.plan.get(self.at).map_or_else(after, |p| p.index)
+    }
+
+    /// Whether nothing is left to be sent.
+    pub(crate) fn is_over(&self) -> bool {
+        self.at >= self.plan.len()
+    }
 }
 
 /// A DIS came: can it take what we have, and how?
@@ -44,9 +124,8 @@ pub(crate) fn identified(call: &mut Call, burst: &Burst) -> State {
     call.timers.clear(Timer::T1);
     identify(call, burst, Fcf::Csi);
     call.transmission.dis = dis;
-    if call.transmission.page >= call.config.send.len() {
-        // Nothing to send and, so far, no polling.
-        return release::disconnect(call, Some(Cause::Incompatible));
+    if call.transmission.is_over() {
+        return polling::request(call);
     }
     if !dis.bit(10) {
         return release::disconnect(call, Some(Cause::RemoteCannotReceive));
@@ -54,9 +133,16 @@ pub(crate) fn identified(call: &mut Call, burst: &Burst) -> State {
     if sub_address(call).is_some() && !dis.bit(49) {
         return release::disconnect(call, Some(Cause::Incompatible));
     }
-    let ours = call.config.capabilities.modulations.clone();
-    call.transmission.ladder.meet(&dis, &ours);
-    training::train(call)
+    begin(call)
+}
+
+/// To whom we send is known, and that it takes it: trains.
+pub(crate) fn begin(call: &mut Call) -> State {
+    let transmission = &mut call.transmission;
+    match transmission.ladder.meet(&transmission.dis, &call.config.capabilities) {
+        Some(_) => training::train(call),
+        None => release::disconnect(call, Some(Cause::Incompatible)),
+    }
 }
 
 /// The sub-address that the job names, if it names one.
@@ -75,18 +161,31 @@ pub(crate) fn identify(call: &mut Call, burst: &Burst, fcf: Fcf) {
     }
 }
 
-/// How the page with this index would go out now.
-fn format(call: &Call, index: usize) -> Option<PageFormat> {
-    let shape = call.config.send.get(index)?;
-    Some(negotiate::choose(&call.config.capabilities, &call.transmission.dis, shape))
+/// How a page of this shape would go out now.
+fn format(call: &Call, shape: &PageShape) -> PageFormat {
+    negotiate::choose(&call.config.capabilities, &call.transmission.dis, shape)
 }
 
-/// What follows the page in hand: the same again, another format, or nothing.
+/// What follows the page in hand: the same again, another format or document, a poll, or nothing.
 pub(crate) fn post_command(call: &Call) -> Fcf2 {
-    match format(call, call.transmission.page + 1) {
-        None => Fcf2::Eop,
-        Some(next) if call.transmission.agreed.is_some_and(|a| a.format == next) => Fcf2::Mps,
-        Some(_) => Fcf2::Eom,
+    let transmission = &call.transmission;
+    let (this, next) = (transmission.plan.get(transmission.at), transmission.plan.get(transmission.at + 1));
+    let dis = &transmission.dis;
+    let Some(next) = next else {
+        let polls = call.config.role == Role::Calling && !call.config.poll.is_empty() && dis.bit(9);
+        // Another document can be selected (T.30 §5.3.6.1.6).
+        let others = transmission.taken.len() < call.config.send.len() && dis.bit(34);
+        return match (polls, transmission.polled && others) {
+            (true, _) => Fcf2::Eom,
+            (false, true) => Fcf2::Eos,
+            (false, false) => Fcf2::Eop,
+        };
+    };
+    let same_document = this.is_some_and(|this| this.document == next.document);
+    if same_document && transmission.agreed.is_some_and(|a| a.format == format(call, &next.shape)) {
+        Fcf2::Mps
+    } else {
+        Fcf2::Eom
     }
 }
 
@@ -96,17 +195,20 @@ pub(crate) fn want_page(call: &mut Call) -> State {
         return training::train(call);
     };
     call.output(Output::WantPage {
-        index: call.transmission.page,
+        index: call.transmission.index(),
         format: agreed.format,
         bit_rate: agreed.modulation.bit_rate(),
     });
+    if call.timers.get(Timer::Page).is_none() {
+        call.timers.set(Timer::Page, call.now + call.config.rules.longest_page);
+    }
     call.timers.set(Timer::Assembly, call.now + timers::ASSEMBLY);
     State::AwaitCodedPage(AwaitCodedPage)
 }
 
 /// The page's command has left; whether it arrived is not known.
 pub(crate) fn page_sent(call: &mut Call) {
-    let index = call.transmission.page;
+    let index = call.transmission.index();
     if call.tally.page_uncertain != Some(index) {
         call.tally.page_uncertain = Some(index);
         if !call.told_sent {
@@ -119,17 +221,18 @@ pub(crate) fn page_sent(call: &mut Call) {
 /// The far end has the page in hand: on to what `second` said follows. It was `poor` when RTP said
 /// so; then there is a new training before the next page, and the second time in a row one rate lower.
 pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
-    let index = call.transmission.page;
+    let index = call.transmission.index();
+    call.timers.clear(Timer::Page);
     call.tally.page_uncertain = None;
     call.tally.pages_confirmed += 1;
     call.event(Event::PageConfirmed { index, poor });
-    call.transmission.page += 1;
+    call.transmission.at += 1;
     call.transmission.refused = 0;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
     call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
     match second.plain() {
         Fcf2::Eop => release::disconnect(call, None),
-        Fcf2::Eom => AwaitDis::begin(call),
+        Fcf2::Eom => polling::next_message(call),
         Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
             if poor {
                 if call.transmission.poor > 1 {
@@ -148,9 +251,9 @@ pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
 /// The far end does not have the page in hand: again, after a new training, unless it was refused too
 /// often already.
 pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
-    let index = call.transmission.page;
+    let index = call.transmission.index();
     call.tally.page_uncertain = None;
-    if call.transmission.refused >= call.config.page_retries {
+    if call.transmission.refused >= call.config.rules.page_retries {
         return release::disconnect(call, Some(cause));
     }
     call.transmission.refused += 1;
@@ -161,6 +264,9 @@ pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
             let _ = call.transmission.ladder.fall_back();
             training::train(call)
         }
+        Again::Identified(burst) if burst.last.fcf == Fcf::Dtc => {
+            polling::polled(call, &burst, State::AwaitDcs(AwaitDcs::heard()))
+        }
         Again::Identified(burst) => identified(call, &burst),
     }
 }
@@ -169,14 +275,14 @@ pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
 pub(crate) enum Again {
     /// DCS and training check one rate lower.
     Slower,
-    /// The far end is back in phase B with this DIS.
+    /// The far end is back in phase B with this DIS or DTC.
     Identified(Burst),
 }
 
 /// The DCS for what is agreed at present.
 fn dcs_now(call: &Call) -> Fif {
     match &call.transmission.agreed {
-        Some(agreed) => negotiate::dcs(agreed, &call.transmission.dis, false),
+        Some(agreed) => negotiate::dcs(agreed, &call.transmission.dis),
         None => Fif::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::api::{Cause, Event, Phase};
 use crate::call::{Call, On};
+use crate::called::AwaitDcs;
 use crate::exchange::{Exchange, Reply};
 use crate::frames::{self, Fcf};
 use crate::negotiate::{self, Agreed};
@@ -10,6 +11,7 @@ use crate::send;
 use crate::session::State;
 use crate::tcf;
 use crate::timers;
+use bytes::Bytes;
 use fax_base::line::{Listen, Training, Transmit};
 
 /// DCS and TCF were sent, CFR or FTT is awaited.
@@ -20,25 +22,28 @@ pub(crate) struct AwaitTrained {
 
 /// Sends (TSI)(SUB)DCS and TCF for the page in hand at the present rate.
 pub(crate) fn train(call: &mut Call) -> State {
-    let Some(format) = send::format(call, call.transmission.page) else {
+    let Some(page) = call.transmission.plan.get(call.transmission.at) else {
         return release::disconnect(call, Some(Cause::Incompatible));
     };
+    let (dis, format) = (call.transmission.dis, send::format(call, &page.shape));
     call.enter(Phase::B);
     let modulation = call.transmission.ladder.current();
-    let agreed = Agreed { format, modulation };
+    let small_frames = negotiate::small_frames(&call.config.capabilities, &dis, &format);
+    let agreed = Agreed { format, modulation, small_frames };
     call.transmission.agreed = Some(agreed);
     call.tally.agreed = Some(agreed);
     call.event(Event::Negotiated { format, modulation });
-    let mut burst = Vec::new();
-    if !call.config.ident.trim().is_empty() {
-        let ident = frames::ident_to_fif(&call.config.ident);
-        burst.push(frames::build(Fcf::Tsi, call.x, false, &ident));
+    let mut burst: Vec<Bytes> = call.identification(Fcf::Tsi).into_iter().collect();
+    let mut dcs = negotiate::dcs(&agreed, &dis);
+    if !call.transmission.polled {
+        let password = call.config.password.as_deref().filter(|_| dis.bit(50));
+        for (bit, fcf, text) in [(49, Fcf::Sub, send::sub_address(call)), (50, Fcf::Sid, password)] {
+            if let Some(text) = text {
+                dcs.put(bit, true);
+                burst.push(frames::build(fcf, call.x, false, &frames::ident_to_fif(text)));
+            }
+        }
     }
-    let sub = send::sub_address(call);
-    if let Some(sub) = sub {
-        burst.push(frames::build(Fcf::Sub, call.x, false, &frames::ident_to_fif(sub)));
-    }
-    let dcs = negotiate::dcs(&agreed, &call.transmission.dis, sub.is_some());
     burst.push(frames::build(Fcf::Dcs, call.x, true, &dcs.to_octets()));
     let command = vec![
         Transmit::Silence(timers::GAP),
@@ -52,6 +57,9 @@ pub(crate) fn train(call: &mut Call) -> State {
 
 impl AwaitTrained {
     pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
+        if matches!(on, On::LineChanged) && call.transmission.polled {
+            return AwaitDcs::begin(call);
+        }
         if matches!(on, On::LineChanged) {
             // The called terminal says again who it is.
             self.exchange.listen(call);
@@ -81,7 +89,7 @@ impl AwaitTrained {
                 }
             }
             // The far end did not hear us.
-            Fcf::Dis => self.repeat(call, Cause::RemoteDoesNotHear),
+            Fcf::Dis | Fcf::Dtc => self.repeat(call, Cause::RemoteDoesNotHear),
             // The answer to the last page once more: it did not hear DCS either.
             Fcf::Mcf | Fcf::Rtn | Fcf::RetrainPositive | Fcf::Pip | Fcf::Pin
                 if call.transmission.any_sent =>

@@ -254,7 +254,7 @@ fn quality_decides_between_mcf_rtp_and_rtn() {
         assert_eq!(b.sent(SECOND * 3), [want], "{bad_rows}");
     }
     let mut c = config(Role::Called, 0);
-    c.refuse_at_percent = None;
+    c.rules.refuse_at_percent = None;
     let mut b = Bench::start(c);
     b.sent(SECOND * 9);
     b.burst(&[calling(Fcf::Dcs, &DCS)]);

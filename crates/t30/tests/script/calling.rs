@@ -308,7 +308,7 @@ fn operators_are_passed_over() {
 #[test]
 fn eom_goes_back_to_phase_b() {
     let mut c = config(Role::Calling, 2);
-    c.send[1].resolution = Resolution::Standard;
+    c.send[0].pages[1].resolution = Resolution::Standard;
     let mut b = Bench::start(c);
     b.wait(SECOND);
     b.burst(&[called(Fcf::Dis, &DIS)]);
@@ -329,7 +329,7 @@ fn eom_goes_back_to_phase_b() {
 #[test]
 fn after_eom_nobody_comes_back() {
     let mut c = config(Role::Calling, 2);
-    c.send[1].resolution = Resolution::Standard;
+    c.send[0].pages[1].resolution = Resolution::Standard;
     let mut b = Bench::start(c);
     b.wait(SECOND);
     b.burst(&[called(Fcf::Dis, &DIS)]);

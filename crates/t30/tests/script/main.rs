@@ -9,7 +9,7 @@ use core::time::Duration;
 use fax_base::line::Modulation;
 use fax_base::page::{PageShape, Resolution, Width};
 use fax_t30::frames::{Fcf, build, ident_to_fif};
-use fax_t30::{Capabilities, Cause, Config, Event, Output, Role};
+use fax_t30::{Capabilities, Cause, Config, Document, Event, Output, Role};
 use testkit::line::bench::Bench;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,15 +26,15 @@ const DCS_ECM: [u8; 4] = [0x00, 0x46, 0x1F, 0x22];
 
 const V17: Modulation = Modulation::V17At14400;
 
+const SHAPE: PageShape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2000 };
+
 fn config(role: Role, pages: usize) -> Config {
     Config {
         role,
         ident: String::new(),
         capabilities: Capabilities::default(),
-        send: vec![PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2000 }; pages],
-        sub_address: None,
-        page_retries: 2,
-        refuse_at_percent: Some(15),
+        send: vec![Document::new(vec![SHAPE; pages])],
+        ..Config::default()
     }
 }
 
@@ -80,7 +80,7 @@ fn settled(bench: &Bench) -> Vec<(bool, bool)> {
         .pages
         .iter()
         .filter_map(|o| match o {
-            Output::PageDone { kept, confirmed } => Some((*kept, *confirmed)),
+            Output::PageDone { kept, confirmed, .. } => Some((*kept, *confirmed)),
             _ => None,
         })
         .collect()

@@ -61,14 +61,19 @@ pub fn coded(page: &Page) -> Arc<CodedPage> {
     })
 }
 
+/// A document as our terminal takes it.
+pub fn offered(document: &Document) -> fax_terminal::Document {
+    fax_terminal::Document::new(document.pages.iter().map(coded).collect())
+}
+
 /// Our end of a call.
 pub fn ours(sending: Option<&Document>, capabilities: t30::Capabilities) -> Config {
     Config {
         role: if sending.is_some() { t30::Role::Calling } else { t30::Role::Called },
         ident: OUR_IDENT.to_owned(),
         capabilities,
-        pages: sending.map_or(vec![], |d| d.pages.iter().map(coded).collect()),
-        sub_address: None,
+        documents: sending.map_or(vec![], |d| vec![offered(d)]),
+        ..Config::default()
     }
 }
 

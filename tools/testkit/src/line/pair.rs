@@ -49,6 +49,8 @@ pub struct Received {
     pub confirmed: bool,
     /// How it came.
     pub format: fax_base::page::PageFormat,
+    /// Whether a document ends with it.
+    pub ends_document: bool,
 }
 
 /// One end.
@@ -336,11 +338,11 @@ impl Pair {
                 let verdict = Verdict { rows, bad_rows, longest_bad_run: bad_rows };
                 end.session.handle(self.now, Input::Verdict(verdict));
             }
-            Output::PageDone { kept, confirmed } => {
+            Output::PageDone { kept, confirmed, ends_document } => {
                 let built = end.building.take().map(|(f, p, l)| (f, p.freeze(), l));
                 match (end.ended.take().or(built), kept) {
                     (Some((format, octets, lost)), true) => {
-                        end.pages.push(Received { octets, lost, confirmed, format });
+                        end.pages.push(Received { octets, lost, confirmed, format, ends_document });
                     }
                     (Some(_), false) => {}
                     (None, _) => end.breaches.push("done without a page".into()),

@@ -23,8 +23,7 @@ fn leg() -> Leg {
         role: t30::Role::Called,
         ident: String::new(),
         capabilities: t30::Capabilities::default(),
-        pages: Vec::new(),
-        sub_address: None,
+        ..fax_terminal::Config::default()
     });
     let (sender, _) = unbounded_channel();
     Leg::start(Start {

@@ -24,8 +24,7 @@ fn terminal() -> Box<fax_terminal::Config> {
         role: fax_t30::Role::Called,
         ident: String::new(),
         capabilities: fax_t30::Capabilities::default(),
-        pages: Vec::new(),
-        sub_address: None,
+        ..fax_terminal::Config::default()
     })
 }
 
