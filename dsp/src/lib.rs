@@ -5,6 +5,7 @@
 //! once it is made.
 
 pub mod detect;
+pub mod fsk;
 pub mod g711;
 pub mod modem;
 mod pulse;
@@ -17,6 +18,7 @@ pub mod v27ter;
 pub mod v29;
 
 pub use detect::ToneDetector;
+pub use fsk::{FskReceiver, FskTransmitter};
 pub use g711::Law;
 pub use qam::QamReceiver;
 pub use tone::ToneGenerator;
