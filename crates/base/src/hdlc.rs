@@ -1,6 +1,31 @@
-//! HDLC's frame check sequence as T.30 uses it (T.30 §5.3.7; ISO/IEC 13239, 16 bits, X.25 form).
+//! HDLC as T.30 uses it: the frame check sequence, frames into bits and bits into frames (T.30 §5.3;
+//! T.4 Annex A; ISO/IEC 13239, 16 bits, X.25 form).
+//!
+//! All octets are in printed order. A [`Deframer`] is told of bits that were lost, and puts frames together
+//! again where little enough is missing.
+
+mod deframer;
+mod framer;
+mod raw;
+mod repair;
+
+pub use deframer::{Deframed, Deframer};
+pub use framer::Framer;
 
 use crate::bits::reverse;
+
+/// The flag.
+pub(crate) const FLAG: u8 = 0x7E;
+/// Ones in a row behind which a zero is inserted.
+pub(crate) const RUN: u32 = 5;
+/// What the frame check register holds behind a good frame and its FCS.
+pub(crate) const RESIDUE: u16 = 0xF0B8;
+
+/// The frame check register after one more bit.
+pub(crate) const fn check(register: u16, bit: bool) -> u16 {
+    let register = register ^ bit as u16;
+    if register & 1 == 1 { (register >> 1) ^ 0x8408 } else { register >> 1 }
+}
 
 /// The FCS of a frame whose octets are in printed order, as the two octets that follow it on the
 /// line, in printed order too.
