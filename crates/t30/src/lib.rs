@@ -30,7 +30,7 @@
 //! How it is built: [`Session`] holds the state (a struct each) and what all states share. `calling`
 //! and `called` are the way into phase B, `send` and `receive` the two directions from there,
 //! `polling` turns them round, `release` is phase E; `exchange` is a command and the search for its response. [`frames`] and
-//! [`dis`] take frames apart and [`describe()`] prints them for a ladder.
+//! [`dis`] take frames apart and [`describe()`] prints them for a ladder. [`observer`] reads a call without taking part.
 
 pub mod api;
 mod call;
@@ -44,6 +44,7 @@ mod exchange;
 pub mod frames;
 mod negotiate;
 pub mod nsf;
+pub mod observer;
 mod polling;
 mod rates;
 mod receive;
