@@ -32,18 +32,18 @@ impl Tray {
         Ok(Tray { folder: folder.to_owned(), open: None })
     }
 
-    /// Adds a page to the document that is coming in; it is in the file when this comes back.
+    /// Adds a page to the document that is coming in; it is in the file when this comes back. The page after one that
+    /// ends a document begins another file.
     pub(super) fn page(&mut self, page: &ReceivedPage) -> Result<()> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => begin(&self.folder)?,
         };
-        let page = pages::received_page(page).to_tiff_page();
-        if let Some(addition) = open.appender.page(&page) {
+        if let Some(addition) = open.appender.page(&pages::received_page(page).to_tiff_page()) {
             append(&mut open.file, &addition)
                 .with_context(|| format!("{} cannot be written", open.path.display()))?;
         }
-        self.open = Some(open);
+        self.open = (!page.ends_document).then_some(open);
         Ok(())
     }
 }
