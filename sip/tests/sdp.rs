@@ -407,6 +407,11 @@ fn answers_to_our_t38_offer() {
     let mut n = offered();
     assert!(n.answered(b"m=image 0 udptl t38\r\n").is_err());
     assert_eq!(n.current().unwrap().media[0].kind, "audio", "a refused stream leaves the session");
+    let version = |sdp: &[u8]| SessionDescription::parse(sdp).unwrap().origin.version;
+    let (was, again) =
+        (n.current().unwrap().origin.version.clone(), n.offer(&LocalMedia::Audio(can().audio.unwrap())));
+    let number = |text: &str| text.parse::<u64>().unwrap();
+    assert_eq!(number(&version(&again)), number(&was) + 2, "the refused offer's version is used up");
 }
 
 #[test]

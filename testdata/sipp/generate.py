@@ -196,6 +196,10 @@ def t38_checks(s):
     ]
 
 
+def audio_checks(s):
+    return [s.ereg("m=audio [1-9][0-9]* RTP/AVP"), s.ereg("m=image [1-9]", absent=True)]
+
+
 def uas():
     s = Scenario("uas-final", "The called side refuses with the status and header that the test fills in.")
     s.called().reply("180 Ringing", tag=True, final=False)
@@ -248,16 +252,19 @@ CSeq: [$cseq]""",
     s.recv("200", s.ereg("m=audio 0 .*m=image [1-9][0-9]* udptl t38"))
     s.request("ACK", cseq=1).pause(300).request("BYE").recv("200").write()
 
-    s = Scenario("uas-refuses", "Our T.38 is refused with the status that the test fills in.")
-    s.called(answer=sdp(audio())).recv("INVITE", *t38_checks(s)).reply("[status]").recv("ACK").released().write()
+    s = Scenario("uas-refuses", "Our T.38 is refused with the status that the test fills in; the call goes on.")
+    s.called(answer=sdp(audio())).recv("INVITE", *t38_checks(s)).reply("[status]").recv("ACK").pause(1500)
+    s.request("BYE").recv("200").write()
 
-    s = Scenario("uas-answers-audio", "Our T.38 is answered with audio, against the rules.")
+    s = Scenario("uas-answers-audio", "Our T.38 is answered with audio, against the rules; we agree on audio anew.")
     s.called(answer=sdp(audio())).recv("INVITE", *t38_checks(s)).reply("200 OK", sdp(audio(), version=2))
-    s.recv("ACK").released().write()
+    s.recv("ACK").recv("INVITE", *audio_checks(s)).reply("200 OK", sdp(audio(), version=3)).recv("ACK").pause(500)
+    s.request("BYE").recv("200").write()
 
-    s = Scenario("uas-image-zero", "Our T.38 is answered with port 0.")
+    s = Scenario("uas-image-zero", "Our T.38 is answered with port 0; we agree on audio anew.")
     s.called(answer=sdp(audio())).recv("INVITE").reply("200 OK", sdp("m=image 0 udptl t38\n", version=2))
-    s.recv("ACK").released().write()
+    s.recv("ACK").recv("INVITE", *audio_checks(s)).reply("200 OK", sdp(audio(), version=3)).recv("ACK").pause(500)
+    s.request("BYE").recv("200").write()
 
     s = Scenario("uas-refuses-then-switches", "Our T.38 is refused, then the called side offers its own.")
     s.called(answer=sdp(audio())).recv("INVITE").reply("488 Not Acceptable Here").recv("ACK").pause(1000)
@@ -301,8 +308,8 @@ CSeq:[$cseq]""",
     s.request("INVITE", sdp(image(), version=2)).recv("100", optional="true").recv("200", *t38_checks(s))
     s.request("ACK", cseq=2).pause(300).request("BYE").recv("200").write()
 
-    s = Scenario("uas-silent", "Our T.38 is never answered; the call is released all the same.")
-    s.called(answer=sdp(audio())).recv("INVITE").released().write()
+    s = Scenario("uas-silent", "Our T.38 is never answered; the call goes on.")
+    s.called(answer=sdp(audio())).recv("INVITE").pause(4000).request("BYE").recv("200").write()
 
     s = Scenario("uas-register", "A registrar: 401, credentials checked, and taken back at the end.")
     s.recv("REGISTER", s.ereg(".", "Authorization", absent=True), s.ereg("sip:fax@", "To"))
@@ -328,18 +335,23 @@ def uac():
     s.calls(s.ereg("m=audio [1-9][0-9]* RTP/AVP 8")).recv("INVITE", *t38_checks(s))
     s.reply("200 OK", sdp(image(), version=2)).recv("ACK").pause(500).hangs_up().write()
 
-    s = Scenario("uac-takes-silently", "The caller takes our T.38 and then sends nothing.")
-    s.calls().recv("INVITE").reply("200 OK", sdp(image(), version=2)).recv("ACK").released().write()
+    s = Scenario("uac-takes-silently", "The caller takes our T.38 and then sends nothing: we go back to audio.")
+    s.calls().recv("INVITE").reply("200 OK", sdp(image(), version=2)).recv("ACK").recv("INVITE", *audio_checks(s))
+    s.reply("200 OK", sdp(audio(), version=3)).recv("ACK").pause(500).hangs_up().write()
 
-    s = Scenario("uac-refuses", "The caller refuses our T.38 with the status that the test fills in.")
-    s.calls().recv("INVITE", *t38_checks(s)).reply("[status]").recv("ACK").released().write()
+    s = Scenario("uac-keeps-silent", "The caller takes our T.38, sends nothing, and refuses audio.")
+    s.calls().recv("INVITE").reply("200 OK", sdp(image(), version=2)).recv("ACK").recv("INVITE", *audio_checks(s))
+    s.reply("488 Not Acceptable Here").recv("ACK").released().write()
+
+    s = Scenario("uac-refuses", "The caller refuses our T.38 with the status that the test fills in; the call goes on.")
+    s.calls().recv("INVITE", *t38_checks(s)).reply("[status]").recv("ACK").pause(1500).hangs_up().write()
 
     s = Scenario("uac-491", "491 to our T.38; the retry comes within 2 s and is taken.")
     s.calls().recv("INVITE").reply("491 Request Pending").recv("ACK").recv("INVITE", timeout="2600")
     s.reply("200 OK", sdp(image(), version=2)).recv("ACK").pause(300).hangs_up().write()
 
-    s = Scenario("uac-silent", "Our T.38 is never answered; the call is released all the same.")
-    s.calls().recv("INVITE").released().write()
+    s = Scenario("uac-silent", "Our T.38 is never answered; the call goes on.")
+    s.calls().recv("INVITE").pause(4000).hangs_up().write()
 
     s = Scenario("uac-switches", "The caller switches to T.38 itself.")
     s.calls().pause(200).call("INVITE", sdp(image(), version=2), cseq=2).recv("100", optional="true")
@@ -387,7 +399,7 @@ def uac():
     s.raw('<label id="unchanged"/>')
     s.pause(200).hangs_up(3).write()
 
-    s = Scenario("uac-refreshes-t38", "A session refresh in mid-T.38 changes nothing.")
+    s = Scenario("uac-refreshes-t38", "A session refresh in mid-T.38 changes nothing; then back to audio.")
     s.calls().pause(200).call("INVITE", sdp(image(), version=2), cseq=2).recv("100", optional="true")
     s.recv("200", s.ereg("o=[^ ]* [0-9]* [0-9]*", into="before")).call("ACK", cseq=2).pause(200)
     s.call("INVITE", sdp(image(), version=2), cseq=3).recv("100", optional="true")
@@ -401,9 +413,9 @@ def uac():
     s.raw('<nop test="same" next="unchanged"/>')
     s.raw('<nop>\n    <action>\n      <error message="the o= line was changed"/>\n    </action>\n  </nop>')
     s.raw('<label id="unchanged"/>')
-    # Back to audio while T.38 runs: refused, and the call lives on.
-    s.call("INVITE", sdp(audio(), version=3), cseq=4).recv("100", optional="true").recv("488")
-    s.call("ACK", cseq=4, branch="z9hG4bK[pid]c4INVITE").pause(200).hangs_up(5).write()
+    # Back to audio before a page has begun.
+    s.call("INVITE", sdp(audio(), version=3), cseq=4).recv("100", optional="true")
+    s.recv("200", *audio_checks(s)).call("ACK", cseq=4).pause(200).hangs_up(5).write()
 
     s = Scenario("uac-stranger", "A call from an address that is no trunk's.")
     s.call("INVITE", sdp(audio()), in_dialog=False, branch="z9hG4bK[pid]refused")

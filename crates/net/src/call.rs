@@ -30,8 +30,17 @@ pub enum CallEvent {
     Ringing,
     /// It was answered; audio is up.
     Answered,
-    /// T.38 was agreed.
+    /// T.38 was agreed: the fax goes by it from now on.
     T38,
+    /// The far end did not take our T.38: the fax goes on by audio.
+    T38Refused {
+        /// The SIP status; 200 for an answer without T.38, 408 for none.
+        code: u16,
+        /// Its words.
+        reason: String,
+    },
+    /// The call has gone back from T.38 to audio, and the fax with it.
+    Audio,
     /// From T.30.
     Fax(t30::Event),
     /// A page was received.
@@ -53,8 +62,10 @@ pub struct CallReport {
     pub q850: Option<u16>,
     /// The peer's words (reason phrase or warning).
     pub reason: String,
-    /// T.38 was in use.
+    /// T.38 was in use at the end.
     pub t38: bool,
+    /// The SIP status with which our offer of T.38 was refused; the fax went on by audio.
+    pub t38_refused: Option<u16>,
     /// The SIP Call-ID, where known.
     pub call_id: String,
     /// From the call's beginning to its end.
@@ -70,9 +81,7 @@ pub enum CallEnd {
     NotAnswered,
     /// Nothing common in the session descriptions.
     NoCommonMedia,
-    /// The far end refused T.38, and fax over audio is not available.
-    T38Refused,
-    /// T.38 was agreed, but nothing ever came.
+    /// T.38 was agreed, nothing ever came by it, and the far end would not go back to audio.
     T38Silent,
     /// There is no such trunk, its host is unknown, or no port or place is free.
     NoRoute,

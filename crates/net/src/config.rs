@@ -86,15 +86,22 @@ impl Trunk {
     }
 }
 
-/// Who offers T.38, and when. An offer of the far end is always taken, unless `accept` is false.
+/// Who offers T.38, and when. A fax goes by audio until T.38 is agreed, and goes on by audio where it is not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct T38Policy {
-    /// As the called side: so long after the call was answered. This is the rule of the field.
+    /// As the called side: so long after the call was answered, or at once when CNG is heard. This is the rule
+    /// of the field.
     pub offer_as_called: Option<Duration>,
-    /// As the calling side: so long after the call was answered, if the far end has not.
+    /// As the calling side: so long after the call was answered, when the far end was heard to be a fax and has
+    /// not offered it.
     pub offer_as_caller: Option<Duration>,
     /// Take the far end's offer.
     pub accept: bool,
+}
+
+impl T38Policy {
+    /// All faxes by audio.
+    pub const NEVER: T38Policy = T38Policy { offer_as_called: None, offer_as_caller: None, accept: false };
 }
 
 impl Default for T38Policy {

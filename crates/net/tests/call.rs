@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::{Side, free, page, pels, request, side, story, terminal};
-use fax_net::{CallEnd, Config, Endpoint, T38Policy, Trunk};
+use fax_net::{CallEnd, Config, Endpoint, Trunk};
 use fax_t30::{Cause, Role};
 use std::time::Duration;
 
@@ -65,25 +65,6 @@ async fn the_caller_offers_t38_where_the_called_side_does_not() {
     let sent = sending.await.unwrap();
     assert_eq!(sent.report.outcome.unwrap().failure, None);
     assert_eq!(received.pages.len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn refused_t38_ends_with_its_cause() {
-    let (a, mut b) = pair(|t| {
-        t.t38 = T38Policy {
-            accept: false,
-            offer_as_caller: None,
-            offer_as_called: Some(Duration::from_millis(200)),
-        };
-    })
-    .await;
-    let sending = tokio::spawn(story(a.endpoint.call(caller(50))));
-    let incoming = b.incoming.recv().await.unwrap();
-    let received = story(incoming.accept(answerer())).await;
-    assert_eq!(received.report.end, CallEnd::T38Refused);
-    assert_eq!(received.report.sip_status, Some(488));
-    let sent = sending.await.unwrap();
-    assert!(sent.confirmed.is_empty() && !sent.t38);
 }
 
 #[tokio::test(flavor = "multi_thread")]

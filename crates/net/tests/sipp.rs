@@ -167,6 +167,12 @@ fn cleared_in_mid_call(story: &Story, t38: bool) {
     assert_eq!((story.t38, story.report.t38), (t38, t38));
 }
 
+/// Our T.38 was refused, and the call went on by audio until the far end cleared it.
+fn refused(story: &Story, code: u16) {
+    cleared_in_mid_call(story, false);
+    assert_eq!((story.refused, story.report.t38_refused), (Some(code), Some(code)));
+}
+
 // --- we call ---
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,29 +239,25 @@ async fn the_called_side_switches_to_t38() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_t38_is_told_with_its_code_and_released() {
-    let refused = async |status: &'static str, code| {
-        let story = calling("uas-refuses", &[("[status]", status)], eager).await;
-        assert_eq!(story.report.end, CallEnd::T38Refused, "{status}");
-        assert_eq!(story.report.sip_status, Some(code));
-        assert!(!story.t38 && story.answered);
-        assert!(seconds(&story) < 12.0, "{}", seconds(&story));
+async fn refused_t38_is_told_with_its_code_and_the_call_goes_on() {
+    let refuses = async |status: &'static str, code| {
+        refused(&calling("uas-refuses", &[("[status]", status)], eager).await, code);
     };
     tokio::join!(
-        refused("488 Not Acceptable Here", 488),
-        refused("415 Unsupported Media Type", 415),
-        refused("606 Not Acceptable", 606),
-        refused("403 Forbidden", 403),
-        refused("500 Server Internal Error", 500),
+        refuses("488 Not Acceptable Here", 488),
+        refuses("415 Unsupported Media Type", 415),
+        refuses("606 Not Acceptable", 606),
+        refuses("501 Not Implemented", 501),
+        refuses("403 Forbidden", 403),
+        refuses("400 Bad Request", 400),
+        refuses("500 Server Internal Error", 500),
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t38_answered_with_audio_or_port_0_is_refused() {
+async fn t38_answered_with_audio_or_port_0_is_refused_and_audio_is_agreed_anew() {
     for scenario in ["uas-answers-audio", "uas-image-zero"] {
-        let story = calling(scenario, &[], eager).await;
-        assert_eq!(story.report.end, CallEnd::T38Refused, "{scenario}");
-        assert!(!story.t38 && seconds(&story) < 12.0);
+        refused(&calling(scenario, &[], eager).await, 200);
     }
 }
 
@@ -282,10 +284,8 @@ async fn offers_that_cross_are_both_answered_with_491() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t38_that_is_never_answered_ends_in_bounded_time() {
-    let story = calling("uas-silent", &[], eager).await;
-    assert!(!story.t38 && story.answered);
-    assert!(seconds(&story) < 45.0, "{}", seconds(&story));
+async fn t38_that_is_never_answered_does_not_hold_the_call_up() {
+    cleared_in_mid_call(&calling("uas-silent", &[], eager).await, false);
 }
 
 // --- we are called ---
@@ -298,10 +298,7 @@ async fn the_caller_takes_our_t38() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_caller_refuses_our_t38() {
     for (status, code) in [("488 Not Acceptable Here", 488), ("606 Not Acceptable", 606)] {
-        let story = called("uac-refuses", &[("[status]", status)], eager).await;
-        assert_eq!(story.report.end, CallEnd::T38Refused);
-        assert_eq!(story.report.sip_status, Some(code));
-        assert!(seconds(&story) < 12.0);
+        refused(&called("uac-refuses", &[("[status]", status)], eager).await, code);
     }
 }
 
@@ -312,9 +309,7 @@ async fn the_caller_wants_our_t38_a_little_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_caller_never_answers_our_t38() {
-    let story = called("uac-silent", &[], eager).await;
-    assert!(!story.t38 && story.answered);
-    assert!(seconds(&story) < 45.0, "{}", seconds(&story));
+    cleared_in_mid_call(&called("uac-silent", &[], eager).await, false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -323,10 +318,20 @@ async fn the_caller_switches_to_t38() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t38_that_was_agreed_and_stays_silent_is_told() {
+async fn t38_that_was_agreed_and_stays_silent_goes_back_to_audio() {
     let story = called("uac-takes-silently", &[], eager).await;
+    assert!(story.t38 && story.audio && !story.report.t38, "{:?}", story.report);
+    assert_eq!((story.report.end, story.report.t38_refused), (CallEnd::Fax, None));
+    assert!(seconds(&story) < 12.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_t38_where_audio_is_refused_is_told_as_such() {
+    let story = called("uac-keeps-silent", &[], eager).await;
     assert_eq!(story.report.end, CallEnd::T38Silent);
-    assert!(story.t38 && seconds(&story) < 12.0);
+    assert!(story.report.t38 && !story.audio);
+    // T.30's own T1.
+    assert!(seconds(&story) < 45.0, "{}", seconds(&story));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,7 +377,8 @@ async fn a_repeated_invite_is_one_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_refresh_changes_nothing() {
     cleared_in_mid_call(&called("uac-refreshes", &[], quiet).await, false);
-    cleared_in_mid_call(&called("uac-refreshes-t38", &[], quiet).await, true);
+    let story = called("uac-refreshes-t38", &[], quiet).await;
+    assert!(story.t38 && story.audio && !story.report.t38);
 }
 
 #[tokio::test(flavor = "multi_thread")]

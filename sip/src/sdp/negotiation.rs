@@ -144,6 +144,8 @@ pub struct Negotiation {
     offered: Option<SessionDescription>,
     /// Our last offer that was refused or given up; an answer may still come.
     withdrawn: Option<SessionDescription>,
+    /// An offer of ours was answered and came to nothing: its version is used up (RFC 3264 §8).
+    spent: bool,
 }
 
 impl Negotiation {
@@ -157,6 +159,7 @@ impl Negotiation {
             current: None,
             offered: None,
             withdrawn: None,
+            spent: false,
         }
     }
 
@@ -202,7 +205,8 @@ impl Negotiation {
     /// Their answer to our offer; to the session as it is when there is no offer; or, late, to one that was given up.
     pub fn answered(&mut self, answer: &[u8]) -> Result<Agreed, Unacceptable> {
         let theirs = SessionDescription::parse(answer)?;
-        let candidates = match self.offered.take() {
+        let offered = self.offered.take();
+        let candidates = match offered.clone() {
             Some(offered) => vec![offered],
             None => self.current.iter().chain(&self.withdrawn).cloned().collect(),
         };
@@ -217,6 +221,7 @@ impl Negotiation {
                 Err(error) => failure = error,
             }
         }
+        self.spent |= offered.is_some();
         Err(failure)
     }
 
@@ -248,7 +253,8 @@ impl Negotiation {
     /// The description around these media; the version counts up only when something changes.
     fn describe(&mut self, media: Vec<Media>) -> SessionDescription {
         let address = self.address.to_string();
-        let same = self.current.as_ref().is_some_and(|c| c.media == media);
+        let same =
+            !core::mem::take(&mut self.spent) && self.current.as_ref().is_some_and(|c| c.media == media);
         if !same && (self.current.is_some() || self.offered.is_some()) {
             self.version = self.version.wrapping_add(1);
         }

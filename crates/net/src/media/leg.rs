@@ -1,6 +1,6 @@
 //! One call's media: its socket, its terminal, and which of RTP and UDPTL it is.
 
-use super::rtp::{Receiver, Sender, Step};
+use super::rtp::{Receiver, Sender, Step, Taken};
 use super::worker::MediaSink;
 use super::{Codec, MediaCommand, MediaEvent, Start};
 use fax_base::Instant;
@@ -34,9 +34,12 @@ const STRANGERS: Duration = Duration::from_millis(500);
 const EVENTS_PER_SECOND: u32 = 100;
 
 enum Mode {
-    Audio { codec: Codec, receiver: Receiver, next_packet: Instant },
+    Audio { codec: Codec, next_packet: Instant },
     T38 { since: Instant, heard: bool, told_silent: bool },
 }
+
+/// What is fed for time without sound.
+const QUIET: [i16; PACKET_SAMPLES] = [0; PACKET_SAMPLES];
 
 /// One call's media.
 pub(super) struct Leg {
@@ -53,7 +56,10 @@ pub(super) struct Leg {
     known: Option<IpAddr>,
     strangers_from: Instant,
     sender: Sender,
+    receiver: Receiver,
     samples: Vec<i16>,
+    /// The furthest that a packet of ours left behind its time.
+    latest: Duration,
     events_from: Instant,
     events: u32,
     ended: bool,
@@ -68,14 +74,16 @@ impl Leg {
             socket: socket.socket,
             terminal,
             sink,
-            mode: audio(codec, Instant::ZERO),
+            mode: Mode::Audio { codec, next_packet: Instant::ZERO },
             announced: remote,
             remote,
             latched: false,
             known: None,
             strangers_from: Instant::ZERO + STRANGERS,
             sender,
+            receiver: Receiver::new(codec),
             samples: Vec::with_capacity(PACKET_SAMPLES * 10),
+            latest: Duration::ZERO,
             events_from: Instant::ZERO,
             events: 0,
             ended: false,
@@ -104,11 +112,14 @@ impl Leg {
         }
         match &mut self.mode {
             Mode::Audio { next_packet, .. } if *next_packet <= now => {
+                self.latest = self.latest.max(now.since(*next_packet));
                 *next_packet += PACKET;
                 // After a stall (suspended host) the stream goes on from now, not in a burst.
                 if now.since(*next_packet) > Duration::from_millis(200) {
                     *next_packet = now + PACKET;
                 }
+                let (samples, terminal) = (&mut self.samples, &mut self.terminal);
+                self.receiver.idle(now, |step| hear(terminal, samples, now, step));
                 self.send_audio(now);
             }
             Mode::T38 { since, heard: false, told_silent: told @ false } if *since + T38_PATIENCE <= now => {
@@ -125,11 +136,18 @@ impl Leg {
             MediaCommand::Start(_) => {}
             MediaCommand::Audio { remote, codec } => {
                 self.sender.set_payload_type(codec.payload_type);
-                let was_t38 = matches!(self.mode, Mode::T38 { .. });
-                self.turn_to(now, remote, was_t38);
-                self.mode = audio(codec, now);
-                if was_t38 {
-                    self.terminal.handle(now, Input::SwitchToAudio);
+                match &mut self.mode {
+                    Mode::Audio { codec: present, .. } => {
+                        *present = codec;
+                        self.receiver.set_codec(codec);
+                        self.turn_to(now, remote, false);
+                    }
+                    Mode::T38 { .. } => {
+                        self.turn_to(now, remote, true);
+                        self.mode = Mode::Audio { codec, next_packet: now };
+                        self.receiver = Receiver::new(codec);
+                        self.terminal.handle(now, Input::SwitchToAudio);
+                    }
                 }
             }
             MediaCommand::T38 { remote, config } => {
@@ -142,7 +160,10 @@ impl Leg {
             }
             MediaCommand::Cancel => self.terminal.handle(now, Input::Cancel),
             MediaCommand::HungUp => self.terminal.handle(now, Input::HungUp),
-            MediaCommand::Stop => return false,
+            MediaCommand::Stop => {
+                tracing::debug!(latest_ms = self.latest.as_millis(), "media end");
+                return false;
+            }
         }
         self.flush(now);
         true
@@ -197,25 +218,25 @@ impl Leg {
         }
         let mut valid = false;
         match &mut self.mode {
-            Mode::Audio { codec, receiver, .. } => {
-                let (codec, samples, terminal) = (*codec, &mut self.samples, &mut self.terminal);
-                valid |= receiver.receive(datagram, |step| match step {
-                    Step::Audio(octets) => {
-                        samples.clear();
-                        samples.extend(octets.iter().map(|&o| codec.law.decode(o)));
-                        terminal.handle(now, Input::Audio(samples));
-                    }
-                    Step::Lost(count) => terminal.handle(now, Input::AudioLost(count)),
-                });
-                if !valid {
+            Mode::Audio { .. } => {
+                let (samples, terminal) = (&mut self.samples, &mut self.terminal);
+                let taken = self.receiver.receive(now, datagram, |step| hear(terminal, samples, now, step));
+                match taken {
+                    Taken::Stream => valid = true,
+                    Taken::Other => {}
                     // UDPTL may overtake the answer that agrees to it; the terminal keeps it for then.
-                    self.terminal.handle(now, Input::Datagram(datagram));
+                    Taken::No => self.terminal.handle(now, Input::Datagram(datagram)),
                 }
             }
-            Mode::T38 { heard, .. } => {
+            // Audio that was under way at the switch.
+            Mode::T38 { .. } if self.receiver.knows(datagram) => {}
+            Mode::T38 { heard, told_silent, .. } => {
                 let before = self.terminal.t38_packets_received();
                 self.terminal.handle(now, Input::Datagram(datagram));
                 valid = self.terminal.t38_packets_received() > before;
+                if valid && *told_silent && !*heard {
+                    self.sink.send(MediaEvent::T38Heard);
+                }
                 *heard |= valid;
             }
         }
@@ -271,9 +292,12 @@ impl Leg {
         }
     }
 
-    /// Confirmations always get through; chatter only so much a second.
+    /// What others rely on always gets through; chatter only so much a second.
     fn tellable(&mut self, now: Instant, event: &t30::Event) -> bool {
-        if matches!(event, t30::Event::PageConfirmed { .. } | t30::Event::PageSent { .. }) {
+        if matches!(
+            event,
+            t30::Event::PageConfirmed { .. } | t30::Event::PageSent { .. } | t30::Event::Phase(_)
+        ) {
             return true;
         }
         if now.since(self.events_from) >= Duration::from_secs(1) {
@@ -285,6 +309,20 @@ impl Leg {
     }
 }
 
-fn audio(codec: Codec, now: Instant) -> Mode {
-    Mode::Audio { codec, receiver: Receiver::new(codec.payload_type), next_packet: now }
+/// Gives the terminal a step of the received stream.
+fn hear(terminal: &mut Terminal, samples: &mut Vec<i16>, now: Instant, step: Step<'_>) {
+    match step {
+        Step::Audio(law, octets) => {
+            samples.clear();
+            samples.extend(octets.iter().map(|&o| law.decode(o)));
+            terminal.handle(now, Input::Audio(samples));
+        }
+        Step::Silence(mut count) => {
+            while let Some(quiet) = QUIET.get(..count.min(PACKET_SAMPLES)).filter(|q| !q.is_empty()) {
+                terminal.handle(now, Input::Audio(quiet));
+                count -= quiet.len();
+            }
+        }
+        Step::Lost(count) => terminal.handle(now, Input::AudioLost(count)),
+    }
 }

@@ -70,6 +70,8 @@ pub(crate) enum MediaEvent {
     Event(t30::Event),
     /// T.38 was agreed and nothing has come.
     T38Silent,
+    /// After that, something has come.
+    T38Heard,
     /// The call's machines failed; there will be no more events.
     Failed,
     /// The fax is over.

@@ -27,6 +27,7 @@ impl Driver {
                         q850: None,
                         reason: sentence,
                         t38: false,
+                        t38_refused: None,
                         call_id: String::new(),
                         duration: Duration::ZERO,
                     };

@@ -1,7 +1,8 @@
-//! A leg: one SIP session and its media, without I/O. It decides when T.38 is offered and taken, what
-//! a refusal means, and when the call is released.
+//! A leg: one SIP session and its media, without I/O. It carries out what [`super::switch`] says about
+//! audio and T.38, and decides when the call is released.
 
 use super::session::{Agreed, Session};
+use super::switch::{Carrier, Switch};
 use crate::call::{CallEnd, CallEvent, CallReport};
 use crate::config::T38Policy;
 use crate::media::{Codec, MediaCommand, MediaEvent};
@@ -10,14 +11,13 @@ use fax_base::Instant;
 use fax_base::time::Duration;
 use fax_base::timer::Timers;
 use fax_sip as sip;
+use fax_t30 as t30;
+use fax_t30::Role;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 #[cfg(test)]
 mod tests;
-
-/// After our T.38 was refused, the far end may yet offer its own (some do).
-const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
 /// After BYE or a hang-up the terminal says how the fax ended; it needs no time for that.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -35,8 +35,6 @@ const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
 enum Timer {
     /// T.38 is to be offered by us.
     Offer,
-    /// The far end refused T.38 and did not offer it.
-    Refused,
     /// The fax's outcome is awaited after the call was cleared.
     LastWords,
     /// The fax is over and its last packets have left.
@@ -111,22 +109,15 @@ enum State {
     Done,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Carrier {
-    Audio,
-    T38,
-}
-
 /// One leg.
 pub(super) struct Leg {
     call: sip::CallKey,
-    policy: T38Policy,
+    switch: Switch,
     session: Session,
     state: State,
-    carrier: Carrier,
     terminal: Option<Box<fax_terminal::Config>>,
-    agreed: Option<(SocketAddr, Codec)>,
-    offering: bool,
+    /// What our offer under way is.
+    offering: Option<Carrier>,
     media_up: bool,
     began: Instant,
     timers: Timers<Timer>,
@@ -143,7 +134,8 @@ impl Leg {
         session: Session,
         terminal: Box<fax_terminal::Config>,
     ) -> Self {
-        Self::new(now, call, policy, session, State::Calling, Some(terminal))
+        let switch = Switch::new(policy, Role::Calling);
+        Self::new(now, call, switch, session, State::Calling, Some(terminal))
     }
 
     /// A leg that is called.
@@ -154,7 +146,8 @@ impl Leg {
         session: Session,
         call_id: String,
     ) -> Self {
-        let mut leg = Self::new(now, call, policy, session, State::Offered, None);
+        let switch = Switch::new(policy, Role::Called);
+        let mut leg = Self::new(now, call, switch, session, State::Offered, None);
         leg.report.call_id = call_id;
         leg
     }
@@ -162,7 +155,7 @@ impl Leg {
     fn new(
         now: Instant,
         call: sip::CallKey,
-        policy: T38Policy,
+        switch: Switch,
         session: Session,
         state: State,
         terminal: Option<Box<fax_terminal::Config>>,
@@ -171,13 +164,11 @@ impl Leg {
         timers.set(Timer::Longest, now + LONGEST_CALL);
         Leg {
             call,
-            policy,
+            switch,
             session,
             state,
-            carrier: Carrier::Audio,
             terminal,
-            agreed: None,
-            offering: false,
+            offering: None,
             media_up: false,
             began: now,
             timers,
@@ -189,6 +180,7 @@ impl Leg {
                 q850: None,
                 reason: String::new(),
                 t38: false,
+                t38_refused: None,
                 call_id: String::new(),
                 duration: Duration::ZERO,
             },
@@ -203,7 +195,7 @@ impl Leg {
     /// Reads the offer of an incoming INVITE; `None` when nothing in it serves us.
     pub(super) fn offered(&mut self, offer: Option<&Bytes>) -> Option<()> {
         let Some(offer) = offer else { return Some(()) };
-        self.session.take_first_offer(offer, self.policy.accept)
+        self.session.take_first_offer(offer, self.switch.takes_t38())
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -226,6 +218,10 @@ impl Leg {
                     self.expired(now, timer);
                 }
             }
+        }
+        match self.switch.offer_due().filter(|_| self.state == State::Up) {
+            Some(at) => self.timers.set(Timer::Offer, at),
+            None => self.timers.clear(Timer::Offer),
         }
     }
 
@@ -301,11 +297,8 @@ impl Leg {
             sip::Event::Answered { answer, .. } => self.answered(now, answer),
             sip::Event::Confirmed { answer, .. } => self.confirmed(now, answer),
             sip::Event::ReinviteOffered { offer, .. } => self.offer_came(&offer),
-            sip::Event::ReinviteAnswered { answer, .. } => self.offer_taken(now, &answer),
-            sip::Event::ReinviteRefused { code, reason, .. } => {
-                self.offering = false;
-                self.refused(now, code, reason);
-            }
+            sip::Event::ReinviteAnswered { answer, .. } => self.offer_taken(&answer),
+            sip::Event::ReinviteRefused { code, reason, .. } => self.refused(code, reason),
             sip::Event::Ended { cause, .. } => self.ended(now, cause),
             sip::Event::Refreshed { .. } => {}
             // These are not about a call; the driver keeps them.
@@ -327,7 +320,7 @@ impl Leg {
                 self.state = State::Up;
                 self.tell(CallEvent::Answered);
                 self.up(agreed);
-                self.schedule_offer(now, self.policy.offer_as_caller);
+                self.switch.up(now);
             }
             None => {
                 "the answer holds no audio that we know".clone_into(&mut self.report.reason);
@@ -351,13 +344,7 @@ impl Leg {
                 }
             }
         }
-        self.schedule_offer(now, self.policy.offer_as_called);
-    }
-
-    fn schedule_offer(&mut self, now: Instant, after: Option<Duration>) {
-        if let (Some(after), Carrier::Audio) = (after, self.carrier) {
-            self.timers.set(Timer::Offer, now + after);
-        }
+        self.switch.up(now);
     }
 
     /// The first session is agreed: media begins.
@@ -368,7 +355,6 @@ impl Leg {
         self.media_up = true;
         match agreed {
             Agreed::Audio { remote, codec } => {
-                self.agreed = Some((remote, codec));
                 self.outputs.push_back(Output::Begin { terminal, remote, codec });
             }
             Agreed::T38 { remote, config } => {
@@ -378,54 +364,85 @@ impl Leg {
         }
     }
 
+    // --- audio and T.38 ---
+
+    fn turn_to(&mut self, agreed: Agreed) {
+        match agreed {
+            Agreed::T38 { remote, config } => self.switch_to_t38(remote, config),
+            Agreed::Audio { remote, codec } => {
+                self.media_do(MediaCommand::Audio { remote, codec });
+                if self.switch.turn_to(Carrier::Audio) {
+                    self.report.t38 = false;
+                    self.tell(CallEvent::Audio);
+                }
+            }
+        }
+    }
+
     fn switch_to_t38(&mut self, remote: SocketAddr, config: fax_t38::Config) {
-        self.timers.clear(Timer::Offer);
-        self.timers.clear(Timer::Refused);
         self.media_do(MediaCommand::T38 { remote, config });
-        if self.carrier != Carrier::T38 {
-            self.carrier = Carrier::T38;
+        if self.switch.turn_to(Carrier::T38) {
             self.report.t38 = true;
             self.tell(CallEvent::T38);
         }
     }
 
+    fn offer(&mut self, carrier: Carrier) {
+        self.offering = Some(carrier);
+        let offer = match carrier {
+            Carrier::Audio => self.session.audio_offer(),
+            Carrier::T38 => self.session.t38_offer(),
+        };
+        self.want(sip::Command::Reinvite { call: self.call, offer });
+    }
+
     fn offer_came(&mut self, offer: &Bytes) {
-        // Back to audio in mid-fax: T.38 goes on, as a refused re-INVITE changes nothing.
-        let t38_only = self.carrier == Carrier::T38;
-        match self.session.answer_offer(offer, self.policy.accept, t38_only) {
+        let (audio, t38) = (self.switch.takes_audio(), self.switch.takes_t38());
+        match self.session.answer_offer(offer, audio, t38) {
             Some((answer, agreed)) => {
                 self.want(sip::Command::AcceptReinvite { call: self.call, answer });
-                match agreed {
-                    Agreed::T38 { remote, config } => self.switch_to_t38(remote, config),
-                    Agreed::Audio { remote, codec } => {
-                        self.agreed = Some((remote, codec));
-                        self.media_do(MediaCommand::Audio { remote, codec });
-                    }
-                }
+                self.turn_to(agreed);
             }
             None => self.want(sip::Command::RejectReinvite { call: self.call, code: 488 }),
         }
     }
 
-    fn offer_taken(&mut self, now: Instant, answer: &Bytes) {
-        self.offering = false;
-        match self.session.read_answer(answer) {
-            Some(Agreed::T38 { remote, config }) => self.switch_to_t38(remote, config),
-            Some(Agreed::Audio { .. }) => self.refused(now, 200, "audio only".to_owned()),
-            None => self.refused(now, 200, "the answer refuses the image stream".to_owned()),
+    fn offer_taken(&mut self, answer: &Bytes) {
+        let offered = self.offering.take();
+        let agreed = self.session.read_answer(answer);
+        let refused = match (offered, &agreed) {
+            (Some(Carrier::T38), Some(Agreed::Audio { .. })) => Some("audio only"),
+            (Some(Carrier::T38), None) => Some("the answer refuses the image stream"),
+            (_, _) => None,
+        };
+        if let Some(agreed) = agreed {
+            self.turn_to(agreed);
+        }
+        if let Some(reason) = refused {
+            self.t38_refused(200, reason.to_owned());
+            // By the letter of that answer there is no stream any more, or one that was not offered.
+            self.offer(Carrier::Audio);
         }
     }
 
-    /// Our T.38 was not taken. The session stays as it was (RFC 3261 §14.1).
-    fn refused(&mut self, now: Instant, code: u16, reason: String) {
-        if self.carrier == Carrier::T38 {
-            return;
-        }
+    /// Our offer was not taken. The session stays as it was (RFC 3261 §14.1).
+    fn refused(&mut self, code: u16, reason: String) {
+        let offered = self.offering.take();
         self.session.offer_failed();
-        self.report.sip_status = Some(code);
-        self.report.reason = format!("T.38 refused: {code} {reason}");
-        self.timers.set(Timer::Refused, now + AFTER_REFUSAL);
+        if offered == Some(Carrier::T38) {
+            self.t38_refused(code, reason);
+        }
     }
+
+    fn t38_refused(&mut self, code: u16, reason: String) {
+        // Unless it was given up for theirs, which came first.
+        if self.switch.carrier() == Carrier::Audio {
+            self.report.t38_refused = Some(code);
+            self.tell(CallEvent::T38Refused { code, reason });
+        }
+    }
+
+    // --- the end by signalling ---
 
     fn ended(&mut self, now: Instant, cause: sip::EndCause) {
         if cause.by != sip::EndedBy::Local {
@@ -443,7 +460,7 @@ impl Leg {
                 self.timers.set(Timer::LastWords, now + LAST_WORDS);
             }
             State::Answered | State::Up => self.done(CallEnd::NotAnswered, now),
-            State::Parting => self.done(CallEnd::Fax, now),
+            State::Parting => self.done(self.fax_end(), now),
             State::Clearing | State::Done => {}
         }
     }
@@ -455,20 +472,30 @@ impl Leg {
             return;
         }
         match event {
-            MediaEvent::Tone(tone) => tracing::debug!(?tone, "heard in audio"),
-            MediaEvent::Page(page) => self.tell(CallEvent::Page(page)),
-            MediaEvent::Event(event) => self.tell(CallEvent::Fax(event)),
-            MediaEvent::T38Silent if matches!(self.state, State::Parting | State::Clearing) => {}
-            MediaEvent::T38Silent => {
-                "T.38 was agreed but the far end sent nothing".clone_into(&mut self.report.reason);
-                self.release(now, CallEnd::T38Silent, None);
+            MediaEvent::Tone(tone) => {
+                tracing::debug!(?tone, "heard in audio");
+                self.switch.fax_heard(now);
             }
+            MediaEvent::Page(page) => self.tell(CallEvent::Page(page)),
+            MediaEvent::Event(event) => {
+                if let t30::Event::Phase(phase) = event {
+                    self.switch.phase(now, phase);
+                }
+                self.tell(CallEvent::Fax(event));
+            }
+            MediaEvent::T38Silent => {
+                if matches!(self.state, State::Answered | State::Up) {
+                    self.switch.set_silent(true);
+                    self.offer(Carrier::Audio);
+                }
+            }
+            MediaEvent::T38Heard => self.switch.set_silent(false),
             MediaEvent::Failed => self.release(now, CallEnd::Internal, None),
             MediaEvent::End(outcome) => {
                 self.report.outcome = Some(*outcome);
                 match self.state {
-                    State::Clearing => self.done(CallEnd::Fax, now),
-                    State::Up if self.carrier == Carrier::T38 => {
+                    State::Clearing => self.done(self.fax_end(), now),
+                    State::Up if self.switch.carrier() == Carrier::T38 => {
                         self.state = State::Parting;
                         self.timers.set(Timer::Farewell, now + FAREWELL);
                     }
@@ -477,10 +504,15 @@ impl Leg {
                     | State::Answered
                     | State::Up
                     | State::Parting
-                    | State::Done => self.release(now, CallEnd::Fax, Some(sip::Q850(16))),
+                    | State::Done => self.release(now, self.fax_end(), Some(sip::Q850(16))),
                 }
             }
         }
+    }
+
+    /// The call ends with the fax, or with what kept it from being one.
+    fn fax_end(&self) -> CallEnd {
+        if self.switch.is_silent() { CallEnd::T38Silent } else { CallEnd::Fax }
     }
 
     // --- time and the end ---
@@ -488,19 +520,11 @@ impl Leg {
     fn expired(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::Offer => {
-                if self.state == State::Up && self.carrier == Carrier::Audio && !self.offering {
-                    self.offering = true;
-                    let offer = self.session.t38_offer();
-                    self.want(sip::Command::Reinvite { call: self.call, offer });
-                }
+                self.switch.offers();
+                self.offer(Carrier::T38);
             }
-            Timer::Refused => {
-                if self.carrier == Carrier::Audio {
-                    self.release(now, CallEnd::T38Refused, None);
-                }
-            }
-            Timer::LastWords => self.done(CallEnd::Fax, now),
-            Timer::Farewell => self.release(now, CallEnd::Fax, Some(sip::Q850(16))),
+            Timer::LastWords => self.done(self.fax_end(), now),
+            Timer::Farewell => self.release(now, self.fax_end(), Some(sip::Q850(16))),
             Timer::GivenUp => self.release(now, CallEnd::Fax, None),
             Timer::Longest => {
                 "the call lasted too long".clone_into(&mut self.report.reason);

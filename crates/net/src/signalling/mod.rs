@@ -5,6 +5,7 @@ mod driver;
 mod leg;
 mod peers;
 mod session;
+mod switch;
 
 pub(crate) use driver::Driver;
 pub(crate) use peers::resolve;

@@ -91,14 +91,9 @@ impl Session {
     }
 
     /// The answer to an offer within the call; `None`: refuse it, what held before still holds.
-    pub(super) fn answer_offer(
-        &mut self,
-        offer: &Bytes,
-        t38: bool,
-        t38_only: bool,
-    ) -> Option<(Bytes, Agreed)> {
+    pub(super) fn answer_offer(&mut self, offer: &Bytes, audio: bool, t38: bool) -> Option<(Bytes, Agreed)> {
         // Audio and image side by side are alternatives (RFC 3264 §5.1): in mid-call a fax means the image.
-        self.answer(offer, !t38_only, t38, true)
+        self.answer(offer, audio, t38, true)
     }
 
     fn answer(

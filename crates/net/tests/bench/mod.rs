@@ -83,7 +83,12 @@ pub struct Story {
     pub confirmed: Vec<usize>,
     pub rang: bool,
     pub answered: bool,
+    /// T.38 was agreed.
     pub t38: bool,
+    /// T.38 was left for audio.
+    pub audio: bool,
+    /// Our T.38 was refused.
+    pub refused: Option<u16>,
 }
 
 /// Follows a call to its end, which must come within `bound`.
@@ -96,6 +101,7 @@ pub async fn story_within(mut call: Call, bound: Duration) -> Story {
             q850: None,
             reason: String::new(),
             t38: false,
+            t38_refused: None,
             call_id: String::new(),
             duration: fax_base::time::Duration::ZERO,
         }),
@@ -104,6 +110,8 @@ pub async fn story_within(mut call: Call, bound: Duration) -> Story {
         rang: false,
         answered: false,
         t38: false,
+        audio: false,
+        refused: None,
     };
     let told = tokio::time::timeout(bound, async {
         loop {
@@ -111,6 +119,8 @@ pub async fn story_within(mut call: Call, bound: Duration) -> Story {
                 CallEvent::Page(page) => story.pages.push(page),
                 CallEvent::Fax(t30::Event::PageConfirmed { index, .. }) => story.confirmed.push(index),
                 CallEvent::T38 => story.t38 = true,
+                CallEvent::Audio => story.audio = true,
+                CallEvent::T38Refused { code, .. } => story.refused = Some(code),
                 CallEvent::Ringing => story.rang = true,
                 CallEvent::Answered => story.answered = true,
                 CallEvent::Ended(report) => {

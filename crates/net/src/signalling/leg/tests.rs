@@ -115,7 +115,7 @@ impl Bench {
         let mut bench = Self::up_as_called();
         bench.pass(Duration::from_secs(1));
         bench.sip(Event::ReinviteAnswered { call: CALL, answer: image(2) });
-        assert_eq!(bench.take(), "sip:Reinvite media:T38 T38");
+        assert_eq!(bench.take(), "sip:Reinvite:t38 media:T38 T38");
         bench
     }
 
@@ -125,7 +125,15 @@ impl Bench {
             let word = match output {
                 Output::Sip(command) => {
                     let name = format!("{command:?}");
-                    format!("sip:{}", name.split([' ', '(']).next().unwrap())
+                    let name = name.split([' ', '(']).next().unwrap();
+                    match &command {
+                        sip::Command::Reinvite { offer, .. } => {
+                            let t38 = offer.windows(7).any(|w| w == b"m=image")
+                                && !offer.windows(9).any(|w| w == b"m=image 0");
+                            format!("sip:{name}:{}", if t38 { "t38" } else { "audio" })
+                        }
+                        _ => format!("sip:{name}"),
+                    }
                 }
                 Output::Begin { .. } => "Begin".to_owned(),
                 Output::Media(command) => format!("media:{command:?}"),
@@ -135,6 +143,8 @@ impl Bench {
                     self.report = Some(*report);
                     word
                 }
+                Output::Tell(CallEvent::T38Refused { code, .. }) => format!("T38Refused:{code}"),
+                Output::Tell(CallEvent::Fax(_)) => continue,
                 Output::Tell(event) => format!("{event:?}"),
                 Output::Done => "Done".to_owned(),
             };
@@ -148,6 +158,10 @@ impl Bench {
 
     fn media(&mut self, event: MediaEvent) {
         self.give(Input::Media(event));
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        self.media(MediaEvent::Event(fax_t30::Event::Phase(phase)));
     }
 
     /// Lets time pass; timers come when they are due.
@@ -197,40 +211,162 @@ fn an_answer_without_common_media_is_released_with_its_cause() {
     }
 }
 
-#[test]
-fn refused_t38_waits_for_their_offer_and_then_ends() {
-    let mut bench = Bench::up_as_called();
-    bench.pass(Duration::from_millis(999));
-    assert_eq!(bench.take(), "");
-    bench.pass(Duration::from_millis(1));
-    assert_eq!(bench.take(), "sip:Reinvite");
-    let refusal = || Event::ReinviteRefused { call: CALL, code: 488, reason: "No".to_owned() };
-    bench.sip(refusal());
-    bench.pass(AFTER_REFUSAL - Duration::from_millis(1));
-    assert_eq!(bench.take(), "");
-    bench.pass(Duration::from_millis(1));
-    assert_eq!(bench.take(), "sip:Hangup media:Stop T38Refused Done");
-    assert_eq!(bench.report.as_ref().unwrap().sip_status, Some(488));
+/// Our T.38 is refused, by whatever status.
+fn refusal(code: u16) -> Event {
+    Event::ReinviteRefused { call: CALL, code, reason: "No".to_owned() }
+}
 
-    let mut bench = Bench::up_as_called();
-    bench.pass(Duration::from_secs(1));
-    bench.sip(refusal());
-    bench.pass(Duration::from_secs(3));
-    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
-    assert_eq!(bench.take(), "sip:Reinvite sip:AcceptReinvite media:T38 T38");
-    bench.pass(Duration::from_secs(60));
-    assert_eq!(bench.take(), "", "the refusal's timer is off");
+fn audio_again(version: u32) -> Bytes {
+    sdp(version, "m=audio 6000 RTP/AVP 8")
 }
 
 #[test]
-fn an_answer_that_is_no_t38_counts_as_a_refusal() {
-    for answer in [audio(), sdp(2, "m=image 0 udptl t38"), Bytes::from_static(b"\xFF\xFE")] {
+fn refused_t38_goes_on_by_audio_and_their_own_offer_is_still_taken() {
+    for code in [488, 415, 606, 501, 403, 400, 405, 500, 408] {
+        let mut bench = Bench::up_as_called();
+        bench.pass(Duration::from_millis(999));
+        assert_eq!(bench.take(), "");
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.take(), "sip:Reinvite:t38");
+        bench.sip(refusal(code));
+        bench.pass(Duration::from_secs(600));
+        assert_eq!(bench.take(), format!("T38Refused:{code}"), "nothing else happens");
+        bench.media(MediaEvent::End(outcome()));
+        assert_eq!(bench.take(), "sip:Hangup media:Stop Fax Done");
+        let report = bench.report.unwrap();
+        assert_eq!((report.t38_refused, report.sip_status, report.t38), (Some(code), None, false));
+    }
+    let mut bench = Bench::up_as_called();
+    bench.pass(Duration::from_secs(1));
+    bench.sip(refusal(488));
+    bench.pass(Duration::from_secs(3));
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
+    assert_eq!(bench.take(), "sip:Reinvite:t38 T38Refused:488 sip:AcceptReinvite media:T38 T38");
+}
+
+#[test]
+fn an_answer_that_is_no_t38_is_a_refusal_and_audio_is_agreed_anew() {
+    for (answer, first) in [
+        (audio_again(2), "media:Audio "),
+        (sdp(2, "m=image 0 udptl t38"), ""),
+        (Bytes::from_static(b"\xFF\xFE"), ""),
+    ] {
         let mut bench = Bench::up_as_called();
         bench.pass(Duration::from_secs(1));
+        bench.take();
         bench.sip(Event::ReinviteAnswered { call: CALL, answer });
-        bench.pass(AFTER_REFUSAL);
-        assert_eq!(bench.end(), CallEnd::T38Refused);
+        assert_eq!(bench.take(), format!("{first}T38Refused:200 sip:Reinvite:audio"));
+        // Whether that is answered or not, the fax is in audio.
+        let mut other = Bench::up_as_called();
+        std::mem::swap(&mut other, &mut bench);
+        other.sip(Event::ReinviteAnswered { call: CALL, answer: audio_again(3) });
+        assert_eq!(other.take(), "media:Audio");
+        other.pass(Duration::from_secs(600));
+        assert_eq!(other.take(), "");
     }
+}
+
+#[test]
+fn t38_that_is_agreed_late_holds_for_the_far_end_goes_by_it() {
+    let mut bench = Bench::up_as_called();
+    bench.pass(Duration::from_secs(1));
+    bench.sip(refusal(408));
+    bench.phase(Phase::C);
+    bench.take();
+    bench.sip(Event::ReinviteAnswered { call: CALL, answer: image(2) });
+    assert_eq!(bench.take(), "media:T38 T38");
+}
+
+#[test]
+fn the_calling_side_lets_the_called_one_offer_first() {
+    let offer_at = |heard: Option<u64>| {
+        let mut bench = Bench::up_as_caller();
+        if let Some(heard) = heard {
+            bench.pass(Duration::from_millis(heard));
+            bench.phase(Phase::B); // the preamble of V.21
+        }
+        let before = bench.now;
+        while !bench.log.iter().any(|l| l == "sip:Reinvite:t38") {
+            bench.pass(Duration::from_millis(100));
+            assert!(bench.now.since(before) < Duration::from_secs(60));
+        }
+        bench.now.since(Instant::ZERO).as_millis()
+    };
+    // At 6 s, and never before 1.5 s of the far end's own time.
+    assert_eq!(offer_at(Some(2_000)), 6_000);
+    assert_eq!(offer_at(Some(5_000)), 6_500);
+    assert_eq!(offer_at(Some(12_000)), 13_500);
+    // Nothing heard at all.
+    assert_eq!(offer_at(None), 18_000);
+    // CED is a fax tone too.
+    let mut bench = Bench::up_as_caller();
+    bench.pass(Duration::from_secs(1));
+    bench.media(MediaEvent::Tone(fax_base::line::Tone::Ced));
+    bench.pass(Duration::from_secs(5));
+    assert_eq!(bench.take(), "sip:Reinvite:t38");
+}
+
+#[test]
+fn the_called_side_offers_as_soon_as_cng_is_heard() {
+    let mut bench = Bench::up_as_called();
+    bench.pass(Duration::from_millis(300));
+    bench.media(MediaEvent::Tone(fax_base::line::Tone::Cng));
+    bench.pass(Duration::ZERO);
+    assert_eq!(bench.take(), "sip:Reinvite:t38");
+}
+
+#[test]
+fn nothing_is_offered_once_a_page_goes_by_audio() {
+    let mut bench = Bench::up_as_caller();
+    bench.pass(Duration::from_secs(3));
+    bench.phase(Phase::B);
+    bench.phase(Phase::C);
+    bench.pass(Duration::from_secs(60));
+    // Phase B again, for the next document.
+    bench.phase(Phase::D);
+    bench.phase(Phase::B);
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.take(), "");
+}
+
+#[test]
+fn the_carrier_changes_in_phases_a_and_b_only() {
+    let t38 = |bench: &mut Bench| {
+        bench.sip(Event::ReinviteOffered { call: CALL, offer: image(5) });
+        bench.take()
+    };
+    for (phase, taken) in
+        [(Phase::A, true), (Phase::B, true), (Phase::C, false), (Phase::D, false), (Phase::E, false)]
+    {
+        let mut bench = Bench::up_as_caller();
+        bench.phase(phase);
+        let want = if taken { "sip:AcceptReinvite media:T38 T38" } else { "sip:RejectReinvite" };
+        assert_eq!(t38(&mut bench), want, "{phase:?}");
+        // Audio again is no change.
+        let mut bench = Bench::up_as_caller();
+        bench.phase(phase);
+        bench.sip(Event::ReinviteOffered { call: CALL, offer: audio_again(2) });
+        assert_eq!(bench.take(), "sip:AcceptReinvite media:Audio");
+        let mut bench = Bench::t38();
+        bench.phase(phase);
+        bench.sip(Event::ReinviteOffered { call: CALL, offer: audio_again(3) });
+        let want = if taken { "sip:AcceptReinvite media:Audio Audio" } else { "sip:RejectReinvite" };
+        assert_eq!(bench.take(), want, "{phase:?}");
+        // And T.38 again is none.
+        let mut bench = Bench::t38();
+        bench.phase(phase);
+        assert_eq!(t38(&mut bench), "sip:AcceptReinvite media:T38");
+    }
+}
+
+#[test]
+fn back_and_forth_within_one_call() {
+    let mut bench = Bench::t38();
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: audio_again(3) });
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(4) });
+    bench.pass(Duration::from_secs(60));
+    let want = "sip:AcceptReinvite media:Audio Audio sip:AcceptReinvite media:T38 T38";
+    assert_eq!(bench.take(), want);
 }
 
 #[test]
@@ -242,30 +378,48 @@ fn their_offer_in_glare_makes_ours_unneeded() {
     bench.pass(Duration::from_secs(60));
     assert_eq!(bench.take(), "sip:AcceptReinvite media:T38 T38");
     // Ours was out: the user agent tells of its end after theirs was taken.
-    let mut bench = Bench::up_as_caller();
+    let mut bench = Bench::up_as_called();
     bench.pass(Duration::from_secs(6));
     bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
-    bench.sip(Event::ReinviteRefused { call: CALL, code: 491, reason: String::new() });
+    bench.sip(refusal(491));
     bench.pass(Duration::from_secs(60));
-    assert_eq!(bench.take(), "sip:Reinvite sip:AcceptReinvite media:T38 T38");
-    assert_eq!(bench.leg.report.sip_status, None);
+    assert_eq!(bench.take(), "sip:Reinvite:t38 sip:AcceptReinvite media:T38 T38");
+    assert_eq!(bench.leg.report.t38_refused, None);
 }
 
 #[test]
-fn t38_holds_against_an_offer_of_audio() {
-    let mut bench = Bench::t38();
-    bench.sip(Event::ReinviteOffered { call: CALL, offer: sdp(3, "m=audio 6000 RTP/AVP 8") });
-    assert_eq!(bench.take(), "sip:RejectReinvite");
-    bench.media(MediaEvent::End(outcome()));
-    bench.pass(FAREWELL);
-    assert_eq!(bench.take(), "sip:Hangup media:Stop Fax Done");
-}
-
-#[test]
-fn t38_that_stays_silent_is_released() {
+fn t38_that_stays_silent_goes_back_to_audio_and_keeps_to_it() {
     let mut bench = Bench::t38();
     bench.media(MediaEvent::T38Silent);
+    assert_eq!(bench.take(), "sip:Reinvite:audio");
+    bench.sip(Event::ReinviteAnswered { call: CALL, answer: audio_again(3) });
+    assert_eq!(bench.take(), "media:Audio Audio");
+    bench.sip(Event::ReinviteOffered { call: CALL, offer: image(4) });
+    assert_eq!(bench.take(), "sip:RejectReinvite", "it would be silent again");
+    bench.media(MediaEvent::End(outcome()));
+    assert_eq!(bench.take(), "sip:Hangup media:Stop Fax Done");
+    assert!(!bench.report.unwrap().t38);
+}
+
+#[test]
+fn silent_t38_where_audio_is_refused_is_told_as_such() {
+    let mut bench = Bench::t38();
+    bench.media(MediaEvent::T38Silent);
+    bench.sip(refusal(488));
+    bench.pass(Duration::from_secs(30));
+    assert_eq!(bench.take(), "sip:Reinvite:audio");
+    bench.media(MediaEvent::End(outcome()));
+    bench.pass(FAREWELL);
     assert_eq!(bench.take(), "sip:Hangup media:Stop T38Silent Done");
+    assert!(bench.report.unwrap().outcome.is_some());
+    // It was only slow.
+    let mut bench = Bench::t38();
+    bench.media(MediaEvent::T38Silent);
+    bench.sip(refusal(488));
+    bench.media(MediaEvent::T38Heard);
+    bench.media(MediaEvent::End(outcome()));
+    bench.pass(FAREWELL);
+    assert_eq!(bench.end(), CallEnd::Fax);
 }
 
 #[test]
@@ -385,8 +539,7 @@ fn an_image_alone_begins_with_t38_and_nothing_is_offered() {
 
 #[test]
 fn what_no_trunk_of_ours_may_do_is_refused() {
-    let mut policy = Bench::policy();
-    policy.accept = false;
+    let policy = T38Policy::NEVER;
     let mut leg = Leg::called(Instant::ZERO, CALL, policy, Bench::session(), String::new());
     assert!(leg.offered(Some(&image(1))).is_none());
     let remote = "192.0.2.9:5060".parse().unwrap();
@@ -395,5 +548,6 @@ fn what_no_trunk_of_ours_may_do_is_refused() {
     bench.leg.first_offer();
     bench.sip(Event::Answered { call: CALL, answer: Some(audio()), remote });
     bench.sip(Event::ReinviteOffered { call: CALL, offer: image(2) });
+    bench.pass(Duration::from_secs(60));
     assert_eq!(bench.take(), "Answered Begin sip:RejectReinvite");
 }
