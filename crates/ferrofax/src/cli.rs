@@ -104,6 +104,9 @@ pub(crate) struct SendArgs {
     /// With --peer: our own SIP address.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:0")]
     pub(crate) listen: SocketAddr,
+    /// With --peer: by G.711 audio only, without T.38.
+    #[arg(long, requires = "peer")]
+    pub(crate) audio: bool,
     /// Our number: the caller's number and the TSI.
     #[arg(long, value_name = "NUMBER", default_value = "")]
     pub(crate) from: String,
@@ -128,6 +131,9 @@ pub(crate) struct ReceiveArgs {
     /// Our number (CSI).
     #[arg(long, value_name = "NUMBER", default_value = "")]
     pub(crate) ident: String,
+    /// By G.711 audio only, without T.38.
+    #[arg(long)]
+    pub(crate) audio: bool,
     /// End after the first fax, with status 0 if it was received well.
     #[arg(long)]
     pub(crate) once: bool,

@@ -4,7 +4,7 @@ use crate::cli::SendArgs;
 use crate::pages;
 use crate::wire::{end, ladder};
 use anyhow::{Context, Result};
-use fax_net::{CallEvent, CallRequest, Config, Endpoint, Trunk};
+use fax_net::{CallEvent, CallRequest, Config, Endpoint, T38Policy, Trunk};
 use fax_t30 as t30;
 use serde_json::json;
 use std::process::ExitCode;
@@ -40,6 +40,7 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
             documents: vec![fax_terminal::Document::new(pages::coded(&document))],
             ..fax_terminal::Config::default()
         },
+        t38: args.audio.then_some(T38Policy::NEVER),
     });
     let total = document.pages.len();
     let mut interrupted = false;
@@ -69,7 +70,7 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
             "{}",
             json!({ "event": "ended", "delivered": delivered, "end": format!("{:?}", report.end),
                 "cause": failure.flatten(),
-                "class": end::class(&report), "text": end::sentence(&report), "sip_status": report.sip_status, "reason": report.reason,
+                "class": end::class(&report), "text": end::sentence(&report), "sip_status": report.sip_status, "t38_refused": report.t38_refused, "reason": report.reason,
                 "pages": total, "pages_confirmed": confirmed, "page_uncertain": uncertain.map(|p| p + 1),
                 "t38": report.t38, "duration_s": report.duration.as_secs_f64() })
         );
@@ -90,7 +91,11 @@ fn print_text(event: &CallEvent, total: usize) {
     match event {
         CallEvent::Ringing => println!("ringing"),
         CallEvent::Answered => println!("answered"),
-        CallEvent::T38 => println!("T.38"),
+        CallEvent::T38 | CallEvent::T38Refused { .. } | CallEvent::Audio => {
+            if let Some(line) = ladder::carrier(event) {
+                println!("{}", line.trim());
+            }
+        }
         CallEvent::Fax(t30::Event::PageConfirmed { index, poor }) => {
             let quality = if *poor { ", readable but not good" } else { "" };
             println!("page {} of {total} confirmed{quality}", index + 1);
@@ -109,6 +114,10 @@ fn print_json(event: &CallEvent) {
         CallEvent::Ringing => json!({ "event": "ringing" }),
         CallEvent::Answered => json!({ "event": "answered" }),
         CallEvent::T38 => json!({ "event": "t38" }),
+        CallEvent::T38Refused { code, reason } => {
+            json!({ "event": "t38_refused", "sip_status": code, "reason": reason })
+        }
+        CallEvent::Audio => json!({ "event": "audio" }),
         CallEvent::Fax(t30::Event::PageConfirmed { index, poor }) => {
             json!({ "event": "page_confirmed", "page": index + 1, "poor": poor })
         }

@@ -5,7 +5,7 @@ use crate::pages;
 use crate::wire::{called, end, ladder};
 use anyhow::{Context, Result};
 use fax_document::{PdfInfo, to_pdf};
-use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, Trunk};
+use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, T38Policy, Trunk};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +22,9 @@ pub(crate) async fn run(args: ReceiveArgs, as_json: bool) -> Result<ExitCode> {
         .with_context(|| format!("{} cannot be made", args.dir.display()))?;
     let mut trunk = Trunk::new("anyone", "0.0.0.0");
     trunk.accept_from = networks;
+    if args.audio {
+        trunk.t38 = T38Policy::NEVER;
+    }
     let mut config = Config::new(args.listen);
     config.trunks = vec![trunk];
     let (endpoint, mut incoming) =
@@ -70,7 +73,12 @@ async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: b
                     println!("  {line}");
                 }
             }
-            CallEvent::Ringing | CallEvent::Answered | CallEvent::T38 => {}
+            event @ (CallEvent::T38 | CallEvent::T38Refused { .. } | CallEvent::Audio) => {
+                if let (Some(line), false) = (ladder::carrier(&event), as_json) {
+                    println!("  {line}");
+                }
+            }
+            CallEvent::Ringing | CallEvent::Answered => {}
         }
     };
     let good = report.outcome.as_ref().is_some_and(|o| o.failure.is_none() && o.pages_received > 0);

@@ -1,5 +1,6 @@
 //! A call as its owner sees it: what was asked for, what happens, how it ended.
 
+use crate::config::T38Policy;
 use fax_base::time::Duration;
 use fax_t30 as t30;
 use fax_terminal::ReceivedPage;
@@ -21,6 +22,8 @@ pub struct CallRequest {
     pub headers: Vec<(String, String)>,
     /// What the fax terminal is to do.
     pub terminal: fax_terminal::Config,
+    /// Who offers T.38 in this call; `None`: as the trunk says.
+    pub t38: Option<T38Policy>,
 }
 
 /// What happens in a call, in order. [`CallEvent::Ended`] is the last.

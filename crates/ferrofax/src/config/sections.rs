@@ -168,7 +168,7 @@ fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Optio
     trunk.t38 = match policy.as_str() {
         "receiver-only" => T38Policy { offer_as_caller: None, ..usual },
         "accept-only" => T38Policy { offer_as_caller: None, offer_as_called: None, accept: true },
-        "never" => T38Policy { offer_as_caller: None, offer_as_called: None, accept: false },
+        "never" => T38Policy::NEVER,
         _ => T38Policy { offer_as_caller: Some(after), ..usual },
     };
     trunk.ring_timeout = seconds(&s, "ring_timeout_s", 60, 300);

@@ -82,7 +82,10 @@ async fn answer(service: Service, spool: Spool, incoming: IncomingCall) {
                     trace.push(line);
                 }
             }
-            Some(CallEvent::T38) => t38 = true,
+            Some(event @ (CallEvent::T38 | CallEvent::T38Refused { .. } | CallEvent::Audio)) => {
+                t38 = matches!(event, CallEvent::T38) || (t38 && !matches!(event, CallEvent::Audio));
+                trace.extend(ladder::carrier(&event).filter(|_| trace.len() < LADDER));
+            }
             Some(CallEvent::Ringing | CallEvent::Answered) => {}
             Some(CallEvent::Ended(report)) => break report,
             // The driver is gone: what was kept is filed at the next start.

@@ -4,7 +4,7 @@ use super::{end, ladder};
 use async_trait::async_trait;
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
-use fax_net::{CallReport, CallRequest, Endpoint};
+use fax_net::{CallReport, CallRequest, Endpoint, T38Policy};
 use fax_switch::policy;
 use fax_switch::port::{CallEvent, CallOrder, CallResult, Degrade, Dialler};
 use fax_t30 as t30;
@@ -46,6 +46,8 @@ impl Dialler for NetDialler {
                 sub_address: order.sub_address,
                 ..fax_terminal::Config::default()
             },
+            // After trouble with T.38 the next call goes by audio; T.38 after audio is the trunk's own way.
+            t38: (order.degrade.t38 == Some(false)).then_some(T38Policy::NEVER),
         };
         let mut call = self.endpoint.call(request);
         let mut cancel = order.cancel;
@@ -116,6 +118,9 @@ fn tell(event: fax_net::CallEvent, first: usize) -> Vec<CallEvent> {
         fax_net::CallEvent::Ringing => told.push(CallEvent::Ringing),
         fax_net::CallEvent::Answered => told.push(CallEvent::Answered),
         fax_net::CallEvent::T38 => told.push(CallEvent::T38),
+        event @ (fax_net::CallEvent::T38Refused { .. } | fax_net::CallEvent::Audio) => {
+            told.extend(ladder::carrier(&event).map(CallEvent::Ladder));
+        }
         fax_net::CallEvent::Page(_) | fax_net::CallEvent::Ended(_) => {}
         fax_net::CallEvent::Fax(event) => {
             told.extend(ladder::line(&event).map(CallEvent::Ladder));

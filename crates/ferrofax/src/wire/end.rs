@@ -24,7 +24,7 @@ pub(crate) fn class(report: &CallReport) -> &'static str {
             Some(status) => policy::class_of_sip(status, report.q850),
             None => "call.failed",
         },
-        CallEnd::NoCommonMedia | CallEnd::T38Refused | CallEnd::T38Silent => "call.media",
+        CallEnd::NoCommonMedia | CallEnd::T38Silent => "call.media",
         CallEnd::NoRoute | CallEnd::Internal => "call.failed",
     }
 }
@@ -36,6 +36,9 @@ fn detail(report: &CallReport) -> String {
         words.push(format!("phase {:?}", failure.phase));
         words.extend(failure.last_sent.map(|f| format!("sent {f}")));
         words.extend(failure.last_received.map(|f| format!("received {f}")));
+    }
+    if let Some(status) = report.t38_refused {
+        words.push(format!("T.38 refused with {status}"));
     }
     if let Some(status) = report.sip_status {
         words.push(format!("SIP {status}"));

@@ -6,6 +6,22 @@ use fax_t30::Event;
 /// What a frame says is cut here: a line is a line.
 const WIDTH: usize = 96;
 
+/// The line for a change of carrier, or one that did not come about.
+pub(crate) fn carrier(event: &fax_net::CallEvent) -> Option<String> {
+    use fax_net::CallEvent;
+    let said = match event {
+        CallEvent::T38 => "T.38 from here on".to_owned(),
+        CallEvent::T38Refused { code, reason } => format!("T.38 refused ({code} {reason}): on by audio"),
+        CallEvent::Audio => "audio from here on".to_owned(),
+        CallEvent::Ringing
+        | CallEvent::Answered
+        | CallEvent::Fax(_)
+        | CallEvent::Page(_)
+        | CallEvent::Ended(_) => return None,
+    };
+    Some(format!("{:>12} {said}", ""))
+}
+
 /// The line for an event, if it has one.
 pub(crate) fn line(event: &Event) -> Option<String> {
     Some(match event {

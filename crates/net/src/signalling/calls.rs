@@ -110,7 +110,8 @@ impl Driver {
             ring_timeout: peer.trunk.ring_timeout,
         };
         let session = Session::new(media, rand::random());
-        let mut leg = Leg::calling(self.now(), call, peer.trunk.t38, session, Box::new(request.terminal));
+        let policy = request.t38.unwrap_or(peer.trunk.t38);
+        let mut leg = Leg::calling(self.now(), call, policy, session, Box::new(request.terminal));
         let invite = invite(leg.first_offer());
         tracing::info!(trunk = %peer.trunk.name, to = %Redacted(&request.to), "calling");
         self.by_call.insert(call, key);

@@ -73,6 +73,7 @@ pub fn request(terminal: fax_terminal::Config) -> CallRequest {
         from_name: String::new(),
         headers: Vec::new(),
         terminal,
+        t38: None,
     }
 }
 
