@@ -23,7 +23,10 @@ impl BitSource for Bits<'_> {
 
 /// A signal and the data in it.
 pub struct Burst {
+    /// The bits; of V.21 flags come first.
     pub bits: Vec<bool>,
+    /// How many of them are flags.
+    pub flags: usize,
     pub samples: Vec<f32>,
     /// Samples that the data take.
     pub data: usize,
@@ -32,7 +35,10 @@ pub struct Burst {
 /// One burst with so many random bits.
 pub fn burst(who: Who, modem: Modem, training: Training, count: usize, seed: u64) -> Burst {
     let mut random = Gaussian::new(seed);
-    let bits: Vec<bool> = (0..count).map(|_| random.uniform() < 0.5).collect();
+    // Half a second of flags.
+    let flags = if modem == Modem::V21 { 152 } else { 0 };
+    let flag = |i: usize| !matches!(i % 8, 0 | 7);
+    let bits: Vec<bool> = (0..flags).map(flag).chain((0..count).map(|_| random.uniform() < 0.5)).collect();
     let mut tx = transmitter(who, modem, training, LEVEL);
     let mut source = Bits(&bits, 0);
     let mut samples = Vec::new();
@@ -44,7 +50,7 @@ pub fn burst(who: Who, modem: Modem, training: Training, count: usize, seed: u64
             break;
         }
     }
-    Burst { data: count * 8000 / modem.bit_rate() as usize, bits, samples }
+    Burst { data: count * 8000 / modem.bit_rate() as usize, bits, flags, samples }
 }
 
 /// What happens to a burst on the way.
@@ -126,7 +132,7 @@ pub fn score(receiver: &mut dyn Receiver, samples: &[i16], burst: &Burst) -> Sco
     for block in samples.chunks(BLOCK) {
         receiver.receive(block);
     }
-    compare(&receiver.take(), &burst.bits)
+    compare(&receiver.take(), burst)
 }
 
 /// The data that were told, from the last training on; `None` is a bit known to be missing.
@@ -166,10 +172,11 @@ pub fn find(part: &[bool], at: usize, came: &[Option<bool>], reach: usize) -> Op
     best
 }
 
-pub fn compare(told: &[Told], sent: &[bool]) -> Score {
+pub fn compare(told: &[Told], burst: &Burst) -> Score {
     let came = data(told);
-    let middle = sent.len() / 4;
-    let part = &sent[middle..(middle + 600).min(sent.len())];
+    let count = burst.bits.len() - burst.flags;
+    let middle = burst.flags + count / 4;
+    let part = &burst.bits[middle..(middle + 600).min(burst.bits.len())];
     let Some((there, wrong)) = find(part, middle, &came, 500) else {
         return Score::default();
     };
@@ -178,14 +185,14 @@ pub fn compare(told: &[Told], sent: &[bool]) -> Score {
     }
     let shift = there as isize - middle as isize;
     let (mut missing, mut wrong) = (0, 0);
-    for (i, bit) in sent.iter().enumerate() {
+    for (i, bit) in burst.bits.iter().enumerate().skip(burst.flags) {
         match usize::try_from(i as isize + shift).ok().and_then(|i| came.get(i)) {
             Some(Some(c)) => wrong += usize::from(c != bit),
             Some(None) | None => missing += 1,
         }
     }
-    let received = missing * 50 <= sent.len() && wrong * 10 <= sent.len();
-    if received { Score { received, bits: sent.len(), wrong: wrong + missing } } else { Score::default() }
+    let received = missing * 50 <= count && wrong * 10 <= count;
+    if received { Score { received, bits: count, wrong: wrong + missing } } else { Score::default() }
 }
 
 /// Many scores.

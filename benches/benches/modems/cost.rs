@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Seconds of data in each burst, and how often it is done for the best time.
 const SECONDS: usize = 10;
-const TIMES: usize = 7;
+const TIMES: usize = 9;
 
 fn cpu() -> Duration {
     let t = clock_gettime(ClockId::ThreadCPUTime);
@@ -29,39 +29,46 @@ struct Cost {
     allocations: usize,
 }
 
-/// `run` works block by block; it tells its watch after each how many samples were done, and in the end returns their
-/// number.
-fn best(run: impl Fn(&mut dyn FnMut(usize)) -> usize) -> Cost {
-    let mut cost = Cost { us: f64::MAX, block: f64::MAX, allocations: 0 };
-    for _ in 0..TIMES {
-        // Asking for the time costs too: the whole by itself.
-        let begin = cpu();
-        let samples = run(&mut |_| ());
-        cost.us = cost.us.min((cpu() - begin).as_secs_f64() * 1e6 / (samples as f64 / 8000.0));
+/// Tells how many samples were done so far.
+type Watch<'a> = &'a mut dyn FnMut(usize);
 
-        let (mut dearest, mut last) = (Duration::ZERO, cpu());
-        run(&mut |_| {
-            let now = cpu();
-            dearest = dearest.max(now - last);
-            last = now;
-        });
-        cost.block = cost.block.min(dearest.as_secs_f64() * 1e6);
-    }
-    // Behind the training and the first second of data.
-    let (mut region, mut allocations) = (None, 0);
-    run(&mut |samples| {
-        if samples > 3 * 8000 {
-            allocations = region.get_or_insert_with(|| Region::new(ALLOCATOR)).change().allocations;
+/// Both in turn, so that what else the machine does meets both alike. `run` works block by block; it tells its watch
+/// after each how many samples were done, and in the end returns their number.
+fn best(run: impl Fn(Who, Watch<'_>) -> usize) -> [Cost; 2] {
+    let mut costs = [const { Cost { us: f64::MAX, block: f64::MAX, allocations: 0 } }; 2];
+    for _ in 0..TIMES {
+        for (who, cost) in Who::BOTH.into_iter().zip(&mut costs) {
+            // Asking for the time costs too: the whole by itself.
+            let begin = cpu();
+            let samples = run(who, &mut |_| ());
+            cost.us = cost.us.min((cpu() - begin).as_secs_f64() * 1e6 / (samples as f64 / 8000.0));
+
+            let (mut dearest, mut last) = (Duration::ZERO, cpu());
+            run(who, &mut |_| {
+                let now = cpu();
+                dearest = dearest.max(now - last);
+                last = now;
+            });
+            cost.block = cost.block.min(dearest.as_secs_f64() * 1e6);
         }
-    });
-    Cost { allocations, ..cost }
+    }
+    for (who, cost) in Who::BOTH.into_iter().zip(&mut costs) {
+        // Behind the training and the first second of data.
+        let mut region = None;
+        run(who, &mut |samples| {
+            if samples > 3 * 8000 {
+                cost.allocations = region.get_or_insert_with(|| Region::new(ALLOCATOR)).change().allocations;
+            }
+        });
+    }
+    costs
 }
 
-fn sending(who: Who, modem: Modem) -> Cost {
+fn sending(modem: Modem) -> [Cost; 2] {
     let mut random = Gaussian::new(1);
     let count = modem.bit_rate() as usize * SECONDS;
     let bits: Vec<bool> = (0..count).map(|_| random.uniform() < 0.5).collect();
-    best(|watch| {
+    best(|who, watch| {
         let mut tx = transmitter(who, modem, Training::Long, LEVEL);
         let mut source = Bits(&bits, 0);
         let mut block = [0; BLOCK];
@@ -77,10 +84,10 @@ fn sending(who: Who, modem: Modem) -> Cost {
     })
 }
 
-fn receiving(who: Who, modem: Modem) -> Cost {
+fn receiving(modem: Modem) -> [Cost; 2] {
     let burst = burst(Who::Spandsp, modem, Training::Long, modem.bit_rate() as usize * SECONDS, 1);
     let samples = Condition { law: Some(Law::Mu), ..Condition::flat(35.0) }.apply(&burst, 2);
-    best(|watch| {
+    best(|who, watch| {
         let mut rx = receiver(who, modem);
         for (i, block) in samples.chunks(BLOCK).enumerate() {
             rx.receive(block);
@@ -100,8 +107,7 @@ pub fn print(modems: &[(Modem, f32, f32)]) {
         "", "TX ours", "spandsp", "ratio", "alloc", "RX ours", "spandsp", "ratio", "alloc", "dearest block"
     );
     for &(modem, ..) in modems {
-        let (tx, tx_spandsp) = (sending(Who::Ours, modem), sending(Who::Spandsp, modem));
-        let (rx, rx_spandsp) = (receiving(Who::Ours, modem), receiving(Who::Spandsp, modem));
+        let ([tx, tx_spandsp], [rx, rx_spandsp]) = (sending(modem), receiving(modem));
         println!(
             "{modem:<14} {:>9.1} {:>9.1} {:>6.2} {:>6}  {:>9.1} {:>9.1} {:>6.2} {:>6} {:>7.0} {:>6.0}",
             tx.us,

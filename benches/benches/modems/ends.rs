@@ -4,7 +4,7 @@ use fax_base::bits::BitSource;
 use fax_base::level::Dbm0;
 use fax_base::line::Training;
 use fax_dsp::modem::{Event, Mode};
-use fax_dsp::{QamReceiver, QamTransmitter};
+use fax_dsp::{FskReceiver, FskTransmitter, QamReceiver, QamTransmitter};
 use spandsp_peer::modem as spandsp;
 use std::fmt;
 
@@ -96,9 +96,13 @@ pub trait Transmitter {
 pub fn receiver(who: Who, modem: Modem) -> Box<dyn Receiver> {
     match (who, modem) {
         (Who::Ours, Modem::Qam(mode)) => {
-            Box::new(Ours(QamReceiver::new(mode, Training::Long), Vec::with_capacity(1 << 17)))
+            let rx = OurRx::Qam(Box::new(QamReceiver::new(mode, Training::Long)));
+            Box::new(Ours(rx, Vec::with_capacity(1 << 17)))
         }
-        (Who::Ours, Modem::V21) => unreachable!("not there yet"),
+        (Who::Ours, Modem::V21) => {
+            let rx = OurRx::Fsk(Box::new(FskReceiver::v21_channel_2()));
+            Box::new(Ours(rx, Vec::with_capacity(1 << 17)))
+        }
         (Who::Spandsp, _) => {
             let mut rx = spandsp::Rx::new(modem.spandsp());
             if modem == Modem::V21 {
@@ -113,7 +117,8 @@ pub fn receiver(who: Who, modem: Modem) -> Box<dyn Receiver> {
 pub fn transmitter(who: Who, modem: Modem, training: Training, level: Dbm0) -> Box<dyn Transmitter> {
     match (who, modem) {
         (Who::Ours, Modem::Qam(mode)) => Box::new(QamTransmitter::new(mode, training, false, level)),
-        (Who::Ours | Who::Spandsp, _) => {
+        (Who::Ours, Modem::V21) => Box::new(FskTransmitter::v21_channel_2(level)),
+        (Who::Spandsp, _) => {
             let mut tx = spandsp::Tx::new(modem.spandsp(), false, training == Training::Short);
             tx.set_power(level.0);
             Box::new(tx)
@@ -121,15 +126,26 @@ pub fn transmitter(who: Who, modem: Modem, training: Training, level: Dbm0) -> B
     }
 }
 
-struct Ours(QamReceiver, Vec<Event>);
+enum OurRx {
+    Qam(Box<QamReceiver>),
+    Fsk(Box<FskReceiver>),
+}
+
+struct Ours(OurRx, Vec<Event>);
 
 impl Receiver for Ours {
     fn receive(&mut self, samples: &[i16]) {
-        self.0.receive(samples, &mut self.1);
+        match &mut self.0 {
+            OurRx::Qam(rx) => rx.receive(samples, &mut self.1),
+            OurRx::Fsk(rx) => rx.receive(samples, &mut self.1),
+        }
     }
 
     fn gap(&mut self, samples: usize) {
-        self.0.receive_gap(samples, &mut self.1);
+        match &mut self.0 {
+            OurRx::Qam(rx) => rx.receive_gap(samples, &mut self.1),
+            OurRx::Fsk(rx) => rx.receive_gap(samples, &mut self.1),
+        }
     }
 
     fn take(&mut self) -> Vec<Told> {
@@ -179,6 +195,12 @@ impl Receiver for Spandsp {
 impl Transmitter for spandsp::Tx {
     fn transmit(&mut self, bits: &mut dyn BitSource, out: &mut [i16]) -> usize {
         spandsp::Tx::transmit(self, bits, out)
+    }
+}
+
+impl Transmitter for FskTransmitter {
+    fn transmit(&mut self, bits: &mut dyn BitSource, out: &mut [i16]) -> usize {
+        FskTransmitter::transmit(self, bits, out)
     }
 }
 

@@ -27,7 +27,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The modems with the limits of theory (ideal coherent receiver; V.21: non-coherent): Es/N0 in dB for a BER of 1e-3
 /// and of 1e-4 after the descrambler.
-const MODEMS: [(Modem, f32, f32); 9] = [
+const MODEMS: [(Modem, f32, f32); 10] = [
+    (Modem::V21, 10.94, 12.31),
     (Modem::Qam(Mode::V27ter2400), 11.04, 12.33),
     (Modem::Qam(Mode::V27ter4800), 16.12, 17.46),
     (Modem::Qam(Mode::V29At4800), 11.10, 12.39),

@@ -1,6 +1,6 @@
 //! Noise without a signal, signals at all levels, noise before the signal, and gaps in mid-data.
 
-use crate::bursts::{Condition, Tally, burst, data, find, score};
+use crate::bursts::{Condition, Tally, burst, find, score};
 use crate::ends::{Modem, Told, Who, receiver};
 use fax_base::level::Dbm0;
 use fax_base::line::Training;
@@ -68,25 +68,25 @@ fn levels(modems: &[(Modem, f32, f32)]) {
     }
 }
 
-/// What a gap costs beyond itself, in bits; `None` when the rest of the burst was not received.
-fn gap(who: Who, modem: Modem, gap: Gap, samples: usize, seed: u64) -> Option<(usize, isize)> {
-    let bits = modem.bit_rate() as usize * 2;
-    let burst = burst(Who::Ours, modem, Training::Long, bits, seed);
+/// What a gap costs beyond itself: bits from the first that is wrong or missing to the last, less those that the gap
+/// takes; and by how much the count of bits went wrong. `None` when the rest of the burst was not received.
+fn gap(who: Who, modem: Modem, gap: Gap, samples: usize, seed: u64) -> Option<(isize, isize)> {
+    let burst = burst(Who::Ours, modem, Training::Long, modem.bit_rate() as usize * 2, seed);
     let line = Condition { law: Some(Law::Mu), ..Condition::flat(35.0) }.apply(&burst, 300 + seed);
     // In the middle of the data, on a packet's boundary.
     let begin = (line.len() - 800 - burst.data / 2) / BLOCK * BLOCK;
     let mut rx = receiver(who, modem);
     line[..begin].chunks(BLOCK).for_each(|block| rx.receive(block));
-    let before = data(&rx.take()).len();
     match gap {
         Gap::Told => (0..samples / BLOCK).for_each(|_| rx.gap(BLOCK)),
         Gap::Silence => (0..samples / BLOCK).for_each(|_| rx.receive(&[0; BLOCK])),
         Gap::Repeated => (0..samples / BLOCK).for_each(|_| rx.receive(&line[begin - BLOCK..begin])),
     }
     line[begin + samples..].chunks(BLOCK).for_each(|block| rx.receive(block));
+    // From the first training on, whatever comes between.
     let told = rx.take();
-    // What follows a new carrier belongs to it too.
-    let came: Vec<Option<bool>> = told
+    let trained = told.iter().position(|t| *t == Told::Trained).unwrap_or(0);
+    let came: Vec<Option<bool>> = told[trained..]
         .iter()
         .filter_map(|t| match t {
             Told::Bit(bit) => Some(Some(*bit)),
@@ -94,26 +94,22 @@ fn gap(who: Who, modem: Modem, gap: Gap, samples: usize, seed: u64) -> Option<(u
             Told::Up | Told::Trained | Told::Failed | Told::Down => None,
         })
         .collect();
-    // The end of the data, where it should be in what came, and how far it is right from there back.
-    let part_at = bits - bits / 5;
-    let part = &burst.bits[part_at..bits - 20];
-    let expected = part_at.checked_sub(before)?;
-    let (there, wrong) = find(part, expected, &came, 4000)?;
-    if wrong * 20 > part.len() {
-        return None;
-    }
-    let right = (0..).take_while(|i| {
-        let sent = part_at.checked_sub(*i).map(|s| burst.bits[s]);
-        let got = there.checked_sub(*i).and_then(|g| came[g]);
-        sent.is_some() && sent == got
-    });
-    let first_right = part_at - right.count();
-    // The bit that should have been the first behind the gap.
-    let end = bits as isize
-        - (line.len() as isize - 800 - 200 - begin as isize - samples as isize) * bits as isize
-            / burst.data.max(1) as isize;
-    let beyond = (first_right as isize - end).max(0) as usize;
-    Some((beyond, there as isize - expected as isize))
+    let count = burst.bits.len() - burst.flags;
+    let place = |at: usize| {
+        let part = &burst.bits[at..at + count / 6];
+        find(part, at, &came, 4000).filter(|(_, wrong)| wrong * 20 <= part.len()).map(|(there, _)| there)
+    };
+    let (before_at, behind_at) = (burst.flags + count / 10, burst.flags + count * 4 / 5);
+    let (before, behind) = (place(before_at)?, place(behind_at)?);
+    let right = |sent: usize, got: Option<usize>| {
+        got.and_then(|g| came.get(g)).is_some_and(|c| *c == Some(burst.bits[sent]))
+    };
+    let first_wrong = (before_at..behind_at).find(|&i| !right(i, Some(before + i - before_at)))?;
+    let last_wrong =
+        (first_wrong..behind_at).rev().find(|&i| !right(i, (behind + i).checked_sub(behind_at)))?;
+    let taken = samples * modem.bit_rate() as usize / 8000;
+    let kept = (behind as isize - before as isize) - (behind_at as isize - before_at as isize);
+    Some(((last_wrong + 1 - first_wrong) as isize - taken as isize, kept))
 }
 
 fn gaps(modems: &[(Modem, f32, f32)]) {
@@ -127,12 +123,12 @@ fn gaps(modems: &[(Modem, f32, f32)]) {
         for kind in [Gap::Told, Gap::Silence, Gap::Repeated] {
             let cells = MS.map(|ms| {
                 let [ours, spandsp] = Who::BOTH.map(|who| {
-                    let runs: Vec<(usize, isize)> =
+                    let runs: Vec<(isize, isize)> =
                         (0..10).filter_map(|seed| gap(who, modem, kind, ms * 8, seed)).collect();
                     if runs.is_empty() {
                         return "lost".to_owned();
                     }
-                    let mean = runs.iter().map(|r| r.0).sum::<usize>() / runs.len();
+                    let mean = runs.iter().map(|r| r.0).sum::<isize>() / runs.len() as isize;
                     let moved = if runs.iter().any(|r| r.1 != 0) { "*" } else { "" };
                     let count = if runs.len() == 10 { String::new() } else { format!(" ({})", runs.len()) };
                     format!("{mean}{moved}{count}")
