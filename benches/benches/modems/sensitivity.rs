@@ -60,7 +60,8 @@ pub fn print(modems: &[(Modem, f32, f32)]) {
     for &(modem, at_3, at_4) in modems {
         let (bits, count) = sizes(modem);
         let mut sweeps = [Sweep::default(), Sweep::default()];
-        let first = at_3 - 1.0;
+        // V.21 can be decided better than bit by bit.
+        let first = at_3 - if modem == Modem::V21 { 4.0 } else { 1.0 };
         for point in 0.. {
             let snr = first + STEP * point as f32;
             for (n, who) in Who::BOTH.into_iter().enumerate() {
