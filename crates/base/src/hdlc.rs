@@ -8,6 +8,7 @@ mod deframer;
 mod framer;
 mod raw;
 mod repair;
+mod search;
 
 pub use deframer::{Deframed, Deframer};
 pub use framer::Framer;
@@ -27,19 +28,31 @@ pub(crate) const fn check(register: u16, bit: bool) -> u16 {
     if register & 1 == 1 { (register >> 1) ^ 0x8408 } else { register >> 1 }
 }
 
+/// What an octet does to the frame check register.
+static CHECK: [u16; 256] = {
+    let mut table = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let mut register = octet as u16;
+        let mut bit = 0;
+        while bit < 8 {
+            register = check(register, false);
+            bit += 1;
+        }
+        table[octet] = register;
+        octet += 1;
+    }
+    table
+};
+
 /// The FCS of a frame whose octets are in printed order, as the two octets that follow it on the
 /// line, in printed order too.
 #[must_use]
 pub fn fcs(octets: &[u8]) -> [u8; 2] {
-    let mut crc: u16 = 0xFFFF;
-    for &octet in octets {
-        crc ^= u16::from(reverse(octet));
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x8408 } else { crc >> 1 };
-        }
-    }
-    let [low, high] = (!crc).to_le_bytes();
-    [reverse(low), reverse(high)]
+    let register = octets.iter().fold(0xFFFF, |register: u16, octet| {
+        (register >> 8) ^ CHECK[usize::from(register as u8 ^ reverse(*octet))]
+    });
+    (!register).to_le_bytes().map(reverse)
 }
 
 #[cfg(test)]

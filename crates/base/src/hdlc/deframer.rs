@@ -94,7 +94,7 @@ impl Deframer {
     pub fn end(&mut self) {
         if self.inside && self.raw.lost() > 0 {
             // The last flag may be among what is lost.
-            self.settle();
+            self.settle(false);
         }
         self.abort();
         (self.known, self.flags) = (0, 0);
@@ -142,7 +142,7 @@ impl Deframer {
                 self.flags = self.flags.saturating_add(1 + (content / 8) as u32);
             } else {
                 self.raw = self.raw.part(0, content);
-                self.settle();
+                self.settle(true);
                 self.flags = 1;
             }
         } else {
@@ -157,27 +157,27 @@ impl Deframer {
         self.raw.clear();
     }
 
-    /// What was between two flags.
-    fn settle(&mut self) {
+    /// What was since a flag; `closed` when another followed.
+    fn settle(&mut self, closed: bool) {
         if self.raw.len() < SHORTEST {
             return;
         }
-        let out = match self.raw.frame() {
-            Some(octets) => {
-                self.repair.came(&self.raw);
-                Deframed::Frame { octets, repaired: 0 }
-            }
-            None if self.raw.lost() > 0 => match self.repair.repair(&self.raw) {
-                Some((octets, repaired)) => Deframed::Frame { octets, repaired },
-                None => Deframed::Damaged,
-            },
-            None => Deframed::Damaged,
-        };
-        self.out.push_back(out);
+        if let Some(octets) = self.raw.frame() {
+            self.repair.came(&self.raw);
+            self.out.push_back(Deframed::Frame { octets, repaired: 0 });
+            return;
+        }
+        let lost = self.raw.lost() as u32;
+        let found = if lost > 0 { self.repair.repair(&self.raw, closed) } else { Vec::new() };
+        if found.is_empty() {
+            self.out.push_back(Deframed::Damaged);
+        }
+        self.out.extend(found.into_iter().map(|octets| Deframed::Frame { octets, repaired: lost }));
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // one range of lost bits
 mod tests {
     use super::super::Framer;
     use super::*;

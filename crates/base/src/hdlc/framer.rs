@@ -20,7 +20,7 @@ pub struct Framer {
     made: u64,
     held: u32,
     /// Ones in a row at the end of what was made of this frame.
-    ones: u32,
+    ones: usize,
 }
 
 impl Framer {
@@ -39,17 +39,10 @@ impl Framer {
     }
 
     fn stuff(&mut self, octet: u8) {
-        for shift in (0..8).rev() {
-            let bit = octet >> shift & 1;
-            self.made = self.made << 1 | u64::from(bit);
-            self.held += 1;
-            self.ones = if bit == 1 { self.ones + 1 } else { 0 };
-            if self.ones == RUN {
-                self.made <<= 1;
-                self.held += 1;
-                self.ones = 0;
-            }
-        }
+        let (bits, count, ones) = STUFFED[self.ones][usize::from(octet)];
+        self.made = self.made << count | u64::from(bits);
+        self.held += u32::from(count);
+        self.ones = usize::from(ones);
     }
 
     /// Makes the next flag or octet; false when there is no more.
@@ -101,3 +94,32 @@ impl BitSource for Framer {
         (bits, count)
     }
 }
+
+/// By the ones in a row before it and the octet: its bits with zeros inserted, how many, and the ones at their end.
+static STUFFED: [[(u16, u8, u8); 256]; RUN as usize] = {
+    let mut table = [[(0, 0, 0); 256]; RUN as usize];
+    let mut before = 0;
+    while before < table.len() {
+        let mut octet = 0;
+        while octet < 256 {
+            let (mut bits, mut count, mut ones) = (0u16, 0u8, before as u8);
+            let mut shift = 8;
+            while shift > 0 {
+                shift -= 1;
+                let bit = (octet >> shift & 1) as u16;
+                bits = bits << 1 | bit;
+                count += 1;
+                ones = if bit == 1 { ones + 1 } else { 0 };
+                if ones == RUN as u8 {
+                    bits <<= 1;
+                    count += 1;
+                    ones = 0;
+                }
+            }
+            table[before][octet] = (bits, count, ones);
+            octet += 1;
+        }
+        before += 1;
+    }
+    table
+};

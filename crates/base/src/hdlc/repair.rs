@@ -2,6 +2,7 @@
 //! copies of the same frame with other bits lost, and from the FCS.
 
 use super::raw::Raw;
+use super::search::{MOST_LOST, search};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -15,14 +16,6 @@ const COMMON: usize = 28;
 const END_KNOWN: usize = 12;
 /// See [`END_KNOWN`].
 const END: usize = 20;
-/// Lost bits that the FCS alone may fill in: so few that a wrong frame fits by chance once in 64 times at most,
-/// should a bit that is there be wrong.
-const BY_FCS: usize = 10;
-/// The same when copies have shown which frame it is.
-const BY_FCS_OF_COPIES: usize = 14;
-/// Steps that a search may take.
-const STEPS: usize = 4_000_000;
-
 /// What is remembered to repair with.
 #[derive(Clone, Debug)]
 pub(super) struct Repair {
@@ -53,19 +46,23 @@ impl Repair {
         self.recent.push_back(raw.clone());
     }
 
-    /// The frame that this was, and how many bits of it had been lost. Its flags may be among what is lost.
-    pub(super) fn repair(&mut self, raw: &Raw) -> Option<(Bytes, u32)> {
-        let spans = spans(raw);
-        for part in &spans {
-            let found =
-                self.by_known(part).or_else(|| (part.lost() <= BY_FCS).then(|| part.solve(STEPS)).flatten());
-            if let Some(frame) = found {
-                self.came(&Raw::of_frame(&frame));
-                return Some((frame, part.lost() as u32));
+    /// The frame that this was, or the frames when flags are among what is lost; `closed` when a flag follows.
+    pub(super) fn repair(&mut self, raw: &Raw, closed: bool) -> Vec<Bytes> {
+        let mut found = Vec::new();
+        for Span { part, closed } in spans(raw, closed) {
+            found = match self.by_known(&part) {
+                Some(frame) => vec![frame],
+                None => search(&part, closed),
+            };
+            // Where the search knows of every way, flags lost included, parts tell nothing more.
+            if !found.is_empty() || part.lost() == raw.lost() && raw.lost() <= MOST_LOST {
+                break;
             }
         }
-        let found = self.by_copies(raw);
-        if let Some((frame, _)) = &found {
+        if found.is_empty() {
+            found.extend(self.by_copies(raw, closed));
+        }
+        for frame in &found {
             self.came(&Raw::of_frame(frame));
         }
         found
@@ -86,7 +83,7 @@ impl Repair {
         fitting.all(|other| other == first).then(|| first.frame()).flatten()
     }
 
-    fn by_copies(&mut self, raw: &Raw) -> Option<(Bytes, u32)> {
+    fn by_copies(&mut self, raw: &Raw, closed: bool) -> Option<Bytes> {
         if self.most_damaged == 0 {
             return None;
         }
@@ -101,10 +98,11 @@ impl Repair {
             !same
         });
         let frame = union.frame().or_else(|| {
-            (copies > 0 && union.lost() <= BY_FCS_OF_COPIES).then(|| union.solve(STEPS)).flatten()
+            let found = if copies > 0 { search(&union, closed) } else { Vec::new() };
+            <[Bytes; 1]>::try_from(found).ok().map(|[frame]| frame)
         });
-        if let Some(frame) = frame {
-            return Some((frame, raw.lost() as u32));
+        if frame.is_some() {
+            return frame;
         }
         if self.damaged.len() == self.most_damaged {
             self.damaged.pop_front();
@@ -114,9 +112,15 @@ impl Repair {
     }
 }
 
+/// Bits since a flag, and whether another follows.
+struct Span {
+    part: Raw,
+    closed: bool,
+}
+
 /// The whole of it first, then parts of it with a flag before or behind them that may have been lost.
-fn spans(raw: &Raw) -> Vec<Raw> {
-    let mut spans = vec![raw.clone()];
+fn spans(raw: &Raw, closed: bool) -> Vec<Span> {
+    let mut spans = vec![Span { part: raw.clone(), closed }];
     // A lost flag has at least one lost bit.
     let flag_at = |at: usize| raw.may_be_flag(at) && (at..at + 8).any(|i| raw.get(i).is_none());
     let starts = (0..raw.len() / 8).map(|n| 8 * n).take_while(|at| raw.may_be_flag(*at));
@@ -132,7 +136,7 @@ fn spans(raw: &Raw) -> Vec<Raw> {
     for start in starts.iter().copied().chain([0]).take(6) {
         for end in ends.iter().copied().take(6).chain([raw.len()]) {
             if end >= start + 32 && (start, end) != (0, raw.len()) {
-                spans.push(raw.part(start, end));
+                spans.push(Span { part: raw.part(start, end), closed: closed || end < raw.len() });
             }
         }
     }
