@@ -1,4 +1,4 @@
-//! CPU a second of audio, and whether anything is allocated.
+//! Time a second of audio, and whether anything is allocated.
 
 use crate::bursts::{Bits, Condition, burst};
 use crate::ends::{Modem, Who, receiver, transmitter};
@@ -6,20 +6,14 @@ use crate::{ALLOCATOR, bursts::LEVEL};
 use fax_base::line::Training;
 use fax_dsp::Law;
 use fax_line::{BLOCK, Gaussian};
-use rustix::time::{ClockId, clock_gettime};
 use stats_alloc::Region;
-use std::time::Duration;
+use std::time::Instant;
 
-/// Seconds of data in each burst, and how often it is done for the best time.
+/// Seconds of data in each burst, and how often it is gone through.
 const SECONDS: usize = 10;
-const TIMES: usize = 9;
+const TIMES: usize = 15;
 
-fn cpu() -> Duration {
-    let t = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(t.tv_sec.try_into().unwrap(), t.tv_nsec.try_into().unwrap())
-}
-
-/// The best of several runs.
+/// What one of them costs.
 struct Cost {
     /// µs a second of audio.
     us: f64,
@@ -32,26 +26,30 @@ struct Cost {
 /// Tells how many samples were done so far.
 type Watch<'a> = &'a mut dyn FnMut(usize);
 
-/// Both in turn, so that what else the machine does meets both alike. `run` works block by block; it tells its watch
-/// after each how many samples were done, and in the end returns their number.
-fn best(run: impl Fn(Who, Watch<'_>) -> usize) -> [Cost; 2] {
-    let mut costs = [const { Cost { us: f64::MAX, block: f64::MAX, allocations: 0 } }; 2];
+/// Every block's least time of all runs: so neither waiting nor what else the machine does is counted. Both in turn.
+/// `run` works block by block and tells its watch after each how many samples were done.
+fn best(run: impl Fn(Who, Watch<'_>)) -> [Cost; 2] {
+    let mut least: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
     for _ in 0..TIMES {
-        for (who, cost) in Who::BOTH.into_iter().zip(&mut costs) {
-            // Asking for the time costs too: the whole by itself.
-            let begin = cpu();
-            let samples = run(who, &mut |_| ());
-            cost.us = cost.us.min((cpu() - begin).as_secs_f64() * 1e6 / (samples as f64 / 8000.0));
-
-            let (mut dearest, mut last) = (Duration::ZERO, cpu());
+        for (who, least) in Who::BOTH.into_iter().zip(&mut least) {
+            let mut block = 0;
+            let mut last = Instant::now();
             run(who, &mut |_| {
-                let now = cpu();
-                dearest = dearest.max(now - last);
-                last = now;
+                let took = last.elapsed().as_secs_f64() * 1e6;
+                match least.get_mut(block) {
+                    Some(least) => *least = took.min(*least),
+                    None => least.push(took),
+                }
+                block += 1;
+                last = Instant::now();
             });
-            cost.block = cost.block.min(dearest.as_secs_f64() * 1e6);
         }
     }
+    let mut costs = least.map(|blocks| Cost {
+        us: blocks.iter().sum::<f64>() * 50.0 / blocks.len() as f64,
+        block: blocks.iter().copied().fold(0.0, f64::max),
+        allocations: 0,
+    });
     for (who, cost) in Who::BOTH.into_iter().zip(&mut costs) {
         // Behind the training and the first second of data.
         let mut region = None;
@@ -78,7 +76,7 @@ fn sending(modem: Modem) -> [Cost; 2] {
             samples += made;
             watch(samples);
             if made < BLOCK {
-                return samples;
+                return;
             }
         }
     })
@@ -93,7 +91,6 @@ fn receiving(modem: Modem) -> [Cost; 2] {
             rx.receive(block);
             watch(i * BLOCK);
         }
-        samples.len()
     })
 }
 
