@@ -179,6 +179,8 @@ impl Deframer {
 #[cfg(test)]
 #[allow(clippy::single_range_in_vec_init)] // one range of lost bits
 mod tests {
+    #![allow(clippy::single_range_in_vec_init)] // one range of lost bits
+
     use super::super::Framer;
     use super::*;
     use crate::bits::BitSource;
