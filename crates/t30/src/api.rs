@@ -264,6 +264,11 @@ pub enum Event {
     },
     /// A control frame with a wrong FCS was received.
     FrameBad,
+    /// The control frame that is told next was put together from what a loss of audio left of it.
+    FrameRepaired {
+        /// How many bits of it had been lost.
+        bits: u32,
+    },
     /// A training check was sent or judged.
     Training {
         /// Modulation and rate.

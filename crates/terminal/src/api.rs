@@ -1,7 +1,9 @@
 //! What goes into a [`crate::Terminal`] and what comes out of it.
 
 use bytes::Bytes;
+use fax_base::level::Dbm0;
 use fax_base::page::{PageFormat, PageShape};
+use fax_dsp::tone::USUAL_LEVEL;
 use fax_t30 as t30;
 use std::sync::Arc;
 
@@ -70,6 +72,23 @@ impl Default for Config {
             password: None,
             rules: t30::Rules::default(),
         }
+    }
+}
+
+/// How the modems and tones of a call over audio are sent.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AudioOptions {
+    /// The level of everything that is sent.
+    pub level: Dbm0,
+    /// Some 200 ms of plain carrier before the training of V.27ter, V.29 and V.17, for echo suppressors
+    /// on the way to open (T.30 §5.3.2 calls it talker echo protection).
+    pub talker_echo_protection: bool,
+}
+
+impl Default for AudioOptions {
+    /// −13 dBm0, without talker echo protection.
+    fn default() -> Self {
+        AudioOptions { level: USUAL_LEVEL, talker_echo_protection: false }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The terminal: T.30's session, the line that carries its words, and the pages (T.30; T.38 §6).
 
-use crate::api::{Config, Input, Output};
-use crate::audio::AudioLine;
+use crate::api::{AudioOptions, Config, Input, Output};
+use crate::audio::{AudioLine, Told};
 use crate::pages::{Inbox, Outbox};
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::{Heard, Tone, Transmit};
-use fax_base::time::earliest;
+use fax_base::time::{SAMPLE, earliest};
 use fax_t30 as t30;
 use fax_t30::{Role, Session};
 use fax_t38 as t38;
@@ -30,6 +30,8 @@ enum Line {
 pub struct Terminal {
     role: Role,
     session: Session,
+    audio: AudioOptions,
+    told: Vec<Told>,
     line: Line,
     outbox: Outbox,
     inbox: Option<Inbox>,
@@ -42,6 +44,12 @@ impl Terminal {
     /// A terminal that waits for [`Input::Start`].
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::with_audio(config, AudioOptions::default())
+    }
+
+    /// The same, with modems and tones that are sent like this.
+    #[must_use]
+    pub fn with_audio(config: Config, audio: AudioOptions) -> Self {
         let send = config.documents.iter().map(|document| t30::Document {
             pages: document.pages.iter().map(|p| p.shape).collect(),
             address: document.address.clone(),
@@ -60,7 +68,9 @@ impl Terminal {
         Terminal {
             role: config.role,
             session,
-            line: Line::Audio(Box::new(AudioLine::new())),
+            audio,
+            told: Vec::with_capacity(8),
+            line: Line::Audio(Box::new(AudioLine::new(audio))),
             outbox: Outbox::new(config.documents.into_iter().flat_map(|d| d.pages).collect()),
             inbox: None,
             early: VecDeque::new(),
@@ -79,17 +89,24 @@ impl Terminal {
             Input::SwitchToT38(config) => self.switch_to_t38(now, config),
             Input::SwitchToAudio => {
                 if matches!(self.line, Line::T38(_)) {
-                    self.line = Line::Audio(Box::new(AudioLine::new()));
+                    self.line = Line::Audio(Box::new(AudioLine::new(self.audio)));
                     self.early.clear();
                     self.session.handle(now, t30::Input::LineChanged);
                 }
             }
             Input::Datagram(datagram) => self.datagram(now, datagram),
-            Input::Audio(samples) => self.audio(now, samples),
-            Input::AudioLost(samples) => match &mut self.line {
-                Line::Audio(audio) => audio.lost(samples),
-                Line::T38(_) => {}
-            },
+            Input::Audio(samples) => {
+                if let Line::Audio(audio) = &mut self.line {
+                    audio.receive(samples, &mut self.told);
+                    self.hear(now);
+                }
+            }
+            Input::AudioLost(samples) => {
+                if let Line::Audio(audio) = &mut self.line {
+                    audio.lost(samples, &mut self.told);
+                    self.hear(now);
+                }
+            }
             Input::Timeout => self.timeout(now),
             Input::HungUp => self.session.handle(now, t30::Input::HungUp),
             Input::Cancel => self.session.handle(now, t30::Input::Cancel),
@@ -109,7 +126,8 @@ impl Terminal {
             return None;
         }
         let line = match &self.line {
-            Line::Audio(audio) => audio.deadline(),
+            // What it sends goes by the samples that are fetched.
+            Line::Audio(_) => None,
             Line::T38(endpoint) => endpoint.deadline(),
         };
         earliest(self.session.deadline(), line)
@@ -120,9 +138,22 @@ impl Terminal {
         if self.deadline().is_some_and(|at| at <= now) {
             self.handle(now, Input::Timeout);
         }
-        match &mut self.line {
-            Line::Audio(audio) if !self.ended => audio.transmit(out),
-            Line::Audio(_) | Line::T38(_) => out.fill(0),
+        let mut made = 0;
+        while !self.ended
+            && let Line::Audio(audio) = &mut self.line
+            && audio.is_sending()
+            && let Some(rest) = out.get_mut(made..).filter(|rest| !rest.is_empty())
+        {
+            made += audio.transmit(rest);
+            if made < out.len() {
+                // What is answered to this leaves right behind it.
+                let at = now + SAMPLE * u32::try_from(made).unwrap_or(u32::MAX);
+                self.session.handle(at, t30::Input::Sent);
+                self.advance(at);
+            }
+        }
+        if let Some(rest) = out.get_mut(made..) {
+            rest.fill(0);
         }
     }
 
@@ -175,33 +206,37 @@ impl Terminal {
         }
     }
 
-    fn audio(&mut self, now: Instant, samples: &[i16]) {
-        let Line::Audio(audio) = &mut self.line else {
-            return;
-        };
+    /// Tells the session what the audio line has heard.
+    fn hear(&mut self, now: Instant) {
         // Our own tone comes back as an echo: each end listens for the other's.
         let awaited = match self.role {
             Role::Calling => Tone::Ced,
             Role::Called => Tone::Cng,
         };
-        for tone in audio.receive(samples).filter(|tone| *tone == awaited) {
-            self.outputs.push_back(Output::FaxToneHeard(tone));
-            self.session.handle(now, t30::Input::Heard(Heard::Tone(tone)));
+        let mut told = core::mem::take(&mut self.told);
+        for told in told.drain(..) {
+            match told {
+                Told::Heard(Heard::Tone(tone)) if tone != awaited => {}
+                Told::Heard(heard) => {
+                    if let Heard::Tone(tone) = heard {
+                        self.outputs.push_back(Output::FaxToneHeard(tone));
+                    }
+                    self.session.handle(now, t30::Input::Heard(heard));
+                    self.advance(now);
+                }
+                Told::Repaired { bits } => {
+                    self.outputs.push_back(Output::Event(t30::Event::FrameRepaired { bits }));
+                }
+            }
         }
+        self.told = told;
     }
 
     fn timeout(&mut self, now: Instant) {
-        match &mut self.line {
-            Line::Audio(audio) => {
-                if audio.timeout(now) {
-                    self.session.handle(now, t30::Input::Sent);
-                }
-            }
-            Line::T38(endpoint) => {
-                if endpoint.deadline().is_some_and(|at| at <= now) {
-                    endpoint.handle(now, t38::Input::Timeout);
-                }
-            }
+        if let Line::T38(endpoint) = &mut self.line
+            && endpoint.deadline().is_some_and(|at| at <= now)
+        {
+            endpoint.handle(now, t38::Input::Timeout);
         }
         self.advance(now);
         if self.session.deadline().is_some_and(|at| at <= now) {
@@ -240,8 +275,11 @@ impl Terminal {
                 Line::Audio(audio) => audio.stop(),
                 Line::T38(endpoint) => endpoint.handle(now, t38::Input::StopTransmit),
             },
-            // T.38 says by itself what comes.
-            t30::Output::Listen(_) => {}
+            t30::Output::Listen(listen) => match &mut self.line {
+                Line::Audio(audio) => audio.listen(listen),
+                // T.38 says by itself what comes.
+                Line::T38(_) => {}
+            },
             t30::Output::WantPage { index, format, bit_rate } => {
                 let page = self.outbox.page(index, format, bit_rate);
                 self.session.handle(now, t30::Input::Page(page));
@@ -287,7 +325,7 @@ impl Terminal {
 
     fn transmit(&mut self, now: Instant, transmit: Transmit) {
         match &mut self.line {
-            Line::Audio(audio) => audio.push(now, transmit),
+            Line::Audio(audio) => audio.push(transmit),
             Line::T38(endpoint) => endpoint.handle(now, t38::Input::Transmit(transmit)),
         }
     }

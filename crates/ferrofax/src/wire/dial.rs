@@ -146,6 +146,7 @@ fn tell(event: fax_net::CallEvent, first: usize) -> Vec<CallEvent> {
                 | t30::Event::FrameSent { .. }
                 | t30::Event::FrameReceived { .. }
                 | t30::Event::FrameBad
+                | t30::Event::FrameRepaired { .. }
                 | t30::Event::SubAddress(_)
                 | t30::Event::Training { .. }
                 | t30::Event::TimerExpired(_) => {}

@@ -28,6 +28,7 @@ pub(crate) fn line(event: &Event) -> Option<String> {
         Event::FrameSent { name, octets } => format!("{name:>12} ─▶{}", words(octets)),
         Event::FrameReceived { name, octets } => format!("{:>12} ◀─ {name}{}", "", words(octets)),
         Event::FrameBad => format!("{:>12} ◀─ (damaged)", ""),
+        Event::FrameRepaired { bits } => format!("{:>12} {bits} lost bits repaired in:", ""),
         Event::Training { modulation, passed } => {
             format!("{:>12} {modulation} training {}", "", if *passed { "passed" } else { "failed" })
         }

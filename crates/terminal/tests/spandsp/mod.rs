@@ -3,6 +3,7 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+pub mod audio;
 pub mod t38;
 
 use fax_base::page::{Coding, PageShape, Resolution, Width};

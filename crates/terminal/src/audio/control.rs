@@ -1,0 +1,153 @@
+//! V.21 heard: its bits become frames, flags make a carrier (T.30 §5.3; V.21 channel 2).
+
+use super::Told;
+use bytes::Bytes;
+use fax_base::hdlc::{Deframed, Deframer};
+use fax_base::line::{Channel, Heard};
+use fax_dsp::FskReceiver;
+use fax_dsp::modem::Event;
+use fax_t30::frames::{ADDRESS, CONTROL_FINAL, Fcf};
+
+/// Damaged frames that are remembered, to be put together with their copies.
+const COPIES: usize = 16;
+
+/// Frames without a facsimile information field: a damaged one can be no other than these.
+const SHORT: [Fcf; 21] = [
+    Fcf::Cfr,
+    Fcf::Ftt,
+    Fcf::Ctr,
+    Fcf::Eom,
+    Fcf::Mps,
+    Fcf::Eop,
+    Fcf::Eos,
+    Fcf::Rr,
+    Fcf::PriEom,
+    Fcf::PriMps,
+    Fcf::PriEop,
+    Fcf::Mcf,
+    Fcf::Rtn,
+    Fcf::RetrainPositive,
+    Fcf::Pin,
+    Fcf::Pip,
+    Fcf::Pid,
+    Fcf::Rnr,
+    Fcf::Err,
+    Fcf::Crp,
+    Fcf::Dcn,
+];
+
+/// The V.21 receiver.
+#[derive(Debug)]
+pub(super) struct Control {
+    modem: FskReceiver,
+    events: Vec<Event>,
+    deframer: Deframer,
+    up: bool,
+    /// It came up since it was asked last.
+    came_up: bool,
+    told: Vec<Told>,
+}
+
+impl Control {
+    pub(super) fn new() -> Self {
+        let mut deframer = Deframer::new(COPIES);
+        for fcf in SHORT {
+            for x in [false, true] {
+                deframer.know(&[ADDRESS, CONTROL_FINAL, fcf.octet(x)]);
+            }
+        }
+        Control {
+            modem: FskReceiver::v21_channel_2(),
+            events: Vec::with_capacity(16),
+            deframer,
+            up: false,
+            came_up: false,
+            told: Vec::new(),
+        }
+    }
+
+    /// Whether flags were seen and the carrier is still there.
+    pub(super) fn is_up(&self) -> bool {
+        self.up
+    }
+
+    pub(super) fn receive(&mut self, samples: &[i16]) {
+        self.modem.receive(samples, &mut self.events);
+        self.take();
+    }
+
+    pub(super) fn lost(&mut self, samples: usize) {
+        self.modem.receive_gap(samples, &mut self.events);
+        self.take();
+    }
+
+    /// Whether it came up since this was asked last.
+    pub(super) fn came_up(&mut self) -> bool {
+        core::mem::take(&mut self.came_up)
+    }
+
+    /// The signal is over, or something else is on the line.
+    pub(super) fn end(&mut self) {
+        self.deframer.end();
+        self.frames();
+        if self.up {
+            self.up = false;
+            self.told.push(Told::Heard(Heard::CarrierDown(Channel::Control)));
+        }
+    }
+
+    fn take(&mut self) {
+        let mut events = core::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                Event::CarrierUp | Event::Trained(_) | Event::TrainingFailed => {}
+                Event::Bits { bits, count } => self.deframer.put(bits, count.into()),
+                Event::Erased { bits } => self.deframer.lose(bits),
+                Event::CarrierDown => self.end(),
+            }
+            self.frames();
+        }
+        self.events = events;
+    }
+
+    fn frames(&mut self) {
+        let channel = Channel::Control;
+        while let Some(deframed) = self.deframer.poll() {
+            match deframed {
+                Deframed::Flags => {
+                    if !self.up {
+                        self.up = true;
+                        self.came_up = true;
+                        self.told.push(Told::Heard(Heard::CarrierUp(channel)));
+                    }
+                }
+                Deframed::Frame { octets, repaired } => {
+                    if repaired > 0 {
+                        self.told.push(Told::Repaired { bits: repaired });
+                    }
+                    self.told.push(Told::Heard(Heard::Frame { channel, octets, good: true }));
+                }
+                // Without flags before it this was noise.
+                Deframed::Damaged if !self.up => {}
+                Deframed::Damaged => {
+                    self.told.push(Told::Heard(Heard::Frame { channel, octets: Bytes::new(), good: false }));
+                }
+            }
+        }
+    }
+
+    /// Begins afresh; what came before is remembered, as it may come again.
+    pub(super) fn begin(&mut self) {
+        self.modem = FskReceiver::v21_channel_2();
+        self.deframer.end();
+        self.up = false;
+        self.came_up = false;
+        self.told.clear();
+        while self.deframer.poll().is_some() {}
+    }
+
+    /// What was heard since the last time.
+    pub(super) fn tell(&mut self, told: &mut Vec<Told>) {
+        told.append(&mut self.told);
+    }
+}

@@ -1,0 +1,257 @@
+//! The fast modem heard: its events become T.30's words (V.27ter, V.29, V.17; T.4 Annex A for frames).
+
+use super::Told;
+use bytes::{Bytes, BytesMut};
+use fax_base::hdlc::{Deframed, Deframer};
+use fax_base::line::{Channel, Framing, Heard, Modulation, Training};
+use fax_dsp::QamReceiver;
+use fax_dsp::modem::{Event, Mode};
+
+/// The receiver of one modulation.
+pub(super) struct Image {
+    modulation: Modulation,
+    training: Training,
+    framing: Framing,
+    modem: QamReceiver,
+    events: Vec<Event>,
+    deframer: Deframer,
+    bits: RawBits,
+    /// The far end's signal is there …
+    up: bool,
+    /// … but its training failed or was missed.
+    unreadable: bool,
+    presence: Presence,
+}
+
+impl core::fmt::Debug for Image {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Image { modulation, training, framing, up, .. } = self;
+        write!(f, "Image({modulation}, {training:?}, {framing:?}, up {up})")
+    }
+}
+
+impl Image {
+    pub(super) fn new(modulation: Modulation, training: Training, framing: Framing) -> Self {
+        Image {
+            modulation,
+            training,
+            framing,
+            modem: QamReceiver::new(Mode::from(modulation), training),
+            events: Vec::with_capacity(64),
+            deframer: Deframer::new(COPIES),
+            bits: RawBits::default(),
+            up: false,
+            unreadable: false,
+            presence: Presence::default(),
+        }
+    }
+
+    pub(super) fn modulation(&self) -> Modulation {
+        self.modulation
+    }
+
+    /// Another signal is expected: with short training what was learnt is kept.
+    pub(super) fn expect(&mut self, training: Training, framing: Framing) {
+        self.training = training;
+        self.framing = framing;
+        self.begin();
+    }
+
+    /// Waits for the expected signal from its beginning.
+    pub(super) fn begin(&mut self) {
+        self.modem.expect(self.training);
+        self.deframer.end();
+        self.bits = RawBits::default();
+        self.up = false;
+        self.unreadable = false;
+        self.presence.forget();
+    }
+
+    /// Whether data are being read.
+    pub(super) fn is_reading(&self) -> bool {
+        self.up && !self.unreadable
+    }
+
+    /// The far end's next samples; `control` says whether V.21 flags are being heard.
+    pub(super) fn receive(&mut self, samples: &[i16], control: bool, told: &mut Vec<Told>) {
+        self.modem.receive(samples, &mut self.events);
+        self.tell(control, told);
+        match self.presence.take(samples, self.up && !self.unreadable) {
+            Change::Began if !self.up && !control => self.begin_unreadable(told),
+            Change::Ended if self.unreadable => self.end(told),
+            Change::None | Change::Began | Change::Ended => {}
+        }
+    }
+
+    pub(super) fn lost(&mut self, samples: usize, control: bool, told: &mut Vec<Told>) {
+        self.modem.receive_gap(samples, &mut self.events);
+        self.tell(control, told);
+    }
+
+    /// The signal is over, or something else is on the line.
+    pub(super) fn end(&mut self, told: &mut Vec<Told>) {
+        self.unreadable = false;
+        self.presence.forget();
+        if self.up {
+            self.up = false;
+            told.push(Told::Heard(Heard::CarrierDown(Channel::Image(self.modulation))));
+        }
+    }
+
+    fn begin_unreadable(&mut self, told: &mut Vec<Told>) {
+        self.unreadable = true;
+        self.come_up(told);
+    }
+
+    fn come_up(&mut self, told: &mut Vec<Told>) {
+        if !self.up {
+            self.up = true;
+            told.push(Told::Heard(Heard::CarrierUp(Channel::Image(self.modulation))));
+        }
+    }
+
+    fn frames(&mut self, told: &mut Vec<Told>) {
+        let channel = Channel::Image(self.modulation);
+        while let Some(deframed) = self.deframer.poll() {
+            told.push(Told::Heard(match deframed {
+                Deframed::Flags => continue,
+                Deframed::Frame { octets, repaired: _ } => Heard::Frame { channel, octets, good: true },
+                Deframed::Damaged => Heard::Frame { channel, octets: Bytes::new(), good: false },
+            }));
+        }
+    }
+
+    fn tell(&mut self, control: bool, told: &mut Vec<Told>) {
+        let mut events = core::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                // V.21 may look like the beginning of a training.
+                Event::CarrierUp if control => {}
+                Event::CarrierUp => self.come_up(told),
+                Event::Trained(_) => {
+                    self.unreadable = false;
+                    self.come_up(told);
+                }
+                // The signal is there all the same, and T.30 waits for its end.
+                Event::TrainingFailed => self.unreadable = self.up,
+                Event::Bits { bits, count } => match self.framing {
+                    Framing::Raw => self.bits.put(bits, count),
+                    Framing::Hdlc => self.deframer.put(bits, count.into()),
+                },
+                Event::Erased { bits } => match self.framing {
+                    Framing::Raw => self.bits.lose(bits, self.modulation, told),
+                    Framing::Hdlc => self.deframer.lose(bits),
+                },
+                Event::CarrierDown if self.unreadable => {}
+                Event::CarrierDown => {
+                    self.deframer.end();
+                    self.frames(told);
+                    self.bits.flush(self.modulation, told);
+                    self.end(told);
+                }
+            }
+        }
+        self.frames(told);
+        self.events = events;
+        self.bits.flush(self.modulation, told);
+    }
+}
+
+/// Damaged frames that are remembered, to be put together with their copies: all of a block.
+const COPIES: usize = 256;
+
+/// What [`Presence`] noticed.
+enum Change {
+    None,
+    Began,
+    Ended,
+}
+
+/// Whether a signal as loud as the last one that could be read is there: then T.30 waits for its end,
+/// though nothing of it can be read because its training was missed or failed.
+#[derive(Debug, Default)]
+struct Presence {
+    /// Mean square of the last signal that was read, or that failed.
+    reference: f32,
+    /// Samples in a row above and below.
+    loud: usize,
+    quiet: usize,
+}
+
+/// A signal that lasts so long is no training in search of its data, nor V.21 without its flags: 0.5 s.
+const CERTAIN: usize = 4_000;
+/// A silence of 60 ms ends a signal.
+const GONE: usize = 480;
+/// −6 dB.
+const AS_LOUD: f32 = 0.25;
+/// No signal that could be one is fainter (−43 dBm0).
+const FAINTEST: f32 = 1_300.0;
+
+impl Presence {
+    fn take(&mut self, samples: &[i16], read: bool) -> Change {
+        if samples.is_empty() {
+            return Change::None;
+        }
+        let sum: f32 = samples.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
+        let mean = sum / samples.len() as f32;
+        if read {
+            // The end of the signal lies in quiet blocks: they count little.
+            self.reference = if mean > self.reference { mean } else { self.reference * 0.98 + mean * 0.02 };
+            (self.loud, self.quiet) = (0, 0);
+            return Change::None;
+        }
+        if mean > FAINTEST.max(self.reference * AS_LOUD) {
+            self.loud += samples.len();
+            self.quiet = 0;
+            let certain = self.reference > 0.0 && self.loud >= CERTAIN;
+            return if certain { Change::Began } else { Change::None };
+        }
+        self.loud = 0;
+        self.quiet += samples.len();
+        if self.quiet >= GONE { Change::Ended } else { Change::None }
+    }
+
+    fn forget(&mut self) {
+        (self.loud, self.quiet) = (0, 0);
+    }
+}
+
+/// Bits on their way to become octets.
+#[derive(Debug, Default)]
+struct RawBits {
+    octets: BytesMut,
+    word: u64,
+    held: u32,
+    /// Lost bits that do not make an octet yet.
+    lost: u32,
+}
+
+impl RawBits {
+    fn put(&mut self, bits: u32, count: u8) {
+        let count = u32::from(count).min(32);
+        let mask = (1u64 << count) - 1;
+        self.word = self.word << count | u64::from(bits) & mask;
+        self.held += count;
+        while self.held >= 8 {
+            self.held -= 8;
+            self.octets.extend_from_slice(&[(self.word >> self.held) as u8]);
+        }
+    }
+
+    fn lose(&mut self, bits: u32, modulation: Modulation, told: &mut Vec<Told>) {
+        self.flush(modulation, told);
+        // The octet that was begun is lost with them.
+        let lost = self.lost.saturating_add(bits).saturating_add(core::mem::take(&mut self.held));
+        self.lost = lost % 8;
+        if lost >= 8 {
+            told.push(Told::Heard(Heard::Lost { octets: (lost / 8) as usize }));
+        }
+    }
+
+    fn flush(&mut self, modulation: Modulation, told: &mut Vec<Told>) {
+        if !self.octets.is_empty() {
+            let octets = self.octets.split().freeze();
+            told.push(Told::Heard(Heard::Bits { modulation, octets }));
+        }
+    }
+}
