@@ -1,7 +1,7 @@
 //! Every V.56bis line, with µ-law and A-law, carrier offset and clock skew in all combinations.
 
 use crate::bursts::{Condition, Tally, burst, score};
-use crate::ends::{Modem, Who, receiver};
+use crate::ends::{Modem, Who, receiver, sender};
 use fax_base::line::Training;
 use fax_dsp::Law;
 use fax_dsp::modem::Mode;
@@ -81,7 +81,7 @@ pub fn print(modems: &[(Modem, f32, f32)]) {
     let long = std::env::var_os("FERROFAX_MODEM_LONG").is_some();
     let bits = 4000;
     let times = if long { 4 } else { 1 };
-    let senders: &[Who] = if long { &Who::BOTH } else { &[Who::Ours] };
+    let senders: &[Who] = if long { &Who::BOTH } else { &[sender()] };
     println!(
         "\nChannels: bursts received and BER, ours | spandsp; µ-law and A-law, offset 0 and ±7 Hz, skew 0 and ±200 ppm"
     );

@@ -126,6 +126,14 @@ pub fn transmitter(who: Who, modem: Modem, training: Training, level: Dbm0) -> B
     }
 }
 
+/// Whose transmitter sends: ours, or spandsp's with `FERROFAX_MODEM_SENDER=spandsp`.
+pub fn sender() -> Who {
+    match std::env::var("FERROFAX_MODEM_SENDER").as_deref() {
+        Ok("spandsp") => Who::Spandsp,
+        _ => Who::Ours,
+    }
+}
+
 enum OurRx {
     Qam(Box<QamReceiver>),
     Fsk(Box<FskReceiver>),

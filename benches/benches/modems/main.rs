@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p benches --bench modems -- [cost] [sensitivity] [channels] [robustness] [MODE…]`, where MODE is
 //! part of a name such as `V.17 14400`; all of them without words. `FERROFAX_MODEM_BITS` is the number of bits a point
-//! of the sensitivity (400 000); `FERROFAX_MODEM_LONG=1` takes the channels in full.
+//! of the sensitivity (400 000), `FERROFAX_MODEM_POINTS=1` prints every point; `FERROFAX_MODEM_LONG=1` takes all modes and
+//! senders over the channels. Our transmitter sends, with `FERROFAX_MODEM_SENDER=spandsp` spandsp's.
 //!
 //! Levels are in dBm0; SNR is that of the signal's data to white noise in 0 to 4 kHz. Each burst has its own data
 //! and its own phase of the symbol clock.

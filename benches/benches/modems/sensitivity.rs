@@ -1,7 +1,7 @@
 //! The SNR that a BER of 1e-3 and of 1e-4 takes, beside theory, and how often training succeeds there.
 
 use crate::bursts::{Condition, Tally, burst, score};
-use crate::ends::{Modem, Who, receiver};
+use crate::ends::{Modem, Who, receiver, sender};
 use fax_base::line::Training;
 
 const STEP: f32 = 0.5;
@@ -106,13 +106,5 @@ pub fn print(modems: &[(Modem, f32, f32)]) {
             training(ours),
             training(spandsp)
         );
-    }
-}
-
-/// Whose transmitter sends: ours, or spandsp's with `FERROFAX_MODEM_SENDER=spandsp`.
-fn sender() -> Who {
-    match std::env::var("FERROFAX_MODEM_SENDER").as_deref() {
-        Ok("spandsp") => Who::Spandsp,
-        _ => Who::Ours,
     }
 }
