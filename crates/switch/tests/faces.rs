@@ -48,19 +48,12 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
         faxbox: "f".into(),
         pages: pages.collect(),
         outcome: Outcome {
-            failure: failure.map(|cause| Failure {
-                cause,
-                phase: Phase::D,
-                last_sent: None,
-                last_received: None,
-            }),
-            pages_confirmed: 0,
-            page_uncertain: None,
+            failure: failure.map(|cause| Failure::new(cause, Phase::D)),
             pages_received: made.pages.len(),
             remote_ident: Some("+1 415 555 0001".into()),
             modulation: Some(Modulation::V17At14400),
             format: Some(format),
-            resends: 0,
+            ..Outcome::default()
         },
         t38: true,
         duration: Duration::from_millis(1500),

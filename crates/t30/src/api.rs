@@ -1,5 +1,6 @@
 //! What goes into a [`crate::Session`] and what comes out of it.
 
+use crate::cause::Cause;
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::{Heard, Listen, Modulation, Transmit};
@@ -224,7 +225,8 @@ pub enum Output {
         /// How many.
         octets: usize,
     },
-    /// The page is complete: decode what is left and answer with [`Input::Verdict`] at once.
+    /// The page is complete: decode what is left, lay it down safely and answer with [`Input::Verdict`]. With
+    /// error correction the sender is kept waiting (RNR), up to T5; without, it waits for some seconds only.
     PageEnd,
     /// The page that began last is settled.
     PageDone {
@@ -335,7 +337,7 @@ pub enum Phase {
 }
 
 /// How the session ended.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Outcome {
     /// Nothing when all went well: all pages sent and confirmed, or at least one document received to
     /// its end.
@@ -347,6 +349,10 @@ pub struct Outcome {
     pub page_uncertain: Option<usize>,
     /// Pages received and kept.
     pub pages_received: usize,
+    /// The page ledger: what is known of each page that was begun to be sent.
+    pub sent: Vec<PageRecord>,
+    /// The same of each page that was received and kept.
+    pub received: Vec<PageRecord>,
     /// The far end's subscriber number, as cleaned.
     pub remote_ident: Option<String>,
     /// The last agreed modulation.
@@ -357,6 +363,42 @@ pub struct Outcome {
     pub resends: u32,
 }
 
+/// What is known of a page at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PageStatus {
+    /// The far end has it and says so (MCF), or was told so.
+    Confirmed,
+    /// The same, but it is poor (RTP).
+    Poor,
+    /// It was sent to its end; whether it arrived is not known.
+    Uncertain,
+    /// It did not arrive, or not whole.
+    Failed,
+}
+
+/// A row of the page ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageRecord {
+    /// Number of the page, from 0.
+    pub index: usize,
+    /// What is known of it.
+    pub status: PageStatus,
+    /// Coding, resolution, width, ECM.
+    pub format: PageFormat,
+    /// Modulation and rate, in the end.
+    pub modulation: Modulation,
+    /// Octets of coded data.
+    pub octets: usize,
+    /// From its beginning to its confirmation, repeats included.
+    pub duration: Duration,
+    /// How often the whole page went over the line again.
+    pub repeats: u32,
+    /// Frames of error correction that went over the line again.
+    pub frames_again: u32,
+    /// Received: its rows and how many of them were bad.
+    pub quality: Option<Verdict>,
+}
+
 /// Why a session failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
@@ -364,67 +406,39 @@ pub struct Failure {
     pub cause: Cause,
     /// The phase in which it happened.
     pub phase: Phase,
+    /// The state of the flow charts in which it happened, by our name for it.
+    pub state: &'static str,
+    /// The timer of T.30 that ran out last, if any did since a good frame came.
+    pub timer: Option<&'static str>,
     /// The last frame that we sent, by name.
     pub last_sent: Option<&'static str>,
     /// The last good frame that we received, by name.
     pub last_received: Option<&'static str>,
 }
 
-/// The canonical classes of T.30 failures (one a row of our failure table).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Cause {
-    /// Answered, but never a fax signal (T0 or T1).
-    NoFax,
-    /// The network or the far end cleared the call in the middle.
-    CallDropped,
-    /// We gave up ([`Input::Cancel`]).
-    Cancelled,
-    /// The far end says that it cannot receive now.
-    RemoteCannotReceive,
-    /// No common coding, modulation, width or resolution, or a sub-address that cannot be given.
-    Incompatible,
-    /// Polling, or being polled: there is nothing that could be sent.
-    NothingToPoll,
-    /// Polling: the far end answered DTC with DCN or FNV (nothing there, or a wrong password).
-    PollRefused,
-    /// Polling: no answer to DTC.
-    NoResponseToPoll,
-    /// Called: the caller sends although our DIS said that we do not receive.
-    NotReceiving,
-    /// Called: the password that we demand was not given.
-    WrongPassword,
-    /// Training failed at every rate.
-    CannotTrain,
-    /// No answer to DCS and TCF.
-    NoResponseToTraining,
-    /// A senseless answer to DCS and TCF.
-    InvalidResponseToTraining,
-    /// The far end repeated DIS: it does not hear us.
-    RemoteDoesNotHear,
-    /// DCN in phase B.
-    DisconnectedBeforePage,
-    /// No answer to a post-message command.
-    NoResponseAfterPage,
-    /// A senseless answer to a post-message command.
-    InvalidResponseAfterPage,
-    /// DCN where a confirmation was due.
-    DisconnectedAfterPage,
-    /// The far end refused the page (RTN) as often as we tried.
-    PageRefused,
-    /// ECM never got a block through.
-    EcmGaveUp,
-    /// A page took longer than [`Rules::longest_page`].
-    PageTooLong,
-    /// The far end was not ready for longer than T5.
-    RemoteBusy,
-    /// Receiving: no command after the page, or no page after the command (T2).
-    CommandLost,
-    /// Receiving: the caller disconnected before a page.
-    CallerLeftBeforePage,
-    /// Receiving: the caller disconnected in or after a page without ending it properly.
-    CallerLeftInPage,
-    /// Receiving: the page's signal stopped or never became readable.
-    PageSignalLost,
-    /// Receiving: the sender broke the rules (illegal command, MMR without ECM …).
-    ProtocolError,
+impl Failure {
+    /// A failure of which nothing is known but this.
+    #[must_use]
+    pub const fn new(cause: Cause, phase: Phase) -> Self {
+        Failure { cause, phase, state: "", timer: None, last_sent: None, last_received: None }
+    }
+}
+
+/// All in one line, for a log: what happened, where, and the last frames.
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let meaning = self.cause.meaning();
+        write!(f, "{} ({}, phase {:?}", meaning.sentence, meaning.class, self.phase)?;
+        for (what, text) in [
+            ("state", Some(self.state).filter(|s| !s.is_empty())),
+            ("timer", self.timer),
+            ("sent", self.last_sent),
+            ("received", self.last_received),
+        ] {
+            if let Some(text) = text {
+                write!(f, ", {what} {text}")?;
+            }
+        }
+        f.write_str(")")
+    }
 }

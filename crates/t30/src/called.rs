@@ -1,8 +1,9 @@
 //! The called terminal until it is told what to receive: CED, then DIS every T4 until T1
 //! (T.30 §3.1, §5.2 flow chart "RECEIVE").
 
-use crate::api::{Cause, Event, Phase};
+use crate::api::{Event, Phase};
 use crate::call::{Call, On};
+use crate::cause::Cause;
 use crate::frames::{self, Fcf};
 use crate::negotiate;
 use crate::polling;
@@ -62,6 +63,7 @@ impl Answering {
                 | Timer::Page
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::Answering(self),
         }
@@ -192,6 +194,7 @@ impl AwaitDcs {
                 | Timer::Page
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::AwaitDcs(self),
         }

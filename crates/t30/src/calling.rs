@@ -1,8 +1,9 @@
 //! The calling terminal until it knows whom it called: CNG, T0, and the wait for DIS under T1
 //! (T.30 §3.1, §5.2 flow chart "TRANSMIT").
 
-use crate::api::{Cause, Phase};
+use crate::api::Phase;
 use crate::call::{Call, On};
+use crate::cause::Cause;
 use crate::frames::Fcf;
 use crate::polling;
 use crate::receive;
@@ -93,6 +94,7 @@ impl CallTone {
                 | Timer::Page
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             )
             | On::BurstLost { .. }
@@ -158,10 +160,11 @@ impl AwaitDis {
                 State::AwaitDis(self)
             }
             On::Expired(Timer::T1) => {
-                let cause = match (call.reception.any_dcs, call.transmission.any_sent) {
-                    (true, _) => Cause::CommandLost,
-                    (false, true) => Cause::NoResponseAfterPage,
-                    (false, false) => Cause::NoFax,
+                let cause = match (call.reception.any_dcs, call.transmission.any_sent, self.flags_only) {
+                    (true, _, _) => Cause::CommandLost,
+                    (false, true, _) => Cause::NoResponseAfterPage,
+                    (false, false, true) => Cause::NoFax,
+                    (false, false, false) => Cause::NoGreeting,
                 };
                 release::disconnect(call, Some(cause))
             }
@@ -179,6 +182,7 @@ impl AwaitDis {
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             )
             | On::Sent

@@ -107,6 +107,7 @@ impl Exchange {
                 | Timer::Page
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => Reply::Wait,
         }

@@ -36,6 +36,7 @@ pub mod api;
 mod call;
 mod called;
 mod calling;
+pub mod cause;
 mod describe;
 pub mod dis;
 mod dis_table;
@@ -55,5 +56,6 @@ mod tcf;
 mod timers;
 
 pub use api::*;
+pub use cause::Cause;
 pub use describe::describe;
 pub use session::Session;

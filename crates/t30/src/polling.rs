@@ -1,10 +1,11 @@
 //! Polling: the calling terminal asks with DTC to be sent what the called one offers (T.30 §5.3.6.1.2, §5.2
 //! flow charts "DTC").
 
-use crate::api::{Cause, Document, Phase, Poll, Role};
+use crate::api::{Document, Phase, Poll, Role};
 use crate::call::{Burst, Call, On, burst};
 use crate::called::AwaitDcs;
 use crate::calling::AwaitDis;
+use crate::cause::Cause;
 use crate::dis::Fif;
 use crate::exchange::{Exchange, Reply};
 use crate::frames::{self, Fcf, ident_from_fif};
@@ -39,7 +40,7 @@ pub(crate) fn request(call: &mut Call) -> State {
         return release::disconnect(call, Some(Cause::NothingToPoll));
     }
     if (poll.sep.is_some() && !dis.bit(47)) || (poll.psa.is_some() && !dis.bit(35)) {
-        return release::disconnect(call, Some(Cause::Incompatible));
+        return release::disconnect(call, Some(Cause::AddressUnsupported));
     }
     call.enter(Phase::B);
     call.listen(Listen::Control);

@@ -1,7 +1,8 @@
 //! Phase E: DCN, a second's grace, release (T.30 §5.3.6.1.8 and §3).
 
-use crate::api::{Cause, Failure, Phase};
+use crate::api::{Failure, Phase};
 use crate::call::{Call, On};
+use crate::cause::Cause;
 use crate::frames::Fcf;
 use crate::session::State;
 use crate::timers::{self, Timer};
@@ -59,6 +60,7 @@ impl Release {
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => self.at_once(call),
             On::Flags

@@ -1,10 +1,11 @@
 //! One call seen from one terminal: the states of T.30's flow charts (T.30 §5.2) and the way between
 //! them and the outside.
 
-use crate::api::{Cause, Config, Input, Output, Role};
+use crate::api::{Config, Input, Output, Role};
 use crate::call::{Call, On};
 use crate::called::{Answering, AwaitDcs};
 use crate::calling::{AwaitDis, CallTone};
+use crate::cause::Cause;
 use crate::polling::AwaitPolled;
 use crate::receive::commands::AwaitPostMessage;
 use crate::receive::ending::AwaitDisconnect;
@@ -53,6 +54,34 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Its name, for the outcome.
+    const fn name(&self) -> &'static str {
+        match self {
+            State::Idle => "Idle",
+            State::CallTone(_) => "CallTone",
+            State::AwaitDis(_) => "AwaitDis",
+            State::Answering(_) => "Answering",
+            State::AwaitDcs(_) => "AwaitDcs",
+            State::AwaitPolled(_) => "AwaitPolled",
+            State::AwaitTrained(_) => "AwaitTrained",
+            State::AwaitCodedPage(_) => "AwaitCodedPage",
+            State::PostMessage(_) => "PostMessage",
+            State::PartialPage(_) => "PartialPage",
+            State::ReceiveReady(_) => "ReceiveReady",
+            State::ContinueToCorrect(_) => "ContinueToCorrect",
+            State::EndOfRetransmission(_) => "EndOfRetransmission",
+            State::AwaitTcf(_) => "AwaitTcf",
+            State::AwaitMessage(_) => "AwaitMessage",
+            State::ReceivingBits(_) => "ReceivingBits",
+            State::ReceivingFrames(_) => "ReceivingFrames",
+            State::AwaitPostMessage(_) => "AwaitPostMessage",
+            State::Judging(_) => "Judging",
+            State::AwaitDisconnect(_) => "AwaitDisconnect",
+            State::Release(_) => "Release",
+            State::Ended => "Ended",
+        }
+    }
+
     fn on(self, call: &mut Call, on: On) -> State {
         match self {
             State::Idle => State::Idle,
@@ -142,6 +171,7 @@ impl Session {
     }
 
     fn on(&mut self, on: On) {
+        self.call.state = self.state.name();
         let state = core::mem::replace(&mut self.state, State::Ended);
         self.state = state.on(&mut self.call, on);
     }
@@ -172,6 +202,7 @@ impl Session {
 
     /// Ends from whatever state with DCN.
     fn close(&mut self, cause: Cause) {
+        self.call.state = self.state.name();
         let state = core::mem::replace(&mut self.state, State::Ended);
         self.state = match state {
             State::Idle | State::Ended => state,
@@ -181,6 +212,7 @@ impl Session {
     }
 
     fn hung_up(&mut self) {
+        self.call.state = self.state.name();
         let state = core::mem::replace(&mut self.state, State::Ended);
         self.state = match state {
             State::Ended => State::Ended,
@@ -210,6 +242,7 @@ impl Session {
     }
 
     fn cancel(&mut self) {
+        self.call.state = self.state.name();
         let state = core::mem::replace(&mut self.state, State::Ended);
         self.state = match state {
             State::Ended => State::Ended,

@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     Sending,
     /// An answer that we asked of our own assembly (page, verdict).
     Assembly,
+    /// Receiving with ECM: our assembly has not judged the page yet, and the sender should hear so.
+    Busy,
     /// After DCN has left: wait, then release.
     Release,
     /// The longest call.
@@ -54,6 +56,7 @@ impl Timer {
             Timer::Page => "page",
             Timer::Sending => "sending",
             Timer::Assembly => "assembly",
+            Timer::Busy => "busy",
             Timer::Release => "release",
             Timer::Call => "call",
         }
@@ -93,6 +96,8 @@ pub(crate) const IMAGE: Duration = Duration::from_secs(10);
 pub(crate) const SENDING: Duration = Duration::from_secs(30);
 /// Our own assembly codes or decodes a page faster than this.
 pub(crate) const ASSEMBLY: Duration = Duration::from_secs(10);
+/// RNR is said so long after PPS, well within the sender's T4.
+pub(crate) const BUSY: Duration = Duration::from_millis(1_500);
 /// From DCN having left to the release.
 pub(crate) const RELEASE: Duration = Duration::from_secs(1);
 /// No call takes longer.

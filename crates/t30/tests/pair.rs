@@ -5,7 +5,7 @@ use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, PageShape, Resolution, Width};
-use fax_t30::{Capabilities, Cause, Config, Document, Role, Rules, Session};
+use fax_t30::{Capabilities, Cause, Config, Document, PageStatus, Role, Rules, Session};
 use testkit::line::page::{made_up, recognise};
 use testkit::line::pair::{Impairments, Pair};
 
@@ -276,4 +276,40 @@ fn a_receiver_with_a_highest_rate() {
     assert_delivered(&p, 1, 4_000);
     let used = p.ends[0].outcome.as_ref().and_then(|o| o.modulation);
     assert!(used.is_some_and(|m| m.bit_rate() <= 9_600), "{used:?}");
+}
+
+/// Both ends keep the same ledger.
+#[test]
+fn the_page_ledger() {
+    let p = clean(3, 70_000, |_, _| {});
+    let ledgers = p.ends.each_ref().map(|e| e.outcome.as_ref().expect("ended"));
+    for (sent, received) in ledgers[0].sent.iter().zip(&ledgers[1].received) {
+        assert_eq!((sent.index, sent.status), (received.index, PageStatus::Confirmed));
+        assert_eq!((sent.format, sent.modulation), (received.format, Modulation::V17At14400));
+        assert_eq!((sent.octets, sent.repeats, sent.frames_again), (70_000, 0, 0));
+        assert_eq!(received.octets, 70_144);
+        assert!(received.quality.is_some_and(|q| q.rows > 4_000));
+        // 70 000 octets at 14 400 bit/s are 39 s; two blocks, two questions, two answers.
+        for duration in [sent.duration, received.duration] {
+            assert!((39..55).contains(&duration.as_secs()), "{duration:?}");
+        }
+    }
+    assert_eq!((ledgers[0].sent.len(), ledgers[1].received.len()), (3, 3));
+
+    let i = Impairments { image_bad: 150, ..Impairments::default() };
+    let p = damaged(|_, _| {}, i, 3, 60_000);
+    let ledgers = p.ends.each_ref().map(|e| e.outcome.as_ref().expect("ended"));
+    for (sent, received) in ledgers[0].sent.iter().zip(&ledgers[1].received) {
+        assert!(sent.frames_again > 20 && sent.frames_again == received.frames_again, "{sent:?}");
+    }
+    // A page that was sent and not answered is uncertain.
+    let mut p = pair(config(Role::Calling, 1), config(Role::Called, 0), 9_000, Impairments::default());
+    p.unheard = (3..9).map(|n| (1, n)).collect();
+    assert!(p.run(HOUR));
+    let outcome = p.ends[0].outcome.as_ref().expect("ended");
+    assert_eq!(outcome.sent.iter().map(|r| r.status).collect::<Vec<_>>(), [PageStatus::Uncertain]);
+    let failure = outcome.failure.as_ref().expect("failed");
+    assert_eq!((failure.cause, failure.state), (Cause::NoResponseAfterPage, "PartialPage"));
+    assert_eq!(failure.timer, Some("T4"));
+    assert!(failure.to_string().contains("d.noresp"), "{failure}");
 }

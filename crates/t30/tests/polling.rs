@@ -184,7 +184,7 @@ fn a_selected_document() {
         Config { poll: vec![named("2")], ..Config::default() },
         Config { send: vec![document(1)], ..Config::default() },
     );
-    assert_eq!(causes(&p)[0], Some(Cause::Incompatible));
+    assert_eq!(causes(&p)[0], Some(Cause::AddressUnsupported));
 }
 
 #[test]

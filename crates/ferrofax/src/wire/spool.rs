@@ -161,22 +161,8 @@ fn left(folder: &Path) -> Result<ReceivedFax> {
 
 /// How a session ended of which nobody can tell more than that pages came.
 pub(super) fn cut_off(pages_received: usize) -> t30::Outcome {
-    let failure = t30::Failure {
-        cause: t30::Cause::CallDropped,
-        phase: t30::Phase::C,
-        last_sent: None,
-        last_received: None,
-    };
-    t30::Outcome {
-        failure: Some(failure),
-        pages_confirmed: 0,
-        page_uncertain: None,
-        pages_received,
-        remote_ident: None,
-        modulation: None,
-        format: None,
-        resends: 0,
-    }
+    let failure = t30::Failure::new(t30::Cause::CallDropped, t30::Phase::C);
+    t30::Outcome { failure: Some(failure), pages_received, ..t30::Outcome::default() }
 }
 
 /// A page as it came, by what was written beside it.

@@ -65,6 +65,7 @@ const CLASSES: &[Class] = &[
     c("b.rxincapable", "The other machine cannot receive now: no paper or no memory.", P::NoAnswer).wait(900),
     c("b.txincapable", "The polled machine has nothing to send.", P::Never),
     c("b.incompatible", "The machines have no way of sending in common.", P::Protocol).at_most(2),
+    c("b.noaddress", "The other machine knows no sub-addresses, but the fax is for one.", P::User),
     c("b.noresolution", "The other machine cannot print this resolution.", P::User),
     c("b.nosize", "The other machine cannot print pages of this size.", P::User),
     c("b.train", "The line is too bad for every speed.", P::Line),
@@ -97,6 +98,7 @@ const CLASSES: &[Class] = &[
     c("r.dcnrtn", "The caller hung up after a page that could not be read.", P::Never),
     c("r.dcnphd", "The caller hung up without ending properly.", P::Never),
     c("r.ecm", "The sender broke the rules of error correction.", P::Never),
+    c("r.refused.id", "The caller did not know the password.", P::Never),
     c("r.invalid", "The sender broke the rules.", P::Never),
     // local
     c("l.document", "The document cannot be made into fax pages.", P::User),
@@ -121,34 +123,7 @@ pub fn is_success(key: &str) -> bool {
 /// The class of a failed T.30 session.
 #[must_use]
 pub const fn class_of_cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::NoFax => "call.nofax",
-        Cause::CallDropped => "call.dropped",
-        Cause::Cancelled => "call.cancelled",
-        Cause::NothingToPoll => "b.txincapable",
-        Cause::PollRefused | Cause::WrongPassword => "b.refused.id",
-        Cause::NoResponseToPoll => "b.noresp",
-        Cause::NotReceiving => "r.invalid",
-        Cause::PageTooLong => "c.general",
-        Cause::RemoteCannotReceive => "b.rxincapable",
-        Cause::Incompatible => "b.incompatible",
-        Cause::CannotTrain => "b.train",
-        Cause::NoResponseToTraining => "b.noresp",
-        Cause::InvalidResponseToTraining => "b.badresp",
-        Cause::RemoteDoesNotHear => "b.dis3",
-        Cause::DisconnectedBeforePage => "b.dcnwait",
-        Cause::NoResponseAfterPage => "d.noresp",
-        Cause::InvalidResponseAfterPage => "d.badresp",
-        Cause::DisconnectedAfterPage => "d.dcn",
-        Cause::PageRefused => "d.rtn",
-        Cause::EcmGaveUp => "d.ecm.give-up",
-        Cause::RemoteBusy => "d.t5",
-        Cause::CommandLost => "r.t2",
-        Cause::CallerLeftBeforePage => "r.dcnearly",
-        Cause::CallerLeftInPage => "r.dcnphd",
-        Cause::PageSignalLost => "r.nocarrier",
-        Cause::ProtocolError => "r.invalid",
-    }
+    cause.meaning().class
 }
 
 /// The class of a call that was refused with this SIP status (0: no answer at all) and, if it came with one,
@@ -185,6 +160,13 @@ mod tests {
         for (i, a) in CLASSES.iter().enumerate() {
             assert!(CLASSES.iter().skip(i + 1).all(|b| b.key != a.key), "{}", a.key);
             assert!(a.sentence.ends_with('.'), "{}", a.key);
+        }
+    }
+
+    #[test]
+    fn every_cause_has_its_class() {
+        for cause in Cause::ALL {
+            assert!(class(class_of_cause(cause)).is_some(), "{cause:?}");
         }
     }
 

@@ -82,6 +82,7 @@ impl Call {
         }
         let name = frame.name();
         self.tally.last_received = Some(name);
+        self.tally.last_timer = None;
         self.event(Event::FrameReceived { name, octets: octets.clone() });
         self.signalling.any_frame = true;
         if self.signalling.frames.len() < BURST_FRAMES {

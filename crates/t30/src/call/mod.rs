@@ -2,8 +2,10 @@
 //! outputs, and the tally that becomes the outcome.
 
 mod hearing;
+mod ledger;
 
-use crate::api::{Cause, Config, Event, Failure, Outcome, Output, Phase};
+use crate::api::{Config, Event, Failure, Outcome, Output, PageStatus, Phase};
+use crate::cause::Cause;
 use crate::frames::{self, Fcf, Frame};
 use crate::negotiate::Agreed;
 use crate::receive::Reception;
@@ -15,6 +17,7 @@ use fax_base::Instant;
 use fax_base::line::{Listen, Modulation, Tone, Training, Transmit};
 use fax_base::timer::Timers;
 use hearing::Signalling;
+use ledger::Ledger;
 use std::collections::VecDeque;
 
 /// The good frames of one V.21 transmission; the last of them ended it.
@@ -73,8 +76,10 @@ pub(crate) struct Tally {
     pub(crate) remote_ident: Option<String>,
     pub(crate) agreed: Option<Agreed>,
     pub(crate) resends: u32,
+    pub(crate) ledger: Ledger,
     pub(crate) last_sent: Option<&'static str>,
     pub(crate) last_received: Option<&'static str>,
+    last_timer: Option<&'static str>,
 }
 
 /// The call.
@@ -85,6 +90,8 @@ pub(crate) struct Call {
     pub(crate) timers: Timers<Timer>,
     outputs: VecDeque<Output>,
     phase: Phase,
+    /// The state that was told something last, by name.
+    pub(crate) state: &'static str,
     /// The X bit of our frames: one when we received a DIS (T.30 §5.3.6.1).
     pub(crate) x: bool,
     /// Something was given out to be sent and has not left yet.
@@ -118,6 +125,7 @@ impl Call {
             timers: Timers::new(),
             outputs: VecDeque::new(),
             phase: Phase::A,
+            state: "",
             x: false,
             transmitting: false,
             calling_tone: false,
@@ -339,11 +347,13 @@ impl Call {
             | Timer::Sending
             | Timer::Assembly
             | Timer::Release
+            | Timer::Busy
             | Timer::Call => {
                 if matches!(timer, Timer::T2 | Timer::T4) {
                     self.search = None;
                 }
                 if timer.is_of_t30() {
+                    self.tally.last_timer = Some(timer.name());
                     self.event(Event::TimerExpired(timer.name()));
                 }
                 Some(On::Expired(timer))
@@ -381,12 +391,19 @@ impl Call {
         self.timers.clear_all();
         self.command_at = None;
         self.stop_search();
+        if let Some(index) = self.tally.page_uncertain
+            && self.tally.ledger.sent.last().is_some_and(|r| r.index == index)
+        {
+            self.page_ends(PageStatus::Uncertain);
+        }
         let tally = core::mem::take(&mut self.tally);
         self.output(Output::End(Box::new(Outcome {
             failure,
             pages_confirmed: tally.pages_confirmed,
             page_uncertain: tally.page_uncertain,
             pages_received: tally.pages_received,
+            sent: tally.ledger.sent,
+            received: tally.ledger.received,
             remote_ident: tally.remote_ident,
             modulation: tally.agreed.map(|a| a.modulation),
             format: tally.agreed.map(|a| a.format),
@@ -399,6 +416,8 @@ impl Call {
         Failure {
             cause,
             phase: self.phase,
+            state: self.state,
+            timer: self.tally.last_timer,
             last_sent: self.tally.last_sent,
             last_received: self.tally.last_received,
         }

@@ -1,8 +1,9 @@
 //! Post-message commands: MPS, EOM, EOP, PPS, EOR, CTC, RR, each answered once, and the same again
 //! when it is repeated (T.30 §5.3.6.1.6, Annex A.4).
 
-use crate::api::{Cause, Event, Phase, Role};
+use crate::api::{Event, Phase, Role};
 use crate::call::{Burst, Call, ImageSignal, On};
+use crate::cause::Cause;
 use crate::dis::Fif;
 use crate::ecm;
 use crate::frames::{Fcf, Fcf2, Frame};
@@ -65,6 +66,7 @@ impl AwaitPostMessage {
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::AwaitPostMessage(self),
         }
@@ -83,11 +85,7 @@ pub(super) fn take(call: &mut Call, burst: &Burst, stay: State) -> State {
             send::identified(call, burst)
         }
         Fcf::Dcn => {
-            let cause = if page::is_unsettled(call) || !call.reception.block.is_empty() {
-                Cause::CallerLeftInPage
-            } else {
-                training::left(call)
-            };
+            let cause = page::left(call).unwrap_or_else(|| training::left(call));
             release::end(call, Some(cause))
         }
         Fcf::Mps | Fcf::Eom | Fcf::Eop | Fcf::Eos | Fcf::PriMps | Fcf::PriEom | Fcf::PriEop => {
@@ -204,12 +202,14 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
     }
     let expected = call.reception.expected.is_none_or(|next| next == (page, block));
     if !expected && !same_counters {
-        return release::disconnect(call, Some(Cause::ProtocolError));
+        return release::disconnect(call, Some(Cause::EcmProtocolError));
     }
     call.reception.block.state_count(usize::from(count.reverse_bits()) + 1);
     if let Some(map) = call.reception.block.missing() {
         let frames = u32::try_from(call.reception.block.wanted()).unwrap_or(u32::MAX);
         call.tally.resends = call.tally.resends.saturating_add(frames);
+        let again = &mut call.tally.ledger.frames_again;
+        *again = again.saturating_add(frames);
         return request(call, &map);
     }
     let content = call.reception.block.clone();

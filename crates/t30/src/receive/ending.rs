@@ -1,7 +1,7 @@
 //! After the last page: DCN is awaited, and success is certain (T.30 §5.2 flow chart, phase E).
 
-use crate::api::Cause;
 use crate::call::{Call, On};
+use crate::cause::Cause;
 use crate::frames::Fcf;
 use crate::receive::{commands, respond_again, training};
 use crate::release;
@@ -72,6 +72,7 @@ impl AwaitDisconnect {
                 | Timer::Page
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::AwaitDisconnect(self),
         }

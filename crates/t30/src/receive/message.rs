@@ -1,8 +1,9 @@
 //! The page arriving: without error correction as bits, with it as frames (T.30 §5.2 flow chart,
 //! phase C; Annex A.3).
 
-use crate::api::{Cause, Phase};
+use crate::api::Phase;
 use crate::call::{Call, ImageSignal, On};
+use crate::cause::Cause;
 use crate::frames::Fcf;
 use crate::receive::commands::{self, AwaitPostMessage};
 use crate::receive::{page, respond_again};
@@ -29,6 +30,7 @@ pub(super) fn begin(call: &mut Call, signal: ImageSignal, stay: State) -> State 
     call.stop();
     call.stop_search();
     call.reception.image_since = true;
+    call.image_begins();
     if let Some(over) = call.reception.image_over.take()
         && !agreed.format.ecm
     {
@@ -86,6 +88,7 @@ impl AwaitMessage {
                 | Timer::Page
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::AwaitMessage(self),
         }
@@ -145,6 +148,7 @@ impl ReceivingBits {
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::ReceivingBits(self),
         }
@@ -199,6 +203,7 @@ impl ReceivingFrames {
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::ReceivingFrames(self),
         }

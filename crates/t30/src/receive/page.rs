@@ -1,7 +1,8 @@
 //! The page in hand towards our own assembly: begun, filled, judged, settled (T.30 §5.3.6.1.7).
 
-use crate::api::{Cause, Event, Output, Phase, Verdict};
+use crate::api::{Event, Output, PageStatus, Phase, Verdict};
 use crate::call::{Call, On};
+use crate::cause::Cause;
 use crate::frames::{Fcf, Fcf2};
 use crate::polling;
 use crate::receive::ending::AwaitDisconnect;
@@ -41,6 +42,7 @@ pub(super) fn data(call: &mut Call, octets: Bytes) {
     }
     let before = open(call);
     call.reception.page = Page::Open(before.saturating_add(length));
+    call.tally.ledger.octets = before.saturating_add(length);
     call.output(Output::PageData(octets));
 }
 
@@ -58,6 +60,7 @@ fn open(call: &mut Call) -> usize {
         Page::None | Page::Ended | Page::Refused => {
             if call.reception.page == Page::Refused {
                 call.tally.resends = call.tally.resends.saturating_add(1);
+                call.tally.ledger.repeats += 1;
                 call.output(DROPPED);
             }
             if let Some(agreed) = call.reception.agreed {
@@ -78,11 +81,12 @@ pub(super) fn is_open(call: &Call) -> bool {
     }
 }
 
-/// Whether a page was begun that is neither confirmed nor dropped.
-pub(super) fn is_unsettled(call: &Call) -> bool {
+/// Why it is a failure to leave now, if a page was begun that is neither confirmed nor dropped.
+pub(super) fn left(call: &Call) -> Option<Cause> {
     match call.reception.page {
-        Page::None => false,
-        Page::Open(_) | Page::Ended | Page::Refused => true,
+        Page::None => (!call.reception.block.is_empty()).then_some(Cause::CallerLeftInPage),
+        Page::Open(_) | Page::Ended => Some(Cause::CallerLeftInPage),
+        Page::Refused => Some(Cause::CallerLeftAfterRefusal),
     }
 }
 
@@ -129,15 +133,19 @@ pub(crate) fn salvage(call: &mut Call) {
         Page::Open(_) => call.output(Output::PageEnd),
         Page::Ended | Page::Refused => {}
     }
-    settle(call, true, false, false);
+    settle(call, PageStatus::Failed, None, false);
 }
 
-fn settle(call: &mut Call, kept: bool, confirmed: bool, ends_document: bool) {
+/// The page in hand is kept.
+fn settle(call: &mut Call, status: PageStatus, quality: Option<Verdict>, ends_document: bool) {
+    let confirmed = match status {
+        PageStatus::Confirmed | PageStatus::Poor => true,
+        PageStatus::Uncertain | PageStatus::Failed => false,
+    };
     call.reception.page = Page::None;
-    if kept {
-        call.tally.pages_received += 1;
-    }
-    call.output(Output::PageDone { kept, confirmed, ends_document });
+    call.page_came(status, quality);
+    call.tally.pages_received += 1;
+    call.output(Output::PageDone { kept: true, confirmed, ends_document });
 }
 
 /// What the page was ended with.
@@ -151,12 +159,16 @@ pub(super) enum Ending {
     GivenUp,
 }
 
-/// The page ended and our assembly counts its rows.
+/// The page ended and our assembly counts its rows. With error correction the sender is told RNR if that takes
+/// long (T.30 Annex A.4.3); without, it repeats its command.
 #[derive(Debug)]
 pub(crate) struct Judging {
     ending: Ending,
     second: Fcf2,
     command: Vec<u8>,
+    /// RNR was said: the verdict is told when RR asks.
+    not_ready: bool,
+    verdict: Option<Verdict>,
 }
 
 /// Ends the page and asks for the verdict.
@@ -166,21 +178,44 @@ pub(super) fn judge(call: &mut Call, ending: Ending, second: Fcf2, command: Vec<
     call.reception.page = Page::Ended;
     call.reception.without_image = 0;
     call.output(Output::PageEnd);
-    call.timers.set(Timer::Assembly, call.now + timers::ASSEMBLY);
-    State::Judging(Judging { ending, second, command })
+    let patience = match ending {
+        Ending::Plain => timers::ASSEMBLY,
+        Ending::Whole | Ending::GivenUp => {
+            call.timers.set(Timer::Busy, call.now + timers::BUSY);
+            timers::T5
+        }
+    };
+    call.timers.set(Timer::Assembly, call.now + patience);
+    State::Judging(Judging { ending, second, command, not_ready: false, verdict: None })
 }
 
 impl Judging {
-    pub(crate) fn on(self, call: &mut Call, on: On) -> State {
+    pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
         match on {
+            On::Verdict(verdict) if self.not_ready => {
+                self.verdict = Some(verdict);
+                State::Judging(self)
+            }
             On::Verdict(verdict) => self.answer(call, verdict),
+            On::Expired(Timer::Busy) => self.busy(call),
+            // RR, or PPS once more.
+            On::Burst(burst) if self.not_ready && matches!(burst.last.fcf, Fcf::Rr | Fcf::Pps | Fcf::Eor) => {
+                match self.verdict {
+                    Some(verdict) => self.answer(call, verdict),
+                    None => self.busy(call),
+                }
+            }
+            On::Sent => {
+                call.search(Timer::T2, timers::T2);
+                State::Judging(self)
+            }
+            On::Expired(Timer::T2) => release::disconnect(call, Some(Cause::CommandLost)),
             // Our own assembly is stuck: who knows whether it has the page.
-            On::Expired(Timer::Assembly) => release::disconnect(call, Some(Cause::Cancelled)),
+            On::Expired(Timer::Assembly) => release::disconnect(call, Some(Cause::TooSlow)),
             On::Burst(burst) if burst.last.fcf == Fcf::Dcn => {
                 release::end(call, Some(Cause::CallerLeftInPage))
             }
-            On::Sent
-            | On::Flags
+            On::Flags
             | On::Burst(_)
             | On::BurstLost { .. }
             | On::Tone(_)
@@ -191,7 +226,6 @@ impl Judging {
                 Timer::T0
                 | Timer::T1
                 | Timer::T1A
-                | Timer::T2
                 | Timer::T4
                 | Timer::T5
                 | Timer::Frame
@@ -206,8 +240,15 @@ impl Judging {
         }
     }
 
+    fn busy(mut self, call: &mut Call) -> State {
+        self.not_ready = true;
+        call.send_frame(Fcf::Rnr, &[]);
+        State::Judging(self)
+    }
+
     fn answer(self, call: &mut Call, verdict: Verdict) -> State {
         call.timers.clear(Timer::Assembly);
+        call.timers.clear(Timer::Busy);
         let response = match self.ending {
             // Every octet is right; what the decoder thinks of them is the sender's affair.
             Ending::Whole => Fcf::Mcf,
@@ -215,12 +256,17 @@ impl Judging {
             Ending::Plain => grade(call, verdict),
         };
         let ends = ends_document(self.second);
+        let status = match response {
+            Fcf::Mcf => PageStatus::Confirmed,
+            Fcf::RetrainPositive => PageStatus::Poor,
+            _ => PageStatus::Failed,
+        };
         if response == Fcf::Rtn {
             call.reception.page = Page::Refused;
         } else {
-            settle(call, true, response != Fcf::Err, ends);
+            settle(call, status, Some(verdict), ends);
         }
-        if ends && matches!(response, Fcf::Mcf | Fcf::RetrainPositive) {
+        if ends && status != PageStatus::Failed {
             call.reception.document_done = true;
             // EOM only says that the same goes on in another way.
             if !matches!(self.second, Fcf2::Eom | Fcf2::PriEom) {

@@ -1,8 +1,9 @@
 //! DCS taken in and the training check judged: CFR or FTT (T.30 §5.3.6.1.3, §5.3.6.1.4).
 
-use crate::api::{Cause, Event, Phase, Role};
+use crate::api::{Event, Phase, Role};
 use crate::call::{Burst, Call, ImageSignal, On};
 use crate::called::AwaitDcs;
+use crate::cause::Cause;
 use crate::dis::Fif;
 use crate::frames::{self, Fcf};
 use crate::negotiate;
@@ -155,6 +156,7 @@ impl AwaitTcf {
                 | Timer::Sending
                 | Timer::Assembly
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::AwaitTcf(self),
         }
@@ -189,5 +191,11 @@ impl AwaitTcf {
 
 /// Why it is a failure that the caller leaves before the next page.
 pub(super) fn left(call: &Call) -> Cause {
-    if call.tally.pages_received > 0 { Cause::CallerLeftInPage } else { Cause::CallerLeftBeforePage }
+    if let Some(cause) = page::left(call) {
+        cause
+    } else if call.tally.pages_received > 0 {
+        Cause::CallerLeftBetweenPages
+    } else {
+        Cause::CallerLeftBeforePage
+    }
 }

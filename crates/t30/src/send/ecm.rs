@@ -1,7 +1,8 @@
 //! A page with error correction: blocks, PPS, PPR, RNR, CTC and EOR (T.30 Annex A).
 
-use crate::api::{Cause, Event, Phase};
+use crate::api::{Event, Phase};
 use crate::call::{Burst, Call, On, burst, image_training};
+use crate::cause::Cause;
 use crate::ecm::{self, BLOCK_FRAMES};
 use crate::exchange::{Exchange, Reply};
 use crate::frames::{Fcf, Fcf2};
@@ -125,7 +126,7 @@ impl Blocks {
     fn requested(self: Box<Self>, call: &mut Call, map: &[u8]) -> State {
         let mut blocks = self;
         if map.len() != ecm::MAP_OCTETS {
-            return release::disconnect(call, Some(Cause::InvalidResponseAfterPage));
+            return release::disconnect(call, Some(Cause::EcmBroken));
         }
         blocks.wanted = ecm::requested(map, blocks.frames.len());
         if !blocks.wanted.is_empty() {
@@ -138,6 +139,7 @@ impl Blocks {
         }
         let count = u32::try_from(blocks.wanted.len()).unwrap_or(u32::MAX);
         call.tally.resends = call.tally.resends.saturating_add(count);
+        call.frames_again(count);
         call.event(Event::Resend { index: call.transmission.index(), frames: count });
         if blocks.requests < REQUESTS {
             return blocks.send(call);
@@ -197,6 +199,7 @@ impl Blocks {
             Fcf::Rnr => self.ask(call),
             Fcf::Rtn | Fcf::Pin => send::refused(call, Cause::PageRefused, Again::Slower),
             Fcf::Pid if self.is_last() => message::interrupted(call),
+            Fcf::Err | Fcf::Ctr => release::disconnect(call, Some(Cause::EcmBroken)),
             Fcf::Dis | Fcf::Dtc => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),
             _ => release::disconnect(call, Some(Cause::InvalidResponseAfterPage)),
         }

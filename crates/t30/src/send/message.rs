@@ -1,8 +1,9 @@
 //! A page without error correction: its bits, its post-message command, and the answer
 //! (T.30 §5.3.6.1.6, §5.3.6.1.7, flow chart box "II").
 
-use crate::api::{Cause, Event, Phase};
+use crate::api::{Event, PageStatus, Phase};
 use crate::call::{Call, On, burst, image_training};
+use crate::cause::Cause;
 use crate::exchange::{Exchange, Reply};
 use crate::frames::{Fcf, Fcf2};
 use crate::release;
@@ -26,7 +27,7 @@ impl AwaitCodedPage {
             On::Burst(burst) if burst.last.fcf == Fcf::Dcn => {
                 release::end(call, Some(Cause::DisconnectedBeforePage))
             }
-            On::Expired(Timer::Assembly) => release::disconnect(call, Some(Cause::Cancelled)),
+            On::Expired(Timer::Assembly) => release::disconnect(call, Some(Cause::TooSlow)),
             On::Sent
             | On::Flags
             | On::Burst(_)
@@ -49,6 +50,7 @@ impl AwaitCodedPage {
                 | Timer::Page
                 | Timer::Sending
                 | Timer::Release
+                | Timer::Busy
                 | Timer::Call,
             ) => State::AwaitCodedPage(self),
         }
@@ -64,6 +66,7 @@ fn begin(call: &mut Call, octets: Bytes) -> State {
     call.transmission.any_sent = true;
     call.listen(Listen::Control);
     let (index, length) = (call.transmission.index(), octets.len());
+    call.page_begins(index, length, &agreed);
     call.event(Event::PageSending { index, octets: length });
     let second = send::post_command(call);
     if agreed.format.ecm {
@@ -125,7 +128,8 @@ pub(crate) fn interrupted(call: &mut Call) -> State {
     call.tally.page_uncertain = None;
     call.tally.pages_confirmed += 1;
     call.event(Event::PageConfirmed { index, poor: false });
+    call.page_ends(PageStatus::Confirmed);
     call.transmission.at += 1;
     let more = !call.transmission.is_over() || call.reception.polls < call.config.poll.len();
-    release::disconnect(call, more.then_some(Cause::DisconnectedAfterPage))
+    release::disconnect(call, more.then_some(Cause::Interrupted))
 }

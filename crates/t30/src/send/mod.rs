@@ -5,9 +5,10 @@ pub(crate) mod ecm;
 pub(crate) mod message;
 pub(crate) mod training;
 
-use crate::api::{Cause, Config, Document, Event, Output, Poll, Role};
+use crate::api::{Config, Document, Event, Output, PageStatus, Poll, Role};
 use crate::call::{Burst, Call};
 use crate::called::AwaitDcs;
+use crate::cause::Cause;
 use crate::dis::Fif;
 use crate::frames::{self, Fcf, Fcf2};
 use crate::negotiate::{self, Agreed};
@@ -131,7 +132,7 @@ pub(crate) fn identified(call: &mut Call, burst: &Burst) -> State {
         return release::disconnect(call, Some(Cause::RemoteCannotReceive));
     }
     if sub_address(call).is_some() && !dis.bit(49) {
-        return release::disconnect(call, Some(Cause::Incompatible));
+        return release::disconnect(call, Some(Cause::AddressUnsupported));
     }
     begin(call)
 }
@@ -226,6 +227,7 @@ pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
     call.tally.page_uncertain = None;
     call.tally.pages_confirmed += 1;
     call.event(Event::PageConfirmed { index, poor });
+    call.page_ends(if poor { PageStatus::Poor } else { PageStatus::Confirmed });
     call.transmission.at += 1;
     call.transmission.refused = 0;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);

@@ -1,8 +1,9 @@
 //! DCS and the training check, and their answer (T.30 §5.3.6.1.3, flow chart box "D" to "III").
 
-use crate::api::{Cause, Event, Phase};
+use crate::api::{Event, Phase};
 use crate::call::{Call, On};
 use crate::called::AwaitDcs;
+use crate::cause::Cause;
 use crate::exchange::{Exchange, Reply};
 use crate::frames::{self, Fcf};
 use crate::negotiate::{self, Agreed};
@@ -96,7 +97,7 @@ impl AwaitTrained {
             {
                 self.repeat(call, Cause::NoResponseToTraining)
             }
-            Fcf::Fnv => release::disconnect(call, Some(Cause::Incompatible)),
+            Fcf::Fnv => release::disconnect(call, Some(Cause::IdentRefused)),
             _ => release::disconnect(call, Some(Cause::InvalidResponseToTraining)),
         }
     }

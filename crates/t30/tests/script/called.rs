@@ -295,7 +295,7 @@ fn a_refused_page_comes_again_or_is_kept() {
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["RTN"]);
     b.burst(&[calling(Fcf::Dcn, &[])]);
-    assert_failed(&mut b, Cause::CallerLeftInPage);
+    assert_failed(&mut b, Cause::CallerLeftAfterRefusal);
     assert_eq!(settled(&b), [(true, false)]);
 }
 
@@ -317,7 +317,7 @@ fn dcn_in_every_state() {
     b.burst(&[calling(Fcf::Mps, &[])]);
     b.sent(SECOND * 3);
     b.burst(&[calling(Fcf::Dcn, &[])]);
-    assert_failed(&mut b, Cause::CallerLeftInPage);
+    assert_failed(&mut b, Cause::CallerLeftBetweenPages);
     assert_eq!(settled(&b), [(true, true)]);
     // After EOM the document is whole.
     let mut b = ready();
@@ -467,6 +467,6 @@ fn no_verdict_no_confirmation() {
     image(&mut b, 9000);
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 15), ["DCN"]);
-    assert_failed(&mut b, Cause::Cancelled);
+    assert_failed(&mut b, Cause::TooSlow);
     assert_eq!(settled(&b), [(true, false)]);
 }

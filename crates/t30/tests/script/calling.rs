@@ -379,7 +379,7 @@ fn a_sub_address_goes_only_where_it_is_understood() {
     b.wait(SECOND);
     b.burst(&[called(Fcf::Dis, &DIS)]);
     assert_eq!(b.sent(SECOND * 3), ["DCN"]);
-    assert_failed(&mut b, Cause::Incompatible);
+    assert_failed(&mut b, Cause::AddressUnsupported);
 
     c.ident = "123".into();
     let mut b = Bench::start(c);

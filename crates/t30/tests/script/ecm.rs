@@ -185,7 +185,7 @@ fn nobody_answers_pps() {
 fn ppr_of_a_wrong_length_ends() {
     let mut b = block_sent(10, 1);
     b.burst(&[called(Fcf::Ppr, &[0xFF; 31])]);
-    assert_failed(&mut b, Cause::InvalidResponseAfterPage);
+    assert_failed(&mut b, Cause::EcmBroken);
 }
 
 // The receiver.
@@ -330,7 +330,7 @@ fn a_block_that_was_skipped_is_not_confirmed() {
     send(&mut b, &[0, 1], 5);
     b.burst(&[pps(EOP, 0, 2, 2)]);
     assert_eq!(b.sent(SECOND * 3), ["DCN"]);
-    assert_failed(&mut b, Cause::ProtocolError);
+    assert_failed(&mut b, Cause::EcmProtocolError);
     assert!(settled(&b).iter().all(|(_, confirmed)| !confirmed));
 }
 
@@ -466,4 +466,48 @@ fn four_ppr_with_fewer_frames_each_lead_to_ctc_at_the_same_rate() {
     assert_eq!(b.sent(LONG), ["V.17 14400 long 4 frames", "PPS-EOP"]);
     b.burst(&[called(Fcf::Mcf, &[])]);
     assert_succeeded(&mut b);
+}
+
+/// The sender is kept waiting with RNR while our assembly has not laid the page down, and not for ever.
+#[test]
+fn a_receiver_that_is_not_ready_says_so() {
+    let mut b = ready();
+    b.silent_assembly = true;
+    send(&mut b, &[0, 1], 0);
+    b.burst(&[pps(MPS, 0, 0, 2)]);
+    let asked = b.now;
+    let rnr = b.sent_timed(SECOND * 3);
+    let began = rnr.iter().find(|l| matches!(l.what, Transmit::Control(_))).map(|l| l.began.since(asked));
+    assert!(began.is_some_and(|d| d < Duration::from_millis(2550)), "before the sender's T4: {began:?}");
+    assert_eq!(last_sent(&b).as_ref(), [0xFF, 0xC8, 0x37]);
+    b.burst(&[calling(Fcf::Rr, &[])]);
+    assert_eq!(b.sent(SECOND * 3), ["RNR"]);
+    // A command repeated is told the same.
+    b.burst(&[pps(MPS, 0, 0, 2)]);
+    assert_eq!(b.sent(SECOND * 3), ["RNR"]);
+    assert_eq!(settled(&b), []);
+    b.input(fax_t30::Input::Verdict(fax_t30::Verdict { rows: 10, ..Default::default() }));
+    assert_eq!(b.sent(SECOND), Vec::<String>::new());
+    b.burst(&[calling(Fcf::Rr, &[])]);
+    assert_eq!(b.sent(SECOND * 3), ["MCF"]);
+    assert_eq!(settled(&b), [(true, true)]);
+    b.silent_assembly = false;
+    send(&mut b, &[0], 3);
+    b.burst(&[pps(EOP, 1, 0, 1)]);
+    assert_eq!(b.sent(SECOND * 3), ["MCF"]);
+    b.burst(&[calling(Fcf::Dcn, &[])]);
+    assert_succeeded(&mut b);
+
+    let mut b = ready();
+    b.silent_assembly = true;
+    send(&mut b, &[0, 1], 0);
+    b.burst(&[pps(EOP, 0, 0, 2)]);
+    let asked = b.now;
+    while b.sent(SECOND * 3) == ["RNR"] {
+        b.burst(&[calling(Fcf::Rr, &[])]);
+    }
+    assert_failed(&mut b, Cause::TooSlow);
+    let lasted = b.now.since(asked);
+    assert!((SECOND * 55..SECOND * 66).contains(&lasted), "{lasted:?}");
+    assert_eq!(settled(&b), [(true, false)]);
 }

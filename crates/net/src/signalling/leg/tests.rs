@@ -29,16 +29,7 @@ fn terminal() -> Box<fax_terminal::Config> {
 }
 
 fn outcome() -> Box<Outcome> {
-    Box::new(Outcome {
-        failure: Some(Failure { cause: Cause::NoFax, phase: Phase::B, last_sent: None, last_received: None }),
-        pages_confirmed: 0,
-        page_uncertain: None,
-        pages_received: 0,
-        remote_ident: None,
-        modulation: None,
-        format: None,
-        resends: 0,
-    })
+    Box::new(Outcome { failure: Some(Failure::new(Cause::NoFax, Phase::B)), ..Outcome::default() })
 }
 
 fn cause(code: u16) -> EndCause {
