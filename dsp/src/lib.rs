@@ -17,7 +17,7 @@ pub mod v17;
 pub mod v27ter;
 pub mod v29;
 
-pub use detect::ToneDetector;
+pub use detect::{AnswerTone, ToneDetector};
 pub use fsk::{FskReceiver, FskTransmitter};
 pub use g711::Law;
 pub use qam::QamReceiver;

@@ -1,4 +1,4 @@
-//! Sines of exact level: CNG and CED (T.30 §4.1 and §4.2, V.25 §4).
+//! Sines of exact level: CNG, CED and ANSam (T.30 §4.1 and §4.2, V.25 §4, V.8 §7.2).
 
 use fax_base::level::Dbm0;
 use fax_base::time::SAMPLE_RATE;
@@ -9,6 +9,9 @@ pub const CNG_HZ: f32 = 1100.0;
 pub const CED_HZ: f32 = 2100.0;
 /// The usual level of tones and modems towards the network.
 pub const USUAL_LEVEL: Dbm0 = Dbm0(-13.0);
+/// ANSam's envelope: its frequency, and how far it goes from its mean (V.8 §7.2).
+pub(crate) const ANSAM_HZ: f32 = 15.0;
+const ANSAM_DEPTH: f32 = 0.2;
 /// With echo cancellers to be disabled the phase of CED is turned every 450 ms (V.25 §4), in samples.
 const REVERSAL: u32 = 450 * SAMPLE_RATE / 1000;
 
@@ -21,18 +24,27 @@ pub struct ToneGenerator {
     amplitude: f32,
     /// Samples to the next reversal of phase, when they are wanted.
     reversal: Option<u32>,
+    /// The envelope's phase and step, when there is one; 2³² is a turn.
+    envelope: Option<(u32, u32)>,
+}
+
+const TURN: f32 = core::f32::consts::TAU / 4_294_967_296.0;
+
+/// What a phase goes on by in a sample.
+fn step(frequency: f32) -> u32 {
+    (f64::from(frequency) / f64::from(SAMPLE_RATE) * 4_294_967_296.0).round() as u32
 }
 
 impl ToneGenerator {
     /// A sine of this frequency (Hz, below 4000) and level.
     #[must_use]
     pub fn new(frequency: f32, level: Dbm0) -> Self {
-        let turn = f64::from(frequency) / f64::from(SAMPLE_RATE) * 4_294_967_296.0;
         ToneGenerator {
             phase: 0,
-            step: turn.round() as u32,
+            step: step(frequency),
             amplitude: level.sine_amplitude().min(32_767.0),
             reversal: None,
+            envelope: None,
         }
     }
 
@@ -48,9 +60,17 @@ impl ToneGenerator {
         ToneGenerator { reversal: reversals.then_some(REVERSAL), ..Self::new(CED_HZ, level) }
     }
 
+    /// ANSam, with or without the reversals of phase. The level is that of the whole, side bands included.
+    #[must_use]
+    pub fn ansam(level: Dbm0, reversals: bool) -> Self {
+        let mut ansam = Self::ced(level, reversals);
+        ansam.amplitude /= (1.0 + ANSAM_DEPTH * ANSAM_DEPTH / 2.0).sqrt();
+        ansam.envelope = Some((0, step(ANSAM_HZ)));
+        ansam
+    }
+
     /// Writes the next samples.
     pub fn transmit(&mut self, out: &mut [i16]) {
-        const TURN: f32 = core::f32::consts::TAU / 4_294_967_296.0;
         for sample in out {
             if let Some(left) = &mut self.reversal {
                 if *left == 0 {
@@ -59,7 +79,11 @@ impl ToneGenerator {
                 }
                 *left -= 1;
             }
-            let value = (self.phase as f32 * TURN).sin() * self.amplitude;
+            let mut value = (self.phase as f32 * TURN).sin() * self.amplitude;
+            if let Some((phase, step)) = &mut self.envelope {
+                value *= 1.0 + ANSAM_DEPTH * (*phase as f32 * TURN).sin();
+                *phase = phase.wrapping_add(*step);
+            }
             *sample = value.round() as i16;
             self.phase = self.phase.wrapping_add(self.step);
         }
@@ -82,9 +106,13 @@ mod tests {
                 ToneGenerator::cng(Dbm0(want)),
                 ToneGenerator::ced(Dbm0(want), false),
                 ToneGenerator::ced(Dbm0(want), true),
+                ToneGenerator::ansam(Dbm0(want - 2.0), false),
+                ToneGenerator::ansam(Dbm0(want - 2.0), true),
             ] {
                 let mut samples = vec![0; 8000];
                 g.transmit(&mut samples);
+                // The envelope's peak must stay in range.
+                let want = if g.envelope.is_some() { want - 2.0 } else { want };
                 assert!((level(&samples) - want).abs() < 0.03, "{want} {}", level(&samples));
             }
         }
@@ -100,6 +128,20 @@ mod tests {
             let rising = samples.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
             assert!((rising as f32 / 10.0 - want).abs() < 0.2, "{rising}");
         }
+    }
+
+    /// V.8: the envelope goes from 0.8 to 1.2 of its mean, 15 times a second.
+    #[test]
+    fn ansam_has_its_envelope() {
+        let mut samples = vec![0; 80_000];
+        ToneGenerator::ansam(Dbm0(-9.0), false).transmit(&mut samples);
+        let peaks: Vec<f32> =
+            samples.chunks(20).map(|c| c.iter().copied().max().unwrap_or(0).into()).collect();
+        let mean = peaks.iter().sum::<f32>() / peaks.len() as f32;
+        let (low, high) = peaks.iter().fold((f32::MAX, 0f32), |(l, h), p| (l.min(*p), h.max(*p)));
+        assert!((0.78..0.83).contains(&(low / mean)) && (1.18..1.22).contains(&(high / mean)));
+        let rising = peaks.windows(2).filter(|w| w[0] < mean && w[1] >= mean).count();
+        assert!((149..=150).contains(&rising), "{rising}");
     }
 
     #[test]

@@ -77,15 +77,39 @@ fn reversals_modulation_and_cadence() {
     ToneGenerator::ced(Dbm0(-13.0), true).transmit(&mut ced);
     assert_eq!(heard(&ced), [Tone::Ced]);
     // ANSam: 15 Hz, 20 %.
-    let ansam: Vec<i16> = ced
-        .iter()
-        .enumerate()
-        .map(|(i, s)| (f32::from(*s) * (1.0 + 0.2 * (TAU * 15.0 * i as f32 / 8000.0).sin())) as i16)
-        .collect();
+    let mut ansam = vec![0; 8 * 3000];
+    ToneGenerator::ansam(Dbm0(-13.0), true).transmit(&mut ansam);
     assert_eq!(heard(&ansam), [Tone::Ced]);
+    // So is every CED.
+    assert_eq!(heard(&[ced, vec![0; 8000], ansam].concat()), [Tone::Ced; 2]);
     // Every CNG is told.
     let cycle = [tone(1100.0, -15.0, 500), vec![0; 24_000]].concat();
     assert_eq!(heard(&cycle.repeat(4)), [Tone::Cng; 4]);
+}
+
+/// The four kinds of answer tone, a little off, in noise, and with the first 100 ms missing.
+#[test]
+fn answer_tones_are_told_apart() {
+    for (reversals, modulated) in [(false, false), (true, false), (false, true), (true, true)] {
+        for level in [-10.0, -38.0] {
+            let generator = if modulated { ToneGenerator::ansam } else { ToneGenerator::ced };
+            let mut samples = vec![0; 8 * 3000];
+            generator(Dbm0(level), reversals).transmit(&mut samples);
+            let mut noise = Noise(3);
+            let rms = Dbm0(level - 15.0).sine_amplitude() / 2f32.sqrt();
+            for s in &mut samples {
+                *s = (f32::from(*s) + noise.gauss() * rms) as i16;
+            }
+            let mut d = ToneDetector::new();
+            let mut heard = Vec::new();
+            assert_eq!(d.answer_tone(), None);
+            d.receive(&samples[800..], &mut heard);
+            assert_eq!(heard, [Tone::Ced]);
+            assert_eq!(d.answer_tone(), Some(AnswerTone { reversals, modulated }), "{level}");
+            d.receive(&[0; 4000], &mut heard);
+            assert_eq!(d.answer_tone(), None);
+        }
+    }
 }
 
 #[test]

@@ -140,10 +140,17 @@ pub fn music(seconds: usize, level: f32, seed: u64) -> Vec<i16> {
     let mut signal: Vec<f32> = Vec::with_capacity(seconds * 8000);
     while signal.len() < seconds * 8000 {
         let length = random.between(800.0, 12_000.0) as usize;
-        let count = 1 + random.next() as usize % 4;
+        // A single note of 1109 Hz or 2093 Hz, two octaves and more above the middle, is a tone of fax.
+        let count = 2 + random.next() as usize % 3;
         let overtones = 1 + random.next() as usize % 5;
-        let notes: Vec<f32> =
-            (0..count).map(|_| 110.0 * 2f32.powf((random.next() % 54) as f32 / 12.0)).collect();
+        // Thirds, fourths and fifths, one upon the other.
+        let mut note = random.next() % 40;
+        let notes: Vec<f32> = (0..count)
+            .map(|_| {
+                note += random.one_of(&[3, 4, 5, 7]);
+                110.0 * 2f32.powf(note as f32 / 12.0)
+            })
+            .collect();
         let (rate, depth) = (random.between(4.0, 7.0), random.one_of(&[0.0, 0.0, 0.3]));
         let fade = random.one_of(&[0.0, 2.0, 8.0]);
         for t in 0..length {
