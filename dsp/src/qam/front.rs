@@ -4,7 +4,7 @@
 //! The outputs stay at the carrier ("passband"): the equaliser after them does not mind, and only its
 //! one output a symbol has to be turned.
 
-use super::simd::dot;
+use super::simd::two_dots;
 use core::f64::consts::PI;
 use fax_base::time::SAMPLE_RATE;
 
@@ -170,7 +170,8 @@ impl Front {
         let window = self.samples.get(start..start + TAPS)?;
         let phase = (self.position >> (FRACTION - PHASES.trailing_zeros())) as usize % PHASES;
         let (re, im) = (self.bank.re.get(phase)?, self.bank.im.get(phase)?);
-        let half = Half { re: dot(re, window), im: dot(im, window), lost: self.is_lost(sample) };
+        let (re, im) = two_dots(window, re, im);
+        let half = Half { re, im, lost: self.is_lost(sample) };
         self.position += self.step;
         Some(half)
     }

@@ -59,16 +59,26 @@ impl Carrier {
     /// Goes on by a symbol.
     #[inline]
     pub(super) fn step(&mut self) {
-        let phase = self.phase + self.turn + self.offset;
-        self.phase = phase - phase.floor();
+        self.phase = one_turn(self.phase + self.turn + self.offset);
     }
 
     /// Follows an error in radians.
     #[inline]
     pub(super) fn correct(&mut self, error: f32, gains: Gains) {
         let turns = error * (1.0 / TAU);
-        let phase = self.phase + gains.proportional * turns;
-        self.phase = phase - phase.floor();
+        self.phase = one_turn(self.phase + gains.proportional * turns);
         self.offset += gains.integral * turns;
+    }
+}
+
+/// A phase that is less than two turns off, within 0 to 1.
+#[inline]
+fn one_turn(phase: f32) -> f32 {
+    if phase >= 1.0 {
+        phase - 1.0
+    } else if phase < 0.0 {
+        phase + 1.0
+    } else {
+        phase
     }
 }

@@ -5,6 +5,7 @@
 
 use super::decide::Decision;
 use crate::v17;
+use wide::{CmpLt, f32x4};
 
 /// States of the encoder.
 const STATES: usize = 8;
@@ -37,12 +38,27 @@ const fn branches() -> [[u8; 4]; STATES] {
     branch
 }
 
-/// One step of the survivors: where each state came from and by which label.
+/// One step of the survivors: where each state came from, and the nearest point of each subset.
 #[derive(Clone, Copy, Default)]
 struct Step {
     from: [u8; STATES],
-    label: [u8; STATES],
+    labels: [u8; STATES],
     valid: bool,
+}
+
+impl Step {
+    /// The state that a state came from.
+    #[inline(always)]
+    fn from(&self, state: usize) -> usize {
+        self.from[state % STATES] as usize
+    }
+
+    /// The label on the way to a state.
+    #[inline(always)]
+    fn label(&self, state: usize) -> u8 {
+        let from = self.from(state);
+        self.labels[(2 * BRANCH[from % STATES][state % 4] as usize + from % 2) % STATES]
+    }
 }
 
 /// The decoder for one constellation.
@@ -94,62 +110,40 @@ impl Trellis {
     }
 
     /// The next symbol, or that nothing is known of it; what is sure enough for the loops.
+    #[inline]
     pub(super) fn push(&mut self, point: Option<[f32; 2]>) -> Option<Decision> {
-        let (labels, distances) = match point {
+        let (labels, d) = match point {
             Some(z) => self.nearest(z),
             None => ([0, 1, 2, 3, 4, 5, 6, 7], [0.0; STATES]),
         };
-        let slot = self.count % MEMORY;
-        let step = self.steps.get_mut(slot)?;
-        step.valid = point.is_some();
         let m = self.metrics;
-        for parity in 0..2 {
-            let d = [distances[parity], distances[2 + parity], distances[4 + parity], distances[6 + parity]];
-            let mut best = [f32::INFINITY; 4];
-            let mut from = [0u32; 4];
-            for p in 0..4usize {
-                let state = 2 * p + parity;
-                for target in 0..4 {
-                    let metric = m[state] + d[BRANCH[state][target] as usize];
-                    if metric < best[target] {
-                        best[target] = metric;
-                        from[target] = state as u32;
-                    }
-                }
-            }
-            for target in 0..4 {
-                let state = from[target] as usize % STATES;
-                self.metrics[4 * parity + target] = best[target];
-                step.from[4 * parity + target] = state as u8;
-                step.label[4 * parity + target] = labels[2 * BRANCH[state][target] as usize + parity];
-            }
-        }
-        let mut least = f32::INFINITY;
-        for (state, &metric) in self.metrics.iter().enumerate() {
-            if metric < least {
-                least = metric;
-                self.best = state;
-            }
-        }
-        for metric in &mut self.metrics {
-            *metric -= least;
-        }
+        let (low, from_low) = reach::<0>(&m, &d);
+        let (high, from_high) = reach::<1>(&m, &d);
+        let [f0, f1, f2, f3] = from_low;
+        let [f4, f5, f6, f7] = from_high;
+        let from = [f0, f1, f2, f3, f4, f5, f6, f7];
+        self.steps[self.count % MEMORY] = Step { from, labels, valid: point.is_some() };
+        let least = low.fast_min(high).to_array();
+        let least = least[0].min(least[1]).min(least[2].min(least[3]));
+        let [m0, m1, m2, m3] = (low - f32x4::splat(least)).to_array();
+        let [m4, m5, m6, m7] = (high - f32x4::splat(least)).to_array();
+        self.metrics = [m0, m1, m2, m3, m4, m5, m6, m7];
+        self.best = self.metrics.iter().position(|&m| m <= 0.0).unwrap_or(0);
         self.count += 1;
         if self.count <= TENTATIVE {
             return None;
         }
         let mut state = self.best;
         for back in 1..=TENTATIVE {
-            state = self.step(back).from[state % STATES] as usize;
+            state = self.step(back).from(state);
         }
         let step = self.step(TENTATIVE + 1);
-        let label = step.label[state % STATES] as usize;
-        let point = *self.points.get(label)?;
+        let point = *self.points.get(step.label(state) as usize)?;
         step.valid.then_some(Decision { point, back: TENTATIVE })
     }
 
     /// The step taken `back` steps ago, 1 being the last.
-    #[inline]
+    #[inline(always)]
     fn step(&self, back: usize) -> &Step {
         &self.steps[self.count.wrapping_sub(back) % MEMORY]
     }
@@ -167,9 +161,9 @@ impl Trellis {
         for back in 1..=waiting.min(MEMORY) {
             let step = self.step(back);
             if back > waiting - number {
-                labels[(waiting - back) % MEMORY] = step.valid.then_some(step.label[state % STATES]);
+                labels[(waiting - back) % MEMORY] = step.valid.then_some(step.label(state));
             }
-            state = step.from[state % STATES] as usize;
+            state = step.from(state);
         }
         for label in labels.into_iter().take(number) {
             give(label);
@@ -178,15 +172,37 @@ impl Trellis {
     }
 
     /// The nearest point of each subset and how far it is, squared.
-    #[inline]
+    #[inline(always)]
     fn nearest(&self, [x, y]: [f32; 2]) -> ([u8; STATES], [f32; STATES]) {
-        let cell = |v: f32| (v + REACH as f32).clamp(0.0, SIDE as f32 - 1.0) as usize;
+        let cell = |v: f32| ((v + REACH as f32) as usize).min(SIDE - 1);
         let labels = self.grid.get(cell(x) * SIDE + cell(y)).copied().unwrap_or_default();
-        let mut distances = [0.0; STATES];
-        for (distance, &label) in distances.iter_mut().zip(&labels) {
-            let [px, py] = self.points.get(label as usize).copied().unwrap_or_default();
-            *distance = (px - x) * (px - x) + (py - y) * (py - y);
-        }
-        (labels, distances)
+        let points = labels.map(|label| self.points.get(label as usize).copied().unwrap_or_default());
+        let distances = |[[ax, ay], [bx, by], [cx, cy], [dx, dy]]: [[f32; 2]; 4]| {
+            let dx = f32x4::new([ax, bx, cx, dx]) - f32x4::splat(x);
+            let dy = f32x4::new([ay, by, cy, dy]) - f32x4::splat(y);
+            (dx * dx + dy * dy).to_array()
+        };
+        let [p0, p1, p2, p3, p4, p5, p6, p7] = points;
+        let [d0, d1, d2, d3] = distances([p0, p1, p2, p3]);
+        let [d4, d5, d6, d7] = distances([p4, p5, p6, p7]);
+        (labels, [d0, d1, d2, d3, d4, d5, d6, d7])
     }
+}
+
+/// The best way to each target of the states of one parity, and the state it comes from.
+#[inline(always)]
+fn reach<const PARITY: usize>(m: &[f32; STATES], d: &[f32; STATES]) -> (f32x4, [u8; 4]) {
+    let way = |state: usize| {
+        let to = BRANCH[state].map(|y| d[2 * y as usize + PARITY]);
+        f32x4::splat(m[state]) + f32x4::new(to)
+    };
+    let mut best = way(PARITY);
+    let mut from = f32x4::splat(PARITY as f32);
+    for state in [2 + PARITY, 4 + PARITY, 6 + PARITY] {
+        let other = way(state);
+        let better = other.simd_lt(best);
+        best = better.blend(other, best);
+        from = better.blend(f32x4::splat(state as f32), from);
+    }
+    (best, from.to_array().map(|state| state as u8))
 }
