@@ -121,6 +121,12 @@ impl GuardedDescrambler {
         GuardedDescrambler(Guarded { register, repeats: 0 })
     }
 
+    /// A descrambler for what this scrambler goes on with, its guard's count included.
+    #[must_use]
+    pub const fn following(scrambler: GuardedScrambler) -> Self {
+        GuardedDescrambler(scrambler.0)
+    }
+
     /// Descrambles `count` bits.
     #[inline]
     pub fn descramble(&mut self, line: u32, count: u32) -> u32 {

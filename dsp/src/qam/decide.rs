@@ -4,6 +4,7 @@ use super::trellis::Trellis;
 use crate::modem::{Event, Mode};
 use crate::scrambler::{Descrambler, GuardedDescrambler};
 use crate::{v17, v27ter, v29};
+use fax_base::line::Training;
 
 /// What was decided of the symbol `back` symbols ago.
 #[derive(Clone, Copy)]
@@ -25,9 +26,19 @@ enum Unscramble {
     Guarded(GuardedDescrambler),
 }
 
+/// The descrambler and the last label as V.27ter's training leaves them: its guard has counted on from
+/// there.
+fn after_training(mode: Mode) -> (GuardedDescrambler, usize) {
+    let mut phases = v27ter::TrainingPhases::new(Training::Long);
+    let turned = phases.by_ref().last().unwrap_or(false);
+    let half = v27ter::constellation(mode).len() / 2;
+    (GuardedDescrambler::following(phases.scrambler()), if turned { half } else { 0 })
+}
+
 /// From points to bits.
 pub(super) struct Decoder {
     decider: Decider,
+    start: (GuardedDescrambler, usize),
     symbols: Symbols,
 }
 
@@ -67,14 +78,21 @@ impl Outlet {
         self.erased += count;
     }
 
-    fn flush(&mut self, events: &mut Vec<Event>) {
+    /// Tells the bits that are held; what was erased after them waits, because at the end of a signal it
+    /// is nothing.
+    fn flush_bits(&mut self, events: &mut Vec<Event>) {
         if self.held > 0 {
             events.push(Event::Bits { bits: self.bits, count: self.held as u8 });
         }
+        (self.bits, self.held) = (0, 0);
+    }
+
+    fn flush(&mut self, events: &mut Vec<Event>) {
+        self.flush_bits(events);
         if self.erased > 0 {
             events.push(Event::Erased { bits: self.erased });
         }
-        *self = Outlet::default();
+        self.erased = 0;
     }
 }
 
@@ -140,7 +158,17 @@ impl Decoder {
         };
         let symbols =
             Symbols { mode, skip: 0, last: None, descrambler, unsure: 0, outlet: Outlet::default() };
-        Decoder { decider, symbols }
+        let start = match mode {
+            Mode::V27ter2400 | Mode::V27ter4800 => after_training(mode),
+            Mode::V29At4800
+            | Mode::V29At7200
+            | Mode::V29At9600
+            | Mode::V17At7200
+            | Mode::V17At9600
+            | Mode::V17At12000
+            | Mode::V17At14400 => (GuardedDescrambler::new(), 0),
+        };
+        Decoder { decider, start, symbols }
     }
 
     /// A burst's coded symbols begin; the first `skip` of them are training.
@@ -150,6 +178,11 @@ impl Decoder {
         }
         self.symbols.skip = skip;
         self.symbols.last = None;
+        if let Unscramble::Guarded(descrambler) = &mut self.symbols.descrambler {
+            let (start, label) = self.start;
+            *descrambler = start;
+            self.symbols.last = Some(label);
+        }
         self.symbols.unsure = 0;
         self.symbols.outlet = Outlet::default();
     }
@@ -173,7 +206,7 @@ impl Decoder {
 
     /// Gives out what is decided so far, short of what the trellis still holds back.
     pub(super) fn flush(&mut self, events: &mut Vec<Event>) {
-        self.symbols.outlet.flush(events);
+        self.symbols.outlet.flush_bits(events);
     }
 
     /// The signal is over: gives out everything.
@@ -181,7 +214,8 @@ impl Decoder {
         if let Decider::Trellis(trellis) = &mut self.decider {
             trellis.settled(true, |label| self.symbols.take(label.map(usize::from), events));
         }
-        self.symbols.outlet.flush(events);
+        self.symbols.outlet.flush_bits(events);
+        self.symbols.outlet = Outlet::default();
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::decide::{Decision, nearest};
 use super::train::lateness;
-use super::{GROUP, LONGEST_HOLE_MS, LONGEST_LOSS_MS, MEMORY, POINTS, Part, Past, QUIET, QamReceiver, State};
+use super::{
+    GROUP, HEARD, LONGEST_HOLE_MS, LONGEST_LOSS_MS, MEMORY, POINTS, Part, Past, QUIET, QamReceiver, State,
+};
 use crate::modem::Event;
 use crate::v17;
 
@@ -12,6 +14,10 @@ const REACH: usize = 8;
 const CLIP: f32 = 9.0;
 /// With data the equaliser is adapted at every so many symbols.
 const ADAPT_EVERY: usize = 4;
+/// Known symbols by which the end of the alternation is recognised.
+const RECOGNISED: u32 = 8;
+/// After so many symbols that are no alternation nor known the data must have begun.
+const LONGEST_ODD: usize = 40;
 /// Weight of a symbol in the mean square error.
 const FORGET: f32 = 1.0 / 128.0;
 
@@ -46,7 +52,7 @@ impl QamReceiver {
         }
         let point = (!lost).then_some(z);
         let decision = match part {
-            Part::Alternation(reversed) => self.alternation(symbol, reversed, z, lost, events),
+            Part::Alternation(odd) => self.alternation(symbol, odd, z, lost),
             Part::Known => {
                 let d = self.known_symbol(symbol);
                 if self.symbol == self.known {
@@ -60,6 +66,11 @@ impl QamReceiver {
             Part::Bridge(left) => {
                 self.enter(if left > 1 { Part::Bridge(left - 1) } else { Part::Ones(self.scheme.ones) });
                 nearest(&v17::STATES, z).map(|(_, point)| Decision { point, back: 0 })
+            }
+            Part::Ones(_) if !lost && self.is_long(symbol, z) => {
+                self.known = self.scheme.known.len();
+                self.enter(Part::Known);
+                None
             }
             Part::Ones(left) => {
                 let decision = self.decoder.push(point, events);
@@ -92,40 +103,78 @@ impl QamReceiver {
         self.state = State::Following(part);
     }
 
-    /// The alternation before a short training: it ends when the states turn to their opposites.
-    fn alternation(
-        &mut self,
-        symbol: usize,
-        reversed: usize,
-        z: [f32; 2],
-        lost: bool,
-        events: &mut Vec<Event>,
-    ) -> Option<Decision> {
-        let expected = self.scheme.alternation[symbol % 2];
-        if lost {
+    /// The alternation before a short training, until the known symbols are recognised, or nothing is.
+    fn alternation(&mut self, symbol: usize, odd: usize, z: [f32; 2], lost: bool) -> Option<Decision> {
+        let state = if lost { None } else { nearest(&v17::STATES, z).map(|(state, _)| state) };
+        self.heard[symbol % HEARD] = state;
+        let regular = |s: usize| self.heard[s % HEARD].is_none_or(|state| state == s % 2);
+        if odd == 0 && regular(symbol) {
+            return state
+                .and_then(|_| self.scheme.alternation.get(symbol % 2))
+                .map(|&point| Decision { point, back: 0 });
+        }
+        if symbol >= 4 && !lost && (symbol - 3..=symbol).all(regular) {
+            // It was noise.
+            self.state = State::Following(Part::Alternation(0));
             return None;
         }
-        let along = z[0] * expected[0] + z[1] * expected[1];
-        if along < 0.0 {
-            if reversed == 1 {
-                // The first two symbols of segment 2 are behind us.
-                self.symbol = 2;
-                for past in 0..MEMORY {
-                    self.past[past].valid = false;
+        let oldest = symbol.saturating_sub(HEARD - 4);
+        // Segment 1 has an even number of symbols, and the first we have is an A.
+        for first in (oldest.next_multiple_of(2)..symbol).step_by(2) {
+            let (mut right, mut wrong) = (0, 0);
+            for s in oldest..=symbol {
+                let known = s.checked_sub(first);
+                let Some(state) = self.heard[s % HEARD] else { continue };
+                let as_expected = match known {
+                    None => state == s % 2,
+                    Some(k) if k < self.known => v17::STATES.get(state) == self.scheme.known.get(k),
+                    Some(_) => continue,
+                };
+                match (as_expected, known) {
+                    (true, Some(_)) => right += 1,
+                    (true, None) => {}
+                    (false, _) => wrong += 1,
                 }
-                self.last = None;
-                self.enter(Part::Known);
+            }
+            if right >= RECOGNISED && 8 * wrong <= right {
+                self.align_to(symbol + 1 - first);
                 return None;
             }
-            self.state = State::Following(Part::Alternation(reversed + 1));
-            return None;
         }
-        self.state = State::Following(Part::Alternation(0));
-        if symbol > 400 {
-            self.fail(events);
-            return None;
+        if odd > LONGEST_ODD {
+            // It began while nothing was heard; the data show themselves.
+            self.align_to(self.known + self.scheme.ones - 1);
+        } else {
+            self.state = State::Following(Part::Alternation(odd + 1));
         }
-        Some(Decision { point: expected, back: 0 })
+        None
+    }
+
+    /// The next symbol is number `index` of those after the alternation.
+    fn align_to(&mut self, index: usize) {
+        self.symbol = index;
+        for past in &mut self.past {
+            past.valid = false;
+        }
+        self.last = None;
+        if index < self.known {
+            self.enter(Part::Known);
+        } else {
+            self.state = State::Following(Part::Known);
+            self.enter(Part::Ones((self.known + self.scheme.ones).saturating_sub(index).max(1)));
+        }
+    }
+
+    /// Whether what should be scrambled ones after a short training are the known symbols of a long one.
+    fn is_long(&mut self, symbol: usize, z: [f32; 2]) -> bool {
+        if self.known == self.scheme.known.len() || self.scheme.short == 0 {
+            return false;
+        }
+        let same = nearest(&v17::STATES, z).map(|(_, point)| point) == self.scheme.known.get(symbol).copied();
+        let (right, all) = &mut self.long;
+        *right += u32::from(same);
+        *all += 1;
+        *all == 24 && *right >= 21
     }
 
     /// Moves every loop by what was decided.

@@ -137,7 +137,7 @@ impl Front {
 
     /// So many samples were lost.
     pub(super) fn push_lost(&mut self, count: usize) {
-        let start = self.end();
+        self.mark_lost(count);
         let mut left = count;
         while left > 0 {
             let now = left.min(HISTORY);
@@ -145,7 +145,12 @@ impl Front {
             self.samples.resize(self.samples.len() + now, 0.0);
             left -= now;
         }
-        let end = self.end();
+    }
+
+    /// The next samples, so many of them, are not what was sent.
+    pub(super) fn mark_lost(&mut self, count: usize) {
+        let start = self.end();
+        let end = start + count as u64;
         match self.gaps.last_mut() {
             Some(last) if last.1 == start => last.1 = end,
             _ => {

@@ -37,6 +37,8 @@ use track::{Carrier, Gains, Turns};
 const POINTS: usize = 512;
 /// Symbols remembered for decisions that come late.
 const MEMORY: usize = 8;
+/// Training states remembered; a power of two.
+const HEARD: usize = 64;
 /// Symbols whose power is judged together.
 const GROUP: u32 = 16;
 /// A signal that falls this far below its training is gone: −12 dB.
@@ -45,6 +47,14 @@ const QUIET: f32 = 1.0 / 16.0;
 const LONGEST_HOLE_MS: u32 = 60;
 /// Told losses of this length in a row end it, ms.
 const LONGEST_LOSS_MS: u32 = 1_500;
+
+/// Samples of the shortest packet that is recognised when it is repeated, and of the longest.
+const LEAST_PACKET: usize = 40;
+const MOST_PACKET: usize = 960;
+/// A silence of fewer samples may be the signal's own.
+const LEAST_SILENCE: usize = 12;
+/// The smallest values of G.711 decode to at most this.
+const SILENCE: i16 = 8;
 
 /// What the receiver does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +72,7 @@ enum State {
 /// The parts of a signal that is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {
-    /// The alternation before a short training; symbols of it so far.
+    /// The alternation before a short training; symbols since something else was heard.
     Alternation(usize),
     /// Known symbols.
     Known,
@@ -90,6 +100,7 @@ struct Learnt {
     offset: f32,
     clock: f32,
     power: f32,
+    error: f32,
 }
 
 /// A receiver of one mode.
@@ -123,6 +134,10 @@ pub struct QamReceiver {
     /// How many known symbols there are in this training.
     known: usize,
     past: [Past; MEMORY],
+    /// The last training states, short training.
+    heard: [Option<usize>; HEARD],
+    /// Symbols after a short training that are those of a long one, and all.
+    long: (u32, u32),
     /// The last decided point and the symbol it was decided from.
     last: Option<([f32; 2], [f32; 2])>,
     /// Mean power of the halves in training.
@@ -137,6 +152,9 @@ pub struct QamReceiver {
     missed: u32,
     loss: u32,
     announced: bool,
+    /// Samples of silence in a row.
+    silent: usize,
+    last_block: Vec<i16>,
     points: Vec<[f32; 2]>,
     next_point: usize,
 }
@@ -171,6 +189,8 @@ impl QamReceiver {
             window: 0,
             known: 0,
             past: [Past::default(); MEMORY],
+            heard: [None; HEARD],
+            long: (0, 0),
             last: None,
             power: 1.0,
             error: 0.0,
@@ -181,6 +201,8 @@ impl QamReceiver {
             missed: 0,
             loss: 0,
             announced: false,
+            silent: 0,
+            last_block: Vec::with_capacity(MOST_PACKET),
             points: Vec::with_capacity(POINTS),
             next_point: 0,
         }
@@ -219,16 +241,34 @@ impl QamReceiver {
     }
 
     /// Samples come in.
+    ///
+    /// A call's worth that is silent, or the same as the last, in the midst of a signal is what a device
+    /// on the way made of a lost packet: it is treated as lost.
     pub fn receive(&mut self, samples: &[i16], events: &mut Vec<Event>) {
+        let silent = is_silent(samples);
+        self.silent = if silent { self.silent + samples.len() } else { 0 };
+        let repeated = samples.len() >= LEAST_PACKET && samples == self.last_block;
+        if silent || (repeated && self.is_unrepeated()) {
+            self.front.mark_lost(samples.len());
+        }
+        self.last_block.clear();
+        if samples.len() <= MOST_PACKET {
+            self.last_block.extend_from_slice(samples);
+        }
         for block in samples.chunks(800) {
             self.front.push(block);
             self.run(events);
+        }
+        if self.silent > LONGEST_HOLE_MS as usize * 8 && matches!(self.state, State::Following(_)) {
+            self.end(events);
         }
         self.decoder.flush(events);
     }
 
     /// So many samples were lost.
     pub fn receive_gap(&mut self, samples: usize, events: &mut Vec<Event>) {
+        self.silent = 0;
+        self.last_block.clear();
         let mut left = samples;
         while left > 0 {
             let now = left.min(800);
@@ -237,6 +277,16 @@ impl QamReceiver {
             left -= now;
         }
         self.decoder.flush(events);
+    }
+
+    /// Whether a signal is there that does not repeat itself.
+    fn is_unrepeated(&self) -> bool {
+        match self.state {
+            State::Hunting | State::Following(Part::Alternation(_)) => false,
+            State::Aligning
+            | State::Gathering { .. }
+            | State::Following(Part::Known | Part::Bridge(_) | Part::Ones(_) | Part::Data) => true,
+        }
     }
 
     fn run(&mut self, events: &mut Vec<Event>) {
@@ -295,4 +345,10 @@ impl QamReceiver {
         self.announced = false;
         self.alternating = 0;
     }
+}
+
+/// All samples alike and nearly nothing: no signal, whatever its level, is so.
+fn is_silent(samples: &[i16]) -> bool {
+    let Some(&first) = samples.first() else { return false };
+    samples.len() >= LEAST_SILENCE && first.abs() <= SILENCE && samples.iter().all(|&s| s == first)
 }

@@ -16,7 +16,7 @@ pub(super) const PIECE: usize = 32;
 pub(super) struct Scheme {
     pub(super) mode: Mode,
     pub(super) bank: Bank,
-    /// Turns of the carrier in a symbol.
+    /// Turns of the carrier in a symbol, whole ones left out.
     pub(super) turn: f32,
     /// Length of the equaliser, halves of symbols.
     pub(super) taps: usize,
@@ -63,7 +63,7 @@ impl Scheme {
 
     fn new(mode: Mode) -> Scheme {
         let (carrier, baud) = (mode.carrier(), mode.baud());
-        let turn = carrier as f32 / baud as f32;
+        let turn = (carrier as f32 / baud as f32).fract();
         let phase = |reversed: bool| if reversed { [-1.0, 0.0] } else { [1.0, 0.0] };
         let mut scheme = match mode {
             Mode::V27ter2400 | Mode::V27ter4800 => Scheme {

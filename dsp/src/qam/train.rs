@@ -4,7 +4,7 @@ use super::equaliser::Equations;
 use super::hunt::{Align, BLOCK, correlate};
 use super::scheme::PIECE;
 use super::track::Gains;
-use super::{Learnt, Part, QamReceiver, State};
+use super::{HEARD, Learnt, Part, QamReceiver, State};
 use crate::modem::Event;
 use core::f32::consts::TAU;
 use fax_base::line::Training;
@@ -212,6 +212,8 @@ impl QamReceiver {
         self.window = 0;
         self.last = None;
         self.past = Default::default();
+        self.heard = [None; HEARD];
+        self.long = (0, 0);
         (self.group, self.grouped, self.hole, self.missed, self.loss) = (0.0, 0, 0, 0, 0);
         self.announced = false;
         self.gear(0, 0);
@@ -300,8 +302,10 @@ impl QamReceiver {
         self.carrier.phase = phase - phase.floor();
         self.power = learnt.power * size * size;
         let clock = learnt.clock;
-        self.error = 0.05 * self.scheme.power;
+        // The line is known: what goes beyond its noise is no reason to leave it.
+        self.error = 2.0 * learnt.error;
         self.restart(s0 as f32 + shift, clock);
+        self.gear(1, 1);
         self.state = State::Following(Part::Alternation(0));
         self.known = self.scheme.short;
         events.push(Event::CarrierUp);
@@ -315,6 +319,7 @@ impl QamReceiver {
                 offset: self.carrier.offset,
                 clock: self.clock,
                 power: self.power,
+                error: self.error,
             });
         }
     }

@@ -5,7 +5,7 @@
 
 use super::decide::Decision;
 use crate::v17;
-use wide::{CmpLt, f32x4};
+use wide::f32x4;
 
 /// States of the encoder.
 const STATES: usize = 8;
@@ -201,8 +201,8 @@ fn reach<const PARITY: usize>(m: &[f32; STATES], d: &[f32; STATES]) -> (f32x4, [
     for state in [2 + PARITY, 4 + PARITY, 6 + PARITY] {
         let other = way(state);
         let better = other.simd_lt(best);
-        best = better.blend(other, best);
-        from = better.blend(f32x4::splat(state as f32), from);
+        best = better.select(other, best);
+        from = better.select(f32x4::splat(state as f32), from);
     }
     (best, from.to_array().map(|state| state as u8))
 }
