@@ -19,9 +19,9 @@ const RIDGE: f64 = 0.003;
 const LONG_BLOCKS: usize = 2;
 /// Blocks of alternation in a row before a short training is begun on: after silence already a part of
 /// the first is taken for one, and what is measured must lie in the alternation.
-const SHORT_BLOCKS: usize = 6;
+const SHORT_BLOCKS: usize = 7;
 /// Halves of alternation that a short training is begun on: whole periods of four.
-const SHORT_HALVES: usize = 72;
+const SHORT_HALVES: usize = 108;
 /// The alternation and the search after it end at the latest after so many halves.
 const LONGEST_SEARCH: usize = 1_400;
 
