@@ -50,6 +50,9 @@ pub fn burst(who: Who, modem: Modem, training: Training, count: usize, seed: u64
             break;
         }
     }
+    // Silence at its beginning, as spandsp's V.27ter has it, is no part of the signal that noise comes with.
+    let silent = samples.iter().take_while(|s| s.abs() < 50.0).count();
+    samples.drain(..silent);
     Burst { data: count * 8000 / modem.bit_rate() as usize, bits, flags, samples }
 }
 
