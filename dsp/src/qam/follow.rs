@@ -189,6 +189,7 @@ impl QamReceiver {
         let (z, d) = (past.z, decision.point);
         let (mut er, mut ei) = (d[0] - z[0], d[1] - z[1]);
         let square = er * er + ei * ei;
+        self.square = Some(square);
         self.error += FORGET * (square.min(4.0 * CLIP * self.error) - self.error);
         let limit = CLIP * self.error;
         if square > limit {

@@ -10,6 +10,7 @@
 //! Lost samples are told with [`QamReceiver::receive_gap`]: the loops stand still, clocks run on, the
 //! symbols are erased.
 
+mod anchor;
 mod decide;
 mod equaliser;
 mod follow;
@@ -23,6 +24,7 @@ mod train;
 mod trellis;
 
 use crate::modem::{Event, Mode, Quality};
+use anchor::Anchor;
 use decide::Decoder;
 use equaliser::Equaliser;
 use fax_base::level::Dbm0;
@@ -127,6 +129,14 @@ pub struct QamReceiver {
     carrier_gains: Gains,
     clock: f32,
     clock_gains: Gains,
+    /// Symbols followed in this burst, the alternation included.
+    total: u64,
+    anchor: Option<Anchor>,
+    /// Short mean of the error, and symbols in a row for which it was bad.
+    recent: f32,
+    /// Square of the error of the symbol just decided.
+    square: Option<f32>,
+    bad: u32,
     /// Number of the next symbol since following began.
     symbol: usize,
     /// The next symbol's window.
@@ -185,6 +195,11 @@ impl QamReceiver {
             carrier_gains: Gains::new(10.0, baud),
             clock: 0.0,
             clock_gains: Gains::new(1.0, baud),
+            total: 0,
+            anchor: None,
+            recent: 0.0,
+            square: None,
+            bad: 0,
             symbol: 0,
             window: 0,
             known: 0,
@@ -298,8 +313,22 @@ impl QamReceiver {
                         let Some(half) = self.front.next() else { return };
                         self.halves.push(half);
                     }
+                    let before = self.dropped;
+                    self.square = None;
                     self.follow(events);
+                    if self.dropped != before {
+                        // It went elsewhere.
+                        continue;
+                    }
                     self.window += 2;
+                    self.total += 1;
+                    if self.is_watched() {
+                        match (self.square, &self.anchor) {
+                            (_, None) => self.drop_anchor(),
+                            (Some(square), Some(_)) => self.watch(square),
+                            (None, Some(_)) => {}
+                        }
+                    }
                     if self.window >= 2_048 {
                         let forget = self.window - 64;
                         self.halves.forget(forget);

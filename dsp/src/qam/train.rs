@@ -209,6 +209,8 @@ impl QamReceiver {
         self.clock = clock;
         self.front.set_clock(clock);
         self.symbol = 0;
+        self.total = 0;
+        self.anchor = None;
         self.window = 0;
         self.last = None;
         self.past = Default::default();
@@ -306,6 +308,7 @@ impl QamReceiver {
         self.error = 2.0 * learnt.error;
         self.restart(s0 as f32 + shift, clock);
         self.gear(1, 1);
+        self.drop_anchor();
         self.state = State::Following(Part::Alternation(0));
         self.known = self.scheme.short;
         events.push(Event::CarrierUp);

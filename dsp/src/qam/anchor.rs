@@ -1,0 +1,97 @@
+//! Coming back after a stretch that was not the signal though nobody said so: a repeated packet, a hit, an
+//! impulse. The loops' last good state is kept, and brought forward when the signal is lost.
+
+use super::equaliser::Equaliser;
+use super::{MEMORY, Part, QamReceiver, State};
+
+/// A good state is kept every so many symbols.
+const EVERY: u64 = 128;
+/// Weight of a symbol in the short mean of the error.
+const WEIGHT: f32 = 1.0 / 24.0;
+/// An error so many times the usual means that the symbols are not followed.
+const LOST: f32 = 4.0;
+/// So many symbols of it in a row: longer than a packet of 20 ms.
+const PATIENCE: u32 = 72;
+
+/// The state of all loops at a symbol.
+pub(super) struct Anchor {
+    symbol: u64,
+    /// Where the symbol's window begins, in the front's positions.
+    position: u64,
+    phase: f32,
+    offset: f32,
+    clock: f32,
+    error: f32,
+    equaliser: Equaliser,
+}
+
+impl QamReceiver {
+    /// Where the window that is next begins, in the front's positions.
+    fn window_position(&self) -> u64 {
+        let ahead = (self.halves.len() - self.window) as u64;
+        self.front.position().saturating_sub(ahead * self.front.half_symbol())
+    }
+
+    /// Keeps the present state as a good one. Called between two symbols.
+    pub(super) fn drop_anchor(&mut self) {
+        let anchor = Anchor {
+            symbol: self.total,
+            position: self.window_position(),
+            phase: self.carrier.phase,
+            offset: self.carrier.offset,
+            clock: self.clock,
+            error: self.error,
+            equaliser: self.equaliser.clone(),
+        };
+        self.recent = 0.0;
+        self.bad = 0;
+        self.anchor = Some(anchor);
+    }
+
+    /// Judges a decision's error; called between two symbols, with data.
+    pub(super) fn watch(&mut self, square: f32) {
+        let Some(anchor) = &self.anchor else { return };
+        let usual = anchor.error.max(self.scheme.power * 1e-3);
+        self.recent += WEIGHT * (square.min(4.0 * LOST * usual) - self.recent);
+        if self.recent < LOST * usual {
+            self.bad = 0;
+            if self.total.is_multiple_of(EVERY) && self.recent < 2.0 * usual {
+                self.drop_anchor();
+            }
+            return;
+        }
+        self.bad += 1;
+        if self.bad >= PATIENCE {
+            self.weigh();
+        }
+    }
+
+    /// Goes on as if nothing had been corrected since the last good state.
+    fn weigh(&mut self) {
+        let Some(anchor) = &self.anchor else { return };
+        let symbols = self.total - anchor.symbol;
+        let nominal = 2.0 * self.front.half_symbol() as f64;
+        let length = nominal * (1.0 - f64::from(anchor.clock));
+        let position = anchor.position + (symbols as f64 * length) as u64;
+        let turns = f64::from(anchor.phase)
+            + symbols as f64 * (f64::from(self.scheme.turn) + f64::from(anchor.offset));
+        self.carrier.phase = (turns - turns.floor()) as f32;
+        self.carrier.offset = anchor.offset;
+        self.clock = anchor.clock;
+        self.error = anchor.error;
+        self.equaliser = anchor.equaliser.clone();
+        self.front.set_clock(self.clock);
+        self.front.seek(position);
+        self.dropped += self.halves.len() as u64;
+        self.halves.clear();
+        self.window = 0;
+        self.past = [Default::default(); MEMORY];
+        self.last = None;
+        (self.recent, self.bad) = (0.0, 0);
+    }
+
+    /// Whether the signal is far enough to be watched.
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(self.state, State::Following(Part::Data | Part::Ones(_)))
+    }
+}
