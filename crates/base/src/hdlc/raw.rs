@@ -1,6 +1,6 @@
 //! Bits as they came off the line, zeros still inserted, some of them lost.
 
-use super::{RESIDUE, RUN, check, fcs};
+use super::{RUN, fcs};
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Bits, of which some are not known.
@@ -68,6 +68,46 @@ impl Raw {
         }
     }
 
+    /// Appends the low `count` bits (at most 32) of `bits`, the first of them highest.
+    pub(super) fn push_all(&mut self, bits: u64, count: u32) {
+        if count == 0 {
+            return;
+        }
+        let used = self.len % 64;
+        let mask = (1u64 << count) - 1;
+        // Into the word that is being filled, and what has no room there into the next.
+        let (bits, known) = ((bits & mask) << (64 - count), mask << (64 - count));
+        if used > 0 {
+            for (words, new) in [(&mut self.bits, bits), (&mut self.known, known)] {
+                if let Some(word) = words.last_mut() {
+                    *word |= new >> used;
+                }
+            }
+        }
+        if used == 0 || used + count as usize > 64 {
+            let shift = (64 - used as u32) % 64;
+            self.bits.push(bits << shift);
+            self.known.push(known << shift);
+        }
+        self.len += count as usize;
+    }
+
+    /// Takes known bits off the end.
+    pub(super) fn shorten(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        self.len = len;
+        for words in [&mut self.bits, &mut self.known] {
+            words.truncate(len.div_ceil(64));
+            if let Some(word) = words.last_mut()
+                && !len.is_multiple_of(64)
+            {
+                *word &= u64::MAX << (64 - len % 64);
+            }
+        }
+    }
+
     /// The bit at `index`; none when it is lost or beyond the end.
     pub(super) fn get(&self, index: usize) -> Option<bool> {
         let mask = 1u64 << (63 - index % 64);
@@ -124,25 +164,72 @@ impl Raw {
             return None;
         }
         let mut octets = BytesMut::with_capacity(self.len / 8);
-        let (mut ones, mut register, mut octet, mut count) = (0, 0xFFFF, 0u8, 0usize);
-        for index in 0..self.len {
-            let bit = self.get(index)?;
-            if ones == RUN {
-                ones = 0;
-                if bit {
-                    return None;
-                }
-                continue;
+        let (mut state, mut data, mut held) = (0, 0u32, 0);
+        let mut left = self.len;
+        for line in self.bits.iter().flat_map(|word| word.to_be_bytes()) {
+            if left < 8 {
+                break;
             }
-            ones = if bit { ones + 1 } else { 0 };
-            register = check(register, bit);
-            octet = octet << 1 | u8::from(bit);
-            count += 1;
-            if count.is_multiple_of(8) {
-                octets.put_u8(octet);
+            left -= 8;
+            let (bits, count, next) = DATA[state][usize::from(line)];
+            state = usize::from(next);
+            data = data << count | u32::from(bits);
+            held += u32::from(count);
+            if held >= 8 {
+                held -= 8;
+                octets.put_u8((data >> held) as u8);
+            }
+            if state == WRONG {
+                return None;
             }
         }
-        let good = count.is_multiple_of(8) && register == RESIDUE && octets.len() > 2;
-        good.then(|| octets.freeze().slice(..count / 8 - 2))
+        for index in self.len - left..self.len {
+            let bit = self.get(index)?;
+            let inserted = state == RUN as usize;
+            if inserted && bit {
+                return None;
+            }
+            state = if bit { state + 1 } else { 0 };
+            if !inserted {
+                data = data << 1 | u32::from(bit);
+                held += 1;
+            }
+        }
+        if held == 8 {
+            octets.put_u8(data as u8);
+        }
+        let (frame, check) = octets.split_last_chunk::<2>()?;
+        let good = held.is_multiple_of(8) && fcs(frame) == *check && !frame.is_empty();
+        let length = frame.len();
+        good.then(|| octets.freeze().slice(..length))
     }
 }
+
+/// In place of the ones in a row: there were too many.
+const WRONG: usize = RUN as usize + 1;
+
+/// By the ones in a row before it and eight bits on the line: the data bits, how many, and the ones at the end.
+static DATA: [[(u8, u8, u8); 256]; RUN as usize + 2] = {
+    let mut table = [[(0, 0, WRONG as u8); 256]; RUN as usize + 2];
+    let mut before = 0;
+    while before < WRONG {
+        let mut line = 0;
+        while line < 256 {
+            let (mut bits, mut count, mut ones) = (0u8, 0u8, before);
+            let mut shift = 8;
+            while shift > 0 && ones < WRONG {
+                shift -= 1;
+                let bit = (line >> shift & 1) as u8;
+                if ones < RUN as usize {
+                    bits = bits << 1 | bit;
+                    count += 1;
+                }
+                ones = if bit == 1 { ones + 1 } else { 0 };
+            }
+            table[before][line] = (bits, count, ones as u8);
+            line += 1;
+        }
+        before += 1;
+    }
+    table
+};
