@@ -5,9 +5,9 @@ use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::Modulation;
 use fax_base::page::{PageShape, Resolution, Width};
-use fax_t30::{Capabilities, Config, Document, Event, Role, Rules, Session};
+use fax_t30::{Capabilities, Config, Document, Event, PageStatus, Poll, Role, Rules, Session};
 use testkit::line::page::{made_up, recognise};
-use testkit::line::pair::{Impairments, Pair};
+use testkit::line::pair::{End, Impairments, Pair};
 use testkit::line::rng::Rng;
 
 /// No call of a few short pages lasts longer: every state has its timer.
@@ -40,14 +40,20 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
     i.echo = (rng.below(3) == 0).then(|| Duration::from_millis(rng.below(500)));
     // Shorter pages than five seconds cannot be told from a repeated command without counters.
     let octets = 9_000 + rng.below(12_000) as usize * rng.pick(&[1, 1, 8]);
-    let shapes: Vec<PageShape> = (0..1 + rng.below(5))
-        .map(|_| PageShape {
+    let mut documents = |most: u64| -> Vec<Document> {
+        let shape = |rng: &mut Rng| PageShape {
             width: rng.pick(&[Width::A4, Width::A4, Width::A4, Width::B4]),
             resolution: rng.pick(&[Resolution::Fine, Resolution::Fine, Resolution::Standard]),
             rows: 1000,
-        })
-        .collect();
-    let mut config = |role: Role, send: Vec<PageShape>| Config {
+        };
+        let count = rng.below(most + 1);
+        let pages = |rng: &mut Rng| (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
+        (0..count).map(|_| Document::new(pages(&mut rng))).collect()
+    };
+    let (sent, offered) = (documents(2), documents(2));
+    let poll = if sent.is_empty() || rng.below(4) == 0 { vec![Poll::default()] } else { Vec::new() };
+    let password = (rng.below(8) == 0).then(|| "17".to_owned());
+    let mut config = |role: Role, send: Vec<Document>| Config {
         role,
         ident: if rng.below(2) == 0 { "123".into() } else { String::new() },
         capabilities: Capabilities {
@@ -57,10 +63,12 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
                 1 => Modulation::ALL[..4].to_vec(),
                 _ => Modulation::ALL[..2].to_vec(),
             },
+            small_frames: rng.below(8) == 0,
             ..Capabilities::default()
         },
-        send: vec![Document::new(send)],
+        send,
         sub_address: (role == Role::Calling && rng.below(4) == 0).then(|| "17".into()),
+        password: password.clone(),
         rules: Rules {
             page_retries: rng.below(4) as u32,
             refuse_at_percent: if rng.below(2) == 0 { None } else { Some(15) },
@@ -68,7 +76,8 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
         },
         ..Config::default()
     };
-    let (calling, called) = (config(Role::Calling, shapes), config(Role::Called, Vec::new()));
+    let (mut calling, called) = (config(Role::Calling, sent), config(Role::Called, offered));
+    calling.poll = poll;
     let mut pair = Pair::new(Session::new(calling), Session::new(called), octets, i, seed);
     if rng.below(3) == 0 {
         for _ in 0..1 + rng.below(3) {
@@ -84,18 +93,22 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
 }
 
 fn judge(pair: &Pair, octets: usize) -> Vec<String> {
-    let mut wrong = Vec::new();
     let [caller, called] = &pair.ends;
-    for end in &pair.ends {
-        wrong.extend(end.breaches.iter().cloned());
-    }
-    let confirmed = caller.confirmed();
+    let mut wrong = one_way("to the called end", caller, called, octets);
+    wrong.extend(one_way("to the calling end", called, caller, octets));
+    wrong
+}
+
+/// What is wrong with what went from one end to the other.
+fn one_way(way: &str, sender: &End, receiver: &End, octets: usize) -> Vec<String> {
+    let mut wrong = sender.breaches.clone();
+    let confirmed = sender.confirmed();
     let in_order: Vec<usize> = (0..confirmed.len()).collect();
     if confirmed != in_order {
         wrong.push(format!("confirmed out of order or twice: {confirmed:?}"));
     }
     for index in &confirmed {
-        let has = called.pages.iter().any(|page| {
+        let has = receiver.pages.iter().any(|page| {
             recognise(&page.octets) == Some(*index)
                 && (!page.format.ecm || page.octets.get(..octets) == Some(made_up(*index, octets).as_ref()))
         });
@@ -103,25 +116,42 @@ fn judge(pair: &Pair, octets: usize) -> Vec<String> {
             wrong.push(format!("page {index} was claimed and not received"));
         }
     }
-    if let Some(outcome) = &caller.outcome {
+    if let Some(outcome) = &sender.outcome {
         if outcome.pages_confirmed != confirmed.len() {
             wrong.push("the outcome counts other pages than the events".into());
         }
         if outcome.failure.is_none() && outcome.page_uncertain.is_some() {
             wrong.push("success with an uncertain page".into());
         }
+        let ledger = |s: &[PageStatus]| outcome.sent.iter().filter(|r| s.contains(&r.status)).count();
+        if ledger(&[PageStatus::Confirmed, PageStatus::Poor]) != confirmed.len() {
+            wrong.push("the ledger counts other pages than the events".into());
+        }
+        if ledger(&[PageStatus::Uncertain]) != usize::from(outcome.page_uncertain.is_some()) {
+            wrong.push(format!("the ledger does not tell the uncertain page: {outcome:?}"));
+        }
+        // Of a page that one end has and the other does not know of, that other end says that it is uncertain,
+        // or that the call failed.
+        let mut kept: Vec<_> =
+            receiver.pages.iter().filter(|p| p.confirmed).filter_map(|p| recognise(&p.octets)).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let kept = kept.len();
+        if kept > confirmed.len() && outcome.failure.is_none() {
+            wrong.push(format!("{kept} pages kept, {} confirmed, and all is well", confirmed.len()));
+        }
     }
-    if let Some(outcome) = &called.outcome
-        && outcome.pages_received != called.pages.len()
+    if let Some(outcome) = &receiver.outcome
+        && (outcome.pages_received, outcome.received.len()) != (receiver.pages.len(), receiver.pages.len())
     {
-        wrong.push(format!("{} pages counted, {} kept", outcome.pages_received, called.pages.len()));
+        wrong.push(format!("{} pages counted, {} kept", outcome.pages_received, receiver.pages.len()));
     }
     // A page that was confirmed, and whose confirmation arrived, is not kept twice.
     let kept = |index: usize| {
-        called.pages.iter().filter(|p| p.confirmed && recognise(&p.octets) == Some(index)).count()
+        receiver.pages.iter().filter(|p| p.confirmed && recognise(&p.octets) == Some(index)).count()
     };
     for index in &confirmed {
-        let refused = caller
+        let refused = sender
             .events
             .iter()
             .filter(|(_, e)| matches!(e, Event::Resend { index: i, frames: 0 } if i == index))
@@ -129,6 +159,9 @@ fn judge(pair: &Pair, octets: usize) -> Vec<String> {
         if kept(*index) > 1 + refused {
             wrong.push(format!("page {index} is kept {} times", kept(*index)));
         }
+    }
+    for fault in &mut wrong {
+        *fault = format!("{way}: {fault}");
     }
     wrong
 }
@@ -151,6 +184,13 @@ fn run(seeds: core::ops::Range<u64>) {
     }
     println!("{delivered} delivered, {failed} failed");
     assert!(delivered > 0 && failed > 0);
+}
+
+/// As many calls as FERROFAX_MODEL_CALLS says, by hand and in the full run.
+#[test]
+fn bad_lines_at_length() {
+    let calls = std::env::var("FERROFAX_MODEL_CALLS").ok().and_then(|n| n.parse().ok());
+    run(3000..3000 + calls.unwrap_or(1000));
 }
 
 #[test]

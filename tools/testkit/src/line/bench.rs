@@ -73,6 +73,11 @@ impl Bench {
 
     /// Gives an input and takes all outputs.
     pub fn input(&mut self, input: Input) {
+        if input == Input::LineChanged {
+            // What carried it is gone.
+            self.queue.clear();
+            self.on_air = None;
+        }
         self.session.handle(self.now, input);
         while let Some(output) = self.session.poll() {
             match output {

@@ -1,0 +1,70 @@
+//! The conformance suite: scripts after T.30's flow charts, as data, against one session (T.30 §5.2 to §5.4,
+//! Annex A). `README.md` says how to read them.
+
+mod play;
+
+use play::Script;
+
+const FILES: [(&str, &str); 5] = [
+    ("calling.txt", include_str!("calling.txt")),
+    ("called.txt", include_str!("called.txt")),
+    ("ecm-send.txt", include_str!("ecm-send.txt")),
+    ("ecm-receive.txt", include_str!("ecm-receive.txt")),
+    ("polling.txt", include_str!("polling.txt")),
+];
+
+fn scripts(file: &str) -> Vec<Script> {
+    let (_, text) = FILES.iter().find(|(name, _)| *name == file).expect("a file");
+    Script::parse_all(text).expect(file)
+}
+
+fn run(file: &str) {
+    let (scripts, mut failed) = (scripts(file), Vec::new());
+    for script in &scripts {
+        if let Err(why) = script.play() {
+            println!("{file}: {}: {why}", script.name);
+            failed.push(script.name.clone());
+        }
+    }
+    println!("{file}: {} scripts, {} failed", scripts.len(), failed.len());
+    assert_eq!(failed, Vec::<String>::new());
+}
+
+#[test]
+fn calling() {
+    run("calling.txt");
+}
+
+#[test]
+fn called() {
+    run("called.txt");
+}
+
+#[test]
+fn ecm_send() {
+    run("ecm-send.txt");
+}
+
+#[test]
+fn ecm_receive() {
+    run("ecm-receive.txt");
+}
+
+#[test]
+fn polling() {
+    run("polling.txt");
+}
+
+#[test]
+fn the_suite_is_whole() {
+    let mut count = 0;
+    for (file, _) in FILES {
+        let all = scripts(file);
+        for (i, script) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|s| s.name != script.name), "{file}: twice: {}", script.name);
+        }
+        count += all.len();
+    }
+    println!("{count} scripts");
+    assert!(count >= 200, "{count} scripts");
+}
