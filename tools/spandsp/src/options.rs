@@ -74,6 +74,18 @@ pub struct Options {
     /// The least time for a coded line that it demands as a receiver without ECM, ms: 0, 5, 10, 20
     /// or 40.
     pub min_row_time_ms: u8,
+    /// It knows sub-addresses, selective polling and passwords, and says so in its DIS.
+    pub addresses: bool,
+    /// The sub-address it sends (SUB); this and the next three at most 20 characters.
+    pub sub_address: String,
+    /// The selective polling address it sends (SEP).
+    pub selective_polling_address: String,
+    /// The password it sends when it polls (PWD).
+    pub password: String,
+    /// The password it sends when it sends (SID).
+    pub sender_ident: String,
+    /// As a receiver with ECM: it says RNR so often.
+    pub not_ready: u8,
     /// Write spandsp's log to standard error.
     pub log: bool,
 }
@@ -93,6 +105,12 @@ impl Default for Options {
             fill_bit_removal: false,
             talker_echo_protection: false,
             min_row_time_ms: 0,
+            addresses: false,
+            sub_address: String::new(),
+            selective_polling_address: String::new(),
+            password: String::new(),
+            sender_ident: String::new(),
+            not_ready: 0,
             log: false,
         }
     }
@@ -129,6 +147,14 @@ impl Options {
         });
         let modems = if iaf { modems | c::T30_SUPPORT_IAF } else { modems };
         let ident = CString::new(self.ident.as_str())?;
+        let features = if self.addresses {
+            c::T30_SUPPORT_IDENTIFICATION | c::T30_SUPPORT_SELECTIVE_POLLING | c::T30_SUPPORT_SUB_ADDRESSING
+        } else {
+            0
+        };
+        let text = |s: &String| CString::new(s.as_str());
+        let (sub, sep) = (text(&self.sub_address)?, text(&self.selective_polling_address)?);
+        let (password, sender) = (text(&self.password)?, text(&self.sender_ident)?);
         let send = self.send.as_deref().map(c_path).transpose()?;
         let receive = self.receive.as_deref().map(c_path).transpose()?;
         // SAFETY: `t30` is live by this function's contract; spandsp copies the strings.
@@ -141,6 +167,12 @@ impl Options {
             c::t30_set_supported_bilevel_resolutions(t30, RESOLUTIONS_R8 | RESOLUTION_R16 | RESOLUTIONS_INCH);
             c::t30_set_minimum_scan_line_time(t30, i32::from(self.min_row_time_ms));
             c::t30_set_tx_ident(t30, ident.as_ptr());
+            c::t30_set_supported_t30_features(t30, features as i32);
+            c::t30_set_tx_sub_address(t30, sub.as_ptr());
+            c::t30_set_tx_selective_polling_address(t30, sep.as_ptr());
+            c::t30_set_tx_password(t30, password.as_ptr());
+            c::t30_set_tx_sender_ident(t30, sender.as_ptr());
+            c::t30_set_receiver_not_ready(t30, i32::from(self.not_ready));
             if let Some(path) = &send {
                 c::t30_set_tx_file(t30, path.as_ptr(), -1, -1);
             }

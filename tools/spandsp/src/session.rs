@@ -63,6 +63,12 @@ pub struct Report {
     pub rtn_events: u32,
     /// The far end's subscriber number.
     pub remote_ident: String,
+    /// The sub-address it was given (SUB).
+    pub sub_address: String,
+    /// The password it was given when it was polled (PWD).
+    pub password: String,
+    /// The password it was given when it was sent something (SID).
+    pub sender_ident: String,
     /// Every page end that the peer reported.
     pub pages: Vec<PageReport>,
 }
@@ -126,17 +132,22 @@ impl Session {
     }
 
     pub(crate) fn report(&self) -> Report {
-        // SAFETY: `t30` is live; both calls only read it. The strings are copied at once.
-        let (stats, ident) = unsafe {
+        // SAFETY: `t30` is live; the call only reads it.
+        let stats = unsafe {
             let mut stats: c::t30_stats_t = core::mem::zeroed();
             c::t30_get_transfer_statistics(self.t30, &mut stats);
-            let ident = c::t30_get_rx_ident(self.t30);
-            let ident = if ident.is_null() {
-                String::new()
-            } else {
-                CStr::from_ptr(ident).to_string_lossy().into_owned()
-            };
-            (stats, ident)
+            stats
+        };
+        let text_of = |get: unsafe extern "C" fn(*mut c::t30_state_t) -> *const core::ffi::c_char| {
+            // SAFETY: `t30` is live; the call only reads it. The string is copied at once.
+            unsafe {
+                let text = get(self.t30);
+                if text.is_null() {
+                    String::new()
+                } else {
+                    CStr::from_ptr(text).to_string_lossy().into_owned()
+                }
+            }
         };
         let code = self.code();
         let text = match code {
@@ -160,7 +171,10 @@ impl Session {
             bad_rows: natural(stats.bad_rows),
             ecm_retries: natural(stats.error_correcting_mode_retries),
             rtn_events: natural(stats.rtn_events),
-            remote_ident: ident,
+            remote_ident: text_of(c::t30_get_rx_ident),
+            sub_address: text_of(c::t30_get_rx_sub_address),
+            password: text_of(c::t30_get_rx_password),
+            sender_ident: text_of(c::t30_get_rx_sender_ident),
             pages,
         }
     }
