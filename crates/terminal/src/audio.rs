@@ -2,12 +2,14 @@
 //! V.29, V.17). What leaves is in [`sending`], which receiver listens when in [`listening`].
 
 mod control;
+mod gaps;
 mod image;
 mod listening;
 mod sending;
 
 use crate::api::AudioOptions;
 use fax_base::line::{Heard, Listen, Transmit};
+use gaps::{Gaps, Verdict};
 use listening::Listening;
 use sending::Sending;
 
@@ -25,11 +27,12 @@ pub(crate) enum Told {
 pub(crate) struct AudioLine {
     sending: Sending,
     listening: Listening,
+    gaps: Gaps,
 }
 
 impl AudioLine {
     pub(crate) fn new(options: AudioOptions) -> Self {
-        AudioLine { sending: Sending::new(options), listening: Listening::new() }
+        AudioLine { sending: Sending::new(options), listening: Listening::new(), gaps: Gaps::new() }
     }
 
     /// Sends this after everything that was given before.
@@ -62,11 +65,28 @@ impl AudioLine {
 
     /// The far end's next samples.
     pub(crate) fn receive(&mut self, samples: &[i16], told: &mut Vec<Told>) {
-        self.listening.receive(samples, told);
+        match self.gaps.judge(samples, self.listening.is_in_signal()) {
+            Verdict::Audio { lost } => {
+                self.listening.lost(lost, told);
+                self.listening.receive(samples, told);
+            }
+            Verdict::Held => {}
+            Verdict::Lost { lost } => self.listening.lost(lost.saturating_add(samples.len()), told),
+            Verdict::Over { silent } => {
+                let mut left = silent;
+                while left > 0 {
+                    let part = [0; 160].get(..left.min(160)).unwrap_or_default();
+                    self.listening.receive(part, told);
+                    left -= part.len();
+                }
+                self.listening.receive(samples, told);
+            }
+        }
     }
 
     /// So many samples of the far end were lost.
     pub(crate) fn lost(&mut self, samples: usize, told: &mut Vec<Told>) {
-        self.listening.lost(samples, told);
+        let held = self.gaps.lost();
+        self.listening.lost(held.saturating_add(samples), told);
     }
 }

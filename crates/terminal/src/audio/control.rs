@@ -45,6 +45,8 @@ pub(super) struct Control {
     up: bool,
     /// It came up since it was asked last.
     came_up: bool,
+    /// The frame that ends the burst has come.
+    final_frame: bool,
     told: Vec<Told>,
 }
 
@@ -62,6 +64,7 @@ impl Control {
             deframer,
             up: false,
             came_up: false,
+            final_frame: false,
             told: Vec::new(),
         }
     }
@@ -79,6 +82,11 @@ impl Control {
     pub(super) fn lost(&mut self, samples: usize) {
         self.modem.receive_gap(samples, &mut self.events);
         self.take();
+    }
+
+    /// Whether a burst has begun whose final frame has not come.
+    pub(super) fn is_amid_burst(&self) -> bool {
+        self.up && !self.final_frame
     }
 
     /// Whether it came up since this was asked last.
@@ -116,6 +124,7 @@ impl Control {
             match deframed {
                 Deframed::Flags => {
                     if !self.up {
+                        self.final_frame = false;
                         self.up = true;
                         self.came_up = true;
                         self.told.push(Told::Heard(Heard::CarrierUp(channel)));
@@ -125,6 +134,7 @@ impl Control {
                     if repaired > 0 {
                         self.told.push(Told::Repaired { bits: repaired });
                     }
+                    self.final_frame = octets.get(1) == Some(&CONTROL_FINAL);
                     self.told.push(Told::Heard(Heard::Frame { channel, octets, good: true }));
                 }
                 // Without flags before it this was noise.

@@ -7,6 +7,19 @@ use fax_base::line::{Channel, Framing, Heard, Modulation, Training};
 use fax_dsp::QamReceiver;
 use fax_dsp::modem::{Event, Mode};
 
+/// What is known of the far end's signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Signal {
+    /// There is none.
+    None,
+    /// It is being trained on.
+    Training,
+    /// Its data are being read.
+    Read,
+    /// It is there, but its training failed or was missed.
+    Unreadable,
+}
+
 /// The receiver of one modulation.
 pub(super) struct Image {
     modulation: Modulation,
@@ -16,17 +29,14 @@ pub(super) struct Image {
     events: Vec<Event>,
     deframer: Deframer,
     bits: RawBits,
-    /// The far end's signal is there …
-    up: bool,
-    /// … but its training failed or was missed.
-    unreadable: bool,
+    signal: Signal,
     presence: Presence,
 }
 
 impl core::fmt::Debug for Image {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Image { modulation, training, framing, up, .. } = self;
-        write!(f, "Image({modulation}, {training:?}, {framing:?}, up {up})")
+        let Image { modulation, training, framing, signal, .. } = self;
+        write!(f, "Image({modulation}, {training:?}, {framing:?}, {signal:?})")
     }
 }
 
@@ -40,8 +50,7 @@ impl Image {
             events: Vec::with_capacity(64),
             deframer: Deframer::new(COPIES),
             bits: RawBits::default(),
-            up: false,
-            unreadable: false,
+            signal: Signal::None,
             presence: Presence::default(),
         }
     }
@@ -62,23 +71,27 @@ impl Image {
         self.modem.expect(self.training);
         self.deframer.end();
         self.bits = RawBits::default();
-        self.up = false;
-        self.unreadable = false;
+        self.signal = Signal::None;
         self.presence.forget();
+    }
+
+    /// Whether a signal is being trained on or read.
+    pub(super) fn is_followed(&self) -> bool {
+        matches!(self.signal, Signal::Training | Signal::Read)
     }
 
     /// Whether data are being read.
     pub(super) fn is_reading(&self) -> bool {
-        self.up && !self.unreadable
+        self.signal == Signal::Read
     }
 
     /// The far end's next samples; `control` says whether V.21 flags are being heard.
     pub(super) fn receive(&mut self, samples: &[i16], control: bool, told: &mut Vec<Told>) {
         self.modem.receive(samples, &mut self.events);
         self.tell(control, told);
-        match self.presence.take(samples, self.up && !self.unreadable) {
-            Change::Began if !self.up && !control => self.begin_unreadable(told),
-            Change::Ended if self.unreadable => self.end(told),
+        match self.presence.take(samples, self.is_followed()) {
+            Change::Began if self.signal == Signal::None && !control => self.know(Signal::Unreadable, told),
+            Change::Ended if self.signal == Signal::Unreadable => self.end(told),
             Change::None | Change::Began | Change::Ended => {}
         }
     }
@@ -90,23 +103,19 @@ impl Image {
 
     /// The signal is over, or something else is on the line.
     pub(super) fn end(&mut self, told: &mut Vec<Told>) {
-        self.unreadable = false;
         self.presence.forget();
-        if self.up {
-            self.up = false;
-            told.push(Told::Heard(Heard::CarrierDown(Channel::Image(self.modulation))));
-        }
+        self.know(Signal::None, told);
     }
 
-    fn begin_unreadable(&mut self, told: &mut Vec<Told>) {
-        self.unreadable = true;
-        self.come_up(told);
-    }
-
-    fn come_up(&mut self, told: &mut Vec<Told>) {
-        if !self.up {
-            self.up = true;
-            told.push(Told::Heard(Heard::CarrierUp(Channel::Image(self.modulation))));
+    /// Says what is known from now on, and tells when that begins or ends a carrier.
+    fn know(&mut self, signal: Signal, told: &mut Vec<Told>) {
+        let before = core::mem::replace(&mut self.signal, signal);
+        let channel = Channel::Image(self.modulation);
+        match (before, signal) {
+            (Signal::None, Signal::None) => {}
+            (Signal::None, _) => told.push(Told::Heard(Heard::CarrierUp(channel))),
+            (_, Signal::None) => told.push(Told::Heard(Heard::CarrierDown(channel))),
+            (_, Signal::Training | Signal::Read | Signal::Unreadable) => {}
         }
     }
 
@@ -127,13 +136,14 @@ impl Image {
             match event {
                 // V.21 may look like the beginning of a training.
                 Event::CarrierUp if control => {}
-                Event::CarrierUp => self.come_up(told),
-                Event::Trained(_) => {
-                    self.unreadable = false;
-                    self.come_up(told);
-                }
+                Event::CarrierUp => self.know(Signal::Training, told),
+                Event::Trained(_) => self.know(Signal::Read, told),
                 // The signal is there all the same, and T.30 waits for its end.
-                Event::TrainingFailed => self.unreadable = self.up,
+                Event::TrainingFailed => {
+                    if self.signal != Signal::None {
+                        self.know(Signal::Unreadable, told);
+                    }
+                }
                 Event::Bits { bits, count } => match self.framing {
                     Framing::Raw => self.bits.put(bits, count),
                     Framing::Hdlc => self.deframer.put(bits, count.into()),
@@ -142,7 +152,7 @@ impl Image {
                     Framing::Raw => self.bits.lose(bits, self.modulation, told),
                     Framing::Hdlc => self.deframer.lose(bits),
                 },
-                Event::CarrierDown if self.unreadable => {}
+                Event::CarrierDown if self.signal == Signal::Unreadable => {}
                 Event::CarrierDown => {
                     self.deframer.end();
                     self.frames(told);

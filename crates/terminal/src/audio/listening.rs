@@ -73,6 +73,12 @@ impl Listening {
         self.deaf = deaf;
     }
 
+    /// Whether a signal is being received that cannot end here by itself.
+    pub(super) fn is_in_signal(&self) -> bool {
+        let image = self.image.as_ref().filter(|_| self.image_expected);
+        !self.deaf && (self.control.is_amid_burst() || image.is_some_and(|image| image.is_followed()))
+    }
+
     /// The far end's next samples.
     pub(super) fn receive(&mut self, samples: &[i16], told: &mut Vec<Told>) {
         if self.deaf {
@@ -91,7 +97,7 @@ impl Listening {
 
     /// So many of the far end's samples were lost.
     pub(super) fn lost(&mut self, samples: usize, told: &mut Vec<Told>) {
-        if self.deaf {
+        if self.deaf || samples == 0 {
             return;
         }
         if let Some(tones) = &mut self.tones {
