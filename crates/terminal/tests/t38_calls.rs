@@ -272,7 +272,9 @@ fn from_audio_to_t38() {
             let plan = Plan { switch, ..Plan::default() };
             let (calling, called) = send(&bitmaps, &capabilities, &plan);
             assert_identical(&format!("{switch:?}"), &bitmaps, &calling, &called);
-            assert!(calling.terminal.t38_packets_received() > 15);
+            // What is left of the fax by then goes by T.38: at least the answers to DCS and to the page.
+            let packets = calling.terminal.t38_packets_received();
+            assert!(packets > 5, "{switch:?}: {packets}");
         }
     }
 }
