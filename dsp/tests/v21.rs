@@ -397,7 +397,8 @@ fn fast_modems_noise_and_tones_are_not_v21() {
     assert_eq!(carried(&samples(|out| tx.transmit(&mut bits, out))), (0, 0));
 }
 
-/// In ten minutes of each, a moment is taken for V.21 now and then, never for long.
+/// In ten minutes of each, a moment is taken for V.21 now and then. When a note that follows is by chance one of
+/// the tones (A♯ of 1865 Hz: zeros), it lasts as long as that.
 #[test]
 fn speech_and_music_are_hardly_ever_v21() {
     for (what, sound) in [
@@ -408,7 +409,10 @@ fn speech_and_music_are_hardly_ever_v21() {
         for (level, seed) in [(-12.0, 15), (-22.0, 16)] {
             let (all, longest) = carried(&sound(600, level, seed));
             println!("{what} at {level} dBm0: {all} ms of 600 s, at most {longest} ms");
-            assert!(all < 4_000 && longest < 300, "{what} {level}: {all} {longest}");
+            assert!(
+                all < 2_000 && longest < if what == "music" { 1_500 } else { 300 },
+                "{what} {level}: {all} {longest}"
+            );
         }
     }
 }

@@ -6,7 +6,7 @@
 //! The bit clock comes from the moments at which the frequency changes, its memory growing as it becomes
 //! sure.
 
-use super::front::{DECIMATION, Front, LONGEST, OUT, Oscillator, turned};
+use super::front::{DECIMATION, Front, LONGEST, OUT, turned};
 use super::{BIT_RATE, CHANNEL_1, CHANNEL_2, Complex, Tones};
 use crate::modem::Event;
 use fax_base::level::Dbm0;
@@ -18,10 +18,10 @@ mod window;
 use detector::Detector;
 use window::{Correlation, Window};
 
-/// Samples of the front in a bit: 5⅓.
+/// Samples of the front in a bit: 3⅓.
 const BIT: f32 = SAMPLE_RATE as f32 / (DECIMATION as u32 * BIT_RATE) as f32;
 /// Samples of the front that a bit can touch.
-const TOUCHED: usize = 7;
+const TOUCHED: usize = 5;
 /// The front's samples that are kept.
 const KEPT: usize = 8;
 /// By so many of its samples the front's output is behind the samples in it.
@@ -131,9 +131,9 @@ impl FskReceiver {
         if let Some(kept) = self.kept.get_mut(self.newest) {
             *kept = z;
         }
-        // The changes of frequency are measured over five samples.
-        let sure = (self.lost >> BEHIND) & 0b1_1111 == 0;
-        self.clock.listen(z, self.ago(2), sure);
+        // The changes of frequency are measured over three samples.
+        let sure = (self.lost >> BEHIND) & 0b111 == 0;
+        self.clock.listen(z, self.ago(1), sure);
         if self.clock.to_end <= 0.5 {
             let bit = self.correlate();
             self.clock.next_bit(self.detector.up(), bit.lost);
@@ -149,22 +149,19 @@ impl FskReceiver {
 
     /// The bit that ends now, with both tones.
     fn correlate(&self) -> Correlation {
-        // A turn of 22.5° from sample to sample at either tone.
+        // A turn of 36° from sample to sample at either tone.
         const TURN: [Complex; TOUCHED] = [
             [1.0, 0.0],
-            [0.923_879_5, 0.382_683_43],
-            [0.707_106_77, 0.707_106_77],
-            [0.382_683_43, 0.923_879_5],
-            [0.0, 1.0],
-            [-0.382_683_43, 0.923_879_5],
-            [-0.707_106_77, 0.707_106_77],
+            [0.809_017, 0.587_785_24],
+            [0.309_017, 0.951_056_5],
+            [-0.309_017, 0.951_056_5],
+            [-0.809_017, 0.587_785_24],
         ];
         let end = self.clock.to_end;
         // All samples lie wholly in the bit but the newest and the oldest two.
         let newest = end + 0.5;
-        let mut weights = [newest, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0];
-        weights[5] = (BIT - newest - 4.0).min(1.0);
-        weights[6] = BIT - newest - 4.0 - weights[5];
+        let older = BIT - newest - 2.0;
+        let weights = [newest, 1.0, 1.0, older.min(1.0), (older - 1.0).max(0.0)];
         let (mut a, mut b, mut energy) = ([0f32; 2], [0f32; 2], 0f32);
         let mut touched = 0;
         for (i, (weight, [cos, sin])) in weights.into_iter().zip(TURN).enumerate() {
@@ -179,8 +176,8 @@ impl FskReceiver {
             return Correlation { lost: true, ..Correlation::default() };
         }
         // Back from the newest sample to the beginning of the bit.
-        let x = end * core::f32::consts::FRAC_PI_8;
-        let (cos, sin) = (1.0 - x * x / 2.0, x - x * x * x / 6.0);
+        let x = end * core::f32::consts::PI / 5.0;
+        let (cos, sin) = (1.0 - x * x / 2.0 + x * x * x * x / 24.0, x - x * x * x / 6.0);
         let [p, q] = turned([cos, sin], window::BACK);
         Correlation {
             tones: [turned([a[0] - b[1], a[1] + b[0]], [p, q]), turned([a[0] + b[1], a[1] - b[0]], [p, -q])],
@@ -229,10 +226,10 @@ impl FskReceiver {
 /// The bit clock.
 #[derive(Clone, Debug)]
 struct Clock {
-    /// The last two turns of the frequency, newest last.
-    turns: [f32; 2],
-    /// 300 Hz.
-    reference: Oscillator,
+    /// The last turn of the frequency.
+    turn: f32,
+    /// Where in [`REFERENCE`] the next sample is.
+    next: usize,
     /// The line that the changes of frequency make at 300 Hz.
     line: Complex,
     /// How many samples of the front it is made of.
@@ -243,6 +240,20 @@ struct Clock {
     to_end: f32,
 }
 
+/// 300 Hz: three turns in ten samples of the front.
+const REFERENCE: [Complex; 10] = [
+    [1.0, 0.0],
+    [-0.309_017, 0.951_056_5],
+    [-0.809_017, -0.587_785_24],
+    [0.809_017, -0.587_785_24],
+    [0.309_017, 0.951_056_5],
+    [-1.0, 0.0],
+    [0.309_017, -0.951_056_5],
+    [0.809_017, 0.587_785_24],
+    [-0.809_017, 0.587_785_24],
+    [-0.309_017, -0.951_056_5],
+];
+
 impl Clock {
     /// The memory while there is no carrier, and at most.
     const SHORT: f32 = 16.0 * BIT;
@@ -250,12 +261,12 @@ impl Clock {
 
     fn new() -> Self {
         Clock {
-            turns: [0.0; 2],
-            reference: Oscillator::new(core::f32::consts::TAU / BIT),
+            turn: 0.0,
+            next: 0,
             line: [0.0; 2],
             memory: Self::SHORT,
-            // The line is two samples late, and before the first sample the first bit is one old.
-            begin: [0.382_683_43, 0.923_879_5],
+            // The line is one sample late, and before the first sample the first bit is one old.
+            begin: [1.0, 0.0],
             to_end: BIT,
         }
     }
@@ -265,13 +276,14 @@ impl Clock {
         self.memory = Self::SHORT;
     }
 
-    /// Takes a sample and the one two before it; a change counts only where no sample was lost.
+    /// Takes a sample and the one before it; a change counts only where no sample was lost.
     #[inline]
-    fn listen(&mut self, [x, y]: Complex, [x2, y2]: Complex, sure: bool) {
-        let turn = (y * x2 - x * y2) / (x * x + y * y + x2 * x2 + y2 * y2 + 1.0);
-        let change = turn - self.turns[0];
-        self.turns = [self.turns[1], turn];
-        let [cos, sin] = self.reference.next();
+    fn listen(&mut self, [x, y]: Complex, [x1, y1]: Complex, sure: bool) {
+        let turn = (y * x1 - x * y1) / (x * x + y * y + x1 * x1 + y1 * y1 + 1.0);
+        let change = turn - self.turn;
+        self.turn = turn;
+        let [cos, sin] = REFERENCE.get(self.next).copied().unwrap_or_default();
+        self.next = (self.next + 1) % REFERENCE.len();
         if sure {
             let weight = change * change;
             let keep = 1.0 - 1.0 / self.memory;

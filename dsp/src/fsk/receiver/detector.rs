@@ -9,10 +9,10 @@ const UP: Dbm0 = Dbm0(-44.0);
 const DOWN: Dbm0 = Dbm0(-46.5);
 /// The share that brings the carrier up, and the one below which it is gone. V.21 without noise has 1, noise
 /// by itself 0.3.
-const UP_SHARE: f32 = 0.62;
+const UP_SHARE: f32 = 0.68;
 const DOWN_SHARE: f32 = 0.42;
 /// The contrast that brings it up; a tone between the two has none.
-const UP_CONTRAST: f32 = 0.4;
+const UP_CONTRAST: f32 = 0.45;
 /// How far off the tones may be, as [`Verdict::off`] tells it: 22 Hz to bring the carrier up, 35 Hz to keep it.
 const UP_OFF: f32 = 0.5;
 const DOWN_OFF: f32 = 0.9;

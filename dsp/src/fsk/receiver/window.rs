@@ -80,17 +80,18 @@ impl Window {
         // The power of all three in phase, as far as the phase goes on, and of each by itself.
         let together = (2.0 * self.continuity - 1.0).max(0.0);
         let alone = 1.0 - together;
+        // The first bit turned on to where the others are, so that only their product is left to do.
+        let before = [0, 1].map(|i| turned(first.tones[i], [back[i][0], -back[i][1]]));
         let (mut best, mut best_together, mut m, mut l) = (-1.0, 0.0, 0, 0);
         for (j, mid) in middle.tones.into_iter().enumerate() {
             for (k, last) in bit.tones.into_iter().enumerate() {
                 let [tx, ty] = turned(last, back[j]);
-                let pair = [mid[0] + tx, mid[1] + ty];
-                let pair_alone = alone * (middle_powers[j] + powers[k]);
-                for (i, tone) in first.tones.into_iter().enumerate() {
-                    let [tx, ty] = turned(pair, back[i]);
-                    let (re, im) = (tone[0] + tx, tone[1] + ty);
-                    let in_phase = re * re + im * im;
-                    let power = together * in_phase + pair_alone + alone * first_powers[i];
+                let [x, y] = [mid[0] + tx, mid[1] + ty];
+                let pair_together = x * x + y * y;
+                let pair_alone = middle_powers[j] + powers[k];
+                for (i, [p, q]) in before.into_iter().enumerate() {
+                    let in_phase = pair_together + first_powers[i] + 2.0 * (x * p + y * q);
+                    let power = together * in_phase + alone * (pair_alone + first_powers[i]);
                     if power > best {
                         (best, best_together, m, l) = (power, in_phase, j, k);
                     }
