@@ -15,8 +15,8 @@ const SLOPE: f32 = 1.8;
 const MOST_ERROR: f64 = 0.2;
 /// Noise that the solution reckons with, relative to the signal; keeps it finite where there is no signal.
 const RIDGE: f64 = 0.003;
-/// Blocks of alternation in a row before the known symbols are looked for.
-const LONG_BLOCKS: usize = 2;
+/// Blocks of alternation in a row before the known symbols are looked for: V.27ter's 50 symbols need not hold more.
+const LONG_BLOCKS: usize = 1;
 /// Blocks of alternation in a row before a short training is begun on: after silence already a part of
 /// the first is taken for one, and what is measured must lie in the alternation.
 const SHORT_BLOCKS: usize = 7;
