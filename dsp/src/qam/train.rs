@@ -141,7 +141,7 @@ impl QamReceiver {
             let Some((re, im)) = self.halves.window(start, taps) else { continue };
             let [x, y] = self.known_symbol(k);
             let (sin, cos) = (TAU * (advance * k as f32).fract()).sin_cos();
-            equations.add(re, im, x * cos - y * sin, x * sin + y * cos);
+            equations.add(k, re, im, (x * cos - y * sin, x * sin + y * cos));
             power += re[middle] * re[middle] + im[middle] * im[middle];
             power += re[middle + 1] * re[middle + 1] + im[middle + 1] * im[middle + 1];
         }
