@@ -78,8 +78,14 @@ pub(crate) fn again(call: &mut Call) -> State {
 
 /// Why it is a failure to part now, if it is one: something was still to be sent or polled.
 pub(crate) fn left_undone(call: &Call) -> Option<Cause> {
-    let more = call.reception.polls < call.config.poll.len() || !call.transmission.is_over();
+    let more = not_done(call).is_some() || !call.transmission.is_over();
     more.then_some(Cause::DisconnectedBeforePage)
+}
+
+/// Why it is a failure to end a call in which everything went well, if it is one: we were to poll more than the
+/// far end has.
+pub(crate) fn not_done(call: &Call) -> Option<Cause> {
+    (call.reception.polls < call.config.poll.len()).then_some(Cause::NothingToPoll)
 }
 
 impl AwaitPolled {

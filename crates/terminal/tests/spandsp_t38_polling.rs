@@ -167,6 +167,15 @@ fn spandsp_selects_a_document() {
 }
 
 #[test]
+fn frames_of_64_octets_to_spandsp() {
+    let document = document(19, 2);
+    let desk = Desk::new(None, Options::default());
+    let capabilities = t30::Capabilities { small_frames: true, ..t30::Capabilities::default() };
+    let (seen, report) = call("64", ours(Some(&document), capabilities), &desk, CLEAN);
+    assert_sent("64", &document, &desk, &seen, &report);
+}
+
+#[test]
 fn a_receiver_that_is_not_ready() {
     let document = document(16, 3);
     for not_ready in [1, 4] {

@@ -275,9 +275,8 @@ impl Judging {
         }
         respond(call, self.command, response, &[]);
         match self.second.plain() {
-            Fcf2::Eop if response != Fcf::Rtn => {
-                AwaitDisconnect::begin((response == Fcf::Err).then_some(Cause::EcmGaveUp))
-            }
+            Fcf2::Eop if response == Fcf::Err => AwaitDisconnect::begin(Some(Cause::EcmGaveUp)),
+            Fcf2::Eop if response != Fcf::Rtn => AwaitDisconnect::begin(polling::not_done(call)),
             Fcf2::Eom => polling::next_message(call),
             Fcf2::Eop | Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
                 State::AwaitMessage(AwaitMessage)

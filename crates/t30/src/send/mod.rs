@@ -233,7 +233,7 @@ pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
     call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
     match second.plain() {
-        Fcf2::Eop => release::disconnect(call, None),
+        Fcf2::Eop => release::disconnect(call, polling::not_done(call)),
         Fcf2::Eom => polling::next_message(call),
         Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
             if poor {
