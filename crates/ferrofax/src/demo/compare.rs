@@ -1,5 +1,6 @@
 //! What was sent and what was received, fetched by REST and compared pel for pel.
 
+use super::world::Way;
 use crate::client::Client;
 use anyhow::{Context, Result};
 use fax_document::FaxDocument;
@@ -14,18 +15,27 @@ pub(super) struct Verdict {
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Fetches both sides' pages, keeps the received ones in `folder`, compares.
-pub(super) async fn run(clinic: &Client, court: &Client, job: &str, folder: &Path) -> Result<Verdict> {
+/// Fetches both sides' pages of a job that went by this way, keeps the received ones in `folder`, compares.
+pub(super) async fn run(
+    clinic: &Client,
+    court: &Client,
+    way: &Way,
+    job: &str,
+    folder: &Path,
+) -> Result<Verdict> {
     let outbox = clinic.get("faxes/outbox").await?;
     let mine = |f: &&serde_json::Value| f["id"].as_str().is_some_and(|id| id.ends_with(job));
     let sent = outbox.as_array().and_then(|l| l.iter().find(mine)).and_then(|f| f["id"].as_str());
     let sent = sent.context("the fax is not in the sender's outbox")?;
     let sent = clinic.attachment(&format!("faxes/outbox/{sent}/attachment"), "image/tiff").await?;
-    let received = inbox(court).await?;
+    let received = inbox(court, way.number).await?;
     let path = format!("faxes/inbox/{received}/attachment");
     let tiff = court.attachment(&path, "image/tiff").await?;
     let pdf = court.attachment(&path, "application/pdf").await?;
-    let files = vec![folder.join("received.tif"), folder.join("received.pdf")];
+    let files = vec![
+        folder.join(format!("received-by-{}.tif", way.name)),
+        folder.join(format!("received-by-{}.pdf", way.name)),
+    ];
     for (file, octets) in files.iter().zip([&tiff, &pdf]) {
         std::fs::write(file, octets).with_context(|| format!("{}", file.display()))?;
     }
@@ -39,12 +49,13 @@ pub(super) async fn run(clinic: &Client, court: &Client, job: &str, folder: &Pat
     Ok(Verdict { pages, different, files })
 }
 
-/// The one fax in the inbox; the receiver files it a moment after the sender is done.
-async fn inbox(court: &Client) -> Result<String> {
+/// The fax from this number in the inbox; the receiver files it a moment after the sender is done.
+async fn inbox(court: &Client, from: &str) -> Result<String> {
     for _ in 0..100 {
         let list = court.get("faxes/inbox").await?;
-        let first = list.as_array().and_then(|l| l.first()).and_then(|f| f["id"].as_str());
-        if let Some(id) = first {
+        let theirs = |f: &&serde_json::Value| f["from_number"] == from || f["from"] == from;
+        let found = list.as_array().and_then(|l| l.iter().find(theirs)).and_then(|f| f["id"].as_str());
+        if let Some(id) = found {
             return Ok(id.to_owned());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

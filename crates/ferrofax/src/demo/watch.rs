@@ -1,4 +1,4 @@
-//! A job watched live: a progress bar a page, and the T.30 ladder in short.
+//! A job watched live: a progress bar for its call, and the T.30 ladder in short.
 
 use anyhow::Result;
 use fax_document::FaxDocument;
@@ -19,11 +19,28 @@ const OVERHEAD: Duration = Duration::from_secs(4);
 /// The usual rate, until something else is agreed.
 const BIT_RATE: u64 = 14_400;
 
-struct Page {
+/// Where the progress of all calls is shown.
+pub(super) struct Screen {
+    bars: MultiProgress,
+    /// Into a file or a pipe go lines instead of bars.
+    lines: bool,
+}
+
+impl Screen {
+    pub(super) fn new(as_json: bool) -> Screen {
+        let target = if as_json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stdout() };
+        let lines = !as_json && !std::io::stdout().is_terminal();
+        Screen { bars: MultiProgress::with_draw_target(target), lines }
+    }
+}
+
+/// The bar of one call: it is as long as its pages take at the usual rate.
+struct Call {
     bar: ProgressBar,
-    expected: Duration,
-    began: Option<Instant>,
-    done: bool,
+    /// The time of each page.
+    pages: Vec<Duration>,
+    /// The page on its way, from 0, and since when.
+    page: Option<(usize, Instant)>,
 }
 
 /// Follows the job to its end.
@@ -32,23 +49,20 @@ pub(super) async fn follow(
     mut events: Receiver<JobEvent>,
     account: &str,
     id: &str,
-    as_json: bool,
+    name: &str,
+    screen: &Screen,
 ) -> Result<Job> {
     let (account, job) = (AccountId::new(account), JobId::new(id));
-    let target = if as_json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stdout() };
-    // Into a file or a pipe go lines instead of bars.
-    let lines = !as_json && !std::io::stdout().is_terminal();
-    let bars = MultiProgress::with_draw_target(target);
-    let mut pages: Vec<Page> = Vec::new();
+    let mut call = Call::new(name, screen);
     let mut tick = tokio::time::interval(TICK);
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
             _ = tick.tick() => {
-                pages.iter().for_each(Page::advance);
+                call.advance();
                 let now = service.job(&account, &job).await?;
                 if now.state.is_final() {
-                    pages.iter_mut().for_each(Page::end);
+                    call.bar.abandon();
                     return Ok(now);
                 }
                 continue;
@@ -59,75 +73,68 @@ pub(super) async fn follow(
             Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return Ok(service.job(&account, &job).await?),
         };
-        if lines {
-            println!("  {}", event.text);
+        if screen.lines {
+            println!("  {name:6} {}", event.text);
         }
-        match event.page.and_then(|p| usize::try_from(p).ok()).and_then(|p| p.checked_sub(1)) {
-            Some(page) => {
-                if pages.is_empty() {
-                    pages = bars_for(service, &account, &job, &bars).await;
-                }
-                if let Some(page) = pages.get_mut(page) {
-                    page.told(&event.text);
-                }
-            }
-            None if !as_json && !lines => bars.println(format!("  {}", event.text))?,
-            None => {}
+        let page = event.page.and_then(|p| usize::try_from(p).ok()).and_then(|p| p.checked_sub(1));
+        if page.is_some() && call.pages.is_empty() {
+            call.measure(durations(service, &account, &job).await);
         }
+        call.told(page, &event.text);
     }
 }
 
-/// A bar for each page, as long as its octets take at the usual rate.
-async fn bars_for(service: &Service, account: &AccountId, job: &JobId, bars: &MultiProgress) -> Vec<Page> {
+/// About how long each page takes.
+async fn durations(service: &Service, account: &AccountId, job: &JobId) -> Vec<Duration> {
     let tiff = service.attachment(account, &Which::Job(job.clone()), Format::Tiff).await.ok();
     let document = tiff.and_then(|t| FaxDocument::from_tiff(&t.octets).ok());
-    let style = ProgressStyle::with_template("  page {prefix} [{bar:40}] {msg}")
-        .map(|s| s.progress_chars("━╸ "))
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
     let pages = document.map(|d| d.pages).unwrap_or_default();
-    pages
-        .iter()
-        .enumerate()
-        .map(|(i, page)| {
-            let octets = page.t6.len() as u64;
-            let expected = OVERHEAD + Duration::from_millis(octets * 8 * 1000 / BIT_RATE);
-            let length = u64::try_from(expected.as_millis()).unwrap_or(u64::MAX);
-            let bar = bars.add(ProgressBar::new(length));
-            bar.set_style(style.clone());
-            bar.set_prefix((i + 1).to_string());
-            bar.set_message(format!("{octets} octets"));
-            Page { bar, expected, began: None, done: false }
-        })
-        .collect()
+    let octets = |t6: &[u8]| u64::try_from(t6.len()).unwrap_or(u64::MAX);
+    pages.iter().map(|p| OVERHEAD + Duration::from_millis(octets(&p.t6) * 8 * 1000 / BIT_RATE)).collect()
 }
 
-impl Page {
-    fn told(&mut self, text: &str) {
+impl Call {
+    fn new(name: &str, screen: &Screen) -> Call {
+        let style = ProgressStyle::with_template("  {prefix:6} [{bar:40}] {elapsed_precise} {msg}")
+            .map(|s| s.progress_chars("━╸ "))
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = screen.bars.add(ProgressBar::new(u64::MAX));
+        bar.set_style(style);
+        bar.set_prefix(name.to_owned());
+        Call { bar, pages: Vec::new(), page: None }
+    }
+
+    fn measure(&mut self, pages: Vec<Duration>) {
+        self.bar.set_length(millis(pages.iter().sum()));
+        self.pages = pages;
+    }
+
+    fn told(&mut self, page: Option<usize>, text: &str) {
+        self.bar.set_message(text.to_owned());
+        let Some(page) = page else { return };
         if text.starts_with("Sent ") {
-            self.end();
-            self.bar.set_message("confirmed");
-        } else if self.began.is_none() {
-            self.began = Some(Instant::now());
-        } else {
-            self.bar.set_message(text.to_owned());
+            self.page = None;
+            self.bar.set_position(millis(self.pages.iter().take(page + 1).sum()));
+        } else if self.page.is_none_or(|(at, _)| at != page) {
+            self.page = Some((page, Instant::now()));
         }
     }
 
-    /// Where the page must be by now; the last bit is left to the confirmation.
+    /// Where the call must be by now; the last bit of a page is left to its confirmation.
     fn advance(&self) {
-        if let (Some(began), false) = (self.began, self.done) {
-            let at = began.elapsed().min(self.expected.mul_f32(0.97));
-            self.bar.set_position(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
+        if let Some((page, since)) = self.page
+            && let Some(expected) = self.pages.get(page)
+        {
+            let before: Duration = self.pages.iter().take(page).sum();
+            self.bar.set_position(millis(before + since.elapsed().min(expected.mul_f32(0.97))));
+        } else {
+            self.bar.tick();
         }
     }
+}
 
-    fn end(&mut self) {
-        if !self.done {
-            self.done = true;
-            self.bar.set_position(self.bar.length().unwrap_or_default());
-            self.bar.abandon();
-        }
-    }
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The ladder, repetitions of a line told once.

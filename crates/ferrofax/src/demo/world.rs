@@ -8,12 +8,57 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(super) const CLINIC_KEY: &str = "demo-key-of-the-clinic";
-pub(super) const COURT_KEY: &str = "demo-key-of-the-court";
-pub(super) const CLINIC_NUMBER: &str = "+14155550100";
-pub(super) const COURT_NUMBER: &str = "+14155550199";
-pub(super) const SENDER: &str = "nurse@clinic.demo";
-const RECIPIENT: &str = "clerk@court.demo";
+/// A way for the fax to go: an account of the clinic with its trunk.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) name: &'static str,
+    account: &'static str,
+    pub(super) key: &'static str,
+    pub(super) number: &'static str,
+    /// A second number of the faxbox: one number is called once at a time.
+    also: Option<&'static str>,
+    pub(super) mail: &'static str,
+    /// The number it calls.
+    pub(super) to: &'static str,
+    /// The trunk's rule.
+    t38: &'static str,
+}
+
+/// Both ways to the court.
+pub(super) const WAYS: [Way; 2] = [
+    Way {
+        name: "T.38",
+        account: "clinic",
+        key: "demo-key-of-the-clinic",
+        number: "+14155550100",
+        also: None,
+        mail: "nurse@clinic.demo",
+        to: "+14155550199",
+        t38: "either",
+    },
+    Way {
+        name: "G.711",
+        account: "ward",
+        key: "demo-key-of-the-ward",
+        number: "+14155550101",
+        also: None,
+        mail: "doctor@ward.demo",
+        to: "+14155550198",
+        t38: "never",
+    },
+];
+
+/// The court, where both faxes arrive.
+pub(super) const COURT: Way = Way {
+    name: "court",
+    account: "court",
+    key: "demo-key-of-the-court",
+    number: "+14155550199",
+    also: Some("+14155550198"),
+    mail: "clerk@court.demo",
+    to: "+14155550100",
+    t38: "either",
+};
 
 pub(super) struct World {
     pub(super) folder: PathBuf,
@@ -35,41 +80,22 @@ impl World {
             .keep();
         let postbox = Postbox::open(&folder.join("mail")).await?;
         let (clinic_sip, court_sip) = (free_port()?, free_port()?);
-        let clinic = server(
-            &folder,
-            &Side {
-                name: "clinic",
-                sip: clinic_sip,
-                peer: court_sip,
-                key: CLINIC_KEY,
-                number: CLINIC_NUMBER,
-                mail: SENDER,
-                post: postbox.address,
-            },
-        )
-        .await?;
-        let court = server(
-            &folder,
-            &Side {
-                name: "court",
-                sip: court_sip,
-                peer: clinic_sip,
-                key: COURT_KEY,
-                number: COURT_NUMBER,
-                mail: RECIPIENT,
-                post: postbox.address,
-            },
-        )
-        .await?;
+        let post = postbox.address;
+        let clinic =
+            server(&folder, &Side { name: "clinic", sip: clinic_sip, peer: court_sip, post, ways: &WAYS })
+                .await?;
+        let court =
+            server(&folder, &Side { name: "court", sip: court_sip, peer: clinic_sip, post, ways: &[COURT] })
+                .await?;
         let clinic_api = clinic.api.context("no REST")?;
         let clinic_smtp = clinic.smtp.context("no SMTP")?;
         let court_api = court.api.context("no REST")?;
         Ok(World { folder, clinic, court, clinic_api, clinic_smtp, court_api, postbox })
     }
 
-    /// The mails that have come, once both are there or the patience is over.
-    pub(super) async fn mails(&mut self, patience: Duration) -> Vec<PathBuf> {
-        self.postbox.wait_for(2, patience).await
+    /// The mails that have come, once so many are there or the patience is over.
+    pub(super) async fn mails(&mut self, count: usize, patience: Duration) -> Vec<PathBuf> {
+        self.postbox.wait_for(count, patience).await
     }
 
     pub(super) fn clinic_account(&self) -> String {
@@ -87,39 +113,19 @@ struct Side {
     name: &'static str,
     sip: SocketAddr,
     peer: SocketAddr,
-    key: &'static str,
-    number: &'static str,
-    mail: &'static str,
     post: SocketAddr,
+    ways: &'static [Way],
 }
 
 /// A server from a configuration as anyone would write it; it is left beside the data to be read.
 async fn server(folder: &Path, side: &Side) -> Result<Server> {
-    let Side { name, sip, peer, key, number, mail, post } = side;
-    let text = format!(
+    let Side { name, sip, peer, post, ways } = side;
+    let mut text = format!(
         r#"# The {name} of the demo.
 data_dir = "{name}"
 
 [sip]
 listen = "{sip}"
-
-[[trunk]]
-name = "other-side"
-peer = "{peer}"
-
-[[account]]
-name = "{name}"
-api_key = "{key}"
-
-[[faxbox]]
-name = "{name}"
-account = "{name}"
-numbers = ["{number}"]
-caller_id = "{number}"
-ident = "{number}"
-mail_domain = "{name}.demo"
-allow_senders = ["{mail}"]
-notify_inbound = ["{mail}"]
 
 [api]
 listen = "127.0.0.1:0"
@@ -137,6 +143,35 @@ from = "Fax of the {name} <fax@{name}.demo>"
         host = post.ip(),
         port = post.port(),
     );
+    for way in *ways {
+        let Way { account, key, number, also, mail, t38, .. } = way;
+        let numbers: Vec<String> =
+            [Some(*number), *also].iter().flatten().map(|n| format!("\"{n}\"")).collect();
+        let numbers = numbers.join(", ");
+        text.push_str(&format!(
+            r#"
+[[trunk]]
+name = "for-{account}"
+peer = "{peer}"
+t38 = "{t38}"
+
+[[account]]
+name = "{account}"
+api_key = "{key}"
+trunk = "for-{account}"
+
+[[faxbox]]
+name = "{account}"
+account = "{account}"
+numbers = [{numbers}]
+caller_id = "{number}"
+ident = "{number}"
+mail_domain = "{account}.demo"
+allow_senders = ["{mail}"]
+notify_inbound = ["{mail}"]
+"#
+        ));
+    }
     std::fs::write(folder.join(format!("{name}.toml")), &text)?;
     let config = config::parse(&text, folder)
         .map_err(|faults| anyhow!("the demo's own configuration is faulty: {faults:?}"))?;

@@ -11,6 +11,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 #[cfg(test)]
+mod faxes;
+#[cfg(test)]
 mod tests;
 
 /// One RTP packet: 20 ms.

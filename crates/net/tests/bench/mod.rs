@@ -1,6 +1,8 @@
 //! What the tests of calls share: endpoints, pages, terminals, and a call's story from end to end.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod meddler;
+
 use fax_base::page::{Coding, PageShape, Resolution, Width};
 use fax_image::{Bitmap, EncodeOptions, encode};
 use fax_net::{Call, CallEvent, CallReport, CallRequest, Config, Endpoint, IncomingCall, Trunk};
