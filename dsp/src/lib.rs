@@ -11,6 +11,7 @@ pub mod modem;
 mod pulse;
 pub mod qam;
 pub mod scrambler;
+mod sine;
 pub mod tone;
 pub mod transmitter;
 pub mod v17;

@@ -164,3 +164,46 @@ fn bursts_last_as_long_as_they_should() {
         }
     }
 }
+
+/// Power at a frequency, over pieces of 50 ms with Hann's window.
+fn density(samples: &[i16], hertz: f32) -> f32 {
+    let pieces = samples.chunks_exact(400).map(|piece| {
+        let (mut re, mut im) = (0.0, 0.0);
+        for (i, s) in piece.iter().enumerate() {
+            let window = 1.0 - (i as f32 / 400.0 * core::f32::consts::TAU).cos();
+            let (sin, cos) = (i as f32 * hertz / 8000.0 * core::f32::consts::TAU).sin_cos();
+            re += f32::from(*s) * window * cos;
+            im += f32::from(*s) * window * sin;
+        }
+        f64::from(re * re + im * im)
+    });
+    (10.0 * pieces.sum::<f64>().log10()) as f32
+}
+
+/// What the Recommendations allow at the edges of the band (V.17 §2.2 and V.29: 4.5 dB ± 2.5 dB down, V.27ter: 3 dB ±
+/// 2 dB), and next to nothing beyond them.
+#[test]
+fn spectra() {
+    for (mode, low, high, down, within) in [
+        (Mode::V17At14400, 600, 3000, 4.5, 2.5),
+        (Mode::V29At9600, 500, 2900, 4.5, 2.5),
+        (Mode::V27ter4800, 1000, 2600, 3.0, 2.0),
+        (Mode::V27ter2400, 1200, 2400, 3.0, 2.0),
+    ] {
+        let octets = random_octets(mode.bit_rate() as usize * 5, 9);
+        let samples = burst(QamTransmitter::new(mode, Training::Long, false, Dbm0(-13.0)), &octets);
+        let data = &samples[12_000..samples.len() - 400];
+        let most =
+            (low..=high).step_by(100).map(|hertz| density(data, hertz as f32)).fold(f32::MIN, f32::max);
+        for edge in [low, high] {
+            let below = most - density(data, edge as f32);
+            assert!((below - down).abs() < within, "{mode:?} {edge} Hz: {below} dB");
+        }
+        let (width, shaped) = (high - low, if mode.baud() == 2400 { 1.25 } else { 1.5 });
+        let beyond = (width as f32 * shaped - width as f32) / 2.0 + 100.0;
+        for hertz in [low as f32 - beyond, high as f32 + beyond] {
+            let below = most - density(data, hertz);
+            assert!(below > 30.0, "{mode:?} {hertz} Hz: {below} dB");
+        }
+    }
+}

@@ -1,19 +1,10 @@
 //! V.21's transmitter: one oscillator that is switched between two steps.
 
 use super::{BIT_RATE, CHANNEL_1, CHANNEL_2, Tones};
+use crate::sine::Sine;
 use fax_base::bits::BitSource;
 use fax_base::level::Dbm0;
 use fax_base::time::SAMPLE_RATE;
-use std::sync::LazyLock;
-
-const TABLE_BITS: u32 = 11;
-/// One turn of a sine.
-static SINE: LazyLock<[i16; 1 << TABLE_BITS]> = LazyLock::new(|| {
-    core::array::from_fn(|i| {
-        let turn = (i as f64 + 0.5) / f64::from(1 << TABLE_BITS);
-        ((turn * core::f64::consts::TAU).sin() * 32_767.0).round() as i16
-    })
-});
 
 /// A bit lasts 80 thirds of a sample.
 const BIT: u32 = 3 * SAMPLE_RATE / BIT_RATE;
@@ -21,7 +12,7 @@ const BIT: u32 = 3 * SAMPLE_RATE / BIT_RATE;
 /// A transmitter of one burst.
 #[derive(Clone, Debug)]
 pub struct FskTransmitter {
-    sine: &'static [i16; 1 << TABLE_BITS],
+    sine: Sine,
     /// 2³² is a turn.
     phase: u32,
     /// A third of a sample at the tones of 0 and 1.
@@ -51,7 +42,7 @@ impl FskTransmitter {
     fn new(tones: Tones, level: Dbm0) -> Self {
         let third = |hertz: u32| ((u64::from(hertz) << 32) / u64::from(3 * SAMPLE_RATE)) as u32;
         FskTransmitter {
-            sine: &SINE,
+            sine: Sine::new(),
             phase: 0,
             steps: [third(tones.space), third(tones.mark)],
             step: 0,
@@ -99,7 +90,6 @@ impl FskTransmitter {
 
     #[inline]
     fn sample(&self) -> i16 {
-        let value = self.sine.get((self.phase >> (32 - TABLE_BITS)) as usize).copied().unwrap_or_default();
-        ((i32::from(value) * self.amplitude + (1 << 14)) >> 15) as i16
+        ((self.sine.at(self.phase) * self.amplitude + (1 << 14)) >> 15) as i16
     }
 }
