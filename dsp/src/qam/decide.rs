@@ -5,6 +5,7 @@ use crate::modem::{Event, Mode};
 use crate::scrambler::{Descrambler, GuardedDescrambler};
 use crate::{v17, v27ter, v29};
 use fax_base::line::Training;
+use wide::f32x4;
 
 /// What was decided of the symbol `back` symbols ago.
 #[derive(Clone, Copy)]
@@ -16,7 +17,7 @@ pub(super) struct Decision {
 /// How symbols are decided.
 enum Decider {
     /// Each by itself: the nearest point.
-    Nearest(&'static [[f32; 2]]),
+    Nearest(Points),
     /// By their sequence.
     Trellis(Box<Trellis>),
 }
@@ -145,12 +146,13 @@ impl Decoder {
     pub(super) fn new(mode: Mode) -> Self {
         let (decider, descrambler) = match mode {
             Mode::V27ter2400 | Mode::V27ter4800 => (
-                Decider::Nearest(v27ter::constellation(mode)),
+                Decider::Nearest(Points::new(v27ter::constellation(mode))),
                 Unscramble::Guarded(GuardedDescrambler::new()),
             ),
-            Mode::V29At4800 | Mode::V29At7200 | Mode::V29At9600 => {
-                (Decider::Nearest(v29::constellation(mode)), Unscramble::Plain(Descrambler::new()))
-            }
+            Mode::V29At4800 | Mode::V29At7200 | Mode::V29At9600 => (
+                Decider::Nearest(Points::new(v29::constellation(mode))),
+                Unscramble::Plain(Descrambler::new()),
+            ),
             Mode::V17At7200 | Mode::V17At9600 | Mode::V17At12000 | Mode::V17At14400 => (
                 Decider::Trellis(Box::new(Trellis::new(v17::constellation(mode)))),
                 Unscramble::Plain(Descrambler::new()),
@@ -192,7 +194,7 @@ impl Decoder {
     pub(super) fn push(&mut self, point: Option<[f32; 2]>, events: &mut Vec<Event>) -> Option<Decision> {
         match &mut self.decider {
             Decider::Nearest(points) => {
-                let decided = point.and_then(|point| nearest(points, point));
+                let decided = point.and_then(|point| points.nearest(point));
                 self.symbols.take(decided.map(|(label, _)| label), events);
                 decided.map(|(_, point)| Decision { point, back: 0 })
             }
@@ -216,6 +218,42 @@ impl Decoder {
         }
         self.symbols.outlet.flush_bits(events);
         self.symbols.outlet = Outlet::default();
+    }
+}
+
+/// Points, four together.
+struct Points {
+    points: &'static [[f32; 2]],
+    fours: Vec<(f32x4, f32x4)>,
+}
+
+impl Points {
+    /// Of a number of points that is a multiple of four.
+    fn new(points: &'static [[f32; 2]]) -> Self {
+        let four = |p: &[[f32; 2]; 4]| (f32x4::new(p.map(|[x, _]| x)), f32x4::new(p.map(|[_, y]| y)));
+        Points { points, fours: points.as_chunks::<4>().0.iter().map(four).collect() }
+    }
+
+    /// The nearest point, and its number.
+    #[inline]
+    fn nearest(&self, [x, y]: [f32; 2]) -> Option<(usize, [f32; 2])> {
+        let (x, y) = (f32x4::splat(x), f32x4::splat(y));
+        let mut least = f32x4::splat(f32::INFINITY);
+        let mut best = f32x4::ZERO;
+        let mut number = f32x4::new([0.0, 1.0, 2.0, 3.0]);
+        for (px, py) in &self.fours {
+            let (dx, dy) = (*px - x, *py - y);
+            let distance = dx * dx + dy * dy;
+            let nearer = distance.simd_lt(least);
+            least = nearer.select(distance, least);
+            best = nearer.select(number, best);
+            number += f32x4::splat(4.0);
+        }
+        let (least, best) = (least.to_array(), best.to_array());
+        let two = |a: usize, b: usize| if least[b] < least[a] { b } else { a };
+        let lane = two(two(0, 1), two(2, 3));
+        let number = best[lane] as usize;
+        self.points.get(number).map(|&point| (number, point))
     }
 }
 

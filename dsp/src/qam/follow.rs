@@ -13,11 +13,13 @@ const REACH: usize = 8;
 /// An error larger than this times the mean square is cut to it.
 const CLIP: f32 = 9.0;
 /// With data the equaliser is adapted at every so many symbols.
-const ADAPT_EVERY: usize = 4;
+const ADAPT_EVERY: usize = 8;
 /// Known symbols by which the end of the alternation is recognised.
 const RECOGNISED: u32 = 8;
 /// After so many symbols that are no alternation nor known the data must have begun.
 const LONGEST_ODD: usize = 40;
+/// The clock, which moves little, is corrected at every so many symbols.
+const CLOCK_EVERY: usize = 4;
 /// Weight of a symbol in the mean square error.
 const FORGET: f32 = 1.0 / 128.0;
 
@@ -202,7 +204,11 @@ impl QamReceiver {
         let zc = [d[0] - er, d[1] - ei];
         self.carrier.correct((zc[1] * d[0] - zc[0] * d[1]) / power, self.carrier_gains);
         if let Some((d1, z1)) = self.last {
-            let e = lateness(d1, z1, d, zc) / power;
+            self.late += lateness(d1, z1, d, zc);
+        }
+        if symbol.is_multiple_of(CLOCK_EVERY) {
+            let e = self.late / power;
+            self.late = 0.0;
             self.front.shift(self.clock_gains.proportional * e);
             self.clock = (self.clock - self.clock_gains.integral * e).clamp(-600e-6, 600e-6);
             self.front.set_clock(self.clock);

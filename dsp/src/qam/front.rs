@@ -172,7 +172,7 @@ impl Front {
     pub(super) fn next(&mut self) -> Option<Half> {
         let sample = self.position >> FRACTION;
         let start = (sample.checked_sub(self.first)? as usize).checked_sub(TAPS / 2 - 1)?;
-        let window = self.samples.get(start..start + TAPS)?;
+        let window = self.samples.get(start..)?.first_chunk::<TAPS>()?;
         let phase = (self.position >> (FRACTION - PHASES.trailing_zeros())) as usize % PHASES;
         let (re, im) = (self.bank.re.get(phase)?, self.bank.im.get(phase)?);
         let (re, im) = two_dots(window, re, im);

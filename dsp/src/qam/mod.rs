@@ -129,6 +129,8 @@ pub struct QamReceiver {
     carrier_gains: Gains,
     clock: f32,
     clock_gains: Gains,
+    /// Sum of the clock's errors not yet corrected.
+    late: f32,
     /// Symbols followed in this burst, the alternation included.
     total: u64,
     anchor: Option<Anchor>,
@@ -195,6 +197,7 @@ impl QamReceiver {
             carrier_gains: Gains::new(10.0, baud),
             clock: 0.0,
             clock_gains: Gains::new(1.0, baud),
+            late: 0.0,
             total: 0,
             anchor: None,
             recent: 0.0,

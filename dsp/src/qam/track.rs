@@ -22,9 +22,9 @@ impl Turns {
     #[inline]
     pub(super) fn at(&self, turns: f32) -> (f32, f32) {
         let scaled = turns * STEPS as f32;
-        let index = scaled as usize;
+        let index = scaled as i32;
         let rest = (scaled - index as f32) * (TAU / STEPS as f32);
-        let (cos, sin) = self.0[index % STEPS];
+        let (cos, sin) = self.0[index as usize % STEPS];
         let c = 1.0 - 0.5 * rest * rest;
         let s = rest * (1.0 - rest * rest * (1.0 / 6.0));
         (cos * c - sin * s, sin * c + cos * s)

@@ -210,6 +210,7 @@ impl QamReceiver {
         self.front.set_clock(clock);
         self.symbol = 0;
         self.total = 0;
+        self.late = 0.0;
         self.anchor = None;
         self.window = 0;
         self.last = None;

@@ -174,7 +174,7 @@ impl Trellis {
     /// The nearest point of each subset and how far it is, squared.
     #[inline(always)]
     fn nearest(&self, [x, y]: [f32; 2]) -> ([u8; STATES], [f32; STATES]) {
-        let cell = |v: f32| ((v + REACH as f32) as usize).min(SIDE - 1);
+        let cell = |v: f32| ((v + REACH as f32) as i32).clamp(0, 2 * REACH - 1) as usize;
         let labels = self.grid.get(cell(x) * SIDE + cell(y)).copied().unwrap_or_default();
         let points = labels.map(|label| self.points.get(label as usize).copied().unwrap_or_default());
         let distances = |[[ax, ay], [bx, by], [cx, cy], [dx, dy]]: [[f32; 2]; 4]| {
@@ -197,12 +197,14 @@ fn reach<const PARITY: usize>(m: &[f32; STATES], d: &[f32; STATES]) -> (f32x4, [
         f32x4::splat(m[state]) + f32x4::new(to)
     };
     let mut best = way(PARITY);
-    let mut from = f32x4::splat(PARITY as f32);
+    // Numbers of states as bit patterns: they are only chosen among.
+    let number = |state: usize| f32x4::splat(f32::from_bits(state as u32));
+    let mut from = number(PARITY);
     for state in [2 + PARITY, 4 + PARITY, 6 + PARITY] {
         let other = way(state);
         let better = other.simd_lt(best);
         best = better.select(other, best);
-        from = better.select(f32x4::splat(state as f32), from);
+        from = better.select(number(state), from);
     }
-    (best, from.to_array().map(|state| state as u8))
+    (best, from.to_array().map(|state| state.to_bits() as u8))
 }
