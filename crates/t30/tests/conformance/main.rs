@@ -1,5 +1,5 @@
 //! The conformance suite: scripts after T.30's flow charts, as data, against one session (T.30 §5.2 to §5.4,
-//! Annex A). `README.md` says how to read them.
+//! Annex A), with the times of modems and over T.38. `README.md` says how to read them.
 
 mod play;
 
@@ -21,9 +21,14 @@ fn scripts(file: &str) -> Vec<Script> {
 fn run(file: &str) {
     let (scripts, mut failed) = (scripts(file), Vec::new());
     for script in &scripts {
-        if let Err(why) = script.play() {
-            println!("{file}: {}: {why}", script.name);
-            failed.push(script.name.clone());
+        for t38 in [false, true] {
+            if t38 && script.options.iter().any(|o| o == "modems-only") {
+                continue;
+            }
+            if let Err(why) = script.play(t38) {
+                println!("{file}: {} (T.38: {t38}): {why}", script.name);
+                failed.push(script.name.clone());
+            }
         }
     }
     println!("{file}: {} scripts, {} failed", scripts.len(), failed.len());

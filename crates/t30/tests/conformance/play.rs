@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(200);
 
 pub struct Script {
     pub name: String,
-    options: Vec<String>,
+    pub options: Vec<String>,
     steps: Vec<String>,
 }
 
@@ -51,11 +51,12 @@ impl Script {
         }
     }
 
-    pub fn play(&self) -> Done {
+    /// Plays it over modems, as far as their times go, or over T.38.
+    pub fn play(&self, t38: bool) -> Done {
         let (config, octets, slow) = config(&self.options)?;
         let far_calls = config.role == Role::Called;
         let ecm = config.capabilities.ecm;
-        let mut bench = Bench::start(config);
+        let mut bench = if t38 { Bench::start_over_t38(config) } else { Bench::start(config) };
         bench.page = made_up(0, octets);
         bench.silent_assembly = slow;
         let modulation = Modulation::V17At14400;
@@ -123,6 +124,7 @@ fn config(options: &[String]) -> Result<(Config, usize, bool), String> {
             "norx" => config.receive = false,
             "octets" => octets = number(value)?,
             "slow" => slow = true,
+            "modems-only" => {}
             _ => return Err(format!("no such option: {option}")),
         }
     }

@@ -6,6 +6,7 @@ use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::{Channel, Heard, Listen, Modulation, Training, Transmit};
 use fax_t30::{Config, Event, Input, Outcome, Output, Session, Verdict};
+use fax_t38 as t38;
 use std::collections::VecDeque;
 
 /// One transmission of the session, as it left.
@@ -19,6 +20,82 @@ pub struct Left {
     pub what: Transmit,
 }
 
+/// What carries the words between the session and the script.
+#[derive(Debug)]
+enum Line {
+    /// Modems, as far as their times go.
+    Air,
+    /// T.38, packets and all.
+    T38(Box<T38>),
+}
+
+/// A T.38 session without a network.
+#[derive(Debug)]
+struct T38 {
+    ours: t38::Endpoint,
+    far: t38::Endpoint,
+    /// What our session sends, and when it began.
+    sending: VecDeque<(Instant, Transmit)>,
+    /// When what is being sent should be over, by the modems' times.
+    over: Instant,
+    /// The far end is sending.
+    far_sends: bool,
+}
+
+impl T38 {
+    fn new(now: Instant) -> Self {
+        let end = || t38::Endpoint::new(t38::Config::default(), now);
+        T38 { ours: end(), far: end(), sending: VecDeque::new(), over: now, far_sends: false }
+    }
+
+    fn transmit(&mut self, now: Instant, transmit: Transmit) {
+        let (length, _) = air::play(&transmit);
+        let began = if self.sending.is_empty() { now } else { self.over };
+        self.over = began + length;
+        self.sending.push_back((began, transmit.clone()));
+        self.ours.handle(now, t38::Input::Transmit(transmit));
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        fax_base::time::earliest(self.ours.deadline(), self.far.deadline())
+    }
+
+    /// Does what is due; what our end hears, and whether all it sends has left.
+    fn step(&mut self, now: Instant) -> (Vec<Heard>, bool) {
+        for end in [&mut self.ours, &mut self.far] {
+            if end.deadline().is_some_and(|at| at <= now) {
+                end.handle(now, t38::Input::Timeout);
+            }
+        }
+        let (mut heard, mut sent) = (Vec::new(), false);
+        loop {
+            match self.ours.poll() {
+                Some(t38::Output::Datagram(datagram)) => {
+                    self.far.handle(now, t38::Input::Datagram(&datagram));
+                    continue;
+                }
+                Some(t38::Output::Heard(one)) => {
+                    heard.push(one);
+                    continue;
+                }
+                Some(t38::Output::Sent) => {
+                    sent = true;
+                    continue;
+                }
+                None => {}
+            }
+            match self.far.poll() {
+                Some(t38::Output::Datagram(datagram)) => {
+                    self.ours.handle(now, t38::Input::Datagram(&datagram));
+                }
+                Some(t38::Output::Heard(_)) => {}
+                Some(t38::Output::Sent) => self.far_sends = false,
+                None => return (heard, sent),
+            }
+        }
+    }
+}
+
 /// The session, its clock, and what it did.
 #[derive(Debug)]
 pub struct Bench {
@@ -26,6 +103,7 @@ pub struct Bench {
     pub session: Session,
     /// The present.
     pub now: Instant,
+    line: Line,
     queue: VecDeque<Transmit>,
     on_air: Option<(Instant, Instant, Transmit)>,
     /// What has left since it was last asked for.
@@ -49,12 +127,23 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Starts a session.
+    /// Starts a session over modems.
     #[must_use]
     pub fn start(config: Config) -> Self {
+        Self::start_on(config, Line::Air)
+    }
+
+    /// Starts a session over T.38.
+    #[must_use]
+    pub fn start_over_t38(config: Config) -> Self {
+        Self::start_on(config, Line::T38(Box::new(T38::new(Instant::ZERO))))
+    }
+
+    fn start_on(config: Config, line: Line) -> Self {
         let mut bench = Bench {
             session: Session::new(config),
             now: Instant::ZERO,
+            line,
             queue: VecDeque::new(),
             on_air: None,
             left: VecDeque::new(),
@@ -77,18 +166,30 @@ impl Bench {
             // What carried it is gone.
             self.queue.clear();
             self.on_air = None;
+            if let Line::T38(t38) = &mut self.line {
+                **t38 = T38::new(self.now);
+            }
         }
         self.session.handle(self.now, input);
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Transmit(transmit) => {
-                    self.queue.push_back(transmit);
-                    self.next_on_air();
-                }
-                Output::StopTransmit => {
-                    self.queue.clear();
-                    self.on_air = None;
-                }
+                Output::Transmit(transmit) => match &mut self.line {
+                    Line::Air => {
+                        self.queue.push_back(transmit);
+                        self.next_on_air();
+                    }
+                    Line::T38(t38) => t38.transmit(self.now, transmit),
+                },
+                Output::StopTransmit => match &mut self.line {
+                    Line::Air => {
+                        self.queue.clear();
+                        self.on_air = None;
+                    }
+                    Line::T38(t38) => {
+                        t38.sending.clear();
+                        t38.ours.handle(self.now, t38::Input::StopTransmit);
+                    }
+                },
                 Output::Listen(listen) => self.listen = listen,
                 Output::WantPage { index, format, bit_rate } => {
                     self.wanted.push((index, format, bit_rate));
@@ -121,9 +222,45 @@ impl Bench {
         }
     }
 
+    /// Whether our end is silent.
+    fn is_silent(&self) -> bool {
+        match &self.line {
+            Line::Air => self.on_air.is_none() && self.queue.is_empty(),
+            Line::T38(t38) => t38.sending.is_empty(),
+        }
+    }
+
+    /// T.38: what is due now is done.
+    fn step_t38(&mut self) {
+        let Line::T38(t38) = &mut self.line else { return };
+        let (heard, sent) = t38.step(self.now);
+        if sent {
+            let ended = self.now;
+            self.left.extend(t38.sending.drain(..).map(|(began, what)| Left { began, ended, what }));
+            self.input(Input::Sent);
+        }
+        for one in heard {
+            self.input(Input::Heard(one));
+        }
+    }
+
     /// Lets time pass until `until`, or until `stop` says so.
     fn advance(&mut self, until: Instant, mut stop: impl FnMut(&Bench) -> bool) {
+        self.step_t38();
         while !stop(self) {
+            if let Line::T38(t38) = &self.line {
+                let next = fax_base::time::earliest(t38.deadline(), self.session.deadline());
+                let Some(at) = next.filter(|at| *at <= until) else {
+                    self.now = self.now.max(until);
+                    return;
+                };
+                self.now = self.now.max(at);
+                if self.session.deadline().is_some_and(|at| at <= self.now) {
+                    self.input(Input::Timeout);
+                }
+                self.step_t38();
+                continue;
+            }
             let over = self.on_air.as_ref().map(|(_, end, _)| *end);
             let next = fax_base::time::earliest(over, self.session.deadline());
             let Some(at) = next.filter(|at| *at <= until) else {
@@ -155,18 +292,14 @@ impl Bench {
     /// frames and images of it by name: an image is `V.17 14400 long bits`.
     pub fn sent(&mut self, limit: Duration) -> Vec<String> {
         let until = self.now + limit;
-        self.advance(until, |b| {
-            b.on_air.is_none() && b.queue.is_empty() && b.left.iter().any(|l| is_signal(&l.what))
-        });
+        self.advance(until, |b| b.is_silent() && b.left.iter().any(|l| is_signal(&l.what)));
         self.left.drain(..).flat_map(|l| describe(&l.what)).collect()
     }
 
     /// What was sent with its times, like [`Bench::sent`].
     pub fn sent_timed(&mut self, limit: Duration) -> Vec<Left> {
         let until = self.now + limit;
-        self.advance(until, |b| {
-            b.on_air.is_none() && b.queue.is_empty() && b.left.iter().any(|l| is_signal(&l.what))
-        });
+        self.advance(until, |b| b.is_silent() && b.left.iter().any(|l| is_signal(&l.what)));
         self.left.drain(..).collect()
     }
 
@@ -180,7 +313,14 @@ impl Bench {
     /// The far end sends this, whole.
     pub fn hear(&mut self, transmit: &Transmit) {
         let began = self.now;
-        let (_, sounds) = air::play(transmit);
+        let (length, sounds) = air::play(transmit);
+        if let Line::T38(t38) = &mut self.line {
+            t38.far_sends = true;
+            t38.far.handle(began, t38::Input::Transmit(transmit.clone()));
+            let limit = began + length * 2 + Duration::from_secs(10);
+            self.advance(limit, |b| !matches!(&b.line, Line::T38(t38) if t38.far_sends));
+            return;
+        }
         for sound in sounds {
             self.advance(began + sound.at, |_| false);
             if sound.armed.is_none_or(|armed| armed == self.listen) {
