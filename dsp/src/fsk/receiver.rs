@@ -26,6 +26,8 @@ const TOUCHED: usize = 5;
 const KEPT: usize = 8;
 /// By so many of its samples the front's output is behind the samples in it.
 const BEHIND: u32 = 2;
+/// Keeps what fades away in silence from numbers so small that they are slow to count with.
+const NOT_NOTHING: f32 = 1e-12;
 /// A loss of more samples ends the signal: 200 ms.
 const LONGEST_GAP: usize = 1600;
 
@@ -285,7 +287,7 @@ impl Clock {
         let [cos, sin] = REFERENCE.get(self.next).copied().unwrap_or_default();
         self.next = (self.next + 1) % REFERENCE.len();
         if sure {
-            let weight = change * change;
+            let weight = change * change + NOT_NOTHING;
             let keep = 1.0 - 1.0 / self.memory;
             self.line = [self.line[0] * keep + weight * cos, self.line[1] * keep + weight * sin];
         }

@@ -1,7 +1,7 @@
 //! Carrier detection by structure: the share of the power that V.21 explains.
 
-use super::BIT;
 use super::window::Verdict;
+use super::{BIT, NOT_NOTHING};
 use fax_base::level::Dbm0;
 
 /// The level from which the carrier is told and below which it is gone: −43 and −48 dBm0 with margin.
@@ -64,8 +64,9 @@ impl Detector {
     /// Takes a decided bit and the energy of the one after it.
     pub(super) fn learn(&mut self, verdict: &Verdict, energy: f32) {
         self.decided = (self.decided << 1) | u32::from(verdict.bit);
-        let share = if self.up && energy * FADE < self.steady { 0.0 } else { verdict.share };
-        self.contrast += (verdict.contrast - self.contrast) / 12.0;
+        let share = if self.up && energy * FADE < self.steady { 0.0 } else { verdict.share } + NOT_NOTHING;
+        let energy = energy + NOT_NOTHING;
+        self.contrast += (verdict.contrast + NOT_NOTHING - self.contrast) / 12.0;
         self.fast += (share - self.fast) / 6.0;
         self.slow += (share - self.slow) / 12.0;
         self.energy += (energy - self.energy) / 4.0;
