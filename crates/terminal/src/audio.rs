@@ -15,56 +15,62 @@ use sending::Sending;
 
 /// What the line has to tell, in order.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Told {
+pub enum Told {
     /// A word for T.30.
     Heard(Heard),
     /// The control frame that comes next had lost so many bits and was put together again.
-    Repaired { bits: u32 },
+    Repaired {
+        /// How many.
+        bits: u32,
+    },
 }
 
 /// The audio line.
 #[derive(Debug)]
-pub(crate) struct AudioLine {
+pub struct AudioLine {
     sending: Sending,
     listening: Listening,
     gaps: Gaps,
 }
 
 impl AudioLine {
-    pub(crate) fn new(options: AudioOptions) -> Self {
+    /// A line on which nothing was said yet.
+    #[must_use]
+    pub fn new(options: AudioOptions) -> Self {
         AudioLine { sending: Sending::new(options), listening: Listening::new(), gaps: Gaps::new() }
     }
 
     /// Sends this after everything that was given before.
-    pub(crate) fn push(&mut self, transmit: Transmit) {
+    pub fn push(&mut self, transmit: Transmit) {
         self.sending.push(transmit);
     }
 
     /// Stops sending at once and forgets what waits.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.sending.stop();
         self.listening.set_deaf(false);
     }
 
     /// Listens for this from now on.
-    pub(crate) fn listen(&mut self, listen: Listen) {
+    pub fn listen(&mut self, listen: Listen) {
         self.listening.expect(listen);
     }
 
     /// Whether anything is being sent or waits.
-    pub(crate) fn is_sending(&self) -> bool {
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
         self.sending.is_busy()
     }
 
     /// The next samples for the far end; fewer than there is room for mean that everything has left.
-    pub(crate) fn transmit(&mut self, out: &mut [i16]) -> usize {
+    pub fn transmit(&mut self, out: &mut [i16]) -> usize {
         let made = self.sending.transmit(out);
         self.listening.set_deaf(self.sending.is_modem());
         made
     }
 
     /// The far end's next samples.
-    pub(crate) fn receive(&mut self, samples: &[i16], told: &mut Vec<Told>) {
+    pub fn receive(&mut self, samples: &[i16], told: &mut Vec<Told>) {
         match self.gaps.judge(samples, self.listening.is_in_signal()) {
             Verdict::Audio { lost } => {
                 self.listening.lost(lost, told);
@@ -85,7 +91,7 @@ impl AudioLine {
     }
 
     /// So many samples of the far end were lost.
-    pub(crate) fn lost(&mut self, samples: usize, told: &mut Vec<Told>) {
+    pub fn lost(&mut self, samples: usize, told: &mut Vec<Told>) {
         let held = self.gaps.lost();
         self.listening.lost(held.saturating_add(samples), told);
     }

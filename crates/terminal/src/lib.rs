@@ -2,7 +2,7 @@
 //! codecs bound to T.30. Without I/O.
 
 pub mod api;
-mod audio;
+pub mod audio;
 mod pages;
 mod terminal;
 

@@ -96,6 +96,8 @@ pub(crate) struct Call {
     pub(crate) x: bool,
     /// Something was given out to be sent and has not left yet.
     transmitting: bool,
+    /// What is listened for.
+    listening: Listen,
     /// What is being sent is CNG: the far end is listened to all the same.
     calling_tone: bool,
     /// What waits for the far end's carrier to drop.
@@ -128,6 +130,7 @@ impl Call {
             state: "",
             x: false,
             transmitting: false,
+            listening: Listen::Control,
             calling_tone: false,
             gated: Vec::new(),
             unsaid: Vec::new(),
@@ -175,6 +178,7 @@ impl Call {
     }
 
     pub(crate) fn listen(&mut self, listen: Listen) {
+        self.listening = listen;
         self.output(Output::Listen(listen));
     }
 
@@ -384,6 +388,8 @@ impl Call {
         for timer in [Timer::Sending, Timer::Turnaround, Timer::Frame] {
             self.timers.clear(timer);
         }
+        // What carries us now does not know it yet.
+        self.output(Output::Listen(self.listening));
     }
 
     /// Ends the call with this outcome.

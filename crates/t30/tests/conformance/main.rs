@@ -1,9 +1,10 @@
 //! The conformance suite: scripts after T.30's flow charts, as data, against one session (T.30 §5.2 to §5.4,
-//! Annex A), with the times of modems and over T.38. `README.md` says how to read them.
+//! Annex A), with the times of modems, over the modems themselves and over T.38. `README.md` says how to read them.
 
 mod play;
 
 use play::Script;
+use testkit::line::bench::Carrier;
 
 const FILES: [(&str, &str); 5] = [
     ("calling.txt", include_str!("calling.txt")),
@@ -21,12 +22,11 @@ fn scripts(file: &str) -> Vec<Script> {
 fn run(file: &str) {
     let (scripts, mut failed) = (scripts(file), Vec::new());
     for script in &scripts {
-        for t38 in [false, true] {
-            if t38 && script.options.iter().any(|o| o == "modems-only") {
-                continue;
-            }
-            if let Err(why) = script.play(t38) {
-                println!("{file}: {} (T.38: {t38}): {why}", script.name);
+        for carrier in
+            [Carrier::Times, Carrier::T38, Carrier::Audio].into_iter().filter(|c| script.is_for(*c))
+        {
+            if let Err(why) = script.play(carrier) {
+                println!("{file}: {} ({carrier:?}): {why}", script.name);
                 failed.push(script.name.clone());
             }
         }

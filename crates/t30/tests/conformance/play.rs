@@ -6,7 +6,7 @@ use fax_base::line::{Heard, Modulation, Tone, Training, Transmit};
 use fax_base::page::{PageShape, Resolution, Width};
 use fax_t30::frames::{Fcf, build, ident_to_fif};
 use fax_t30::{Capabilities, Config, Document, Input, Outcome, Output, Poll, Role, Verdict};
-use testkit::line::bench::{Bench, Left};
+use testkit::line::bench::{Bench, Carrier, Left};
 use testkit::line::page::made_up;
 
 /// The longest wait for something that must come.
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(200);
 
 pub struct Script {
     pub name: String,
-    pub options: Vec<String>,
+    options: Vec<String>,
     steps: Vec<String>,
 }
 
@@ -51,12 +51,22 @@ impl Script {
         }
     }
 
-    /// Plays it over modems, as far as their times go, or over T.38.
-    pub fn play(&self, t38: bool) -> Done {
+    /// Whether it says something about calls over this.
+    pub fn is_for(&self, carrier: Carrier) -> bool {
+        let says = |option: &str| self.options.iter().any(|o| o == option);
+        match carrier {
+            Carrier::Times => true,
+            Carrier::Audio => !says("times-only") && !says("no-audio"),
+            Carrier::T38 => !says("times-only") && !says("modems-only"),
+        }
+    }
+
+    /// Plays it.
+    pub fn play(&self, carrier: Carrier) -> Done {
         let (config, octets, slow) = config(&self.options)?;
         let far_calls = config.role == Role::Called;
         let ecm = config.capabilities.ecm;
-        let mut bench = if t38 { Bench::start_over_t38(config) } else { Bench::start(config) };
+        let mut bench = Bench::start_over(config, carrier);
         bench.page = made_up(0, octets);
         bench.silent_assembly = slow;
         let modulation = Modulation::V17At14400;
@@ -124,7 +134,7 @@ fn config(options: &[String]) -> Result<(Config, usize, bool), String> {
             "norx" => config.receive = false,
             "octets" => octets = number(value)?,
             "slow" => slow = true,
-            "modems-only" => {}
+            "modems-only" | "times-only" | "no-audio" => {}
             _ => return Err(format!("no such option: {option}")),
         }
     }

@@ -7,6 +7,8 @@ use fax_base::Instant;
 use fax_base::line::{Channel, Heard, Listen, Modulation, Training, Transmit};
 use fax_t30::{Config, Event, Input, Outcome, Output, Session, Verdict};
 use fax_t38 as t38;
+use fax_terminal::AudioOptions;
+use fax_terminal::audio::{AudioLine, Told};
 use std::collections::VecDeque;
 
 /// One transmission of the session, as it left.
@@ -21,78 +23,151 @@ pub struct Left {
 }
 
 /// What carries the words between the session and the script.
-#[derive(Debug)]
-enum Line {
-    /// Modems, as far as their times go.
-    Air,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// Nothing but the modems' times.
+    Times,
+    /// The modems themselves.
+    Audio,
     /// T.38, packets and all.
-    T38(Box<T38>),
+    T38,
 }
 
-/// A T.38 session without a network.
 #[derive(Debug)]
-struct T38 {
-    ours: t38::Endpoint,
-    far: t38::Endpoint,
+enum Line {
+    Times,
+    Wire(Box<Wire>),
+}
+
+/// Two ends of a line without a network.
+#[derive(Debug)]
+struct Wire {
+    ends: Ends,
     /// What our session sends, and when it began.
     sending: VecDeque<(Instant, Transmit)>,
-    /// When what is being sent should be over, by the modems' times.
+    /// When what is being sent should be over.
     over: Instant,
     /// The far end is sending.
     far_sends: bool,
 }
 
-impl T38 {
-    fn new(now: Instant) -> Self {
-        let end = || t38::Endpoint::new(t38::Config::default(), now);
-        T38 { ours: end(), far: end(), sending: VecDeque::new(), over: now, far_sends: false }
+#[derive(Debug)]
+enum Ends {
+    T38 { ours: t38::Endpoint, far: t38::Endpoint },
+    Audio { ours: Box<AudioLine>, far: Box<AudioLine>, next: Instant },
+}
+
+/// Samples of a block of audio: 20 ms.
+const BLOCK: usize = 160;
+
+impl Wire {
+    fn new(audio: bool, now: Instant) -> Self {
+        let ends = if audio {
+            let line = || Box::new(AudioLine::new(AudioOptions::default()));
+            Ends::Audio { ours: line(), far: line(), next: now }
+        } else {
+            let end = || t38::Endpoint::new(t38::Config::default(), now);
+            Ends::T38 { ours: end(), far: end() }
+        };
+        Wire { ends, sending: VecDeque::new(), over: now, far_sends: false }
     }
 
+    fn is_audio(&self) -> bool {
+        matches!(self.ends, Ends::Audio { .. })
+    }
+
+    /// Our session sends.
     fn transmit(&mut self, now: Instant, transmit: Transmit) {
         let (length, _) = air::play(&transmit);
         let began = if self.sending.is_empty() { now } else { self.over };
         self.over = began + length;
         self.sending.push_back((began, transmit.clone()));
-        self.ours.handle(now, t38::Input::Transmit(transmit));
+        match &mut self.ends {
+            Ends::T38 { ours, .. } => ours.handle(now, t38::Input::Transmit(transmit)),
+            Ends::Audio { ours, .. } => ours.push(transmit),
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.sending.clear();
+        match &mut self.ends {
+            Ends::T38 { ours, .. } => ours.handle(now, t38::Input::StopTransmit),
+            Ends::Audio { ours, .. } => ours.stop(),
+        }
+    }
+
+    fn listen(&mut self, listen: Listen) {
+        match &mut self.ends {
+            // T.38 says by itself what comes.
+            Ends::T38 { .. } => {}
+            Ends::Audio { ours, .. } => ours.listen(listen),
+        }
+    }
+
+    /// The script sends.
+    fn far_transmits(&mut self, now: Instant, transmit: Transmit) {
+        self.far_sends = true;
+        match &mut self.ends {
+            Ends::T38 { far, .. } => far.handle(now, t38::Input::Transmit(transmit)),
+            Ends::Audio { far, .. } => far.push(transmit),
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        fax_base::time::earliest(self.ours.deadline(), self.far.deadline())
+        match &self.ends {
+            Ends::T38 { ours, far } => fax_base::time::earliest(ours.deadline(), far.deadline()),
+            Ends::Audio { next, .. } => Some(*next),
+        }
     }
 
     /// Does what is due; what our end hears, and whether all it sends has left.
     fn step(&mut self, now: Instant) -> (Vec<Heard>, bool) {
-        for end in [&mut self.ours, &mut self.far] {
-            if end.deadline().is_some_and(|at| at <= now) {
-                end.handle(now, t38::Input::Timeout);
-            }
-        }
         let (mut heard, mut sent) = (Vec::new(), false);
-        loop {
-            match self.ours.poll() {
-                Some(t38::Output::Datagram(datagram)) => {
-                    self.far.handle(now, t38::Input::Datagram(&datagram));
-                    continue;
+        match &mut self.ends {
+            Ends::T38 { ours, far } => {
+                for end in [&mut *ours, &mut *far] {
+                    if end.deadline().is_some_and(|at| at <= now) {
+                        end.handle(now, t38::Input::Timeout);
+                    }
                 }
-                Some(t38::Output::Heard(one)) => {
-                    heard.push(one);
-                    continue;
+                loop {
+                    match (ours.poll(), far.poll()) {
+                        (None, None) => break,
+                        (from_ours, from_far) => {
+                            match from_ours {
+                                Some(t38::Output::Datagram(d)) => far.handle(now, t38::Input::Datagram(&d)),
+                                Some(t38::Output::Heard(one)) => heard.push(one),
+                                Some(t38::Output::Sent) => sent = true,
+                                None => {}
+                            }
+                            match from_far {
+                                Some(t38::Output::Datagram(d)) => ours.handle(now, t38::Input::Datagram(&d)),
+                                Some(t38::Output::Sent) => self.far_sends = false,
+                                Some(t38::Output::Heard(_)) | None => {}
+                            }
+                        }
+                    }
                 }
-                Some(t38::Output::Sent) => {
-                    sent = true;
-                    continue;
-                }
-                None => {}
             }
-            match self.far.poll() {
-                Some(t38::Output::Datagram(datagram)) => {
-                    self.ours.handle(now, t38::Input::Datagram(&datagram));
+            Ends::Audio { ours, far, next } => {
+                while *next <= now {
+                    *next += Duration::from_millis(20);
+                    // What our end sends is known; nobody needs to hear it.
+                    let mut block = [0; BLOCK];
+                    let sends = ours.is_sending();
+                    sent |= sends && ours.transmit(&mut block) < BLOCK;
+                    let mut block = [0; BLOCK];
+                    self.far_sends &= far.transmit(&mut block) == BLOCK;
+                    let mut told = Vec::new();
+                    ours.receive(&block, &mut told);
+                    heard.extend(told.into_iter().filter_map(|t| match t {
+                        Told::Heard(one) => Some(one),
+                        Told::Repaired { .. } => None,
+                    }));
                 }
-                Some(t38::Output::Heard(_)) => {}
-                Some(t38::Output::Sent) => self.far_sends = false,
-                None => return (heard, sent),
             }
         }
+        (heard, sent)
     }
 }
 
@@ -127,19 +202,21 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Starts a session over modems.
+    /// Starts a session with the modems' times.
     #[must_use]
     pub fn start(config: Config) -> Self {
-        Self::start_on(config, Line::Air)
+        Self::start_over(config, Carrier::Times)
     }
 
-    /// Starts a session over T.38.
+    /// Starts a session over this.
     #[must_use]
-    pub fn start_over_t38(config: Config) -> Self {
-        Self::start_on(config, Line::T38(Box::new(T38::new(Instant::ZERO))))
-    }
-
-    fn start_on(config: Config, line: Line) -> Self {
+    pub fn start_over(config: Config, carrier: Carrier) -> Self {
+        let wire = |audio| Line::Wire(Box::new(Wire::new(audio, Instant::ZERO)));
+        let line = match carrier {
+            Carrier::Times => Line::Times,
+            Carrier::Audio => wire(true),
+            Carrier::T38 => wire(false),
+        };
         let mut bench = Bench {
             session: Session::new(config),
             now: Instant::ZERO,
@@ -166,31 +243,33 @@ impl Bench {
             // What carried it is gone.
             self.queue.clear();
             self.on_air = None;
-            if let Line::T38(t38) = &mut self.line {
-                **t38 = T38::new(self.now);
+            if let Line::Wire(wire) = &mut self.line {
+                **wire = Wire::new(wire.is_audio(), self.now);
             }
         }
         self.session.handle(self.now, input);
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Transmit(transmit) => match &mut self.line {
-                    Line::Air => {
+                    Line::Times => {
                         self.queue.push_back(transmit);
                         self.next_on_air();
                     }
-                    Line::T38(t38) => t38.transmit(self.now, transmit),
+                    Line::Wire(wire) => wire.transmit(self.now, transmit),
                 },
                 Output::StopTransmit => match &mut self.line {
-                    Line::Air => {
+                    Line::Times => {
                         self.queue.clear();
                         self.on_air = None;
                     }
-                    Line::T38(t38) => {
-                        t38.sending.clear();
-                        t38.ours.handle(self.now, t38::Input::StopTransmit);
-                    }
+                    Line::Wire(wire) => wire.stop(self.now),
                 },
-                Output::Listen(listen) => self.listen = listen,
+                Output::Listen(listen) => {
+                    self.listen = listen;
+                    if let Line::Wire(wire) = &mut self.line {
+                        wire.listen(listen);
+                    }
+                }
                 Output::WantPage { index, format, bit_rate } => {
                     self.wanted.push((index, format, bit_rate));
                     if !self.silent_assembly {
@@ -225,18 +304,18 @@ impl Bench {
     /// Whether our end is silent.
     fn is_silent(&self) -> bool {
         match &self.line {
-            Line::Air => self.on_air.is_none() && self.queue.is_empty(),
-            Line::T38(t38) => t38.sending.is_empty(),
+            Line::Times => self.on_air.is_none() && self.queue.is_empty(),
+            Line::Wire(wire) => wire.sending.is_empty(),
         }
     }
 
-    /// T.38: what is due now is done.
-    fn step_t38(&mut self) {
-        let Line::T38(t38) = &mut self.line else { return };
-        let (heard, sent) = t38.step(self.now);
+    /// What is due now is done.
+    fn step_wire(&mut self) {
+        let Line::Wire(wire) = &mut self.line else { return };
+        let (heard, sent) = wire.step(self.now);
         if sent {
             let ended = self.now;
-            self.left.extend(t38.sending.drain(..).map(|(began, what)| Left { began, ended, what }));
+            self.left.extend(wire.sending.drain(..).map(|(began, what)| Left { began, ended, what }));
             self.input(Input::Sent);
         }
         for one in heard {
@@ -246,10 +325,10 @@ impl Bench {
 
     /// Lets time pass until `until`, or until `stop` says so.
     fn advance(&mut self, until: Instant, mut stop: impl FnMut(&Bench) -> bool) {
-        self.step_t38();
+        self.step_wire();
         while !stop(self) {
-            if let Line::T38(t38) = &self.line {
-                let next = fax_base::time::earliest(t38.deadline(), self.session.deadline());
+            if let Line::Wire(wire) = &self.line {
+                let next = fax_base::time::earliest(wire.deadline(), self.session.deadline());
                 let Some(at) = next.filter(|at| *at <= until) else {
                     self.now = self.now.max(until);
                     return;
@@ -258,7 +337,7 @@ impl Bench {
                 if self.session.deadline().is_some_and(|at| at <= self.now) {
                     self.input(Input::Timeout);
                 }
-                self.step_t38();
+                self.step_wire();
                 continue;
             }
             let over = self.on_air.as_ref().map(|(_, end, _)| *end);
@@ -314,11 +393,10 @@ impl Bench {
     pub fn hear(&mut self, transmit: &Transmit) {
         let began = self.now;
         let (length, sounds) = air::play(transmit);
-        if let Line::T38(t38) = &mut self.line {
-            t38.far_sends = true;
-            t38.far.handle(began, t38::Input::Transmit(transmit.clone()));
+        if let Line::Wire(wire) = &mut self.line {
+            wire.far_transmits(began, transmit.clone());
             let limit = began + length * 2 + Duration::from_secs(10);
-            self.advance(limit, |b| !matches!(&b.line, Line::T38(t38) if t38.far_sends));
+            self.advance(limit, |b| !matches!(&b.line, Line::Wire(wire) if wire.far_sends));
             return;
         }
         for sound in sounds {
