@@ -53,7 +53,7 @@ struct Wire {
 
 #[derive(Debug)]
 enum Ends {
-    T38 { ours: t38::Endpoint, far: t38::Endpoint },
+    T38 { ours: Box<t38::Endpoint>, far: Box<t38::Endpoint> },
     Audio { ours: Box<AudioLine>, far: Box<AudioLine>, next: Instant },
 }
 
@@ -66,7 +66,7 @@ impl Wire {
             let line = || Box::new(AudioLine::new(AudioOptions::default()));
             Ends::Audio { ours: line(), far: line(), next: now }
         } else {
-            let end = || t38::Endpoint::new(t38::Config::default(), now);
+            let end = || Box::new(t38::Endpoint::new(t38::Config::default(), now));
             Ends::T38 { ours: end(), far: end() }
         };
         Wire { ends, sending: VecDeque::new(), over: now, far_sends: false }
@@ -125,7 +125,7 @@ impl Wire {
         let (mut heard, mut sent) = (Vec::new(), false);
         match &mut self.ends {
             Ends::T38 { ours, far } => {
-                for end in [&mut *ours, &mut *far] {
+                for end in [&mut **ours, &mut **far] {
                     if end.deadline().is_some_and(|at| at <= now) {
                         end.handle(now, t38::Input::Timeout);
                     }
