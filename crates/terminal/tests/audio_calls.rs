@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // the exemption for tests does not reach the functions beside them
 
 use core::time::Duration;
+use fax_base::Instant;
 use fax_base::level::Dbm0;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, Resolution, Width};
@@ -113,6 +114,62 @@ fn idle_noise() {
             // Without error correction a row may be spoilt.
             let good = if ecm { whole(&pages, &a, &b) } else { a.cause().is_none() && b.pages.len() == 1 };
             assert!(good, "{noise} dBm0, ECM {ecm}\n{}\n\n{}", a.ladder(), b.ladder());
+        }
+    }
+}
+
+/// What we send comes back, as loud and as late as it may (−10 dB to −30 dB, up to 600 ms).
+#[test]
+fn echoes_of_our_own() {
+    let pages = document(2, 300);
+    for (delay, db) in [(1, -10.0), (5, -15.0), (15, -20.0), (30, -20.0), (30, -30.0)] {
+        for ecm in [true, false] {
+            let path = Path { echo: Some((delay, 10f64.powf(db / 20.0))), ..Path::default() };
+            let capabilities = Capabilities { ecm, ..Capabilities::default() };
+            let (a, b, _) = run(&pages, &capabilities, path, 1);
+            assert_whole(&format!("{delay} blocks, {db} dB, ECM {ecm}"), &pages, &a, &b);
+        }
+    }
+}
+
+/// The signal is away in the middle of the page, for a moment or for longer; what follows is read all the same.
+#[test]
+fn the_carrier_lost_in_mid_page() {
+    let pages = document(1, 1100);
+    for gap in [Gap::Told, Gap::Silence] {
+        for away in [60, 100, 200, 400, 1_000, 3_000] {
+            let from = Instant::from_millis(18_000);
+            let there =
+                Path { outage: Some((from, from + Duration::from_millis(away))), gap, ..Path::default() };
+            for ecm in [true, false] {
+                let capabilities = Capabilities {
+                    ecm,
+                    codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr],
+                    ..Capabilities::default()
+                };
+                let mut a = machine(Role::Calling, &pages, capabilities.clone());
+                let mut b = machine(Role::Called, &pages, capabilities);
+                call(&mut a, &mut b, there, Path::default(), 1, LIMIT);
+                let what = format!("{away} ms away, {gap:?}, ECM {ecm}");
+                if ecm {
+                    assert_whole(&what, &pages, &a, &b);
+                    continue;
+                }
+                // Few rows are spoilt, or the page was refused and came again; never is a part taken for
+                // the whole.
+                let good = a.cause().is_none() && b.pages.len() == 1;
+                assert!(good, "{what}\n{}\n\n{}", a.ladder(), b.ladder());
+                let page = &b.pages[0];
+                println!("{what}: {} of {} rows bad", page.bad_rows, page.rows);
+                assert!(
+                    page.rows.abs_diff(1100) < 50 && page.bad_rows <= 60,
+                    "{what}: {} {}\n{}\n\n{}",
+                    page.rows,
+                    page.bad_rows,
+                    a.ladder(),
+                    b.ladder()
+                );
+            }
         }
     }
 }

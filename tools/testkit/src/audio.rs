@@ -44,12 +44,26 @@ pub struct Path {
     pub noise: Option<Dbm0>,
     /// The G.711 law that it is coded with.
     pub law: Option<Law>,
+    /// All blocks are lost from the first of these moments on up to the second.
+    pub outage: Option<(Instant, Instant)>,
+    /// What goes into this direction comes back to its own sender so many blocks later, as a part of its
+    /// amplitude.
+    pub echo: Option<(usize, f64)>,
 }
 
 impl Default for Path {
     /// 40 ms, µ-law, and nothing else.
     fn default() -> Self {
-        Path { latency: 2, loss: 0.0, burst: 1.0, gap: Gap::Told, noise: None, law: Some(Law::Mu) }
+        Path {
+            latency: 2,
+            loss: 0.0,
+            burst: 1.0,
+            gap: Gap::Told,
+            noise: None,
+            law: Some(Law::Mu),
+            outage: None,
+            echo: None,
+        }
     }
 }
 
@@ -61,6 +75,9 @@ pub struct Wire {
     in_flight: VecDeque<Option<Block>>,
     last: Block,
     losing: bool,
+    /// What was sent and comes back.
+    echoes: VecDeque<Block>,
+    now: Instant,
     /// Blocks lost so far.
     pub lost: u64,
 }
@@ -75,13 +92,17 @@ impl Wire {
             in_flight: (0..path.latency.max(1)).map(|_| Some([0; BLOCK])).collect(),
             last: [0; BLOCK],
             losing: false,
+            echoes: (0..path.echo.map_or(0, |(delay, _)| delay)).map(|_| [0; BLOCK]).collect(),
+            now: Instant::ZERO,
             lost: 0,
         }
     }
 
     /// A block goes in, another one comes out: nothing when it was lost and the receiver is told so.
     pub fn carry(&mut self, block: &Block) -> Option<Block> {
-        let sent = if self.loses() {
+        let out = self.path.outage.is_some_and(|(from, to)| (from..to).contains(&self.now));
+        self.now += TICK;
+        let sent = if self.loses() || out {
             self.lost += 1;
             match self.path.gap {
                 Gap::Told => None,
@@ -95,6 +116,13 @@ impl Wire {
         };
         self.in_flight.push_back(sent);
         self.in_flight.pop_front().flatten()
+    }
+
+    /// What comes back of what goes in.
+    pub fn echo(&mut self, block: &Block) -> Block {
+        let Some((_, part)) = self.path.echo else { return [0; BLOCK] };
+        self.echoes.push_back(block.map(|sample| (f64::from(sample) * part) as i16));
+        self.echoes.pop_front().unwrap_or([0; BLOCK])
     }
 
     fn loses(&mut self) -> bool {
@@ -257,6 +285,12 @@ pub struct Held {
     pub lost: (u64, u64),
 }
 
+fn add(block: &mut Block, echo: &Block) {
+    for (sample, echo) in block.iter_mut().zip(echo) {
+        *sample = sample.saturating_add(*echo);
+    }
+}
+
 /// When one end is over, the other hears of it so much later.
 const CLEARING: Duration = Duration::from_secs(5);
 /// And is given up so much later.
@@ -279,6 +313,9 @@ pub fn call<A: Machine + ?Sized, B: Machine + ?Sized>(
         let (mut a, mut b) = ([0; BLOCK], [0; BLOCK]);
         calling.transmit(now, &mut a);
         called.transmit(now, &mut b);
+        let (echo_of_a, echo_of_b) = (there.echo(&a), back.echo(&b));
+        add(&mut a, &echo_of_b);
+        add(&mut b, &echo_of_a);
         match there.carry(&a) {
             Some(block) => called.receive(now, &block),
             None => called.lost(now),

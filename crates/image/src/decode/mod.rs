@@ -140,8 +140,13 @@ impl Decoder {
     pub fn finish(mut self) -> Decoded {
         let ended = match &mut self.rows {
             Rows::T4(lines) => {
-                if lines.finish() == Some(T4Next::Row) {
-                    self.row(false);
+                match lines.finish() {
+                    Some(T4Next::Row) => self.row(false),
+                    Some(T4Next::Concealed(rows)) => {
+                        self.truncated = true;
+                        self.conceal(rows);
+                    }
+                    Some(T4Next::BadRow | T4Next::More | T4Next::End) | None => {}
                 }
                 self.is_ended()
             }

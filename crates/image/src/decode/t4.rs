@@ -7,6 +7,9 @@ use super::row::{Bits, OneD, row_1d};
 use super::two_d::{TwoD, TwoDEnd, row_2d};
 use crate::changes::Changes;
 
+/// From so many rows on a loss up to the end of the page has taken rows away, and not just its end.
+const LOST_END_ROWS: u64 = 16;
+
 /// A line may have so many octets; longer ones are bad. Five seconds at 14400 bit/s are 9000 octets.
 const MAX_LINE_OCTETS: usize = 65_536;
 
@@ -322,10 +325,25 @@ impl T4Lines {
         Some(T4Next::Concealed(u32::try_from(rows).unwrap_or(u32::MAX).max(1)))
     }
 
+    /// How many rows were lost when all was lost up to the end, if that is more than RTC and what stood
+    /// about it.
+    fn lost_to_the_end(&mut self) -> Option<u32> {
+        let mean = (self.mean_length / 16).max(1);
+        let rows = self.gap.filter(|_| self.started && self.mean_length > 0)? / mean;
+        if rows < LOST_END_ROWS {
+            return None;
+        }
+        self.stop();
+        Some(u32::try_from(rows).unwrap_or(u32::MAX))
+    }
+
     /// No more data will come. A last line without an EOL behind it counts if it is complete.
     pub(crate) fn finish(&mut self) -> Option<T4Next> {
         if self.ended {
             return None;
+        }
+        if let Some(rows) = self.lost_to_the_end() {
+            return Some(T4Next::Concealed(rows));
         }
         let zeros = self.zeros;
         let end = self.buffer.len() * 8;

@@ -4,6 +4,7 @@ use super::Told;
 use bytes::{Bytes, BytesMut};
 use fax_base::hdlc::{Deframed, Deframer};
 use fax_base::line::{Channel, Framing, Heard, Modulation, Training};
+use fax_base::time::SAMPLE_RATE;
 use fax_dsp::QamReceiver;
 use fax_dsp::modem::{Event, Mode};
 
@@ -89,6 +90,11 @@ impl Image {
     pub(super) fn receive(&mut self, samples: &[i16], control: bool, told: &mut Vec<Told>) {
         self.modem.receive(samples, &mut self.events);
         self.tell(control, told);
+        if self.signal == Signal::Unreadable && self.framing == Framing::Raw {
+            // So much of a page went by.
+            let bits = samples.len() as u64 * u64::from(self.modulation.bit_rate()) / u64::from(SAMPLE_RATE);
+            self.bits.lose(u32::try_from(bits).unwrap_or(u32::MAX), self.modulation, told);
+        }
         match self.presence.take(samples, self.is_followed()) {
             Change::Began if self.signal == Signal::None && !control => self.know(Signal::Unreadable, told),
             Change::Ended if self.signal == Signal::Unreadable => self.end(told),
