@@ -1,5 +1,5 @@
 //! The line while it is audio: T.30's words as tones and modem signals (T.30 §4, §5; V.21, V.27ter,
-//! V.29, V.17). What leaves is in [`sending`], which receiver listens when in [`listening`].
+//! V.29, V.17). What leaves is in `sending`, which receiver listens when in `listening`.
 
 mod control;
 mod gaps;
