@@ -70,7 +70,7 @@ impl Scheme {
                 mode,
                 bank: Bank::new(carrier, baud, 0.5),
                 turn,
-                taps: 24,
+                taps: 16,
                 alternation: [phase(true), phase(false)],
                 blocks: 2,
                 known: v27ter::TrainingPhases::new(Training::Long)

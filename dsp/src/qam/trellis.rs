@@ -10,11 +10,11 @@ use wide::f32x4;
 /// States of the encoder.
 const STATES: usize = 8;
 /// Steps remembered; a power of two.
-const MEMORY: usize = 64;
+const MEMORY: usize = 128;
 /// After so many steps the survivors have met (V.17: 24 lose nothing measurable).
 const DEPTH: usize = 32;
-/// Symbols that are given out at once.
-const RUN: usize = 16;
+/// Symbols that are given out at once: the longer, the fewer steps are gone back through for each.
+const RUN: usize = 64;
 /// The decision that the loops use is so many steps old: most wrong paths have died by then.
 const TENTATIVE: usize = 5;
 /// The grid covers ± this many units, one cell a unit.

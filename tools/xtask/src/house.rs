@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Crates from outside that floors 0 to 2 may use: none of them reads a clock, a socket, a file or
 /// the system's randomness.
-const SANS_IO: [&str; 10] = [
+const SANS_IO: [&str; 11] = [
     "bytes",
     "md-5",
     "rand",
@@ -21,6 +21,7 @@ const SANS_IO: [&str; 10] = [
     "spleen-font",
     "subtle",
     "thiserror",
+    "wide",
 ];
 
 /// Features that would bring the system's randomness or clock in by the back door.
