@@ -382,5 +382,7 @@ impl QamReceiver {
 /// All samples alike and nearly nothing: no signal, whatever its level, is so.
 fn is_silent(samples: &[i16]) -> bool {
     let Some(&first) = samples.first() else { return false };
-    samples.len() >= LEAST_SILENCE && (-SILENCE..=SILENCE).contains(&first) && samples.iter().all(|&s| s == first)
+    samples.len() >= LEAST_SILENCE
+        && (-SILENCE..=SILENCE).contains(&first)
+        && samples.iter().all(|&s| s == first)
 }
