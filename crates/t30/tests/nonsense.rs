@@ -11,7 +11,15 @@ use fax_t30::{Capabilities, Config, Document, Event, Input, Output, Poll, Role, 
 use testkit::line::rng::Rng;
 
 /// The fields that mean something to a session, and some that do not.
-const FIELDS: [Fcf; 30] = [
+const FIELDS: [Fcf; 38] = [
+    Fcf::Cig,
+    Fcf::Pwd,
+    Fcf::Sep,
+    Fcf::Psa,
+    Fcf::Sid,
+    Fcf::Fnv,
+    Fcf::Eos,
+    Fcf::Pid,
     Fcf::Dis,
     Fcf::Csi,
     Fcf::Nsf,
@@ -53,7 +61,8 @@ fn fif(rng: &mut Rng, fcf: Fcf) -> Vec<u8> {
         return octets(rng, 40);
     }
     match fcf {
-        Fcf::Dis | Fcf::Dtc => vec![0x00, 0x77, 0x1F, 0x22],
+        Fcf::Dis | Fcf::Dtc => vec![0x00, rng.pick(&[0x77, 0xF7]), 0x1F, 0x23, rng.pick(&[0x00, 0x41, 0x21])],
+        Fcf::Pwd | Fcf::Sid | Fcf::Sep => fax_t30::frames::ident_to_fif("17").to_vec(),
         Fcf::Dcs => vec![0x00, 0x46, 0x1F, if rng.below(2) == 0 { 0x22 } else { 0x00 }],
         Fcf::Ctc => vec![0x00, rng.draw() as u8],
         Fcf::Pps => {
