@@ -56,7 +56,10 @@ impl End {
                                 assert_eq!(outcome.failure, None);
                                 self.done = true;
                             }
-                            Output::FaxToneHeard(_) | Output::Page(_) | Output::Event(_) => {}
+                            Output::FaxToneHeard(_)
+                            | Output::Signal(_)
+                            | Output::Page(_)
+                            | Output::Event(_) => {}
                         }
                     }
                     if terminal.deadline().is_none_or(|at| at > now) {

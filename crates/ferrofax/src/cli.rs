@@ -40,6 +40,13 @@ pub(crate) enum Command {
     /// Exit status: 0 success, 1 the fax failed, 2 wrong use or a file that cannot be read or written.
     #[command(after_long_help = LINE_EXAMPLES)]
     Line(LineArgs),
+    /// Find out from a recording how a fax went: its ladder, its signals, its pages.
+    ///
+    /// Reads WAV (one channel with both directions, or two with one each, at any rate), raw PCM and G.711, and pcap or
+    /// pcapng with G.711 over RTP or T.38 over UDPTL.
+    ///
+    /// Exit status: 0 the fax went well, 1 it did not, 2 the file cannot be used.
+    Analyze(AnalyzeArgs),
     /// See and cancel the jobs of a running server.
     Jobs(JobsArgs),
     /// Read a configuration and say everything that is wrong with it.
@@ -234,6 +241,40 @@ pub(crate) struct LineArgs {
     /// Write the result here, as JSON.
     #[arg(long, value_name = "FILE.json")]
     pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AnalyzeArgs {
+    /// The recording: .wav, .pcap or .pcapng, told apart by their content; or bare samples with --raw.
+    pub(crate) file: PathBuf,
+    /// The file has bare samples in this coding: linear 16 bit little-endian, A-law or µ-law.
+    #[arg(long, value_enum, value_name = "CODING")]
+    pub(crate) raw: Option<Raw>,
+    /// With --raw: samples a second. [8000]
+    #[arg(long, value_name = "HZ", requires = "raw")]
+    pub(crate) rate: Option<u32>,
+    /// With --raw: 1 when both directions are in one channel, 2 when each has its own. [1]
+    #[arg(long, value_name = "N", requires = "raw")]
+    pub(crate) channels: Option<usize>,
+    /// Draw the constellation of the last signal of a fast modem, as .svg or .png.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) constellation: Option<PathBuf>,
+    /// Write the pages here as fax-0001.tif.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pages: Option<PathBuf>,
+    /// With --pages: write them as fax-0001.pdf, too.
+    #[arg(long, requires = "pages")]
+    pub(crate) pdf: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Raw {
+    /// Linear PCM, 16 bit, little-endian.
+    Pcm,
+    /// G.711 A-law.
+    Alaw,
+    /// G.711 µ-law.
+    Ulaw,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,6 @@
 //! ferrofax: a SIP softswitch for fax in one program.
 
+mod analyze;
 mod cli;
 mod client;
 mod config;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve::run(args)),
         Command::Send(args) => run(send::run(args, cli.json)),
         Command::Receive(args) => run(receive::run(args, cli.json)),
+        Command::Analyze(args) => told(analyze::run(&args, cli.json)),
         Command::Line(args) => run(line::run(args, cli.json)),
         Command::Jobs(args) => run(jobs::run(args, cli.json)),
     }
@@ -44,11 +46,13 @@ fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match runtime.block_on(command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    told(runtime.block_on(command))
+}
+
+/// The exit status; an error is told in a sentence.
+fn told(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
 }

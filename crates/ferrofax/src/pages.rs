@@ -7,7 +7,7 @@ use fax_document::{FaxDocument, Page, RenderOptions, sandbox, sniff};
 use fax_image::header;
 use fax_image::tiff::Quality;
 use fax_terminal::{CodedPage, ReceivedPage};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads a document from disk and makes it into fax pages, in a child process.
@@ -54,5 +54,17 @@ pub(crate) fn received_page(page: &ReceivedPage) -> Page {
             ..Quality::default()
         }),
         description: None,
+    }
+}
+
+/// The names of the next fax in the folder, as TIFF and as PDF: the first number that no fax there has.
+pub(crate) fn free_names(dir: &Path) -> (PathBuf, PathBuf) {
+    let mut number = 1u32;
+    loop {
+        let name = |ext: &str| dir.join(format!("fax-{number:04}.{ext}"));
+        if !name("tif").exists() && !name("pdf").exists() {
+            return (name("tif"), name("pdf"));
+        }
+        number = number.saturating_add(1);
     }
 }

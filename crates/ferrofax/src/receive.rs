@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use fax_document::{PdfInfo, to_pdf};
 use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, T38Policy, Trunk};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the command.
@@ -85,7 +85,7 @@ async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: b
     let mut files = Vec::new();
     if !received.is_empty() {
         let document = pages::received(&received);
-        let (tiff, pdf) = free_names(dir);
+        let (tiff, pdf) = pages::free_names(dir);
         tokio::fs::write(&tiff, document.to_tiff()).await.with_context(|| format!("{}", tiff.display()))?;
         tokio::fs::write(&pdf, to_pdf(&document, &PdfInfo::default())).await?;
         files = vec![tiff, pdf];
@@ -107,16 +107,4 @@ async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: b
         files.iter().for_each(|f| println!("  {}", f.display()));
     }
     Ok(good)
-}
-
-/// The first number that no fax in the folder has.
-fn free_names(dir: &Path) -> (PathBuf, PathBuf) {
-    let mut number = 1u32;
-    loop {
-        let name = |ext: &str| dir.join(format!("fax-{number:04}.{ext}"));
-        if !name("tif").exists() && !name("pdf").exists() {
-            return (name("tif"), name("pdf"));
-        }
-        number = number.saturating_add(1);
-    }
 }

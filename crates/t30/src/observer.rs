@@ -172,6 +172,9 @@ impl Observer {
                     && ours
                     && self.burst.len() < MAX_BURST
                 {
+                    if frame.fcf == Fcf::Fcd {
+                        self.open_page();
+                    }
                     self.burst.push(frame);
                 }
             }

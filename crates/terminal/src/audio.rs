@@ -7,7 +7,7 @@ mod image;
 mod listening;
 mod sending;
 
-use crate::api::AudioOptions;
+use crate::api::{AudioOptions, Signal};
 use fax_base::line::{Heard, Listen, Transmit};
 use gaps::{Gaps, Verdict};
 use listening::Listening;
@@ -23,6 +23,8 @@ pub enum Told {
         /// How many.
         bits: u32,
     },
+    /// News of the fast modem's signal.
+    Signal(Signal),
 }
 
 /// The audio line.
@@ -54,6 +56,12 @@ impl AudioLine {
     /// Listens for this from now on.
     pub fn listen(&mut self, listen: Listen) {
         self.listening.expect(listen);
+    }
+
+    /// The last points of the far end's fast modem.
+    #[must_use]
+    pub fn constellation(&self) -> &[[f32; 2]] {
+        self.listening.constellation()
     }
 
     /// Whether anything is being sent or waits.

@@ -227,6 +227,7 @@ impl Terminal {
                 Told::Repaired { bits } => {
                     self.outputs.push_back(Output::Event(t30::Event::FrameRepaired { bits }));
                 }
+                Told::Signal(signal) => self.outputs.push_back(Output::Signal(signal)),
             }
         }
         self.told = told;

@@ -299,6 +299,7 @@ fn alone(role: Role, t38: bool) -> (u64, Option<Cause>) {
                 Output::Page(page) => panic!("{page:?}"),
                 Output::Datagram(_) => assert!(t38),
                 Output::FaxToneHeard(tone) => panic!("{tone:?}"),
+                Output::Signal(signal) => panic!("{signal:?}"),
                 Output::Event(_) => {}
             }
         }
@@ -431,7 +432,7 @@ fn back_to_audio_and_to_t38_again() {
             match output {
                 Output::Datagram(_) => datagrams[phase] += 1,
                 Output::End(outcome) => panic!("{outcome:?}"),
-                Output::FaxToneHeard(_) | Output::Page(_) | Output::Event(_) => {}
+                Output::FaxToneHeard(_) | Output::Signal(_) | Output::Page(_) | Output::Event(_) => {}
             }
         }
     }

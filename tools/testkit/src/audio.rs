@@ -213,7 +213,7 @@ impl Ours {
         loop {
             while let Some(output) = self.terminal.poll() {
                 match output {
-                    Output::Datagram(_) | Output::FaxToneHeard(_) => {}
+                    Output::Datagram(_) | Output::FaxToneHeard(_) | Output::Signal(_) => {}
                     Output::Page(page) => self.pages.push(page),
                     Output::Event(event) => self.events.push((now, event)),
                     Output::End(outcome) => self.outcome = Some((now, *outcome)),

@@ -95,6 +95,7 @@ impl End {
             match output {
                 Output::Datagram(datagram) => out.send(now, datagram),
                 Output::FaxToneHeard(tone) => self.tone = Some(tone),
+                Output::Signal(_) => {}
                 Output::Page(page) => self.pages.push(page),
                 Output::Event(event) => self.events.push((now, event)),
                 Output::End(outcome) => {

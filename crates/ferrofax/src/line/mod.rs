@@ -32,13 +32,13 @@ pub(crate) async fn run(args: LineArgs, as_json: bool) -> Result<ExitCode> {
     if let Some(trace) = &mut machine.trace {
         trace.end(end, &outcome);
     }
-    if let Some(fault) = machine.fault {
-        return Err(fault);
-    }
     let report = Report::new(&outcome, end, machine.bad_rows);
     if let Some(path) = &args.report {
         std::fs::write(path, format!("{}\n", report.json()))
             .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if let Some(fault) = machine.fault {
+        return Err(fault);
     }
     // Standard output belongs to the line.
     eprintln!("{}", if as_json { report.json().to_string() } else { report.sentence() });
@@ -111,6 +111,11 @@ impl Machine {
                 Output::FaxToneHeard(tone) => {
                     if let Some(trace) = &mut self.trace {
                         trace.tone(now, tone);
+                    }
+                }
+                Output::Signal(signal) => {
+                    if let Some(trace) = &mut self.trace {
+                        trace.signal(now, &signal);
                     }
                 }
                 Output::Page(page) => {

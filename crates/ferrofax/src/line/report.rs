@@ -47,7 +47,7 @@ impl<'a> Report<'a> {
             _ => String::new(),
         };
         format!(
-            "{} {} pages sent, {} received{how}; {:.1} s",
+            "{} Pages sent: {}, received: {}{how}; {:.1} s",
             told(o),
             o.pages_confirmed,
             o.pages_received,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use fax_base::Instant;
 use fax_base::line::Tone;
 use fax_t30::{Event, Outcome, Phase};
-use fax_terminal::ReceivedPage;
+use fax_terminal::{ReceivedPage, Signal};
 use std::fs::File;
 use std::io::{LineWriter, Write};
 use std::path::Path;
@@ -41,6 +41,10 @@ impl Trace {
             Tone::Ced => "CED",
         };
         self.line(now, &format!("{:>12} ◀─ {name}", ""));
+    }
+
+    pub(super) fn signal(&mut self, now: Instant, signal: &Signal) {
+        self.line(now, &format!("{:>12} {}", "", ladder::signal_words(signal)));
     }
 
     pub(super) fn page(&mut self, now: Instant, page: &ReceivedPage) {

@@ -1,7 +1,9 @@
 //! The T.30 ladder in short: one line a frame, ours to the right, theirs to the left.
 
 use bytes::Bytes;
+use fax_dsp::modem::Quality;
 use fax_t30::Event;
+use fax_terminal::Signal;
 
 /// What a frame says is cut here: a line is a line.
 const WIDTH: usize = 96;
@@ -60,5 +62,20 @@ fn words(octets: &Bytes) -> String {
         _ if said.is_empty() => said,
         Some((cut, _)) => format!("  {}…", said.get(..cut).unwrap_or_default()),
         None => format!("  {said}"),
+    }
+}
+
+/// A signal of a fast modem in words.
+pub(crate) fn signal_words(signal: &Signal) -> String {
+    let figures = |quality: &Quality| {
+        format!(
+            "{:.1} dBm0, {:.1} dB signal to noise, carrier {:+.1} Hz, clock {:+.0} ppm",
+            quality.level.0, quality.snr_db, quality.offset_hz, quality.clock_ppm
+        )
+    };
+    match signal {
+        Signal::Trained { modulation, quality } => format!("{modulation} trained: {}", figures(quality)),
+        Signal::NotTrained { modulation } => format!("{modulation}: the training could not be followed"),
+        Signal::Over { modulation, quality } => format!("{modulation} over: {}", figures(quality)),
     }
 }

@@ -270,6 +270,8 @@ impl Leg {
                     let _ = self.socket.send_to(&datagram, self.remote);
                 }
                 Output::FaxToneHeard(tone) => self.sink.send(MediaEvent::Tone(tone)),
+                // News for a trace; the call goes on without it.
+                Output::Signal(_) => {}
                 Output::Page(page) => self.sink.send(MediaEvent::Page(page)),
                 Output::Event(event) => {
                     if self.tellable(now, &event) {

@@ -1,12 +1,13 @@
 //! The fast modem heard: its events become T.30's words (V.27ter, V.29, V.17; T.4 Annex A for frames).
 
 use super::Told;
+use crate::api;
 use bytes::{Bytes, BytesMut};
 use fax_base::hdlc::{Deframed, Deframer};
 use fax_base::line::{Channel, Framing, Heard, Modulation, Training};
 use fax_base::time::SAMPLE_RATE;
 use fax_dsp::QamReceiver;
-use fax_dsp::modem::{Event, Mode};
+use fax_dsp::modem::{Event, Mode, Quality};
 
 /// What is known of the far end's signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,9 @@ pub(super) struct Image {
     bits: RawBits,
     signal: Signal,
     presence: Presence,
+    /// How well the signal was received, the last blocks' figures, oldest first: at its very end the receiver
+    /// still follows what is no signal any more.
+    quality: [Option<Quality>; 16],
 }
 
 impl core::fmt::Debug for Image {
@@ -53,6 +57,7 @@ impl Image {
             bits: RawBits::default(),
             signal: Signal::None,
             presence: Presence::default(),
+            quality: [None; 16],
         }
     }
 
@@ -74,6 +79,12 @@ impl Image {
         self.bits = RawBits::default();
         self.signal = Signal::None;
         self.presence.forget();
+        self.quality = [None; 16];
+    }
+
+    /// The last points of the signal.
+    pub(super) fn constellation(&self) -> &[[f32; 2]] {
+        self.modem.constellation()
     }
 
     /// Whether a signal is being trained on or read.
@@ -95,6 +106,12 @@ impl Image {
             let bits = samples.len() as u64 * u64::from(self.modulation.bit_rate()) / u64::from(SAMPLE_RATE);
             self.bits.lose(u32::try_from(bits).unwrap_or(u32::MAX), self.modulation, told);
         }
+        if self.is_reading() {
+            self.quality.rotate_left(1);
+            if let Some(last) = self.quality.last_mut() {
+                *last = Some(self.modem.quality());
+            }
+        }
         match self.presence.take(samples, self.is_followed()) {
             Change::Began if self.signal == Signal::None && !control => self.know(Signal::Unreadable, told),
             Change::Ended if self.signal == Signal::Unreadable => self.end(told),
@@ -109,6 +126,12 @@ impl Image {
 
     /// The signal is over, or something else is on the line.
     pub(super) fn end(&mut self, told: &mut Vec<Told>) {
+        if self.is_reading() {
+            let quality = self.quality.iter().flatten().next().copied();
+            let (modulation, quality) = (self.modulation, quality.unwrap_or(self.modem.quality()));
+            self.quality = [None; 16];
+            told.push(Told::Signal(api::Signal::Over { modulation, quality }));
+        }
         self.presence.forget();
         self.know(Signal::None, told);
     }
@@ -143,9 +166,13 @@ impl Image {
                 // V.21 may look like the beginning of a training.
                 Event::CarrierUp if control => {}
                 Event::CarrierUp => self.know(Signal::Training, told),
-                Event::Trained(_) => self.know(Signal::Read, told),
+                Event::Trained(quality) => {
+                    told.push(Told::Signal(api::Signal::Trained { modulation: self.modulation, quality }));
+                    self.know(Signal::Read, told);
+                }
                 // The signal is there all the same, and T.30 waits for its end.
                 Event::TrainingFailed => {
+                    told.push(Told::Signal(api::Signal::NotTrained { modulation: self.modulation }));
                     if self.signal != Signal::None {
                         self.know(Signal::Unreadable, told);
                     }

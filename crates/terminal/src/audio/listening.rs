@@ -62,6 +62,11 @@ impl Listening {
         }
     }
 
+    /// The last points of the image that is or was received.
+    pub(super) fn constellation(&self) -> &[[f32; 2]] {
+        self.image.as_ref().map_or(&[], |image| image.constellation())
+    }
+
     /// Whether a modem of ours is on the line.
     pub(super) fn set_deaf(&mut self, deaf: bool) {
         if self.deaf && !deaf {

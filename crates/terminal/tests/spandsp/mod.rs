@@ -122,6 +122,7 @@ impl Seen {
         match output {
             Output::Datagram(datagram) => return Some(datagram.to_vec()),
             Output::FaxToneHeard(tone) => self.ladder.push(format!("{now} tone {tone:?}")),
+            Output::Signal(signal) => self.ladder.push(format!("{now} {signal:?}")),
             Output::Page(page) => {
                 self.ladder
                     .push(format!("{now} page {} rows {} bad {}", page.index, page.rows, page.bad_rows));
