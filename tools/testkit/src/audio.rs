@@ -120,7 +120,9 @@ impl Wire {
 
     /// What comes back of what goes in.
     pub fn echo(&mut self, block: &Block) -> Block {
-        let Some((_, part)) = self.path.echo else { return [0; BLOCK] };
+        let Some((_, part)) = self.path.echo else {
+            return [0; BLOCK];
+        };
         self.echoes.push_back(block.map(|sample| (f64::from(sample) * part) as i16));
         self.echoes.pop_front().unwrap_or([0; BLOCK])
     }
@@ -136,6 +138,9 @@ impl Wire {
     }
 
     fn distort(&mut self, block: &Block) -> Block {
+        if self.path.noise.is_none() && self.path.law.is_none() {
+            return *block;
+        }
         let deviation = self.path.noise.map(|level| f64::from(level.sine_amplitude()) / 2f64.sqrt());
         block.map(|sample| {
             let noise = deviation.map_or(0.0, |deviation| {

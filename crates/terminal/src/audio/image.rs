@@ -97,6 +97,12 @@ impl Image {
         self.signal == Signal::Read
     }
 
+    /// Whether data are being read so well that the signal can be nothing else: to the densest
+    /// constellation everything is nearer than 21 dB.
+    pub(super) fn is_beyond_doubt(&self) -> bool {
+        self.is_reading() && self.modem.quality().snr_db > BEYOND_DOUBT_DB
+    }
+
     /// The far end's next samples; `control` says whether V.21 flags are being heard.
     pub(super) fn receive(&mut self, samples: &[i16], control: bool, told: &mut Vec<Told>) {
         self.modem.receive(samples, &mut self.events);
@@ -202,6 +208,9 @@ impl Image {
 
 /// Damaged frames that are remembered, to be put together with their copies: all of a block.
 const COPIES: usize = 256;
+
+/// See [`Image::is_beyond_doubt`].
+const BEYOND_DOUBT_DB: f32 = 26.0;
 
 /// What [`Presence`] noticed.
 enum Change {

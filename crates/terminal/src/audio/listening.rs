@@ -10,7 +10,9 @@
 //! fast modem are heard side by side, and what cannot be mistaken wins: V.21 flags end an image whatever
 //! its receiver thinks (so one whose training failed ends where the next command begins), and a training
 //! that was followed ends a V.21 signal. A new modulation gets a new receiver; the same one with short
-//! training keeps what it learnt.
+//! training keeps what it learnt. While the fast receiver reads so well that nothing else can be on the
+//! line, V.21 is not looked for: it begins with a second of flags, and the fast signal ends or is spoilt
+//! long before that is over.
 
 use super::Told;
 use super::control::Control;
@@ -30,6 +32,8 @@ pub(super) struct Listening {
     tones: Option<Box<ToneDetector>>,
     tones_heard: Vec<fax_base::line::Tone>,
     control: Control,
+    /// The V.21 receiver was left out for a while.
+    left_out: bool,
     /// The fast receiver of the last image expected.
     image: Option<Box<Image>>,
     /// Whether T.30 expects an image.
@@ -43,6 +47,7 @@ impl Listening {
             tones: Some(Box::new(ToneDetector::new())),
             tones_heard: Vec::with_capacity(4),
             control: Control::new(),
+            left_out: false,
             image: None,
             image_expected: false,
         }
@@ -93,7 +98,9 @@ impl Listening {
             tones.receive(samples, &mut self.tones_heard);
             told.extend(self.tones_heard.drain(..).map(|tone| Told::Heard(Heard::Tone(tone))));
         }
-        self.control.receive(samples);
+        if self.needs_control() {
+            self.control.receive(samples);
+        }
         if let Some(image) = self.image.as_mut().filter(|_| self.image_expected) {
             image.receive(samples, self.control.is_up(), told);
         }
@@ -110,11 +117,24 @@ impl Listening {
         }
         // What is lost for longer is over anyway.
         let samples = samples.min(LONGEST_LOSS);
-        self.control.lost(samples);
+        if self.needs_control() {
+            self.control.lost(samples);
+        }
         if let Some(image) = self.image.as_mut().filter(|_| self.image_expected) {
             image.lost(samples, self.control.is_up(), told);
         }
         self.settle(told);
+    }
+
+    /// Whether V.21 may be on the line; when it may again, its receiver begins afresh.
+    fn needs_control(&mut self) -> bool {
+        let image = self.image.as_ref().filter(|_| self.image_expected);
+        let sure = image.is_some_and(|image| image.is_beyond_doubt());
+        if self.left_out && !sure {
+            self.control.begin();
+        }
+        self.left_out = sure;
+        !sure
     }
 
     /// One signal at a time: the one that cannot be mistaken.
