@@ -11,8 +11,8 @@
 //! its receiver thinks (so one whose training failed ends where the next command begins), and a training
 //! that was followed ends a V.21 signal. A new modulation gets a new receiver; the same one with short
 //! training keeps what it learnt. While the fast receiver reads so well that nothing else can be on the
-//! line, V.21 is not looked for: it begins with a second of flags, and the fast signal ends or is spoilt
-//! long before that is over.
+//! line, and nothing was lost in which its signal may have ended, V.21 is not looked for: it begins with a
+//! second of flags, and the end of the fast signal is known long before that is over.
 
 use super::Told;
 use super::control::Control;
@@ -20,6 +20,8 @@ use super::image::Image;
 use fax_base::line::{Heard, Listen};
 use fax_dsp::ToneDetector;
 
+/// 2 s in samples: a loss is so long ago that an end in it would have shown.
+const NO_LOSS: usize = 16_000;
 /// 10 s in samples.
 const LONGEST_LOSS: usize = 80_000;
 
@@ -34,6 +36,8 @@ pub(super) struct Listening {
     control: Control,
     /// The V.21 receiver was left out for a while.
     left_out: bool,
+    /// Samples received since the last loss.
+    since_loss: usize,
     /// The fast receiver of the last image expected.
     image: Option<Box<Image>>,
     /// Whether T.30 expects an image.
@@ -48,6 +52,7 @@ impl Listening {
             tones_heard: Vec::with_capacity(4),
             control: Control::new(),
             left_out: false,
+            since_loss: 0,
             image: None,
             image_expected: false,
         }
@@ -98,6 +103,7 @@ impl Listening {
             tones.receive(samples, &mut self.tones_heard);
             told.extend(self.tones_heard.drain(..).map(|tone| Told::Heard(Heard::Tone(tone))));
         }
+        self.since_loss = self.since_loss.saturating_add(samples.len());
         if self.needs_control() {
             self.control.receive(samples);
         }
@@ -117,6 +123,7 @@ impl Listening {
         }
         // What is lost for longer is over anyway.
         let samples = samples.min(LONGEST_LOSS);
+        self.since_loss = 0;
         if self.needs_control() {
             self.control.lost(samples);
         }
@@ -129,7 +136,7 @@ impl Listening {
     /// Whether V.21 may be on the line; when it may again, its receiver begins afresh.
     fn needs_control(&mut self) -> bool {
         let image = self.image.as_ref().filter(|_| self.image_expected);
-        let sure = image.is_some_and(|image| image.is_beyond_doubt());
+        let sure = self.since_loss >= NO_LOSS && image.is_some_and(|image| image.is_beyond_doubt());
         if self.left_out && !sure {
             self.control.begin();
         }
