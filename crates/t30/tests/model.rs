@@ -10,8 +10,8 @@ use testkit::line::page::{made_up, recognise};
 use testkit::line::pair::{End, Impairments, Pair};
 use testkit::line::rng::Rng;
 
-/// No call of a few short pages lasts longer: every state has its timer.
-const LIMIT: Duration = Duration::from_secs(2 * 3600);
+/// No call of a few pages, sent and polled, lasts longer, however slow and bad the line: every state has its timer.
+const LIMIT: Duration = Duration::from_secs(8 * 3600);
 
 fn impairments(rng: &mut Rng) -> Impairments {
     let mut chance = |most: u64| {
