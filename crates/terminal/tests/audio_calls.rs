@@ -175,7 +175,7 @@ fn the_carrier_lost_in_mid_page() {
 }
 
 /// One part of the bench `audio_loss`: 20 ms blocks lost in both directions, at random and in bursts.
-fn complete(loss: f64, burst: f64, gap: Gap, runs: u64) -> u64 {
+fn complete(loss: f32, burst: f32, gap: Gap, runs: u64) -> u64 {
     let pages = document(1, 1100);
     let path = Path { loss, burst, gap, ..Path::default() };
     (0..runs)

@@ -12,7 +12,7 @@ use spandsp_peer::tiff::{self, Page};
 use spandsp_peer::{AudioPeer, Options};
 use testkit::audio::{Gap, Path, call};
 
-const RUNS: u64 = 10;
+const RUNS: u64 = 25;
 
 fn same(document: &Document, got: &[Page]) -> bool {
     got.len() == document.pages.len()
@@ -63,13 +63,20 @@ fn complete(path: Path) -> [u64; 3] {
     complete
 }
 
+/// Whether `ours` is not fewer than `theirs` by more than chance makes of so few runs: twice the deviation of
+/// the difference. The bench `audio_loss` compares a hundred.
+fn not_behind(ours: u64, theirs: u64) -> bool {
+    let variance = |complete: u64| complete as f64 * (RUNS - complete) as f64 / RUNS as f64;
+    ours as f64 + 2.0 * (variance(ours) + variance(theirs)).sqrt() >= theirs as f64
+}
+
 macro_rules! losses {
     ($($name:ident: $loss:expr, $burst:expr, $gap:ident;)*) => { $(
         #[test]
         fn $name() {
             let path = Path { loss: $loss, burst: $burst, gap: Gap::$gap, ..Path::default() };
             let [theirs, to_them, from_them] = complete(path);
-            assert!(to_them >= theirs && from_them >= theirs, "{theirs} {to_them} {from_them}");
+            assert!(not_behind(to_them, theirs) && not_behind(from_them, theirs), "{theirs} {to_them} {from_them}");
         }
     )* };
 }

@@ -1,33 +1,22 @@
 //! Calls over audio: two fax machines, blocks of 20 ms, and a line that delays, codes, distorts and
 //! loses them, all on simulated time and from one seed.
 
-use crate::network::Random;
 use core::time::Duration;
 use fax_base::Instant;
 use fax_base::level::Dbm0;
 use fax_dsp::Law;
+pub use fax_line::Gap;
+use fax_line::{Block as Carried, Line, Loss, Packets};
 use fax_t30 as t30;
 use fax_terminal::{Input, Output, ReceivedPage, Terminal};
 use spandsp_peer::AudioPeer;
 use std::collections::VecDeque;
 
-/// Samples in 20 ms.
-pub const BLOCK: usize = 160;
+pub use fax_line::BLOCK;
 const TICK: Duration = Duration::from_millis(20);
 
 /// One block of the line.
 pub type Block = [i16; BLOCK];
-
-/// What comes instead of a lost block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Gap {
-    /// Nothing, and the receiver is told so.
-    Told,
-    /// Silence.
-    Silence,
-    /// The block before once more.
-    Repeated,
-}
 
 /// One direction of the line.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -35,9 +24,9 @@ pub struct Path {
     /// How many blocks of 20 ms it takes; at least one.
     pub latency: usize,
     /// The part of all blocks that is lost.
-    pub loss: f64,
+    pub loss: f32,
     /// The mean number of blocks lost in a row (Gilbert's model); 1 loses each by itself.
-    pub burst: f64,
+    pub burst: f32,
     /// What comes instead.
     pub gap: Gap,
     /// White noise on the line, level in 0 to 4 kHz.
@@ -68,33 +57,39 @@ impl Default for Path {
 }
 
 /// A direction with what is on its way.
-#[derive(Debug)]
 pub struct Wire {
     path: Path,
-    random: Random,
+    line: Line,
+    packets: Packets,
+    /// Takes the packets of an outage.
+    gone: Packets,
     in_flight: VecDeque<Option<Block>>,
-    last: Block,
-    losing: bool,
     /// What was sent and comes back.
     echoes: VecDeque<Block>,
     now: Instant,
-    /// Blocks lost so far.
-    pub lost: u64,
 }
 
 impl Wire {
     /// With nothing but silence on its way.
     #[must_use]
     pub fn new(path: Path, seed: u64) -> Self {
+        let mut line = Line::new(seed);
+        if let Some(level) = path.noise {
+            line = line.noise(level);
+        }
+        if let Some(law) = path.law {
+            line = line.law(law);
+        }
+        let loss =
+            if path.burst > 1.0 { Loss::bursts(path.loss, path.burst) } else { Loss::random(path.loss) };
         Wire {
             path,
-            random: Random::new(seed),
+            line,
+            packets: Packets::new(loss, path.gap, seed),
+            gone: Packets::new(Loss::random(1.0), path.gap, seed),
             in_flight: (0..path.latency.max(1)).map(|_| Some([0; BLOCK])).collect(),
-            last: [0; BLOCK],
-            losing: false,
             echoes: (0..path.echo.map_or(0, |(delay, _)| delay)).map(|_| [0; BLOCK]).collect(),
             now: Instant::ZERO,
-            lost: 0,
         }
     }
 
@@ -102,20 +97,19 @@ impl Wire {
     pub fn carry(&mut self, block: &Block) -> Option<Block> {
         let out = self.path.outage.is_some_and(|(from, to)| (from..to).contains(&self.now));
         self.now += TICK;
-        let sent = if self.loses() || out {
-            self.lost += 1;
-            match self.path.gap {
-                Gap::Told => None,
-                Gap::Silence => Some([0; BLOCK]),
-                Gap::Repeated => Some(self.last),
-            }
-        } else {
-            let block = self.distort(block);
-            self.last = block;
-            Some(block)
+        let block = self.line.pass(block);
+        let sent = match if out { self.gone.carry(&block) } else { self.packets.carry(&block) } {
+            Carried::Arrived(samples) => samples.first_chunk().copied(),
+            Carried::Lost(_) => None,
         };
         self.in_flight.push_back(sent);
         self.in_flight.pop_front().flatten()
+    }
+
+    /// Blocks lost so far.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.packets.lost().0 + self.gone.lost().0
     }
 
     /// What comes back of what goes in.
@@ -125,32 +119,6 @@ impl Wire {
         };
         self.echoes.push_back(block.map(|sample| (f64::from(sample) * part) as i16));
         self.echoes.pop_front().unwrap_or([0; BLOCK])
-    }
-
-    fn loses(&mut self) -> bool {
-        let (loss, burst) = (self.path.loss, self.path.burst.max(1.0));
-        self.losing = if self.losing {
-            self.random.chance(if burst > 1.0 { 1.0 - 1.0 / burst } else { loss })
-        } else {
-            self.random.chance(if burst > 1.0 { loss / (burst * (1.0 - loss)) } else { loss })
-        };
-        self.losing
-    }
-
-    fn distort(&mut self, block: &Block) -> Block {
-        if self.path.noise.is_none() && self.path.law.is_none() {
-            return *block;
-        }
-        let deviation = self.path.noise.map(|level| f64::from(level.sine_amplitude()) / 2f64.sqrt());
-        block.map(|sample| {
-            let noise = deviation.map_or(0.0, |deviation| {
-                // Twelve of them are as good as normal.
-                let sum: f64 = (0..12).map(|_| self.random.unit()).sum();
-                (sum - 6.0) * deviation
-            });
-            let value = (f64::from(sample) + noise).round().clamp(-32_768.0, 32_767.0) as i16;
-            self.path.law.map_or(value, |law| law.decode(law.encode(value)))
-        })
     }
 }
 
@@ -337,12 +305,12 @@ pub fn call<A: Machine + ?Sized, B: Machine + ?Sized>(
         let since = *one_over.get_or_insert(now);
         let ended = calling_over && called_over;
         if ended || now >= since + AFTERWARDS {
-            return Held { time: now.since(Instant::ZERO), ended, lost: (there.lost, back.lost) };
+            return Held { time: now.since(Instant::ZERO), ended, lost: (there.lost(), back.lost()) };
         }
         if now == since + CLEARING {
             calling.hung_up(now);
             called.hung_up(now);
         }
     }
-    Held { time: limit, ended: false, lost: (there.lost, back.lost) }
+    Held { time: limit, ended: false, lost: (there.lost(), back.lost()) }
 }
