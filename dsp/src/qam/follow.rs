@@ -226,13 +226,12 @@ impl QamReceiver {
 
     /// Judges the power; true while the symbol must not be used because the signal has gone.
     fn is_quiet(&mut self, middle: usize, events: &mut Vec<Event>) -> bool {
-        let a = self.halves.get(middle).unwrap_or_default();
-        let b = self.halves.get(middle + 1).unwrap_or_default();
-        self.group += a.0 * a.0 + a.1 * a.1 + b.0 * b.0 + b.1 * b.1;
+        let (re, im) = self.halves.get(middle).unwrap_or_default();
+        self.group += re * re + im * im;
         self.grouped += 1;
         let mut quiet = self.hole > 0;
         if self.grouped == GROUP {
-            let mean = self.group / (2 * GROUP) as f32;
+            let mean = self.group / GROUP as f32;
             (self.group, self.grouped) = (0.0, 0);
             // In strong noise what remains is not so far below.
             let noise = 2.5 * self.error / (self.scheme.power + self.error);

@@ -7,9 +7,10 @@ const CAPACITY: usize = 6_144;
 
 /// A window over the outputs; indices count from the first one kept.
 pub(super) struct Halves {
-    re: Vec<f32>,
-    im: Vec<f32>,
-    lost: Vec<bool>,
+    re: Box<[f32; CAPACITY]>,
+    im: Box<[f32; CAPACITY]>,
+    lost: Box<[bool; CAPACITY]>,
+    length: usize,
     /// How many were pushed since one of them was lost.
     since_lost: usize,
 }
@@ -17,31 +18,33 @@ pub(super) struct Halves {
 impl Halves {
     pub(super) fn new() -> Self {
         Halves {
-            re: Vec::with_capacity(CAPACITY),
-            im: Vec::with_capacity(CAPACITY),
-            lost: Vec::with_capacity(CAPACITY),
+            re: Box::new([0.0; CAPACITY]),
+            im: Box::new([0.0; CAPACITY]),
+            lost: Box::new([false; CAPACITY]),
+            length: 0,
             since_lost: usize::MAX / 2,
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.re.clear();
-        self.im.clear();
-        self.lost.clear();
+        self.length = 0;
         self.since_lost = usize::MAX / 2;
     }
 
+    /// One more; there is room, because what is not needed is forgotten in time.
     #[inline]
     pub(super) fn push(&mut self, half: Half) {
-        self.re.push(half.re);
-        self.im.push(half.im);
-        self.lost.push(half.lost);
+        let index = self.length.min(CAPACITY - 1);
+        self.re[index] = half.re;
+        self.im[index] = half.im;
+        self.lost[index] = half.lost;
+        self.length = index + 1;
         self.since_lost = if half.lost { 0 } else { self.since_lost + 1 };
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.re.len()
+        self.length
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -50,19 +53,25 @@ impl Halves {
 
     /// Drops the first `count`.
     pub(super) fn forget(&mut self, count: usize) {
-        let count = count.min(self.len());
-        self.re.drain(..count);
-        self.im.drain(..count);
-        self.lost.drain(..count);
+        let count = count.min(self.length);
+        self.re.copy_within(count..self.length, 0);
+        self.im.copy_within(count..self.length, 0);
+        self.lost.copy_within(count..self.length, 0);
+        self.length -= count;
     }
 
     #[inline]
     pub(super) fn window(&self, start: usize, length: usize) -> Option<(&[f32], &[f32])> {
-        Some((self.re.get(start..start + length)?, self.im.get(start..start + length)?))
+        let end = start + length;
+        if end > self.length {
+            return None;
+        }
+        Some((self.re.get(start..end)?, self.im.get(start..end)?))
     }
 
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<(f32, f32)> {
+        (index < self.length).then_some(())?;
         Some((*self.re.get(index)?, *self.im.get(index)?))
     }
 
@@ -72,6 +81,6 @@ impl Halves {
         if self.since_lost >= self.len() - start.min(self.len()) {
             return false;
         }
-        self.lost.get(start..end.min(self.len())).is_some_and(|lost| lost.contains(&true))
+        self.lost.get(start..end.min(self.length)).is_some_and(|lost| lost.contains(&true))
     }
 }

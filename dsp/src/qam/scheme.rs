@@ -91,7 +91,7 @@ impl Scheme {
                     mode,
                     bank: Bank::new(carrier, baud, 0.25),
                     turn,
-                    taps: 48,
+                    taps: 40,
                     alternation: [a, b],
                     blocks: 3,
                     known: v29::Segment3::new().take(v29::SEGMENT_3).map(|x| if x { d } else { c }).collect(),
@@ -109,7 +109,7 @@ impl Scheme {
                 mode,
                 bank: Bank::new(carrier, baud, 0.25),
                 turn,
-                taps: 48,
+                taps: 40,
                 alternation: [v17::STATES[0], v17::STATES[1]],
                 blocks: 4,
                 known: v17::TrainingStates::new(Training::Long)

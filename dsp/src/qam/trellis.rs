@@ -9,6 +9,8 @@ use wide::f32x4;
 
 /// States of the encoder.
 const STATES: usize = 8;
+/// Points of the largest constellation.
+const LABELS: usize = 128;
 /// Steps remembered; a power of two.
 const MEMORY: usize = 128;
 /// After so many steps the survivors have met (V.17: 24 lose nothing measurable).
@@ -63,7 +65,8 @@ impl Step {
 
 /// The decoder for one constellation.
 pub(super) struct Trellis {
-    points: &'static [[f32; 2]],
+    /// By label; as many as the largest constellation has.
+    points: Box<[[f32; 2]; LABELS]>,
     /// For each cell the nearest point of each subset, by label.
     grid: Vec<[u8; STATES]>,
     metrics: [f32; STATES],
@@ -92,8 +95,12 @@ impl Trellis {
                     .map_or(0, |(label, _)| label);
             }
         }
+        let mut all = Box::new([[0.0; 2]; LABELS]);
+        for (all, point) in all.iter_mut().zip(points) {
+            *all = *point;
+        }
         Trellis {
-            points,
+            points: all,
             grid,
             metrics: [0.0; STATES],
             steps: [Step::default(); MEMORY],
@@ -138,7 +145,7 @@ impl Trellis {
             state = self.step(back).from(state);
         }
         let step = self.step(TENTATIVE + 1);
-        let point = *self.points.get(step.label(state) as usize)?;
+        let point = self.points[step.label(state) as usize % LABELS];
         step.valid.then_some(Decision { point, back: TENTATIVE })
     }
 
@@ -176,7 +183,7 @@ impl Trellis {
     fn nearest(&self, [x, y]: [f32; 2]) -> ([u8; STATES], [f32; STATES]) {
         let cell = |v: f32| ((v + REACH as f32) as i32).clamp(0, 2 * REACH - 1) as usize;
         let labels = self.grid.get(cell(x) * SIDE + cell(y)).copied().unwrap_or_default();
-        let points = labels.map(|label| self.points.get(label as usize).copied().unwrap_or_default());
+        let points = labels.map(|label| self.points[label as usize % LABELS]);
         let distances = |[[ax, ay], [bx, by], [cx, cy], [dx, dy]]: [[f32; 2]; 4]| {
             let dx = f32x4::new([ax, bx, cx, dx]) - f32x4::splat(x);
             let dy = f32x4::new([ay, by, cy, dy]) - f32x4::splat(y);
