@@ -127,9 +127,19 @@ impl GuardedDescrambler {
         GuardedDescrambler(scrambler.0)
     }
 
-    /// Descrambles `count` bits.
+    /// Descrambles `count` bits (at most 8).
     #[inline]
     pub fn descramble(&mut self, line: u32, count: u32) -> u32 {
+        let Guarded { register, repeats } = self.0;
+        if repeats + count <= GUARD {
+            // The guard cannot strike among these, so they go all at once.
+            let line = line & mask(count);
+            let all = (register << count) | line;
+            let differ = (line ^ (all >> 8)) & (line ^ (all >> 9)) & (line ^ (all >> 12)) & mask(count);
+            let repeats = if differ == 0 { repeats + count } else { differ.trailing_zeros() };
+            self.0 = Guarded { register: all, repeats };
+            return (line ^ (all >> 6) ^ (all >> 7)) & mask(count);
+        }
         let mut out = 0;
         for i in (0..count).rev() {
             let bit = (line >> i) & 1;

@@ -6,12 +6,12 @@ use super::{MEMORY, Part, QamReceiver, State};
 
 /// A good state is kept every so many symbols.
 const EVERY: u64 = 128;
-/// Weight of a symbol in the short mean of the error.
-const WEIGHT: f32 = 1.0 / 24.0;
+/// Weight of a symbol in the short mean of the error; every other one is looked at.
+const WEIGHT: f32 = 1.0 / 12.0;
 /// An error so many times the usual means that the symbols are not followed.
 const LOST: f32 = 4.0;
-/// So many symbols of it in a row: longer than a packet of 20 ms.
-const PATIENCE: u32 = 72;
+/// So many looks at it in a row: longer than a packet of 20 ms.
+const PATIENCE: u32 = 36;
 
 /// The state of all loops at a symbol.
 pub(super) struct Anchor {

@@ -252,7 +252,7 @@ impl Points {
         let (least, best) = (least.to_array(), best.to_array());
         let two = |a: usize, b: usize| if least[b] < least[a] { b } else { a };
         let lane = two(two(0, 1), two(2, 3));
-        let number = best[lane] as usize;
+        let number = best[lane] as i32 as usize;
         self.points.get(number).map(|&point| (number, point))
     }
 }
