@@ -7,35 +7,19 @@
 
 #![allow(missing_docs, clippy::unwrap_used)] // A bench may stop at the first thing that is wrong.
 
-use fax_base::page::{Coding, PageShape, Resolution, Width};
+mod calls;
+
+use calls::{coded, cpu, documents};
+use fax_base::page::Coding;
 use fax_t30::{Capabilities, Role};
-use fax_terminal::{CodedPage, Config, Document, Terminal};
-use rustix::time::{ClockId, clock_gettime};
-use spandsp_peer::tiff::{self, Page};
-use spandsp_peer::{AudioPeer, Options, pages};
-use std::sync::Arc;
+use fax_terminal::{Config, Document, Terminal};
+use spandsp_peer::tiff;
+use spandsp_peer::{AudioPeer, Options};
 use std::time::Duration;
 use testkit::audio::{Machine, Ours, Path, call};
 
-fn cpu() -> Duration {
-    let t = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(t.tv_sec.try_into().unwrap(), t.tv_nsec.try_into().unwrap())
-}
-
-fn coded(page: &Page) -> Arc<CodedPage> {
-    let resolution = Resolution::from_per_inch(page.x_per_inch, page.y_per_inch).unwrap();
-    let width = Width::from_pels(page.width, resolution).unwrap();
-    let shape = PageShape { width, resolution, rows: page.rows };
-    Arc::new(CodedPage { shape, t6: tiff::encode_t6(page).unwrap().into() })
-}
-
 fn main() {
-    let mut pages: Vec<Page> =
-        (1..=8).filter_map(pages::chart).flat_map(|path| tiff::read(&path).unwrap()).collect();
-    if pages.is_empty() {
-        println!("skipped: no charts; generated pages instead");
-        pages = (1..=8).map(|seed| pages::generated(seed, 1200)).collect();
-    }
+    let pages = documents();
     let folder = tempfile::tempdir().unwrap();
     let (file, got) = (folder.path().join("send.tif"), folder.path().join("got.tif"));
     tiff::write(&file, &pages).unwrap();

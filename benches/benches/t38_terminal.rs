@@ -6,24 +6,20 @@
 
 #![allow(missing_docs, clippy::unwrap_used)] // A bench may stop at the first thing that is wrong.
 
+mod calls;
+
+use calls::{coded, cpu, documents};
 use fax_base::Instant;
-use fax_base::page::{Coding, PageShape, Resolution, Width};
+use fax_base::page::Coding;
 use fax_t30::{Capabilities, Role};
-use fax_terminal::{CodedPage, Config, Document, Input, Output, Terminal};
-use rustix::time::{ClockId, clock_gettime};
-use spandsp_peer::tiff::{self, Page};
+use fax_terminal::{Config, Document, Input, Output, Terminal};
+use spandsp_peer::tiff;
 use spandsp_peer::udptl::Protection;
-use spandsp_peer::{Options, UdptlPeer, pages};
-use std::sync::Arc;
+use spandsp_peer::{Options, UdptlPeer};
 use std::time::Duration;
 
 const TICK_US: u64 = 10_000;
 const TICK_SAMPLES: u32 = 80;
-
-fn cpu() -> Duration {
-    let t = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(t.tv_sec.try_into().unwrap(), t.tv_nsec.try_into().unwrap())
-}
 
 /// One end of a call with what it has cost.
 struct End {
@@ -96,20 +92,8 @@ fn call(mut calling: End, mut called: End) -> (f64, Duration, Duration) {
     unreachable!()
 }
 
-fn coded(page: &Page) -> Arc<CodedPage> {
-    let resolution = Resolution::from_per_inch(page.x_per_inch, page.y_per_inch).unwrap();
-    let width = Width::from_pels(page.width, resolution).unwrap();
-    let shape = PageShape { width, resolution, rows: page.rows };
-    Arc::new(CodedPage { shape, t6: tiff::encode_t6(page).unwrap().into() })
-}
-
 fn main() {
-    let mut pages: Vec<Page> =
-        (1..=8).filter_map(pages::chart).flat_map(|path| tiff::read(&path).unwrap()).collect();
-    if pages.is_empty() {
-        println!("skipped: no charts; generated pages instead");
-        pages = (1..=8).map(|seed| pages::generated(seed, 1200)).collect();
-    }
+    let pages = documents();
     let folder = tempfile::tempdir().unwrap();
     let (file, got) = (folder.path().join("send.tif"), folder.path().join("got.tif"));
     tiff::write(&file, &pages).unwrap();
