@@ -24,7 +24,8 @@ enum Decider {
 
 enum Unscramble {
     Plain(Descrambler),
-    Guarded(GuardedDescrambler),
+    /// As it is now, and as the training leaves it together with the last label.
+    Guarded(GuardedDescrambler, (GuardedDescrambler, usize)),
 }
 
 /// The descrambler and the last label as V.27ter's training leaves them: its guard has counted on from
@@ -39,7 +40,6 @@ fn after_training(mode: Mode) -> (GuardedDescrambler, usize) {
 /// From points to bits.
 pub(super) struct Decoder {
     decider: Decider,
-    start: (GuardedDescrambler, usize),
     symbols: Symbols,
 }
 
@@ -116,12 +116,12 @@ impl Symbols {
                     };
                     d.descramble(line, count)
                 }
-                Unscramble::Guarded(d) => d.descramble(v27ter::decode(self.mode, last, label), count),
+                Unscramble::Guarded(d, _) => d.descramble(v27ter::decode(self.mode, last, label), count),
             }),
             (None, Some(_)) | (Some(_) | None, None) => {
                 self.unsure = match &self.descrambler {
                     Unscramble::Plain(_) => 23,
-                    Unscramble::Guarded(_) => 12,
+                    Unscramble::Guarded(..) => 12,
                 };
                 None
             }
@@ -147,7 +147,7 @@ impl Decoder {
         let (decider, descrambler) = match mode {
             Mode::V27ter2400 | Mode::V27ter4800 => (
                 Decider::Nearest(Points::new(v27ter::constellation(mode))),
-                Unscramble::Guarded(GuardedDescrambler::new()),
+                Unscramble::Guarded(GuardedDescrambler::new(), after_training(mode)),
             ),
             Mode::V29At4800 | Mode::V29At7200 | Mode::V29At9600 => (
                 Decider::Nearest(Points::new(v29::constellation(mode))),
@@ -160,17 +160,7 @@ impl Decoder {
         };
         let symbols =
             Symbols { mode, skip: 0, last: None, descrambler, unsure: 0, outlet: Outlet::default() };
-        let start = match mode {
-            Mode::V27ter2400 | Mode::V27ter4800 => after_training(mode),
-            Mode::V29At4800
-            | Mode::V29At7200
-            | Mode::V29At9600
-            | Mode::V17At7200
-            | Mode::V17At9600
-            | Mode::V17At12000
-            | Mode::V17At14400 => (GuardedDescrambler::new(), 0),
-        };
-        Decoder { decider, start, symbols }
+        Decoder { decider, symbols }
     }
 
     /// A burst's coded symbols begin; the first `skip` of them are training.
@@ -180,10 +170,9 @@ impl Decoder {
         }
         self.symbols.skip = skip;
         self.symbols.last = None;
-        if let Unscramble::Guarded(descrambler) = &mut self.symbols.descrambler {
-            let (start, label) = self.start;
-            *descrambler = start;
-            self.symbols.last = Some(label);
+        if let Unscramble::Guarded(now, (start, label)) = &mut self.symbols.descrambler {
+            *now = *start;
+            self.symbols.last = Some(*label);
         }
         self.symbols.unsure = 0;
         self.symbols.outlet = Outlet::default();
