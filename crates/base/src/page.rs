@@ -12,6 +12,8 @@ pub enum Coding {
     Mr,
     /// Modified modified READ (T.6). Needs ECM on the line.
     Mmr,
+    /// JBIG in the profile of T.85 (T.82 with one layer, one plane). Needs ECM on the line.
+    T85,
 }
 
 impl fmt::Display for Coding {
@@ -20,6 +22,7 @@ impl fmt::Display for Coding {
             Coding::Mh => "MH",
             Coding::Mr => "MR",
             Coding::Mmr => "MMR",
+            Coding::T85 => "T.85",
         })
     }
 }

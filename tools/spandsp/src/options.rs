@@ -136,6 +136,7 @@ impl Options {
                     Coding::Mh => c::t4_image_compression_t_T4_COMPRESSION_T4_1D,
                     Coding::Mr => c::t4_image_compression_t_T4_COMPRESSION_T4_2D,
                     Coding::Mmr => c::t4_image_compression_t_T4_COMPRESSION_T6,
+                    Coding::T85 => c::t4_image_compression_t_T4_COMPRESSION_T85,
                 }
             });
         let modems = self.modems.iter().fold(0, |set, modem| {

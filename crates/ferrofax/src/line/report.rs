@@ -79,5 +79,6 @@ const fn recommendation(coding: Coding) -> &'static str {
         Coding::Mh => "T.4 1-D",
         Coding::Mr => "T.4 2-D",
         Coding::Mmr => "T.6",
+        Coding::T85 => "T.85",
     }
 }

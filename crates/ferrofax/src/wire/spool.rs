@@ -168,7 +168,7 @@ pub(super) fn cut_off(pages_received: usize) -> t30::Outcome {
 /// A page as it came, by what was written beside it.
 fn received(index: usize, page: Page, facts: &Value) -> ReceivedPage {
     let quality = page.quality.unwrap_or_default();
-    let codings = [Coding::Mh, Coding::Mr, Coding::Mmr];
+    let codings = [Coding::Mh, Coding::Mr, Coding::Mmr, Coding::T85];
     let coding = codings.into_iter().find(|c| facts["coding"] == c.to_string().as_str());
     ReceivedPage {
         index,

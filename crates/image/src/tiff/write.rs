@@ -138,7 +138,7 @@ fn fields(
         (256, Long(page.image.width())),
         (257, Long(rows)),
         (258, short(1)),
-        (259, short(if options.coding == Coding::Mmr { 4 } else { 3 })),
+        (259, short(compression(options.coding))),
         (262, short(0)),
         (266, short(if options.lsb_first { 2 } else { 1 })),
     ];
@@ -154,11 +154,12 @@ fn fields(
         (282, fraction(page.x_per_inch)),
         (283, fraction(page.y_per_inch)),
     ]);
-    f.push(match options.coding {
-        Coding::Mh => (292, Long(0)),
-        Coding::Mr => (292, Long(1)),
-        Coding::Mmr => (293, Long(0)),
-    });
+    match options.coding {
+        Coding::Mh => f.push((292, Long(0))),
+        Coding::Mr => f.push((292, Long(1))),
+        Coding::Mmr => f.push((293, Long(0))),
+        Coding::T85 => {}
+    }
     let number = u16::try_from(index).unwrap_or(u16::MAX);
     f.extend([(296, short(2)), (297, Short([number, total], 2))]);
     if !options.software.is_empty() {
@@ -176,6 +177,15 @@ fn fields(
         f.extend([(326, Long(q.bad_rows)), (327, short(clean)), (328, Long(q.longest_bad_run))]);
     }
     f
+}
+
+/// Compression (RFC 2301 §3.2.1, §4.2.1, §5.2.1).
+const fn compression(coding: Coding) -> u16 {
+    match coding {
+        Coding::Mh | Coding::Mr => 3,
+        Coding::Mmr => 4,
+        Coding::T85 => 9,
+    }
 }
 
 /// A text as TIFF has it: seven bits a character, no NUL inside, not too long.

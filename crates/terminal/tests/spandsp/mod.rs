@@ -258,6 +258,7 @@ impl Way {
             Coding::Mh => 2,
             Coding::Mr => 4,
             Coding::Mmr => 8,
+            Coding::T85 => 16,
         }
     }
 
