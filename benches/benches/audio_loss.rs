@@ -36,8 +36,8 @@ impl Bench {
         };
         let resolution = Resolution::from_per_inch(page.x_per_inch, page.y_per_inch).unwrap();
         let width = Width::from_pels(page.width, resolution).unwrap();
-        let shape = PageShape { width, resolution, rows: page.rows };
-        let coded = Arc::new(CodedPage { shape, t6: tiff::encode_t6(&page).unwrap().into() });
+        let shape = PageShape { width, resolution, rows: page.rows, tones: None };
+        let coded = Arc::new(CodedPage { shape, t6: tiff::encode_t6(&page).unwrap().into(), jpeg: None });
         let folder = tempfile::tempdir().unwrap();
         tiff::write(&folder.path().join("send.tif"), std::slice::from_ref(&page)).unwrap();
         Bench { page, coded, folder }

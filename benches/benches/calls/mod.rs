@@ -18,8 +18,8 @@ pub fn cpu() -> Duration {
 pub fn coded(page: &Page) -> Arc<CodedPage> {
     let resolution = Resolution::from_per_inch(page.x_per_inch, page.y_per_inch).unwrap();
     let width = Width::from_pels(page.width, resolution).unwrap();
-    let shape = PageShape { width, resolution, rows: page.rows };
-    Arc::new(CodedPage { shape, t6: tiff::encode_t6(page).unwrap().into() })
+    let shape = PageShape { width, resolution, rows: page.rows, tones: None };
+    Arc::new(CodedPage { shape, t6: tiff::encode_t6(page).unwrap().into(), jpeg: None })
 }
 
 /// The eight ITU charts, or as many generated pages.

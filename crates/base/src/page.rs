@@ -14,6 +14,28 @@ pub enum Coding {
     Mmr,
     /// JBIG in the profile of T.85 (T.82 with one layer, one plane). Needs ECM on the line.
     T85,
+    /// JPEG of a continuous-tone page (T.81 with the colours of T.42). Needs ECM on the line.
+    T81(Tones),
+}
+
+/// The tones of a page that has more than black and white (T.42, T.30 Annex E).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Tones {
+    /// Lightness only (bit 68).
+    Grey,
+    /// Lightness and two components of colour, CIELAB (bits 68 and 69).
+    Colour,
+}
+
+impl Coding {
+    /// The tones that it carries beyond black and white, if it does.
+    #[must_use]
+    pub const fn tones(self) -> Option<Tones> {
+        match self {
+            Coding::Mh | Coding::Mr | Coding::Mmr | Coding::T85 => None,
+            Coding::T81(tones) => Some(tones),
+        }
+    }
 }
 
 impl fmt::Display for Coding {
@@ -23,6 +45,8 @@ impl fmt::Display for Coding {
             Coding::Mr => "MR",
             Coding::Mmr => "MMR",
             Coding::T85 => "T.85",
+            Coding::T81(Tones::Grey) => "JPEG grey",
+            Coding::T81(Tones::Colour) => "JPEG colour",
         })
     }
 }
@@ -169,6 +193,9 @@ pub struct PageShape {
     pub resolution: Resolution,
     /// Rows at that resolution.
     pub rows: u32,
+    /// The tones of its continuous-tone rendition (200 × 200 per inch), if there is one and it is to be sent where
+    /// the far end takes it.
+    pub tones: Option<Tones>,
 }
 
 #[cfg(test)]

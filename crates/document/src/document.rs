@@ -13,6 +13,8 @@ pub struct Page {
     pub shape: PageShape,
     /// The pels as T.6, first bit most significant.
     pub t6: Bytes,
+    /// The same page in grey or colour, if it has that: JPEG in CIELAB (T.42), 200 × 200 per inch.
+    pub jpeg: Option<Bytes>,
     /// What the receiver found out about a received page.
     pub quality: Option<Quality>,
     /// ImageDescription of a received page.
@@ -35,6 +37,7 @@ impl Page {
         Page {
             shape: PageShape { rows: bitmap.rows(), ..shape },
             t6: encode(bitmap, Coding::Mmr, &EncodeOptions::default()).into(),
+            jpeg: None,
             quality: None,
             description: None,
         }
@@ -128,6 +131,7 @@ impl FaxDocument {
             document.pages.push(Page {
                 shape,
                 t6: page.image.to_t6(),
+                jpeg: None,
                 quality: page.quality,
                 description: page.description,
             });
@@ -142,7 +146,7 @@ impl FaxDocument {
 /// The shape of a page of a file, if it is a fax page as it stands.
 pub(crate) fn shape_of(page: &TiffPage) -> Option<PageShape> {
     let resolution: Resolution = page.resolution()?;
-    Some(PageShape { width: page.fax_width()?, resolution, rows: page.image.rows() })
+    Some(PageShape { width: page.fax_width()?, resolution, rows: page.image.rows(), tones: None })
 }
 
 pub(crate) fn tiff_error(e: tiff::Error) -> RenderError {

@@ -82,7 +82,7 @@ pub(crate) fn place(
     }
     let columns = ((w * scale * per_x).round() as u32).clamp(1, pels);
     Ok(Placement {
-        shape: PageShape { width, resolution, rows: rows as u32 },
+        shape: PageShape { width, resolution, rows: rows as u32, tones: None },
         turned,
         x: (pels - columns) / 2,
         columns,

@@ -54,6 +54,7 @@ fn fit(page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
         return Ok(Page {
             shape,
             t6: page.image.to_t6(),
+            jpeg: None,
             quality: page.quality,
             description: page.description,
         });
@@ -67,7 +68,7 @@ fn fit(page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
         if no_finer && bitmap.width() < pels && u64::from(bitmap.width()) * 100 >= u64::from(pels) * 93 {
             return Ok(Page::from_bitmap(
                 &centred(&bitmap, pels),
-                PageShape { width: options.width, resolution, rows: bitmap.rows() },
+                PageShape { width: options.width, resolution, rows: bitmap.rows(), tones: None },
             ));
         }
     }

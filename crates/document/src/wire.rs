@@ -98,8 +98,10 @@ impl Answer {
                     width: *Width::ALL.get(width)?,
                     resolution: *Resolution::ALL.get(resolution)?,
                     rows,
+                    tones: None,
                 },
                 t6: octets.slice(at..until),
+                jpeg: None,
                 quality: None,
                 description: None,
             });
@@ -128,8 +130,9 @@ mod tests {
             pages: [Resolution::Fine, Resolution::R16]
                 .into_iter()
                 .map(|resolution| Page {
-                    shape: PageShape { width: Width::B4, resolution, rows: 7 },
+                    shape: PageShape { width: Width::B4, resolution, rows: 7, tones: None },
                     t6: Bytes::from_static(b"\n{octets}"),
+                    jpeg: None,
                     quality: None,
                     description: None,
                 })

@@ -27,7 +27,7 @@ fn fax_pages() -> FaxDocument {
                 bitmap.set(x, y + i, true);
             }
         }
-        let shape = PageShape { width, resolution, rows };
+        let shape = PageShape { width, resolution, rows, tones: None };
         Page::from_bitmap(&bitmap, shape)
     });
     FaxDocument { pages: pages.into(), remarks: Vec::new() }

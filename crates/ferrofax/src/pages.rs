@@ -23,7 +23,11 @@ pub(crate) async fn load(path: &Path) -> Result<FaxDocument> {
 
 /// The pages as a terminal sends them.
 pub(crate) fn coded(document: &FaxDocument) -> Vec<Arc<CodedPage>> {
-    document.pages.iter().map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6.clone() })).collect()
+    document
+        .pages
+        .iter()
+        .map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6.clone(), jpeg: p.jpeg.clone() }))
+        .collect()
 }
 
 /// Puts a line with this text and the page's number on top of every page.
@@ -44,10 +48,11 @@ pub(crate) fn received(pages: &[ReceivedPage]) -> FaxDocument {
 
 /// One page as a terminal received it.
 pub(crate) fn received_page(page: &ReceivedPage) -> Page {
-    let PageFormat { width, resolution, .. } = page.format;
+    let PageFormat { width, resolution, coding, .. } = page.format;
     Page {
-        shape: PageShape { width, resolution, rows: page.rows },
+        shape: PageShape { width, resolution, rows: page.rows, tones: coding.tones() },
         t6: page.t6.clone(),
+        jpeg: page.jpeg.clone(),
         quality: Some(Quality {
             bad_rows: page.bad_rows,
             longest_bad_run: page.longest_bad_run,

@@ -143,7 +143,7 @@ impl RowEncoder {
                 Coding::Mh => (EOL, 6),
                 Coding::Mr => ((EOL.0 << 1 | 1, EOL.1 + 1), 6),
                 Coding::Mmr => (EOL, 2),
-                Coding::T85 => (EOL, 0),
+                Coding::T85 | Coding::T81(_) => (EOL, 0),
             };
             for _ in 0..count {
                 self.bits.put(eol.0, eol.1);
@@ -160,7 +160,7 @@ impl RowEncoder {
     /// one-dimensional.
     fn one_d_next(&mut self) -> bool {
         match self.coding {
-            Coding::Mmr | Coding::T85 => return false,
+            Coding::Mmr | Coding::T85 | Coding::T81(_) => return false,
             Coding::Mh => self.bits.put(EOL.0, EOL.1),
             Coding::Mr => {
                 let one_d = self.two_d_left == 0;
@@ -190,7 +190,7 @@ impl RowEncoder {
         let eol = match self.coding {
             Coding::Mh => 12,
             Coding::Mr => 13,
-            Coding::Mmr | Coding::T85 => return,
+            Coding::Mmr | Coding::T85 | Coding::T81(_) => return,
         };
         let mut missing = self.min_row_bits.saturating_sub(self.bits.since_mark() + eol);
         while missing > 0 {

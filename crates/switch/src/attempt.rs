@@ -126,7 +126,7 @@ impl Service {
                 .pages
                 .into_iter()
                 .skip(first)
-                .map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6 }));
+                .map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6, jpeg: p.jpeg }));
             Ok(coded.collect())
         });
         read.await.map_err(|e| e.to_string())?

@@ -30,6 +30,7 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
         index,
         format,
         t6: p.t6.clone(),
+        jpeg: None,
         rows: p.shape.rows,
         bad_rows: 2,
         longest_bad_run: 1,

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     fn a4_fine() -> PageShape {
-        PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2200 }
+        PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2200, tones: None }
     }
 
     fn dcs_for(dis: &[u8], modulation: Modulation) -> Vec<u8> {
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_page_that_is_too_fine_or_too_wide() {
-        let shape = PageShape { width: Width::A3, resolution: Resolution::R16, rows: 1 };
+        let shape = PageShape { width: Width::A3, resolution: Resolution::R16, rows: 1, tones: None };
         let mut ours = Capabilities::default();
         ours.resolutions.push(Resolution::R16);
         let mut dis = Fif::new();

@@ -45,6 +45,7 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
             width: rng.pick(&[Width::A4, Width::A4, Width::A4, Width::B4]),
             resolution: rng.pick(&[Resolution::Fine, Resolution::Fine, Resolution::Standard]),
             rows: 1000,
+            tones: None,
         };
         let count = rng.below(most + 1);
         let pages = |rng: &mut Rng| (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
@@ -215,7 +216,7 @@ fn unheard_pages_are_not_confirmed() {
     let mut missed = 0;
     for seed in 0..600 {
         let mut rng = Rng::new(seed);
-        let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 1000 };
+        let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 1000, tones: None };
         let config = |role: Role, pages: usize| Config {
             role,
             ident: String::new(),

@@ -178,7 +178,7 @@ impl Watch {
 
 fn run(seed: u64) {
     let mut rng = Rng::new(seed);
-    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 10 };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 10, tones: None };
     let mut session = Session::new(Config {
         role: if rng.below(2) == 0 { Role::Calling } else { Role::Called },
         ident: "\u{1F4E0} 123".into(),

@@ -12,7 +12,7 @@ use testkit::line::pair::{Impairments, Pair};
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn shape(resolution: Resolution, width: Width) -> PageShape {
-    PageShape { width, resolution, rows: 2200 }
+    PageShape { width, resolution, rows: 2200, tones: None }
 }
 
 fn config(role: Role, pages: usize) -> Config {

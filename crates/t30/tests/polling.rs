@@ -11,7 +11,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const OCTETS: usize = 9_000;
 
 fn document(pages: usize) -> Document {
-    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2200 };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2200, tones: None };
     Document::new(vec![shape; pages])
 }
 

@@ -16,6 +16,9 @@ pub struct CodedPage {
     pub shape: PageShape,
     /// T.6.
     pub t6: Bytes,
+    /// The same page in the tones that [`PageShape::tones`] names: JPEG in CIELAB (T.42), 200 × 200 per inch, as
+    /// many pels wide as [`CodedPage::shape`] is at that resolution. It is sent where the far end takes it.
+    pub jpeg: Option<Bytes>,
 }
 
 /// Pages that belong together. Documents follow one another in a call by EOM.
@@ -165,8 +168,11 @@ pub struct ReceivedPage {
     pub index: usize,
     /// How it came over the line.
     pub format: PageFormat,
-    /// The pels, bad rows concealed, coded as T.6 without EOFB.
+    /// The pels, bad rows concealed, coded as T.6 without EOFB; of a continuous-tone page its rendition in black
+    /// and white.
     pub t6: Bytes,
+    /// A continuous-tone page as it came: JPEG in CIELAB (T.42), without what fills up its last frame.
+    pub jpeg: Option<Bytes>,
     /// Rows, bad ones included.
     pub rows: u32,
     /// Rows that were concealed.

@@ -120,6 +120,7 @@ impl Inbox {
             index: inbox.index,
             format: inbox.format,
             t6: Bytes::from(t6),
+            jpeg: None,
             rows: verdict.rows,
             bad_rows: verdict.bad_rows,
             longest_bad_run: verdict.longest_bad_run,

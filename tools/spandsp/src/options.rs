@@ -1,7 +1,7 @@
 //! What a peer is to do in a call, and how that is told to spandsp (T.30 Table 2).
 
 use crate::session::c_path;
-use fax_base::page::Coding;
+use fax_base::page::{Coding, Tones};
 use spandsp_sys as c;
 use std::ffi::CString;
 use std::io;
@@ -137,6 +137,15 @@ impl Options {
                     Coding::Mr => c::t4_image_compression_t_T4_COMPRESSION_T4_2D,
                     Coding::Mmr => c::t4_image_compression_t_T4_COMPRESSION_T6,
                     Coding::T85 => c::t4_image_compression_t_T4_COMPRESSION_T85,
+                    Coding::T81(Tones::Grey) => {
+                        c::t4_image_compression_t_T4_COMPRESSION_T42_T81
+                            | c::t4_image_compression_t_T4_COMPRESSION_GRAYSCALE
+                    }
+                    Coding::T81(Tones::Colour) => {
+                        c::t4_image_compression_t_T4_COMPRESSION_T42_T81
+                            | c::t4_image_compression_t_T4_COMPRESSION_GRAYSCALE
+                            | c::t4_image_compression_t_T4_COMPRESSION_COLOUR
+                    }
                 }
             });
         let modems = self.modems.iter().fold(0, |set, modem| {

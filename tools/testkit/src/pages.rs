@@ -40,7 +40,7 @@ pub fn text(width: u32, rows: u32, seed: u64) -> Bitmap {
 /// A page to be sent, from a bitmap of the right width.
 #[must_use]
 pub fn coded(bitmap: &Bitmap, resolution: Resolution, width: Width) -> CodedPage {
-    let shape = PageShape { width, resolution, rows: bitmap.rows() };
+    let shape = PageShape { width, resolution, rows: bitmap.rows(), tones: None };
     let options = EncodeOptions { end_of_page: false, ..EncodeOptions::default() };
-    CodedPage { shape, t6: Bytes::from(encode(bitmap, Coding::Mmr, &options)) }
+    CodedPage { shape, t6: Bytes::from(encode(bitmap, Coding::Mmr, &options)), jpeg: None }
 }

@@ -80,5 +80,6 @@ const fn recommendation(coding: Coding) -> &'static str {
         Coding::Mr => "T.4 2-D",
         Coding::Mmr => "T.6",
         Coding::T85 => "T.85",
+        Coding::T81(_) => "T.81",
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::pages;
 use anyhow::{Context, Result};
-use fax_base::page::{Coding, PageFormat};
+use fax_base::page::{Coding, PageFormat, Tones};
 use fax_document::{FaxDocument, Page};
 use fax_store::model::{AccountId, FaxboxId};
 use fax_switch::{IncomingCall, ReceivedFax, Service};
@@ -168,7 +168,14 @@ pub(super) fn cut_off(pages_received: usize) -> t30::Outcome {
 /// A page as it came, by what was written beside it.
 fn received(index: usize, page: Page, facts: &Value) -> ReceivedPage {
     let quality = page.quality.unwrap_or_default();
-    let codings = [Coding::Mh, Coding::Mr, Coding::Mmr, Coding::T85];
+    let codings = [
+        Coding::Mh,
+        Coding::Mr,
+        Coding::Mmr,
+        Coding::T85,
+        Coding::T81(Tones::Grey),
+        Coding::T81(Tones::Colour),
+    ];
     let coding = codings.into_iter().find(|c| facts["coding"] == c.to_string().as_str());
     ReceivedPage {
         index,
@@ -180,6 +187,7 @@ fn received(index: usize, page: Page, facts: &Value) -> ReceivedPage {
             min_row_time: Duration::ZERO,
         },
         t6: page.t6,
+        jpeg: page.jpeg,
         rows: page.shape.rows,
         bad_rows: quality.bad_rows,
         longest_bad_run: quality.longest_bad_run,

@@ -89,8 +89,9 @@ impl T38Call {
         let pages: Vec<tiff::Page> = (0..2).map(|i| spandsp_peer::pages::generated(60 + i, 300)).collect();
         tiff::write(sent, &pages).unwrap();
         let coded = |page: &tiff::Page| {
-            let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: page.rows };
-            Arc::new(CodedPage { shape, t6: tiff::encode_t6(page).unwrap().into() })
+            let shape =
+                PageShape { width: Width::A4, resolution: Resolution::Fine, rows: page.rows, tones: None };
+            Arc::new(CodedPage { shape, t6: tiff::encode_t6(page).unwrap().into(), jpeg: None })
         };
         let mut ends = [
             Terminal::new(Config {

@@ -46,7 +46,7 @@ const STEP: u32 = 80;
 
 /// A TIFF of fax pages that tell whose they are and which: 16 marks each, black for ones.
 pub fn marked_tiff(owner: u8, pages: u8) -> Vec<u8> {
-    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: ROWS };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: ROWS, tones: None };
     let mut document = FaxDocument::default();
     for page in 1..=pages {
         let mut bitmap = Bitmap::blank(1728, ROWS);

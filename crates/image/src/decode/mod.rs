@@ -86,7 +86,7 @@ impl Decoder {
             rows: match coding {
                 Coding::Mh => Rows::T4(T4Lines::new(false, width)),
                 Coding::Mr => Rows::T4(T4Lines::new(true, width)),
-                Coding::Mmr | Coding::T85 => Rows::T6(T6Rows::new(width)),
+                Coding::Mmr | Coding::T85 | Coding::T81(_) => Rows::T6(T6Rows::new(width)),
             },
             bitmap,
             painter: Painter::default(),

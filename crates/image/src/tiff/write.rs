@@ -158,7 +158,7 @@ fn fields(
         Coding::Mh => f.push((292, Long(0))),
         Coding::Mr => f.push((292, Long(1))),
         Coding::Mmr => f.push((293, Long(0))),
-        Coding::T85 => {}
+        Coding::T85 | Coding::T81(_) => {}
     }
     let number = u16::try_from(index).unwrap_or(u16::MAX);
     f.extend([(296, short(2)), (297, Short([number, total], 2))]);
@@ -185,6 +185,7 @@ const fn compression(coding: Coding) -> u16 {
         Coding::Mh | Coding::Mr => 3,
         Coding::Mmr => 4,
         Coding::T85 => 9,
+        Coding::T81(_) => 7,
     }
 }
 

@@ -45,8 +45,8 @@ pub fn page(rows: u32) -> (Bitmap, Arc<CodedPage>) {
         bitmap.push_row(&row);
     }
     let t6 = encode(&bitmap, Coding::Mmr, &EncodeOptions::default()).into();
-    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows };
-    (bitmap, Arc::new(CodedPage { shape, t6 }))
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows, tones: None };
+    (bitmap, Arc::new(CodedPage { shape, t6, jpeg: None }))
 }
 
 /// The pels of a received page.

@@ -5,7 +5,7 @@ use crate::event::{EventSubject, JobEvent, Stage};
 use crate::policy::class_of_cause;
 use bytes::Bytes;
 use core::time::Duration;
-use fax_base::page::PageShape;
+use fax_base::page::{PageFormat, PageShape};
 use fax_document::{FaxDocument, Page};
 use fax_image::tiff::Quality;
 use fax_store::model::{AccountId, FaxId, FaxboxId, Notice, NoticeKind, NoticeSubject, Received};
@@ -221,9 +221,11 @@ async fn tiff_of(pages: Vec<ReceivedPage>) -> Result<Bytes, ServiceError> {
 }
 
 fn page_of(page: ReceivedPage) -> Page {
+    let PageFormat { width, resolution, coding, .. } = page.format;
     Page {
-        shape: PageShape { width: page.format.width, resolution: page.format.resolution, rows: page.rows },
+        shape: PageShape { width, resolution, rows: page.rows, tones: coding.tones() },
         t6: page.t6,
+        jpeg: page.jpeg,
         quality: Some(Quality {
             bad_rows: page.bad_rows,
             longest_bad_run: page.longest_bad_run,

@@ -201,7 +201,7 @@ impl Converter for TextConverter {
 }
 
 pub fn document(pages: u32) -> FaxDocument {
-    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 0 };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 0, tones: None };
     let page = |i: u32| {
         let mut b = Bitmap::blank(1728, 40);
         (0..100).for_each(|x| b.set(x * (i + 3), x % 40, true));

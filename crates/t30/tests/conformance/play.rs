@@ -91,7 +91,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn config(options: &[String]) -> Result<(Config, usize, bool), String> {
-    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2000 };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2000, tones: None };
     let pages = |n: &str| Ok::<_, String>(Document::new(vec![shape; number(n)?]));
     let capabilities = Capabilities { ecm: false, ..Capabilities::default() };
     let mut config = Config { capabilities, ..Config::default() };

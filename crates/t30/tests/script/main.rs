@@ -26,7 +26,8 @@ const DCS_ECM: [u8; 4] = [0x00, 0x46, 0x1F, 0x22];
 
 const V17: Modulation = Modulation::V17At14400;
 
-const SHAPE: PageShape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2000 };
+const SHAPE: PageShape =
+    PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2000, tones: None };
 
 fn config(role: Role, pages: usize) -> Config {
     Config {

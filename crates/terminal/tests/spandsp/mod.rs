@@ -57,8 +57,10 @@ pub fn coded(page: &Page) -> Arc<CodedPage> {
             width: Width::from_pels(page.width, resolution).unwrap(),
             resolution,
             rows: page.rows,
+            tones: None,
         },
         t6: tiff::encode_t6(page).unwrap().into(),
+        jpeg: None,
     })
 }
 
@@ -259,6 +261,7 @@ impl Way {
             Coding::Mr => 4,
             Coding::Mmr => 8,
             Coding::T85 => 16,
+            Coding::T81(_) => 256,
         }
     }
 

@@ -142,12 +142,12 @@ fn fax(network: Network, law: Law, seed: u64) -> Result<u64, String> {
         bitmap.push_row(&row);
     }
     let t6 = encode(&bitmap, Coding::Mmr, &EncodeOptions::default()).into();
-    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 150 };
+    let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 150, tones: None };
     let payload_type = if law == Law::A { 8 } else { 0 };
     let codec = Codec { law, payload_type };
     let mut paths = [Path::new(network, payload_type, seed), Path::new(network, payload_type, seed + 99)];
     let to = |path: &Path| path.socket.local_addr().unwrap();
-    let page = Arc::new(CodedPage { shape, t6 });
+    let page = Arc::new(CodedPage { shape, t6, jpeg: None });
     let mut caller = end(t30::Role::Calling, vec![page], to(&paths[0]), codec);
     let mut called = end(t30::Role::Called, Vec::new(), to(&paths[1]), codec);
     for ms in 0..LONGEST {
