@@ -2,7 +2,7 @@
 
 use crate::model::{
     AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId, Notice, NoticeId,
-    PageEntry, Received, Timestamp,
+    PageEntry, Profile, ProfileKey, Received, Timestamp,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -35,6 +35,9 @@ pub enum StoreError {
 /// [`StoreError::Refused`]. Id, account, creation time and ledger of a job that has been stored cannot be changed, but for
 /// the ledger's length, which follows `pages`.
 pub type JobChange = Box<dyn FnOnce(&mut Job) -> Result<(), StoreError> + Send>;
+
+/// A change to a profile, which is empty if there was none. It cannot be refused.
+pub type ProfileChange = (ProfileKey, Box<dyn FnOnce(&mut Profile) + Send>);
 
 /// On what condition a job may be changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,6 +120,22 @@ pub struct Range {
     pub limit: usize,
 }
 
+/// Which profiles are wanted, in order of their names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProfileQuery {
+    /// Those of an account's numbers.
+    Numbers {
+        /// The account.
+        account: AccountId,
+        /// Only numbers that come after this one.
+        after: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Those of all trunks.
+    Trunks,
+}
+
 impl Default for Range {
     /// All of time, newest first, 50.
     fn default() -> Self {
@@ -138,7 +157,7 @@ impl JobQuery {
     }
 }
 
-/// Rows: jobs, received faxes, notices. `Ok` means that it is on disk.
+/// Rows: jobs, received faxes, notices, profiles. `Ok` means that it is on disk.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Stores a new job.
@@ -158,6 +177,17 @@ pub trait Store: Send + Sync + 'static {
         guard: Guard,
         change: JobChange,
         notices: Vec<Notice>,
+    ) -> Result<Job, StoreError>;
+
+    /// Changes a job as [`Store::update_job`] does, and profiles with it: all or nothing. When the change to the
+    /// job is refused, the profiles stay as they are.
+    async fn update_job_and_profiles(
+        &self,
+        id: &JobId,
+        guard: Guard,
+        change: JobChange,
+        notices: Vec<Notice>,
+        profiles: Vec<ProfileChange>,
     ) -> Result<Job, StoreError>;
 
     /// Removes a job and its ledger. One that is held by a node is refused.
@@ -229,6 +259,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Sending failed: one try more, and not before this time.
     async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError>;
+
+    /// A profile.
+    async fn profile(&self, key: &ProfileKey) -> Result<Option<Profile>, StoreError>;
+
+    /// Profiles, as far as `query` wants them.
+    async fn profiles(&self, query: ProfileQuery) -> Result<Vec<Profile>, StoreError>;
+
+    /// Changes a profile; begins it if there is none. Answers it as it is then.
+    async fn change_profile(&self, change: ProfileChange) -> Result<Profile, StoreError>;
+
+    /// Removes a profile.
+    async fn forget_profile(&self, key: &ProfileKey) -> Result<(), StoreError>;
+
+    /// Removes profiles of numbers that were not changed since `before`, and then the oldest of what is more than
+    /// `keep`; those with something locked stay. Answers how many were removed, at most `limit`.
+    async fn purge_profiles(&self, before: Timestamp, keep: usize, limit: usize)
+    -> Result<usize, StoreError>;
 
     /// Whether a row names this document.
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError>;

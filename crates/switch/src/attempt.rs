@@ -340,6 +340,7 @@ impl Service {
             trunk: result.trunk,
             call_id: result.call_id,
             resends: result.resends,
+            applied: Vec::new(),
             trace: p.trace,
         }))
     }

@@ -314,6 +314,8 @@ pub struct Attempt {
     pub call_id: Option<String>,
     /// Pages and frames sent more than once.
     pub resends: u32,
+    /// What was left out because of what earlier calls had taught, and why: a sentence each.
+    pub applied: Vec<String>,
     /// The ladder of frames, a line of text each; bounded.
     pub trace: Vec<String>,
 }

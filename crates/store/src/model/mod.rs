@@ -1,8 +1,9 @@
-//! The words of the store: jobs, received faxes, notices, and their ids.
+//! The words of the store: jobs, received faxes, notices, profiles, and their ids.
 
 mod id;
 mod job;
 mod notice;
+mod profile;
 mod received;
 mod timestamp;
 
@@ -11,5 +12,6 @@ pub use job::{
     Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy, Source,
 };
 pub use notice::{Notice, NoticeKind, NoticeSubject};
+pub use profile::{Ability, FarEnd, Origin, Profile, ProfileKey, Trait, Witness};
 pub use received::Received;
 pub use timestamp::Timestamp;

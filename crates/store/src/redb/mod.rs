@@ -9,6 +9,7 @@
 
 mod jobs;
 mod lists;
+mod profiles;
 mod queue;
 mod rows;
 mod tables;
@@ -17,9 +18,13 @@ mod tests;
 mod writer;
 
 use crate::model::{
-    DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Received, Timestamp,
+    DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey, Received,
+    Timestamp,
 };
-use crate::port::{Guard, JobChange, JobQuery, LeaseRequest, NextDue, ReceivedQuery, Store, StoreError};
+use crate::port::{
+    Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, ReceivedQuery, Store,
+    StoreError,
+};
 use ::redb::{Database, ReadTransaction};
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
@@ -109,6 +114,25 @@ impl Store for RedbStore {
     ) -> Result<Job, StoreError> {
         let id = id.clone();
         self.write(move |t| jobs::update(t, &id, &guard, change, &notices)).await
+    }
+
+    async fn update_job_and_profiles(
+        &self,
+        id: &JobId,
+        guard: Guard,
+        change: JobChange,
+        notices: Vec<Notice>,
+        changes: Vec<ProfileChange>,
+    ) -> Result<Job, StoreError> {
+        let id = id.clone();
+        self.write(move |t| {
+            let rows = profiles::changed(t, changes)?;
+            // The job's change is what may be refused: nothing is written before it.
+            let job = jobs::update(t, &id, &guard, change, &notices)?;
+            rows.iter().try_for_each(|(old, new)| profiles::put(t, old.as_ref(), new))?;
+            Ok(job)
+        })
+        .await
     }
 
     async fn delete_job(&self, id: &JobId) -> Result<(), StoreError> {
@@ -203,6 +227,33 @@ impl Store for RedbStore {
     async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |t| rows::notice_retry(t, &id, not_before)).await
+    }
+
+    async fn profile(&self, key: &ProfileKey) -> Result<Option<Profile>, StoreError> {
+        let key = key.clone();
+        self.read(move |r| profiles::read(r, &key)).await
+    }
+
+    async fn profiles(&self, query: ProfileQuery) -> Result<Vec<Profile>, StoreError> {
+        self.read(move |r| profiles::list(r, &query)).await
+    }
+
+    async fn change_profile(&self, change: ProfileChange) -> Result<Profile, StoreError> {
+        self.write(move |t| profiles::change(t, change)).await
+    }
+
+    async fn forget_profile(&self, key: &ProfileKey) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.write(move |t| profiles::forget(t, &key)).await
+    }
+
+    async fn purge_profiles(
+        &self,
+        before: Timestamp,
+        keep: usize,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        self.write(move |t| profiles::purge(t, before, keep, limit)).await
     }
 
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {

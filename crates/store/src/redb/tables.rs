@@ -67,6 +67,10 @@ tables! {
     notices NOTICES: &'static str => &'static [u8];
     /// (not before, notice).
     notices_due NOTICES_DUE: (i64, &'static str) => ();
+    /// (kind, account, number or trunk) → the profile as JSON.
+    profiles PROFILES: (u8, &'static str, &'static str) => &'static [u8];
+    /// (modified, account, number): profiles of numbers with nothing locked.
+    profiles_aged PROFILES_AGED: (i64, &'static str, &'static str) => ();
     /// document → how many rows name it.
     documents DOCUMENTS: &'static str => u32;
 }
