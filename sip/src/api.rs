@@ -6,7 +6,9 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use fax_base::time::Duration;
 
-use crate::message::{Limits, Message, NameAddr, Uri};
+use crate::digest::{Algorithm, Claim, Denial, Secret};
+use crate::identity::Identity;
+use crate::message::{Limits, Message, Method, NameAddr, Uri};
 
 /// How messages travel (RFC 3261 §18). On TCP and TLS the driver cuts the stream into messages
 /// ([`crate::message::stream`]) and hands each in as a [`Input::Datagram`].
@@ -63,6 +65,19 @@ pub struct RegKey(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PingKey(pub u64);
 
+/// One request outside dialogs that the service answers itself ([`Event::Asked`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestKey(pub u64);
+
+/// Whose proof of identity is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Asker {
+    /// The caller of an incoming call.
+    Call(CallKey),
+    /// The sender of another request.
+    Request(RequestKey),
+}
+
 /// A Q.850 cause, as carried in `Reason: Q.850;cause=N` (RFC 3326).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Q850(pub u16);
@@ -84,6 +99,12 @@ pub struct Config {
     pub max_calls: usize,
     /// Transactions at a time; 503 or silence beyond.
     pub max_transactions: usize,
+    /// Whether we can take reliable provisional answers and send them to callers that require it (RFC 3262).
+    pub reliable_provisional: bool,
+    /// What peers are challenged with, in this order (RFC 8760 §2.3).
+    pub algorithms: Vec<Algorithm>,
+    /// Methods outside dialogs that are passed to the service, as REGISTER for a registrar ([`Event::Asked`]).
+    pub passed: Vec<Method>,
 }
 
 impl Default for Config {
@@ -96,6 +117,9 @@ impl Default for Config {
             limits: Limits::default(),
             max_calls: 2_000,
             max_transactions: 20_000,
+            reliable_provisional: true,
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            passed: Vec::new(),
         }
     }
 }
@@ -190,6 +214,17 @@ pub struct Register {
     pub credentials: Option<Credentials>,
     /// What to ask for.
     pub expires: Duration,
+    /// For registrars that keep several ways to one user apart (RFC 5626 §4.2).
+    pub outbound: Option<Outbound>,
+}
+
+/// Which of our instances and which of its ways to the registrar this is (RFC 5626 §4.1, §4.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outbound {
+    /// `+sip.instance`, as `urn:uuid:…`; the same after a restart.
+    pub instance: String,
+    /// `reg-id`: 1 for the first way.
+    pub reg_id: u32,
 }
 
 /// What the service wants.
@@ -203,6 +238,8 @@ pub enum Command {
         call: CallKey,
         /// 180 or 183.
         code: u16,
+        /// Early SDP: the answer, or our offer when the INVITE had none.
+        sdp: Option<Bytes>,
     },
     /// Answer an incoming call with 200.
     Answer {
@@ -249,6 +286,29 @@ pub enum Command {
         call: CallKey,
         /// Goes into the Reason header.
         reason: Option<Q850>,
+    },
+    /// Let who calls or asks prove who it is: a good proof is told with [`Event::Authenticated`], all else is answered
+    /// with a challenge, and the call or request is over.
+    Authenticate {
+        /// Who.
+        asker: Asker,
+        /// In what realm.
+        realm: String,
+        /// 407 instead of 401.
+        proxy: bool,
+        /// Of the user in the [`Claim`]; `None`: there is no claim, or no such user.
+        secret: Option<Secret>,
+    },
+    /// Answer a request of [`Event::Asked`].
+    Respond {
+        /// Which.
+        request: RequestKey,
+        /// 200 to 699.
+        code: u16,
+        /// The reason phrase; empty: the standard's.
+        reason: String,
+        /// More headers.
+        headers: Vec<(String, String)>,
     },
     /// Register and keep registered.
     Register(Box<Register>),
@@ -314,10 +374,40 @@ pub struct EndCause {
     pub reason: String,
     /// The cause in `Reason: Q.850`.
     pub q850: Option<u16>,
+    /// The cause in `Reason: SIP`: 200 in a CANCEL says that the call was taken elsewhere (RFC 3326 §2).
+    pub sip_cause: Option<u16>,
     /// The text of the first Warning.
     pub warning: Option<String>,
     /// Retry-After.
     pub retry_after: Option<Duration>,
+    /// Where else to try, best first: the Contacts of a 3xx or 485.
+    pub contacts: Vec<Redirection>,
+}
+
+impl EndCause {
+    /// A cause without anything but these.
+    #[must_use]
+    pub fn new(by: EndedBy, code: Option<u16>, reason: &str) -> EndCause {
+        EndCause {
+            by,
+            code,
+            reason: reason.to_owned(),
+            q850: None,
+            sip_cause: None,
+            warning: None,
+            retry_after: None,
+            contacts: Vec::new(),
+        }
+    }
+}
+
+/// A Contact of a redirection (RFC 3261 §8.1.3.4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Redirection {
+    /// Where.
+    pub uri: Uri,
+    /// How much it is wanted, 0 to 1000 (`q`).
+    pub preference: u16,
 }
 
 /// An incoming call.
@@ -341,6 +431,27 @@ pub struct Incoming {
     pub request: Message,
     /// The SDP offer; `None`: we offer, in [`Command::Answer`].
     pub offer: Option<Bytes>,
+    /// What the headers say of who calls, for whom, and what was called first.
+    pub identity: Identity,
+    /// Who Authorization says it is; to be shown by [`Command::Authenticate`].
+    pub claim: Option<Claim>,
+}
+
+/// A request outside dialogs of a method in [`Config::passed`]; answer with [`Command::Respond`] within 30 s.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Asked {
+    /// Its key.
+    pub request: RequestKey,
+    /// How it came.
+    pub transport: Transport,
+    /// Our address it came to.
+    pub local: SocketAddr,
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// The whole of it.
+    pub message: Message,
+    /// Who Authorization says it is; to be shown by [`Command::Authenticate`].
+    pub claim: Option<Claim>,
 }
 
 /// Something the service should know.
@@ -414,6 +525,8 @@ pub enum Event {
         registration: RegKey,
         /// For how long; renewed by itself before.
         expires: Duration,
+        /// Service-Route: what calls over this registrar carry in Route, in order (RFC 3608).
+        service_route: Vec<String>,
     },
     /// Not registered; tried again by itself after `retry_after`, if given.
     RegistrationFailed {
@@ -425,11 +538,31 @@ pub enum Event {
         reason: String,
         /// When it is tried again; `None`: not before another [`Command::Register`].
         retry_after: Option<Duration>,
+        /// Where else to try: the Contacts of a 3xx.
+        contacts: Vec<Redirection>,
     },
     /// The registration was taken back.
     Unregistered {
         /// Which.
         registration: RegKey,
+    },
+    /// Someone asks something that the service answers.
+    Asked(Box<Asked>),
+    /// A proof of identity was good.
+    Authenticated {
+        /// Whose.
+        asker: Asker,
+        /// As which user.
+        username: String,
+    },
+    /// A proof of identity was wrong; a challenge has been sent, and the call or request is over. To be counted.
+    AuthenticationFailed {
+        /// Whose.
+        asker: Asker,
+        /// As which user.
+        username: String,
+        /// In what way.
+        why: Denial,
     },
     /// The peer answered a ping, with whatever code.
     PeerAlive {

@@ -1,4 +1,4 @@
-//! A sans-I/O SIP user agent for fax: messages, transactions, dialogs and SDP (RFC 3261, 3264, 3581, 4028, 6026, 7616).
+//! A sans-I/O SIP user agent for fax: messages, transactions, dialogs and SDP (RFC 3261, 3262, 3264, 3311, 3581, 4028, 6026, 7616, 8760).
 //!
 //! ```text
 //! agent.handle(now, input);                       // one closed enum in
@@ -12,13 +12,16 @@
 mod api;
 mod dialog;
 mod digest;
+mod identity;
 pub mod message;
 pub mod sdp;
 mod transaction;
 mod ua;
 
 pub use api::{
-    CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Incoming, Input, Invite, Output,
-    PingKey, Q850, RegKey, Register, Transport,
+    Asked, Asker, CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Incoming, Input, Invite,
+    Outbound, Output, PingKey, Q850, Redirection, RegKey, Register, RequestKey, Transport,
 };
+pub use digest::{Algorithm, Claim, Denial, Secret};
+pub use identity::{Diversion, FaxPreference, HistoryEntry, Identity, OutgoingIdentity, Privacy};
 pub use ua::UserAgent;

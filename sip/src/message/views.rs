@@ -70,6 +70,19 @@ impl Challenge {
     }
 }
 
+/// `q=0.7` in thousandths (§20.10).
+pub(crate) fn qvalue(value: Option<Bytes>) -> u16 {
+    let Some(value) = value else { return 1_000 };
+    let value = text(&value);
+    let (whole, part) = value.split_once('.').unwrap_or((&value, ""));
+    let digits: String = part.chars().chain("000".chars()).take(3).collect();
+    match (whole.parse::<u16>(), digits.parse::<u16>()) {
+        (Ok(0), Ok(part)) => part,
+        (Ok(_), _) => 1_000,
+        (Err(_), _) => 0,
+    }
+}
+
 impl Message {
     /// CSeq; `None` when it is missing or not within 31 bits.
     #[must_use]
@@ -133,7 +146,13 @@ impl Message {
     /// All Record-Route entries in order, as written.
     #[must_use]
     pub fn record_route(&self) -> Vec<NameAddr> {
-        self.all("Record-Route").filter_map(|h| NameAddr::read_list(h.value())).flatten().collect()
+        self.addresses("Record-Route")
+    }
+
+    /// All addresses of a header that is a list of them, in order, as written; what is none is left out.
+    #[must_use]
+    pub fn addresses(&self, name: &str) -> Vec<NameAddr> {
+        self.all(name).filter_map(|h| NameAddr::read_list(h.value())).flatten().collect()
     }
 
     /// All words of a header with comma-separated tokens: Require, Supported, Allow …
@@ -182,17 +201,37 @@ impl Message {
     /// The cause of `Reason: Q.850;cause=N` (RFC 3326).
     #[must_use]
     pub fn q850(&self) -> Option<u16> {
+        self.reason_cause(b"Q.850")
+    }
+
+    /// The cause of `Reason: SIP;cause=N` (RFC 3326).
+    #[must_use]
+    pub fn sip_cause(&self) -> Option<u16> {
+        self.reason_cause(b"SIP")
+    }
+
+    fn reason_cause(&self, protocol: &[u8]) -> Option<u16> {
         self.all("Reason").find_map(|h| {
             let value = h.value();
             split(value, b',').ok()?.into_iter().find_map(|part| {
                 let end = part.iter().position(|&b| b == b';')?;
-                if !part[..end].trim_ascii().eq_ignore_ascii_case(b"Q.850") {
+                if !part[..end].trim_ascii().eq_ignore_ascii_case(protocol) {
                     return None;
                 }
                 let params = Params::read(value, &part[end + 1..]).ok()?;
                 number(&params.get("cause")?).and_then(|n| u16::try_from(n).ok())
             })
         })
+    }
+
+    /// All Contacts with their `q` (0 to 1000; 1000 when not said), best first (§8.1.3.4).
+    #[must_use]
+    pub fn contacts_by_preference(&self) -> Vec<(Uri, u16)> {
+        let contacts = self.all("Contact").filter_map(|h| NameAddr::read_list(h.value())).flatten();
+        let mut list: Vec<(Uri, u16)> =
+            contacts.take(32).map(|c| (c.uri().clone(), qvalue(c.params().get("q")))).collect();
+        list.sort_by_key(|(_, q)| core::cmp::Reverse(*q));
+        list
     }
 
     /// The text of `Reason`, where it has one.

@@ -10,26 +10,31 @@ use super::UserAgent;
 use super::call::{Ending, Stage};
 use super::schedule::{CallTimer, Due, TxId};
 use super::transactions::Owner;
-use crate::api::{CallKey, EndCause, EndedBy, Event};
+use crate::api::{CallKey, EndCause, EndedBy, Event, Redirection};
 use crate::dialog::{Dialog, Flow};
 use crate::message::{Builder, Message, Method};
 use crate::transaction::TRANSACTION_LIFE;
 
 /// The cause a failure response tells.
 pub(crate) fn cause_of(response: &Message, by: EndedBy) -> EndCause {
+    let redirects = matches!(response.code(), Some(300..=399 | 485));
+    let contacts = if redirects { redirections(response) } else { Vec::new() };
     EndCause {
         by,
         code: response.code(),
         reason: response.reason(),
         q850: response.q850(),
+        sip_cause: response.sip_cause(),
         warning: response.warning(),
         retry_after: response.retry_after(),
+        contacts,
     }
 }
 
-/// A cause of our own making.
-pub(crate) fn own_cause(by: EndedBy, code: Option<u16>, reason: &str) -> EndCause {
-    EndCause { by, code, reason: reason.to_owned(), q850: None, warning: None, retry_after: None }
+/// Where a response says to try instead.
+pub(crate) fn redirections(response: &Message) -> Vec<Redirection> {
+    let list = response.contacts_by_preference().into_iter();
+    list.map(|(uri, preference)| Redirection { uri, preference }).collect()
 }
 
 impl UserAgent {
@@ -76,16 +81,18 @@ impl UserAgent {
                     return;
                 }
                 let cause = match (ending, code) {
-                    (Some(ending), _) => own_cause(ending.by, None, "no answer at all"),
-                    (None, 503) => own_cause(EndedBy::Unreachable, Some(503), "nothing can be sent there"),
-                    (None, _) => own_cause(EndedBy::Timeout, Some(408), "no answer at all"),
+                    (Some(ending), _) => EndCause::new(ending.by, None, "no answer at all"),
+                    (None, 503) => {
+                        EndCause::new(EndedBy::Unreachable, Some(503), "nothing can be sent there")
+                    }
+                    (None, _) => EndCause::new(EndedBy::Timeout, Some(408), "no answer at all"),
                 };
                 self.end_call(now, call, cause);
             }
             Owner::Reinvite(call) => self.reinvite_failed(now, id, call, code, "no answer"),
             Owner::Update(call) => self.update_failed(now, call, code),
             Owner::Register(registration) => {
-                self.registration_failed(now, registration, code, "no answer", None)
+                self.registration_failed(now, registration, code, "no answer", None, Vec::new())
             }
             Owner::Ping(ping) => self.event(Event::PeerSilent { ping }),
             Owner::Bye(_) | Owner::Nobody => {}
@@ -325,7 +332,7 @@ impl UserAgent {
         };
         let (tx, by) = (*tx, ending.map_or(EndedBy::Timeout, |e| e.by));
         self.forget_client(tx);
-        self.end_call(Instant::ZERO, key, own_cause(by, Some(487), "CANCEL was not answered"));
+        self.end_call(Instant::ZERO, key, EndCause::new(by, Some(487), "CANCEL was not answered"));
     }
 
     pub(crate) fn ring_timed_out(&mut self, now: Instant, key: CallKey) {
@@ -333,7 +340,7 @@ impl UserAgent {
             // Nobody here has decided: the caller is not left hanging (§13.3.1).
             let tx = *tx;
             self.reply_plain(now, tx, 480, "");
-            return self.end_call(now, key, own_cause(EndedBy::Timeout, Some(480), "not answered here"));
+            return self.end_call(now, key, EndCause::new(EndedBy::Timeout, Some(480), "not answered here"));
         }
         self.give_up_calling(now, key, EndedBy::Timeout, None);
     }

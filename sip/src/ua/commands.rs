@@ -4,7 +4,6 @@ use bytes::Bytes;
 use fax_base::Instant;
 
 use super::call::{Call, Stage};
-use super::client::own_cause;
 use super::requests::contact_value;
 use super::schedule::{CallTimer, Due};
 use super::transactions::Owner;
@@ -23,7 +22,7 @@ impl UserAgent {
                     self.event(Event::Ended { call: key, cause });
                 }
             }
-            Command::Ring { call, code } => self.ring(now, call, code),
+            Command::Ring { call, code, sdp } => self.ring(now, call, code, sdp),
             Command::Answer { call, sdp } => self.answer(now, call, sdp),
             Command::Reject { call, code, reason, headers } => {
                 self.reject(now, call, code, &reason, &headers)
@@ -32,6 +31,12 @@ impl UserAgent {
             Command::AcceptReinvite { call, answer } => self.accept_offer(now, call, answer),
             Command::RejectReinvite { call, code } => self.refuse_offer(now, call, code),
             Command::Hangup { call, reason } => self.hang_up(now, call, reason),
+            Command::Authenticate { asker, realm, proxy, secret } => {
+                self.authenticate(now, asker, &realm, proxy, secret.as_ref());
+            }
+            Command::Respond { request, code, reason, headers } => {
+                self.respond(now, request, code, &reason, &headers);
+            }
             Command::Register(register) => self.register(now, *register),
             Command::Unregister { registration } => self.unregister(now, registration),
             Command::Ping { ping, transport, destination, contact, request_uri } => {
@@ -44,7 +49,7 @@ impl UserAgent {
     }
 
     fn invite(&mut self, now: Instant, invite: Invite) -> Result<(), EndCause> {
-        let local = |code, reason: &str| own_cause(EndedBy::Local, Some(code), reason);
+        let local = |code, reason: &str| EndCause::new(EndedBy::Local, Some(code), reason);
         let key = invite.call;
         if key >= CallKey::INCOMING || self.calls.contains_key(&key) {
             return Err(local(500, "this call exists already"));
@@ -69,8 +74,13 @@ impl UserAgent {
         let cseq = u32::try_from(1 + self.random_below(1 << 15)).unwrap_or(1);
         let via = self.new_via(flow.transport, flow.contact);
         let dialog = Dialog::calling(call_id, tag, invite.from.trim(), invite.to.trim(), uri, cseq);
-        let mut builder = dialog
-            .request(Method::Invite, &via, cseq)
+        let hops = invite.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("Max-Forwards"));
+        let mut builder = dialog.request(Method::Invite, &via, cseq);
+        if hops.is_some() {
+            // A call that is passed on keeps counting down.
+            builder = builder.without("Max-Forwards");
+        }
+        let mut builder = builder
             .header("Contact", &contact)
             .header("Allow", ALLOW)
             .header("Supported", SUPPORTED)

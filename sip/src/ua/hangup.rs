@@ -4,7 +4,6 @@ use fax_base::Instant;
 
 use super::UserAgent;
 use super::call::Stage;
-use super::client::own_cause;
 use super::schedule::{CallTimer, Due};
 use super::transactions::Owner;
 use crate::api::{CallKey, EndCause, EndedBy, Event, Q850};
@@ -68,7 +67,7 @@ impl UserAgent {
         } else {
             self.send_bye(now, key, reason);
         }
-        let mut cause = own_cause(by, None, words);
+        let mut cause = EndCause::new(by, None, words);
         cause.q850 = reason.map(|r| r.0);
         self.end_call(now, key, cause);
     }

@@ -6,12 +6,11 @@ use fax_base::Instant;
 use super::ALLOW;
 use super::UserAgent;
 use super::call::{RemoteOffer, Stage, Unacknowledged};
-use super::client::own_cause;
 use super::requests::check_content;
 use super::schedule::{CallTimer, Due, TxId};
 use super::session::describing;
 use super::transactions::answer_to;
-use crate::api::{CallKey, EndedBy, Event};
+use crate::api::{CallKey, EndCause, EndedBy, Event};
 use crate::message::{Builder, Message, Method};
 use crate::sdp;
 use crate::transaction::{T1, T2, TRANSACTION_LIFE};
@@ -84,8 +83,8 @@ impl UserAgent {
             self.reply_plain(now, tx, 487, "");
         }
         let text = request.reason_text().unwrap_or_else(|| String::from("BYE"));
-        let mut cause = own_cause(EndedBy::Remote, None, &text);
-        cause.q850 = request.q850();
+        let mut cause = EndCause::new(EndedBy::Remote, None, &text);
+        (cause.q850, cause.sip_cause) = (request.q850(), request.sip_cause());
         cause.warning = request.warning();
         self.end_call(now, key, cause);
     }

@@ -1,5 +1,6 @@
 //! The user agent: it ties messages, transactions and dialogs together (RFC 3261 §8, §13, §14, §15).
 
+mod asked;
 mod call;
 mod client;
 mod commands;
@@ -22,6 +23,7 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::api::{CallKey, Config, Event, Input, Output, RegKey, Transport};
 use crate::dialog::DialogId;
+use crate::digest::Challenger;
 use crate::message::{Message, Method, Via, response_to};
 use crate::transaction::{MergeKey, ServerKey};
 use call::Call;
@@ -53,14 +55,19 @@ pub struct UserAgent {
     /// Calls of ours without a final answer, by Call-ID and our tag.
     early: BTreeMap<(Bytes, Bytes), CallKey>,
     registrations: BTreeMap<RegKey, Registration>,
+    challenger: Challenger,
 }
 
 impl UserAgent {
     /// A user agent with nothing going on.
     #[must_use]
     pub fn new(config: Config) -> UserAgent {
+        let mut random = ChaCha12Rng::from_seed(config.seed);
+        let mut key = [0; 32];
+        random.fill_bytes(&mut key);
         UserAgent {
-            random: ChaCha12Rng::from_seed(config.seed),
+            challenger: Challenger::new(key, &config.algorithms),
+            random,
             config,
             outputs: VecDeque::new(),
             schedule: Schedule::default(),
@@ -98,6 +105,7 @@ impl UserAgent {
                         self.forget_client(id);
                     }
                 }
+                Due::Unanswered(id) => self.unanswered(now, id),
                 Due::Call(call, timer) => self.call_expired(now, call, timer),
                 Due::Registration(registration) => self.registration_due(now, registration),
             }

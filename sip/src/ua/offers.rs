@@ -8,11 +8,11 @@ use fax_base::time::Duration;
 
 use super::UserAgent;
 use super::call::{LocalOffer, Purpose};
-use super::client::{cause_of, own_cause};
+use super::client::cause_of;
 use super::schedule::{CallTimer, Due, TxId};
 use super::session::describing;
 use super::transactions::Owner;
-use crate::api::{CallKey, EndedBy, Event};
+use crate::api::{CallKey, EndCause, EndedBy, Event};
 use crate::message::{Builder, Message, Method};
 use crate::transaction::TRANSACTION_LIFE;
 
@@ -279,7 +279,7 @@ impl UserAgent {
             return;
         }
         self.send_bye(now, key, None);
-        let mut cause = own_cause(EndedBy::Remote, response.code(), &response.reason());
+        let mut cause = EndCause::new(EndedBy::Remote, response.code(), &response.reason());
         cause.q850 = response.q850();
         self.end_call(now, key, cause);
     }

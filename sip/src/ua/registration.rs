@@ -5,13 +5,14 @@ use fax_base::Instant;
 use fax_base::time::Duration;
 
 use super::UserAgent;
+use super::client::redirections;
 use super::requests::contact_value;
 use super::schedule::{Due, TxId};
 use super::transactions::Owner;
-use crate::api::{Event, RegKey, Register};
+use crate::api::{Event, Redirection, RegKey, Register};
 use crate::dialog::Flow;
 use crate::digest::Authentication;
-use crate::message::{Builder, Message, Method, NameAddr, Uri, number};
+use crate::message::{Builder, Message, Method, NameAddr, Uri, number, text};
 
 /// Back-off after the first failure, doubled with each.
 const BACK_OFF: Duration = Duration::from_secs(30);
@@ -47,6 +48,7 @@ impl UserAgent {
                 code: 400,
                 reason,
                 retry_after: None,
+                contacts: Vec::new(),
             });
         }
         let (call_id, tag) = match self.registrations.get(&key) {
@@ -116,10 +118,10 @@ impl UserAgent {
             .header("To", format!("<{}>", register.aor))
             .header("Call-ID", &entry.call_id)
             .header("CSeq", format!("{} REGISTER", entry.cseq))
-            .header("Contact", contact_value(aor.raw_user(), contact, transport))
+            .header("Contact", binding(register, aor.raw_user()))
             .header("Expires", seconds.to_string())
             .header("Allow", super::ALLOW)
-            .header("Supported", "path")
+            .header("Supported", if register.outbound.is_some() { "path, outbound" } else { "path" })
             .headers(&register.headers);
         for (name, value) in credentials {
             builder = builder.header(name, value);
@@ -127,7 +129,7 @@ impl UserAgent {
         let flow = Flow { transport, local: None, contact, remote: register.registrar };
         let request = self.sign(builder, "User-Agent").finish();
         if !self.has_room() {
-            return self.registration_failed(now, key, 503, "too many transactions", None);
+            return self.registration_failed(now, key, 503, "too many transactions", None, Vec::new());
         }
         let id = self.start_client(now, request, &flow, flow.remote, Owner::Register(key));
         if let Some(entry) = self.registrations.get_mut(&key) {
@@ -161,13 +163,15 @@ impl UserAgent {
                 // Between 50 and 80 % of the interval, not at the same moment as everybody else.
                 let wait = Duration::from_millis(u64::from(seconds).saturating_mul(10 * fraction));
                 self.schedule.set(Due::Registration(key), now + wait);
-                self.event(Event::Registered { registration: key, expires });
+                let routes = response.addresses("Service-Route");
+                let service_route = routes.iter().map(|r| text(r.as_bytes())).collect();
+                self.event(Event::Registered { registration: key, expires, service_route });
             }
             401 | 407 => {
                 if entry.authentication.challenged(response) {
                     self.send_register(now, key);
                 } else {
-                    self.registration_failed(now, key, code, &response.reason(), None);
+                    self.registration_failed(now, key, code, &response.reason(), None, Vec::new());
                 }
             }
             423 => match response.seconds("Min-Expires").filter(|m| *m > entry.seconds && *m < 1 << 24) {
@@ -175,9 +179,13 @@ impl UserAgent {
                     entry.seconds = min;
                     self.send_register(now, key);
                 }
-                None => self.registration_failed(now, key, code, &response.reason(), None),
+                None => self.registration_failed(now, key, code, &response.reason(), None, Vec::new()),
             },
-            _ => self.registration_failed(now, key, code, &response.reason(), response.retry_after()),
+            _ => {
+                let contacts = if code < 400 { redirections(response) } else { Vec::new() };
+                let (reason, retry_after) = (response.reason(), response.retry_after());
+                self.registration_failed(now, key, code, &reason, retry_after, contacts);
+            }
         }
     }
 
@@ -189,6 +197,7 @@ impl UserAgent {
         code: u16,
         reason: &str,
         retry_after: Option<Duration>,
+        contacts: Vec<Redirection>,
     ) {
         let percent = u32::try_from(50 + self.random_below(51)).unwrap_or(100);
         let Some(entry) = self.registrations.get_mut(&key) else {
@@ -205,8 +214,20 @@ impl UserAgent {
         let wait = wait.max(retry_after.unwrap_or_default().min(Duration::from_secs(86_400)));
         self.schedule.set(Due::Registration(key), now + wait);
         let reason = reason.to_owned();
-        self.event(Event::RegistrationFailed { registration: key, code, reason, retry_after: Some(wait) });
+        let retry_after = Some(wait);
+        self.event(Event::RegistrationFailed { registration: key, code, reason, retry_after, contacts });
     }
+}
+
+/// The Contact that is registered.
+fn binding(register: &Register, user: Option<Bytes>) -> String {
+    let mut value = contact_value(user, register.contact, register.transport);
+    if let Some(outbound) = &register.outbound {
+        let instance: String =
+            outbound.instance.chars().filter(|c| !c.is_control() && !"\"<>\\".contains(*c)).collect();
+        value.push_str(&format!(";+sip.instance=\"<{instance}>\";reg-id={}", outbound.reg_id));
+    }
+    value
 }
 
 /// What the registrar grants our Contact: its `expires`, else Expires (§10.2.4).

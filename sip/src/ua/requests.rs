@@ -7,11 +7,12 @@ use fax_base::Instant;
 use fax_base::time::Duration;
 
 use super::call::{Call, Stage};
-use super::client::own_cause;
 use super::schedule::{CallTimer, Due, TxId};
 use super::{ALLOW, SUPPORTED, UserAgent};
-use crate::api::{CallKey, EndedBy, Event, Incoming, Transport};
+use crate::api::{CallKey, EndCause, EndedBy, Event, Incoming, Transport};
 use crate::dialog::{Dialog, Flow};
+use crate::digest::Claim;
+use crate::identity::Identity;
 use crate::message::{Message, Method, Uri};
 use crate::transaction::{MergeKey, ServerKey};
 
@@ -104,7 +105,7 @@ impl UserAgent {
             return self.receive_in_dialog(now, id, &request);
         }
         // §8.2: method, then Request-URI, merged requests, Require, content.
-        if self.refuse_method(now, id, &method) {
+        if !self.config.passed.contains(&method) && self.refuse_method(now, id, &method) {
             return;
         }
         let known_scheme =
@@ -122,6 +123,7 @@ impl UserAgent {
             return self.reply_refusal(now, id, &refusal);
         }
         match method {
+            _ if self.config.passed.contains(&method) => self.ask(now, id, request, transport, local, source),
             Method::Options => self.reply_options(now, id),
             Method::Invite => self.receive_invite(now, id, request, transport, local, source),
             // BYE, INFO, UPDATE: there is no such dialog.
@@ -234,6 +236,8 @@ impl UserAgent {
             from,
             to,
             request_uri: uri,
+            identity: Identity::read(&request),
+            claim: Claim::read(&request),
             request,
             offer,
         };
@@ -269,8 +273,8 @@ impl UserAgent {
         match (call, initial) {
             (Some(key), Some(true)) => {
                 self.reply_plain(now, target, 487, "");
-                let mut cause = own_cause(EndedBy::Remote, Some(487), "cancelled");
-                cause.q850 = request.q850();
+                let mut cause = EndCause::new(EndedBy::Remote, Some(487), "cancelled");
+                (cause.q850, cause.sip_cause) = (request.q850(), request.sip_cause());
                 if let Some(text) = request.reason_text() {
                     cause.reason = text;
                 }
@@ -306,14 +310,14 @@ impl UserAgent {
             return;
         };
         let response = draft.headers(headers).finish();
-        let mut cause = own_cause(EndedBy::Local, Some(code), &response.reason());
+        let mut cause = EndCause::new(EndedBy::Local, Some(code), &response.reason());
         cause.q850 = response.q850();
         self.reply(now, tx, &response);
         self.end_call(now, key, cause);
     }
 
     /// 180 or 183.
-    pub(crate) fn ring(&mut self, now: Instant, key: CallKey, code: u16) {
+    pub(crate) fn ring(&mut self, now: Instant, key: CallKey, code: u16, sdp: Option<Bytes>) {
         let Some(call) = self.calls.get(&key) else {
             return;
         };
@@ -325,7 +329,12 @@ impl UserAgent {
         let Some(draft) = self.draft(tx, code, "") else {
             return;
         };
-        self.reply(now, tx, &draft.header("Contact", contact).header("Allow", ALLOW).finish());
+        let draft = draft.header("Contact", contact).header("Allow", ALLOW);
+        let response = match sdp {
+            Some(sdp) => draft.finish_with_sdp(sdp),
+            None => draft.finish(),
+        };
+        self.reply(now, tx, &response);
     }
 
     /// 200 to the INVITE of a call.

@@ -19,6 +19,8 @@ pub(crate) enum Due {
     Server(TxId, Timer),
     /// A client transaction nobody waits for any more, should it still be without a final answer.
     Abandoned(TxId),
+    /// A request that the service has not answered for too long.
+    Unanswered(TxId),
     /// A call.
     Call(CallKey, CallTimer),
     /// A registration: time to renew or to try again.
@@ -80,6 +82,7 @@ impl Schedule {
     /// Stops every timer of a transaction.
     pub(crate) fn clear_transaction(&mut self, id: TxId) {
         self.clear(Due::Abandoned(id));
+        self.clear(Due::Unanswered(id));
         for range in [
             Due::Client(id, Timer::A)..=Due::Client(id, Timer::M),
             Due::Server(id, Timer::A)..=Due::Server(id, Timer::M),

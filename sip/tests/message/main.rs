@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_range_loop, clippy::type_complexity)]
 
 mod corpus;
+mod identity;
 mod mutation;
 mod torture;
 mod views;

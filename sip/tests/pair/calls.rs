@@ -11,7 +11,7 @@ fn a_call_is_made_answered_and_hung_up() {
     let mut pair = Pair::new(1);
     let out = pair.invite(7);
     let inc = pair.incoming();
-    pair.command(1, Command::Ring { call: inc, code: 180 });
+    pair.command(1, Command::Ring { call: inc, code: 180, sdp: None });
     assert!(matches!(pair.run_to_event(0, 5), Some(Event::Progress { code: 180, .. })));
     pair.command(1, Command::Answer { call: inc, sdp: sdp(5000, 1) });
     match pair.run_to_event(0, 5) {
@@ -124,7 +124,7 @@ fn a_ringing_call_is_cancelled() {
     let mut pair = Pair::new(5);
     let out = pair.invite(1);
     let inc = pair.incoming();
-    pair.command(1, Command::Ring { call: inc, code: 180 });
+    pair.command(1, Command::Ring { call: inc, code: 180, sdp: None });
     pair.run_for(Duration::from_secs(2));
     pair.command(0, Command::Hangup { call: out, reason: Some(Q850(16)) });
     pair.run_for(Duration::from_secs(2));
@@ -153,7 +153,7 @@ fn cancel_waits_for_a_provisional_answer() {
     pair.run_for(Duration::from_millis(300));
     assert_eq!(pair.times("0>CANCEL"), [0u64; 0]);
     pair.drop_if = Box::new(|_, _| false);
-    pair.command(1, Command::Ring { call: inc, code: 180 });
+    pair.command(1, Command::Ring { call: inc, code: 180, sdp: None });
     pair.run_for(Duration::from_secs(3));
     assert_eq!(pair.times("0>CANCEL").len(), 1);
     assert_eq!(pair.ended(1).unwrap().by, EndedBy::Remote);
@@ -182,7 +182,7 @@ fn a_call_that_rings_too_long_is_cancelled() {
     let mut pair = Pair::new(8);
     pair.invite(1);
     let inc = pair.incoming();
-    pair.command(1, Command::Ring { call: inc, code: 183 });
+    pair.command(1, Command::Ring { call: inc, code: 183, sdp: None });
     pair.run_for(Duration::from_secs(70));
     assert_eq!(pair.times("0>CANCEL"), [60_000]);
     assert_eq!(pair.ended(0).unwrap().by, EndedBy::Timeout);

@@ -35,7 +35,7 @@ fn play(seed: u64, loss: u64) {
                             ),
                             1 => {}
                             2..=4 => {
-                                pair.command(1, Command::Ring { call, code: 180 });
+                                pair.command(1, Command::Ring { call, code: 180, sdp: None });
                                 pair.command(1, Command::Answer { call, sdp: sdp(5000, 1) });
                             }
                             _ => pair.command(1, Command::Answer { call, sdp: sdp(5000, 1) }),

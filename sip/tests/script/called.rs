@@ -133,7 +133,7 @@ fn repeats_before_any_answer_bring_nothing_new() {
     b.receive(&invite);
     b.code(100);
     let Event::Incoming(incoming) = b.event() else { panic!() };
-    b.command(Command::Ring { call: incoming.call, code: 180 });
+    b.command(Command::Ring { call: incoming.call, code: 180, sdp: None });
     let ringing = b.code(180);
     assert!(ringing.to_tag().is_some() && ringing.contact().is_some());
     b.receive(&invite);

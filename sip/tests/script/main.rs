@@ -5,4 +5,5 @@
 mod bench;
 mod called;
 mod calling;
+mod proving;
 mod registering;

@@ -17,6 +17,7 @@ fn register(seconds: u64) -> Command {
         headers: vec![],
         credentials: Bench::credentials(),
         expires: Duration::from_secs(seconds),
+        outbound: None,
     }))
 }
 
@@ -40,7 +41,8 @@ fn a_registration_is_challenged_granted_renewed_and_taken_back() {
         .header("Contact", format!("<sip:other@192.0.2.77>;expires=30, <sip:office@{OURS}>;expires=100"))
         .header("Expires", "3600");
     b.receive(&ok.finish());
-    assert_eq!(b.event(), Event::Registered { registration: RegKey(1), expires: Duration::from_secs(100) });
+    let (registration, expires) = (RegKey(1), Duration::from_secs(100));
+    assert_eq!(b.event(), Event::Registered { registration, expires, service_route: vec![] });
     b.wait(49_900);
     b.quiet();
     b.until_sent(30_200);

@@ -62,7 +62,7 @@ impl Driver {
         match &event {
             Event::Incoming(incoming) => {
                 let call = incoming.call;
-                self.agent.handle(now, Input::Command(Command::Ring { call, code: 180 }));
+                self.agent.handle(now, Input::Command(Command::Ring { call, code: 180, sdp: None }));
                 self.agent.handle(now, Input::Command(Command::Answer { call, sdp: sdp("audio") }));
             }
             Event::ReinviteOffered { call, .. } => {
@@ -187,9 +187,10 @@ fn sipp_cancels() {
             match output {
                 Output::Send { remote, octets, .. } => drop(driver.socket.send_to(&octets, remote)),
                 Output::Event(Event::Incoming(i)) => {
-                    driver
-                        .agent
-                        .handle(driver.now(), Input::Command(Command::Ring { call: i.call, code: 180 }));
+                    driver.agent.handle(
+                        driver.now(),
+                        Input::Command(Command::Ring { call: i.call, code: 180, sdp: None }),
+                    );
                 }
                 Output::Event(Event::Ended { .. }) => ended += 1,
                 Output::Event(_) => {}

@@ -145,6 +145,7 @@ impl Driver {
             headers: Vec::new(),
             credentials: credentials(peer),
             expires,
+            outbound: None,
         };
         self.command(sip::Command::Register(Box::new(register)));
     }
@@ -205,8 +206,7 @@ impl Driver {
         }
         let key = LegKey(self.next_incoming);
         self.next_incoming += 1;
-        let asserted = incoming.request.value("P-Asserted-Identity").and_then(sip::message::NameAddr::read);
-        let caller = asserted.as_ref().unwrap_or(&incoming.from);
+        let caller = incoming.identity.network_caller().unwrap_or(&incoming.from);
         let offer = IncomingCall {
             to: incoming.request_uri.user().unwrap_or_default(),
             to_header: incoming.to.uri().user().unwrap_or_default(),

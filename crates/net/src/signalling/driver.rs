@@ -225,16 +225,19 @@ impl Driver {
             | sip::Event::ReinviteAnswered { call, .. }
             | sip::Event::ReinviteRefused { call, .. }
             | sip::Event::Ended { call, .. } => Some(*call),
-            sip::Event::Registered { registration, expires } => {
+            sip::Event::Registered { registration, expires, .. } => {
                 tracing::info!(trunk = self.trunk_name(registration.0), ?expires, "registered");
                 return;
             }
-            sip::Event::RegistrationFailed { registration, code, reason, retry_after } => {
+            sip::Event::RegistrationFailed { registration, code, reason, retry_after, .. } => {
                 let trunk = self.trunk_name(registration.0);
                 tracing::warn!(trunk, code, reason, ?retry_after, "not registered");
                 return;
             }
             sip::Event::Unregistered { .. }
+            | sip::Event::Asked(_)
+            | sip::Event::Authenticated { .. }
+            | sip::Event::AuthenticationFailed { .. }
             | sip::Event::PeerAlive { .. }
             | sip::Event::PeerSilent { .. } => return,
         };

@@ -306,6 +306,9 @@ impl Leg {
             | sip::Event::Registered { .. }
             | sip::Event::RegistrationFailed { .. }
             | sip::Event::Unregistered { .. }
+            | sip::Event::Asked(_)
+            | sip::Event::Authenticated { .. }
+            | sip::Event::AuthenticationFailed { .. }
             | sip::Event::PeerAlive { .. }
             | sip::Event::PeerSilent { .. } => {}
         }

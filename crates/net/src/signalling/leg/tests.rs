@@ -33,14 +33,7 @@ fn outcome() -> Box<Outcome> {
 }
 
 fn cause(code: u16) -> EndCause {
-    EndCause {
-        by: EndedBy::Remote,
-        code: Some(code),
-        reason: "said so".to_owned(),
-        q850: Some(17),
-        warning: None,
-        retry_after: None,
-    }
+    EndCause { q850: Some(17), ..EndCause::new(EndedBy::Remote, Some(code), "said so") }
 }
 
 /// A leg with its clock, and everything it wanted.

@@ -2,67 +2,9 @@
 
 use core::fmt::Write as _;
 
-use md5::{Digest as _, Md5};
-use sha2::{Sha256, Sha512_256};
-
+use super::Algorithm;
 use crate::api::Credentials;
 use crate::message::{Challenge, Message, quote};
-
-/// The algorithms we can do, weakest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Algorithm {
-    Md5,
-    Md5Sess,
-    Sha256,
-    Sha256Sess,
-    Sha512T256,
-    Sha512T256Sess,
-}
-
-impl Algorithm {
-    fn read(name: Option<&str>) -> Option<Algorithm> {
-        match name {
-            None => Some(Algorithm::Md5),
-            Some(n) if n.eq_ignore_ascii_case("MD5") => Some(Algorithm::Md5),
-            Some(n) if n.eq_ignore_ascii_case("MD5-sess") => Some(Algorithm::Md5Sess),
-            Some(n) if n.eq_ignore_ascii_case("SHA-256") => Some(Algorithm::Sha256),
-            Some(n) if n.eq_ignore_ascii_case("SHA-256-sess") => Some(Algorithm::Sha256Sess),
-            Some(n) if n.eq_ignore_ascii_case("SHA-512-256") => Some(Algorithm::Sha512T256),
-            Some(n) if n.eq_ignore_ascii_case("SHA-512-256-sess") => Some(Algorithm::Sha512T256Sess),
-            Some(_) => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Algorithm::Md5 => "MD5",
-            Algorithm::Md5Sess => "MD5-sess",
-            Algorithm::Sha256 => "SHA-256",
-            Algorithm::Sha256Sess => "SHA-256-sess",
-            Algorithm::Sha512T256 => "SHA-512-256",
-            Algorithm::Sha512T256Sess => "SHA-512-256-sess",
-        }
-    }
-
-    const fn is_session(self) -> bool {
-        matches!(self, Algorithm::Md5Sess | Algorithm::Sha256Sess | Algorithm::Sha512T256Sess)
-    }
-
-    fn hash(self, text: &str) -> String {
-        match self {
-            Algorithm::Md5 | Algorithm::Md5Sess => hex(&Md5::digest(text.as_bytes())),
-            Algorithm::Sha256 | Algorithm::Sha256Sess => hex(&Sha256::digest(text.as_bytes())),
-            Algorithm::Sha512T256 | Algorithm::Sha512T256Sess => hex(&Sha512_256::digest(text.as_bytes())),
-        }
-    }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
-}
 
 /// A challenge we can answer, with the count of its uses.
 #[derive(Clone, Debug)]
@@ -76,6 +18,8 @@ struct Known {
     named: bool,
     qop: bool,
     count: u32,
+    /// Ours, from the first use on: the session forms hash it into their secret once (RFC 7616 §3.4.2).
+    cnonce: String,
 }
 
 /// What one call or registration knows about proving who it is.
@@ -128,7 +72,7 @@ impl Authentication {
         fresh
     }
 
-    /// The headers for a request; `cnonce` is fresh.
+    /// The headers for a request; `cnonce` is fresh and used for challenges that have none yet.
     pub(crate) fn authorize(&mut self, method: &str, uri: &str, cnonce: &str) -> Vec<(&'static str, String)> {
         let Some(credentials) = &self.credentials else {
             return Vec::new();
@@ -137,8 +81,11 @@ impl Authentication {
             .iter_mut()
             .map(|known| {
                 known.count = known.count.saturating_add(1);
+                if known.cnonce.is_empty() {
+                    cnonce.clone_into(&mut known.cnonce);
+                }
                 let name = if known.proxy { "Proxy-Authorization" } else { "Authorization" };
-                (name, answer(known, credentials, method, uri, cnonce))
+                (name, answer(known, credentials, method, uri))
             })
             .collect()
     }
@@ -163,13 +110,14 @@ fn read(proxy: bool, challenge: &Challenge) -> Option<(Known, bool)> {
         named: challenge.get("algorithm").is_some(),
         qop,
         count: 0,
+        cnonce: String::new(),
     };
     let stale = challenge.get("stale").is_some_and(|s| s.eq_ignore_ascii_case("true"));
     Some((known, stale))
 }
 
-fn answer(known: &Known, credentials: &Credentials, method: &str, uri: &str, cnonce: &str) -> String {
-    let algorithm = known.algorithm;
+fn answer(known: &Known, credentials: &Credentials, method: &str, uri: &str) -> String {
+    let (algorithm, cnonce) = (known.algorithm, &known.cnonce);
     let mut secret =
         algorithm.hash(&format!("{}:{}:{}", credentials.username, known.realm, credentials.password));
     if algorithm.is_session() {
@@ -205,9 +153,11 @@ fn answer(known: &Known, credentials: &Credentials, method: &str, uri: &str, cno
 
 #[cfg(test)]
 mod tests {
+    use super::super::hex;
     use super::*;
     use crate::message::Builder;
     use bytes::Bytes;
+    use md5::{Digest as _, Md5};
 
     fn credentials(username: &str, password: &str) -> Option<Credentials> {
         Some(Credentials { username: username.into(), password: password.into() })
