@@ -88,6 +88,7 @@ impl Message {
         match message.content_length() {
             Ok(None) => {}
             Ok(Some(n)) if n <= message.body.len() => message.body.truncate(n),
+            Ok(Some(n)) if n > limits.octets => fault = fault.or(Some(Fault::TOO_LARGE)),
             Ok(Some(_)) => fault = fault.or(Some(Fault::SHORT_BODY)),
             Err(()) => fault = fault.or(Some(Fault::BAD_LENGTH)),
         }
@@ -116,6 +117,11 @@ impl Message {
 /// Octets up to and with the first line feed.
 fn line_end(octets: &[u8]) -> Option<usize> {
     octets.iter().position(|&b| b == b'\n').map(|i| i + 1)
+}
+
+/// Whether a line can begin a message.
+pub(super) fn is_start_line(line: &[u8]) -> bool {
+    read_start(&Bytes::copy_from_slice(line)).is_some()
 }
 
 /// The first line; `None` when it is nothing like SIP.

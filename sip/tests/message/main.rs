@@ -5,5 +5,6 @@
 mod corpus;
 mod identity;
 mod mutation;
+mod stream;
 mod torture;
 mod views;
