@@ -82,65 +82,48 @@ impl Changes {
 /// Paints rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Painter {
-    /// One bit for each pel, set where the colour changes; all zero between two rows.
+    /// The row's pels; all white between two rows.
     words: Vec<u64>,
 }
 
 impl Painter {
     /// Paints the black runs of a row into `row`, which must be white.
     pub(crate) fn paint(&mut self, changes: &Changes, row: &mut [u8]) {
-        let at = changes.elements();
+        let at = &changes.at;
+        // A black run that goes on to the end of the row ends at the first sentinel, in the pad bits or
+        // behind them.
+        let at = at.get(..changes.elements().len().next_multiple_of(2)).unwrap_or(&[]);
         let (Some(&first), Some(&last)) = (at.first(), at.last()) else {
             return;
         };
-        let words = row.len().div_ceil(8);
+        let words = row.len() / 8 + 1;
         if self.words.len() < words {
             self.words.resize(words, 0);
         }
-        for &p in at {
-            if let Some(w) = self.words.get_mut(p as usize / 64) {
-                *w ^= 1 << (63 - p % 64);
+        for run in at.chunks_exact(2) {
+            let &[from, to] = run else { continue };
+            let (left, right) = (from as usize / 64, to as usize / 64);
+            // All behind the run is painted twice.
+            let (from, to) = (u64::MAX >> (from % 64), u64::MAX >> (to % 64));
+            if left == right {
+                if let Some(w) = self.words.get_mut(left) {
+                    *w ^= from ^ to;
+                }
+            } else if let Some([first, between @ .., last]) = self.words.get_mut(left..=right) {
+                *first ^= from;
+                between.fill(u64::MAX);
+                *last ^= !to;
             }
         }
-        // A black run that goes on to the end of the row ends in the pad bits or with the row.
-        let mut last = last as usize / 64;
-        if at.len() % 2 == 1 {
-            let end = changes.at.last().copied().unwrap_or(0);
-            if let Some(w) = self.words.get_mut(end as usize / 64) {
-                *w ^= 1 << (63 - end % 64);
-            }
-            last = words.saturating_sub(1);
-        }
-        // Each pel is black if there is an odd number of changes up to it.
         let first = first as usize / 64;
-        let mut black = 0;
-        let some = self.words.get_mut(first..=last).unwrap_or(&mut []);
-        for w in some.iter_mut() {
-            *w ^= *w >> 1;
-            *w ^= *w >> 2;
-            *w ^= *w >> 4;
-            *w ^= *w >> 8;
-            *w ^= *w >> 16;
-            *w ^= *w >> 32;
+        let painted = self.words.get_mut(first..=last as usize / 64).unwrap_or(&mut []);
+        let (whole, rest) = row.get_mut(first * 8..).unwrap_or(&mut []).as_chunks_mut::<8>();
+        for (word, octets) in painted.iter_mut().zip(whole.iter_mut()) {
+            *octets = core::mem::take(word).to_be_bytes();
         }
-        for (i, word) in some.iter_mut().enumerate() {
-            let w = core::mem::take(word) ^ black;
-            black = (w & 1).wrapping_neg();
-            store(row, first + i, w);
-        }
-    }
-}
-
-/// Stores 64 pels at word `index`, as far as the row goes.
-#[inline]
-fn store(row: &mut [u8], index: usize, word: u64) {
-    let bytes = word.to_be_bytes();
-    let start = index * 8;
-    if let Some(to) = row.get_mut(start..start + 8) {
-        to.copy_from_slice(&bytes);
-    } else if let Some(to) = row.get_mut(start..) {
-        for (t, b) in to.iter_mut().zip(bytes) {
-            *t = b;
+        if let Some(word) = painted.get_mut(whole.len()) {
+            let octets = core::mem::take(word).to_be_bytes();
+            rest.copy_from_slice(octets.get(..rest.len()).unwrap_or(&[]));
         }
     }
 }

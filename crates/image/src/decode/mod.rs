@@ -1,5 +1,6 @@
 //! Decoding MH, MR and MMR as it arrives (T.4 §4, T.6 §2).
 
+mod held;
 mod plain;
 mod row;
 mod t4;

@@ -1,6 +1,8 @@
 //! Decoding one row of run lengths (T.4 §4.1.1).
 
+use super::held::Held;
 use super::tables::RunCode;
+use super::two_d::change;
 use crate::changes::Changes;
 
 /// Bits in printed order, read from any position.
@@ -56,46 +58,26 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Appends a changing element. One at the position of the last takes that away: a run of no pels.
-#[inline]
-fn change(row: &mut Vec<u32>, at: u32) {
-    if row.last() == Some(&at) {
-        row.pop();
-    } else {
-        row.push(at);
-    }
-}
-
-/// How a run was decoded.
-enum Run {
-    /// So many pels.
-    Pels(u32),
-    /// The data ends before it does.
-    Short,
-    /// No such code, or far too long.
-    Illegal,
-}
-
-/// A whole run: make-up codes and a terminating one.
-#[inline]
-fn run(bits: &mut Bits<'_>, black: bool, most: u32) -> Run {
+/// A whole run: make-up codes and a terminating one. `None` when there is no such code, it is far too
+/// long, or does not end before `end`.
+#[inline(always)]
+fn run(mut held: Held, octets: &[u8], end: usize, black: bool, most: u32) -> (Held, Option<u32>) {
     let mut total = 0;
     loop {
-        let code = RunCode::at(bits.peek(), black);
-        if code.len() == 0 {
-            let short = bits.end.saturating_sub(bits.pos) < 13;
-            return if short { Run::Short } else { Run::Illegal };
+        if held.count < 16 {
+            held = held.fill(octets);
         }
-        bits.pos += code.len() as usize;
+        let code = RunCode::at(held.bits, black);
+        held = held.drop(code.len());
         total += code.run();
-        if bits.pos > bits.end {
-            return Run::Short;
+        if code.len() == 0 || held.pos() > end {
+            return (held, None);
         }
         if !code.is_make_up() {
-            return Run::Pels(total);
+            return (held, Some(total));
         }
         if total > most {
-            return Run::Illegal;
+            return (held, None);
         }
     }
 }
@@ -107,60 +89,60 @@ pub(super) enum OneD {
     Pels(u32),
     /// Exactly the width, then more bits, from here on.
     Surplus(usize),
-    /// An illegal code, or one that was cut off.
-    Illegal,
 }
 
 /// Decodes run lengths to the end of the data, which is at the last one bit (`content_end`) or up to
 /// three bits behind it: codes may end in zeros. Pels beyond the width are dropped, missing ones are
-/// white.
-pub(super) fn row_1d(bits: &mut Bits<'_>, content_end: usize, width: u32, row: &mut Changes) -> OneD {
+/// white. `None`: an illegal code, or one that was cut off.
+pub(super) fn row_1d(bits: &Bits<'_>, content_end: usize, width: u32, row: &mut Changes) -> Option<OneD> {
     row.at.clear();
+    let octets = bits.octets();
+    let mut held = Held::new(octets, bits.pos);
+    let most = width.saturating_mul(2).saturating_add(4096);
     let mut at = 0u32;
     let mut black = false;
-    let mut full_at = None;
-    while bits.pos < content_end {
-        if at == width && full_at.is_none() {
-            full_at = Some((bits.pos, row.at.len()));
-        }
-        let most = width.saturating_mul(2).saturating_add(4096);
-        match run(bits, black, most) {
-            Run::Pels(n) if at + n <= most => at += n,
-            Run::Pels(_) | Run::Short | Run::Illegal => {
-                return match full_at {
-                    Some((pos, len)) => {
-                        row.at.truncate(len);
-                        row.seal(width);
-                        OneD::Surplus(pos)
-                    }
-                    None => OneD::Illegal,
-                };
-            }
-        }
+    while at < width && held.pos() < content_end {
+        let n;
+        (held, n) = run(held, octets, bits.end, black, most);
+        at += n.filter(|n| at + n <= most)?;
         black = !black;
         if at < width {
             change(&mut row.at, at);
         }
     }
     row.seal(width);
-    OneD::Pels(at)
+    // Whatever follows must be runs too.
+    let full = (at == width).then_some(held.pos());
+    while held.pos() < content_end {
+        let n;
+        (held, n) = run(held, octets, bits.end, black, most);
+        let Some(n) = n.filter(|n| at + n <= most) else {
+            return full.map(OneD::Surplus);
+        };
+        at += n;
+        black = !black;
+    }
+    Some(OneD::Pels(at))
 }
 
 /// Decodes one row of run lengths that is not followed by an EOL: as many as fill the width. Pels beyond
 /// it are dropped. `false` when that cannot be done.
 pub(super) fn row_plain(bits: &mut Bits<'_>, width: u32, row: &mut Changes) -> bool {
     row.at.clear();
+    let octets = bits.octets();
+    let mut held = Held::new(octets, bits.pos);
     let (mut at, mut black) = (0u32, false);
     while at < width {
-        match run(bits, black, width) {
-            Run::Pels(n) => at += n,
-            Run::Short | Run::Illegal => return false,
-        }
+        let n;
+        (held, n) = run(held, octets, bits.end, black, width);
+        let Some(n) = n else { return false };
+        at += n;
         black = !black;
         if at < width {
             change(&mut row.at, at);
         }
     }
+    bits.pos = held.pos();
     row.seal(width);
     true
 }

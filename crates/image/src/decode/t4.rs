@@ -172,6 +172,7 @@ impl T4Lines {
     /// Finds the next EOL: the position of its one. `zeros` then counts the zeros before it, and is
     /// set anew by [`T4Lines::line`].
     fn find_eol(&mut self) -> Option<usize> {
+        self.skip_to_zeros();
         for (i, &octet) in self.buffer.iter().enumerate().skip(self.search) {
             if octet == 0 {
                 self.zeros += 8;
@@ -188,6 +189,35 @@ impl T4Lines {
         }
         self.search = self.buffer.len();
         None
+    }
+
+    /// Goes on to the octet in which eleven zeros begin, or near to the end.
+    fn skip_to_zeros(&mut self) {
+        let from = self.search;
+        let mut at = from;
+        while let Some(Ok(word)) = self.buffer.get(at..at + 8).map(<[u8; 8]>::try_from) {
+            let word = u64::from_be_bytes(word);
+            if at == from && self.zeros + word.leading_zeros() as usize >= 11 {
+                return;
+            }
+            // A one where there is a one among the eleven bits from there on, as far as the word goes.
+            let ones = word | word << 1;
+            let ones = ones | ones << 2;
+            let ones = ones | ones << 4;
+            let ones = ones | ones << 3 | 0x3FF;
+            if ones != u64::MAX {
+                at += ones.leading_ones() as usize / 8;
+                break;
+            }
+            at += 6;
+        }
+        if at > from {
+            let zeros = |i: usize| self.buffer.get(i).map_or(0, |o| o.trailing_zeros() as usize);
+            // There are fewer than eleven.
+            self.zeros =
+                if zeros(at - 1) < 8 { zeros(at - 1) } else { 8 + at.checked_sub(2).map_or(0, zeros) };
+            self.search = at;
+        }
     }
 
     /// Judges what lies between the EOL before (or the beginning) and the one whose one is at `one`.
@@ -260,21 +290,21 @@ impl T4Lines {
 
     fn line_1d(&mut self, start: usize, content_end: usize, one: usize) -> T4Next {
         let width = self.width;
-        let mut bits = Bits::new(&self.buffer, start, one - 11);
-        match row_1d(&mut bits, content_end, width, &mut self.current) {
-            OneD::Pels(n) if n >= width && n - width <= SURPLUS_PELS => self.good(),
+        let bits = Bits::new(&self.buffer, start, one - 11);
+        match row_1d(&bits, content_end, width, &mut self.current) {
+            Some(OneD::Pels(n)) if n >= width && n - width <= SURPLUS_PELS => self.good(),
             // The sender means it: its lines are longer or shorter than they should be.
-            OneD::Pels(n) if n == self.odd_pels && n > width => self.good(),
-            OneD::Pels(n) if n == self.odd_pels => {
+            Some(OneD::Pels(n)) if n == self.odd_pels && n > width => self.good(),
+            Some(OneD::Pels(n)) if n == self.odd_pels => {
                 self.good();
                 T4Next::BadRow
             }
-            OneD::Pels(n) => {
+            Some(OneD::Pels(n)) => {
                 self.odd_pels = n;
                 self.bad()
             }
-            OneD::Surplus(from) => self.surplus(from, content_end),
-            OneD::Illegal => self.bad(),
+            Some(OneD::Surplus(from)) => self.surplus(from, content_end),
+            None => self.bad(),
         }
     }
 
@@ -296,9 +326,9 @@ impl T4Lines {
     /// What stands before the first EOL is rubbish, unless it is exactly one row: some senders leave the
     /// first EOL out.
     fn before_first_eol(&mut self, content_end: usize, one: usize) -> Option<T4Next> {
-        let mut bits = Bits::new(&self.buffer, 0, one - 11);
-        let row = row_1d(&mut bits, content_end, self.width, &mut self.current);
-        (row == OneD::Pels(self.width)).then(|| self.good())
+        let bits = Bits::new(&self.buffer, 0, one - 11);
+        let row = row_1d(&bits, content_end, self.width, &mut self.current);
+        (row == Some(OneD::Pels(self.width))).then(|| self.good())
     }
 
     /// A piece of a line between an EOL and a hole is one row, however long it is: where white ends, it may
@@ -369,8 +399,8 @@ impl T4Lines {
             let row = row_2d(&mut bits, &mut state, &self.reference, self.width, &mut self.current);
             return (row == TwoDEnd::Full && bits.pos >= content_end).then(|| self.good());
         }
-        let mut bits = Bits::new(&self.buffer, start, end);
-        let row = row_1d(&mut bits, content_end, self.width, &mut self.current);
-        (row == OneD::Pels(self.width)).then(|| self.good())
+        let bits = Bits::new(&self.buffer, start, end);
+        let row = row_1d(&bits, content_end, self.width, &mut self.current);
+        (row == Some(OneD::Pels(self.width))).then(|| self.good())
     }
 }

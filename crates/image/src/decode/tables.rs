@@ -122,3 +122,91 @@ static MODES: [Mode; 128] = {
     }
     t
 };
+
+/// Bits that tell two modes, if neither is long.
+const TWO_MODES_BITS: u32 = 11;
+
+/// The next mode, or the next two if both are V: four bits each for the lengths of the first and of both,
+/// three each for a1 − b1 + 3, a mark for V and one for two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Modes(u16);
+
+impl Modes {
+    const NONE: Modes = Modes(0);
+    /// P.
+    pub(super) const PASS: Modes = Modes(1);
+    /// H.
+    pub(super) const HORIZONTAL: Modes = Modes(2);
+    const VERTICAL: u16 = 1 << 15;
+    const TWO: u16 = 1 << 14;
+
+    /// The modes at the top of `bits`.
+    #[inline(always)]
+    pub(super) fn at(bits: u64) -> Self {
+        TWO_MODES[(bits >> (64 - TWO_MODES_BITS)) as usize]
+    }
+
+    /// One V mode or two.
+    #[inline(always)]
+    pub(super) fn are_vertical(self) -> bool {
+        self.0 & Self::VERTICAL != 0
+    }
+
+    /// Two V modes.
+    #[inline(always)]
+    pub(super) fn are_two(self) -> bool {
+        self.0 & Self::TWO != 0
+    }
+
+    /// The bits of the first.
+    #[inline(always)]
+    pub(super) fn first_len(self) -> u32 {
+        u32::from(self.0 >> 4 & 15)
+    }
+
+    /// The bits of both.
+    #[inline(always)]
+    pub(super) fn len(self) -> u32 {
+        u32::from(self.0 & 15)
+    }
+
+    /// How far right of b1 a1 is in the first V mode.
+    #[inline(always)]
+    pub(super) fn first_shift(self) -> i32 {
+        i32::from(self.0 >> 8 & 7) - 3
+    }
+
+    /// The same of the second.
+    #[inline(always)]
+    pub(super) fn second_shift(self) -> i32 {
+        i32::from(self.0 >> 11 & 7) - 3
+    }
+}
+
+/// The modes by the next bits.
+static TWO_MODES: [Modes; 1 << TWO_MODES_BITS] = {
+    let mut t = [Modes::NONE; 1 << TWO_MODES_BITS];
+    let mut i = 0;
+    while i < t.len() {
+        let first = MODES[i >> (TWO_MODES_BITS - 7)].0;
+        t[i] = if first & 0x80 == 0 {
+            Modes(first as u16)
+        } else {
+            let len = first & 7;
+            // What follows, with zeros for what is not known.
+            let rest = (i << (len as u32 + 16 - TWO_MODES_BITS)) & 0xFFFF;
+            let second = MODES[rest >> 9].0;
+            let both = len + (second & 7);
+            let shift = (first >> 3 & 7) as u16;
+            let one = Modes::VERTICAL | shift << 8 | (len as u16) << 4 | len as u16;
+            if second & 0x80 != 0 && both as u32 <= TWO_MODES_BITS {
+                let second = (second >> 3 & 7) as u16;
+                Modes(one & !15 | Modes::TWO | second << 11 | both as u16)
+            } else {
+                Modes(one)
+            }
+        };
+        i += 1;
+    }
+    t
+};
