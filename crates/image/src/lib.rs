@@ -7,6 +7,8 @@
 //! (RFC 2301, RFC 2306), [`scale`] fits a page to another resolution or width, [`header()`] draws the line
 //! of text on top of it.
 //!
+//! [`t42`] has the pages in grey and colour.
+//!
 //! Octets are in printed order everywhere: the first bit on the line is the most significant one.
 
 mod bitmap;
@@ -17,6 +19,8 @@ mod encode;
 mod header;
 mod recode;
 pub mod scale;
+pub mod t42;
+mod t81;
 pub mod tiff;
 mod turn;
 
