@@ -1,11 +1,12 @@
-//! Encoding a page as MH, MR or MMR (T.4 §4, T.6 §2).
+//! Encoding a page as MH, MR or MMR (T.4 §4, T.6 §2), or handing it to [`crate::t85`].
 
 use crate::Bitmap;
-use crate::changes::Changes;
+use crate::changes::{Changes, Painter};
 use crate::codes::{BLACK, WHITE};
+use crate::t85::{self, LineEncoder, Parameters};
 use fax_base::page::{Coding, PageFormat, Resolution};
 
-/// How a page is to be encoded.
+/// How a page is to be encoded. T.85 has nothing to choose here: see [`t85::Parameters`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EncodeOptions {
     /// MR: one line in so many is coded one-dimensionally (parameter K, T.4 §4.2.2). See [`k_for`].
@@ -53,9 +54,12 @@ pub const fn k_for(resolution: Resolution) -> u32 {
     }
 }
 
-/// The page as octets. MH and MR begin with EOL; MMR has no EOLs but the two of EOFB.
+/// The page as octets. MH and MR begin with EOL; MMR has no EOLs but the two of EOFB; T.85 is one BIE.
 #[must_use]
 pub fn encode(bitmap: &Bitmap, coding: Coding, options: &EncodeOptions) -> Vec<u8> {
+    if coding == Coding::T85 {
+        return t85::encode(bitmap, &Parameters::default());
+    }
     let mut e = RowEncoder::new(bitmap.width(), coding, options);
     let mut current = Changes::default();
     let mut last: &[u8] = &[];
@@ -83,11 +87,72 @@ const EOL: (u32, u32) = (1, 12);
 const VERTICAL: [(u32, u32); 7] =
     [(0b000_0010, 7), (0b00_0010, 6), (0b010, 3), (0b1, 1), (0b011, 3), (0b00_0011, 6), (0b000_0011, 7)];
 
-/// Encodes row after row.
+/// Encodes row after row, whatever the coding.
 #[derive(Debug)]
-pub(crate) struct RowEncoder {
+pub(crate) enum RowEncoder {
+    /// MH, MR, MMR.
+    Runs(RunEncoder),
+    /// T.85, which wants the pels themselves.
+    T85 { to: Box<LineEncoder>, painter: Painter, pels: Vec<u8> },
+}
+
+impl RowEncoder {
+    pub(crate) fn new(width: u32, coding: Coding, options: &EncodeOptions) -> Self {
+        let runs = |scheme| RowEncoder::Runs(RunEncoder::new(width, scheme, options));
+        match coding {
+            Coding::Mh => runs(Scheme::Mh),
+            Coding::Mr => runs(Scheme::Mr),
+            Coding::Mmr | Coding::T81(_) => runs(Scheme::Mmr),
+            Coding::T85 => RowEncoder::T85 {
+                to: Box::new(LineEncoder::new(width, Parameters::default())),
+                painter: Painter::default(),
+                pels: vec![0; width.div_ceil(8) as usize],
+            },
+        }
+    }
+
+    /// Encodes a row; `row` may get an older one in exchange.
+    pub(crate) fn row(&mut self, row: &mut Changes) {
+        match self {
+            RowEncoder::Runs(to) => to.row(row),
+            RowEncoder::T85 { to, painter, pels } => {
+                pels.fill(0);
+                painter.paint(row, pels);
+                to.line(pels);
+            }
+        }
+    }
+
+    /// Encodes the row before once more.
+    pub(crate) fn same_row(&mut self) {
+        match self {
+            RowEncoder::Runs(to) => to.same_row(),
+            RowEncoder::T85 { to, .. } => to.same_line(),
+        }
+    }
+
+    /// Ends the page and gives its octets.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        match self {
+            RowEncoder::Runs(to) => to.finish(),
+            RowEncoder::T85 { to, .. } => to.finish(),
+        }
+    }
+}
+
+/// The codings that are made of runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Scheme {
+    Mh,
+    Mr,
+    Mmr,
+}
+
+/// Encodes row after row as MH, MR or MMR.
+#[derive(Debug)]
+pub(crate) struct RunEncoder {
     bits: Bits,
-    coding: Coding,
+    coding: Scheme,
     width: u32,
     k: u32,
     /// Two-dimensional rows that may still follow before the next one-dimensional one.
@@ -98,9 +163,9 @@ pub(crate) struct RowEncoder {
     reference: Changes,
 }
 
-impl RowEncoder {
-    pub(crate) fn new(width: u32, coding: Coding, options: &EncodeOptions) -> Self {
-        RowEncoder {
+impl RunEncoder {
+    fn new(width: u32, coding: Scheme, options: &EncodeOptions) -> Self {
+        RunEncoder {
             bits: Bits::default(),
             coding,
             width,
@@ -114,7 +179,7 @@ impl RowEncoder {
     }
 
     /// Encodes a row and keeps it as reference; `row` gets an older one in exchange.
-    pub(crate) fn row(&mut self, row: &mut Changes) {
+    fn row(&mut self, row: &mut Changes) {
         if self.one_d_next() {
             self.row_1d(row);
         } else {
@@ -125,7 +190,7 @@ impl RowEncoder {
     }
 
     /// Encodes the row before once more.
-    pub(crate) fn same_row(&mut self) {
+    fn same_row(&mut self) {
         if self.one_d_next() {
             let mut row = core::mem::take(&mut self.reference);
             self.row_1d(&row);
@@ -137,13 +202,12 @@ impl RowEncoder {
     }
 
     /// Ends the page and gives its octets.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    fn finish(mut self) -> Vec<u8> {
         if self.end_of_page {
             let (eol, count) = match self.coding {
-                Coding::Mh => (EOL, 6),
-                Coding::Mr => ((EOL.0 << 1 | 1, EOL.1 + 1), 6),
-                Coding::Mmr => (EOL, 2),
-                Coding::T85 | Coding::T81(_) => (EOL, 0),
+                Scheme::Mh => (EOL, 6),
+                Scheme::Mr => ((EOL.0 << 1 | 1, EOL.1 + 1), 6),
+                Scheme::Mmr => (EOL, 2),
             };
             for _ in 0..count {
                 self.bits.put(eol.0, eol.1);
@@ -160,9 +224,9 @@ impl RowEncoder {
     /// one-dimensional.
     fn one_d_next(&mut self) -> bool {
         match self.coding {
-            Coding::Mmr | Coding::T85 | Coding::T81(_) => return false,
-            Coding::Mh => self.bits.put(EOL.0, EOL.1),
-            Coding::Mr => {
+            Scheme::Mmr => return false,
+            Scheme::Mh => self.bits.put(EOL.0, EOL.1),
+            Scheme::Mr => {
                 let one_d = self.two_d_left == 0;
                 self.bits.put(EOL.0 << 1 | u32::from(one_d), EOL.1 + 1);
                 self.two_d_left = if one_d { self.k - 1 } else { self.two_d_left - 1 };
@@ -188,9 +252,9 @@ impl RowEncoder {
     /// Fill up to the minimum row time, its EOL being the one that follows.
     fn fill(&mut self) {
         let eol = match self.coding {
-            Coding::Mh => 12,
-            Coding::Mr => 13,
-            Coding::Mmr | Coding::T85 | Coding::T81(_) => return,
+            Scheme::Mh => 12,
+            Scheme::Mr => 13,
+            Scheme::Mmr => return,
         };
         let mut missing = self.min_row_bits.saturating_sub(self.bits.since_mark() + eol);
         while missing > 0 {

@@ -1,8 +1,8 @@
-//! Fax page images: T.4 (MH, MR) and T.6 (MMR) coding, TIFF-F files, and fitting a page to what the
+//! Fax page images: T.4 (MH, MR), T.6 (MMR) and T.85 (JBIG) coding, TIFF-F files, and fitting a page to what the
 //! far end takes.
 //!
 //! [`Bitmap`] holds a page as pels. [`encode`] and [`Decoder`] turn it into octets for the line and
-//! back; the decoder takes the octets as they arrive and survives whatever arrives (T.4 §4, T.6 §2).
+//! back; the decoder takes the octets as they arrive and survives whatever arrives (T.4 §4, T.6 §2, T.82 §6).
 //! [`recode`] goes from stored T.6 straight to the coding of a call. [`tiff`] reads and writes TIFF-F
 //! (RFC 2301, RFC 2306), [`scale`] fits a page to another resolution or width, [`header()`] draws the line
 //! of text on top of it.
@@ -21,6 +21,7 @@ mod recode;
 pub mod scale;
 pub mod t42;
 mod t81;
+pub mod t85;
 pub mod tiff;
 mod turn;
 

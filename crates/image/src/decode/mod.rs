@@ -1,4 +1,4 @@
-//! Decoding MH, MR and MMR as it arrives (T.4 §4, T.6 §2).
+//! Decoding MH, MR, MMR and T.85 as it arrives (T.4 §4, T.6 §2, T.82 §6).
 
 mod held;
 mod plain;
@@ -10,6 +10,7 @@ mod two_d;
 
 use crate::Bitmap;
 use crate::changes::Painter;
+use crate::t85::{T85Next, T85Rows};
 use fax_base::page::Coding;
 pub(crate) use plain::PlainRows;
 pub(crate) use t4::{T4Lines, T4Next};
@@ -40,9 +41,9 @@ pub struct Decoded {
     pub bad_rows: u32,
     /// The longest run of them.
     pub longest_bad_run: u32,
-    /// RTC or EOFB was seen.
+    /// RTC or EOFB was seen; of T.85 all rows and the end of the last stripe.
     pub ended: bool,
-    /// There was more, which could not be decoded: MMR after an error, or rows beyond the limit.
+    /// There was more, which could not be decoded: MMR and T.85 after an error, or rows beyond the limit.
     pub truncated: bool,
 }
 
@@ -58,7 +59,8 @@ impl Decoded {
 ///
 /// MH, MR: what stands before the first EOL is ignored; a bad row is replaced by the good one before
 /// it; two-dimensional rows after a bad one are bad up to the next one-dimensional one. MMR ends at
-/// the first error. Memory is bounded by [`Limits`] and the width.
+/// the first error, and T.85 where its markers or its header make no sense; a row of T.85 that is too long
+/// by black pels is bad. Memory is bounded by [`Limits`] and the width.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     rows: Rows,
@@ -75,6 +77,7 @@ pub struct Decoder {
 enum Rows {
     T4(T4Lines),
     T6(T6Rows),
+    T85(Box<T85Rows>),
 }
 
 impl Decoder {
@@ -87,7 +90,8 @@ impl Decoder {
             rows: match coding {
                 Coding::Mh => Rows::T4(T4Lines::new(false, width)),
                 Coding::Mr => Rows::T4(T4Lines::new(true, width)),
-                Coding::Mmr | Coding::T85 | Coding::T81(_) => Rows::T6(T6Rows::new(width)),
+                Coding::Mmr | Coding::T81(_) => Rows::T6(T6Rows::new(width)),
+                Coding::T85 => Rows::T85(Box::new(T85Rows::new(width))),
             },
             bitmap,
             painter: Painter::default(),
@@ -104,12 +108,13 @@ impl Decoder {
         match &mut self.rows {
             Rows::T4(lines) => lines.push(octets),
             Rows::T6(rows) => rows.push(octets),
+            Rows::T85(rows) => rows.push(octets),
         }
         self.advance();
     }
 
     /// About this many octets are missing here. Of MH and MR the rows that are touched are counted as
-    /// bad; MMR ends.
+    /// bad; MMR and T.85 end.
     pub fn lost(&mut self, octets: usize) {
         if octets == 0 {
             return;
@@ -117,16 +122,18 @@ impl Decoder {
         match &mut self.rows {
             Rows::T4(lines) => lines.lost(octets),
             Rows::T6(rows) => rows.stop(T6Next::Damaged),
+            Rows::T85(rows) => rows.stop(T85Next::Damaged),
         }
         self.advance();
     }
 
-    /// Whether RTC or EOFB was seen: all that follows is ignored.
+    /// Whether the end of the page was seen: all that follows is ignored.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         match &self.rows {
             Rows::T4(lines) => lines.ended() && !self.truncated,
             Rows::T6(rows) => rows.ended(),
+            Rows::T85(rows) => rows.ended(),
         }
     }
 
@@ -139,6 +146,10 @@ impl Decoder {
     /// There is no more: the page.
     #[must_use]
     pub fn finish(mut self) -> Decoded {
+        if let Rows::T85(rows) = &mut self.rows {
+            rows.finish();
+            self.advance();
+        }
         let ended = match &mut self.rows {
             Rows::T4(lines) => {
                 match lines.finish() {
@@ -155,6 +166,10 @@ impl Decoder {
                 let ended = rows.ended() || rows.half_ended();
                 self.truncated |= !ended && rows.cut_off();
                 ended
+            }
+            Rows::T85(rows) => {
+                self.truncated |= rows.cut_off();
+                rows.ended()
             }
         };
         Decoded {
@@ -190,6 +205,15 @@ impl Decoder {
                         return;
                     }
                 },
+                Rows::T85(rows) => match rows.next() {
+                    T85Next::Row => self.row(false),
+                    T85Next::Same => self.same_row(),
+                    T85Next::More | T85Next::End => return,
+                    T85Next::Damaged => {
+                        self.truncated = true;
+                        return;
+                    }
+                },
             }
         }
     }
@@ -203,6 +227,7 @@ impl Decoder {
         match &mut self.rows {
             Rows::T4(lines) => lines.stop(),
             Rows::T6(rows) => rows.stop(T6Next::Damaged),
+            Rows::T85(rows) => rows.stop(T85Next::Damaged),
         }
         false
     }
@@ -214,9 +239,28 @@ impl Decoder {
         let changes = match &self.rows {
             Rows::T4(lines) => lines.row(),
             Rows::T6(rows) => rows.row(),
+            Rows::T85(rows) => {
+                if rows.paint(self.bitmap.grow_row()) {
+                    self.bad_run = 0
+                } else {
+                    self.count_bad()
+                }
+                return;
+            }
         };
         self.painter.paint(changes, self.bitmap.grow_row());
         if bad { self.count_bad() } else { self.bad_run = 0 }
+    }
+
+    /// A row of T.85 like the one before, and as bad.
+    fn same_row(&mut self) {
+        if !self.room() {
+            return;
+        }
+        self.bitmap.repeat_row();
+        if self.bad_run > 0 {
+            self.count_bad();
+        }
     }
 
     fn conceal(&mut self, rows: u32) {
