@@ -73,6 +73,8 @@ pub struct CallReport {
     pub call_id: String,
     /// From the call's beginning to its end.
     pub duration: Duration,
+    /// The file in the folder of recordings that the call was recorded in.
+    pub trace: Option<String>,
 }
 
 /// The ways in which a call ends.

@@ -26,6 +26,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// Calls at a time, both ways; more get 503.
     pub max_calls: usize,
+    /// Where calls are recorded; `None`: they are not.
+    pub traces: Option<crate::TraceConfig>,
 }
 
 impl Config {
@@ -41,6 +43,7 @@ impl Config {
             user_agent: concat!("ferrofax/", env!("CARGO_PKG_VERSION")).to_owned(),
             trunks: Vec::new(),
             max_calls: 200,
+            traces: None,
         }
     }
 }

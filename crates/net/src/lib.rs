@@ -8,9 +8,11 @@ mod call;
 mod config;
 mod media;
 mod signalling;
+mod traces;
 
 pub use call::{Call, CallEnd, CallEvent, CallReport, CallRequest, IncomingCall};
 pub use config::{Config, Network, T38Policy, Trunk};
+pub use traces::TraceConfig;
 
 use call::{LegKey, Wish};
 use std::io;

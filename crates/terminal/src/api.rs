@@ -4,6 +4,7 @@ use bytes::Bytes;
 use fax_base::level::Dbm0;
 use fax_base::line::Modulation;
 use fax_base::page::{PageFormat, PageShape};
+use fax_dsp::g711::Law;
 use fax_dsp::modem::Quality;
 use fax_dsp::tone::USUAL_LEVEL;
 use fax_t30 as t30;
@@ -110,6 +111,8 @@ pub enum Input<'a> {
     Datagram(&'a [u8]),
     /// 20 ms (or any number of samples) of linear 8 kHz audio came, in order.
     Audio(&'a [i16]),
+    /// The same as it came over RTP: octets of G.711.
+    G711(Law, &'a [u8]),
     /// This many samples of audio were lost here.
     AudioLost(usize),
     /// [`crate::Terminal::deadline`] has come.

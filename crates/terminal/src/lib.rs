@@ -1,9 +1,10 @@
 //! A fax terminal: T.30 bound to what carries it (T.38, or modems over audio), and the image
-//! codecs bound to T.30; and [`tap`], which overhears a call. Without I/O.
+//! codecs bound to T.30; [`tap`], which overhears a call; and [`recording`], which keeps one. Without I/O.
 
 pub mod api;
 pub mod audio;
 mod pages;
+pub mod recording;
 pub mod tap;
 mod terminal;
 

@@ -3,6 +3,7 @@
 use crate::api::{AudioOptions, Config, Input, Output};
 use crate::audio::{AudioLine, Told};
 use crate::pages::{Inbox, Outbox};
+use crate::recording::{Options, Tape};
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::Instant;
@@ -17,6 +18,8 @@ use std::collections::VecDeque;
 const EARLY: Duration = Duration::from_secs(1);
 /// And so many of them.
 const EARLY_PACKETS: usize = 64;
+/// Samples of a packet of 20 ms.
+const BLOCK: usize = 160;
 
 /// What carries the words of T.30.
 #[derive(Debug)]
@@ -38,6 +41,9 @@ pub struct Terminal {
     early: VecDeque<(Instant, Bytes)>,
     outputs: VecDeque<Output>,
     ended: bool,
+    /// For samples of G.711.
+    samples: Vec<i16>,
+    tape: Option<Box<Tape>>,
 }
 
 impl Terminal {
@@ -76,7 +82,22 @@ impl Terminal {
             early: VecDeque::new(),
             outputs: VecDeque::new(),
             ended: false,
+            samples: Vec::with_capacity(8 * BLOCK),
+            tape: None,
         }
+    }
+
+    /// The same, recorded: what goes in and a digest of what comes out is written on [`Terminal::tape`]. A call with a
+    /// password is not recorded.
+    #[must_use]
+    pub fn recorded(config: Config, audio: AudioOptions, options: &Options) -> Self {
+        let tape = Tape::new(&config, audio, options).map(Box::new);
+        Terminal { tape, ..Self::with_audio(config, audio) }
+    }
+
+    /// The tape, if the call is recorded.
+    pub fn tape(&mut self) -> Option<&mut Tape> {
+        self.tape.as_deref_mut()
     }
 
     /// Tells the terminal what happened.
@@ -84,6 +105,13 @@ impl Terminal {
         if self.ended {
             return;
         }
+        if let Some(tape) = &mut self.tape {
+            tape.input(now, &input);
+        }
+        self.take(now, input);
+    }
+
+    fn take(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Start => self.session.handle(now, t30::Input::Start),
             Input::SwitchToT38(config) => self.switch_to_t38(now, config),
@@ -98,6 +126,14 @@ impl Terminal {
             Input::Audio(samples) => {
                 if let Line::Audio(audio) = &mut self.line {
                     audio.receive(samples, &mut self.told);
+                    self.hear(now);
+                }
+            }
+            Input::G711(law, octets) => {
+                if let Line::Audio(audio) = &mut self.line {
+                    self.samples.clear();
+                    self.samples.extend(octets.iter().map(|o| law.decode(*o)));
+                    audio.receive(&self.samples, &mut self.told);
                     self.hear(now);
                 }
             }
@@ -116,7 +152,11 @@ impl Terminal {
 
     /// What is to be done next.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front()?;
+        if let Some(tape) = &mut self.tape {
+            tape.output(&output);
+        }
+        Some(output)
     }
 
     /// When [`Input::Timeout`] is due.
@@ -135,8 +175,18 @@ impl Terminal {
 
     /// The next samples for the far end, from `now` on; silence when the fax goes by T.38.
     pub fn transmit_audio(&mut self, now: Instant, out: &mut [i16]) {
+        // After the end there is nothing but silence, and nothing to be recorded.
+        let tape = self.tape.as_mut().filter(|_| !self.ended);
+        let recorded = tape.map(|tape| tape.fetch(now, out.len())).is_some();
+        self.make_audio(now, out);
+        if let Some(tape) = self.tape.as_mut().filter(|_| recorded) {
+            tape.fetched(out);
+        }
+    }
+
+    fn make_audio(&mut self, now: Instant, out: &mut [i16]) {
         if self.deadline().is_some_and(|at| at <= now) {
-            self.handle(now, Input::Timeout);
+            self.take(now, Input::Timeout);
         }
         let mut made = 0;
         while !self.ended

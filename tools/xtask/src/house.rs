@@ -12,6 +12,7 @@ use std::path::Path;
 /// the system's randomness.
 const SANS_IO: [&str; 11] = [
     "bytes",
+    "miniz_oxide",
     "md-5",
     "rand",
     "rand_chacha",

@@ -3,6 +3,7 @@
 use super::rtp::{Receiver, Sender, Step, Taken};
 use super::worker::MediaSink;
 use super::{Codec, MediaCommand, MediaEvent, Start};
+use crate::traces::Recording;
 use fax_base::Instant;
 use fax_base::time::Duration;
 use fax_t30 as t30;
@@ -59,18 +60,20 @@ pub(super) struct Leg {
     strangers_from: Instant,
     sender: Sender,
     receiver: Receiver,
-    samples: Vec<i16>,
+    recording: Option<Recording>,
     /// The furthest that a packet of ours left behind its time.
     latest: Duration,
     events_from: Instant,
     events: u32,
     ended: bool,
+    /// The fax went well.
+    good: bool,
 }
 
 impl Leg {
     /// Begins the call: its time starts now.
     pub(super) fn start(start: Start) -> Self {
-        let Start { socket, terminal, remote, codec, sink } = start;
+        let Start { socket, terminal, remote, codec, sink, recording } = start;
         let sender = Sender::new(codec.payload_type, rand::random(), rand::random(), rand::random());
         let mut leg = Leg {
             socket: socket.socket,
@@ -84,11 +87,12 @@ impl Leg {
             strangers_from: Instant::ZERO + STRANGERS,
             sender,
             receiver: Receiver::new(codec),
-            samples: Vec::with_capacity(PACKET_SAMPLES * 10),
+            recording,
             latest: Duration::ZERO,
             events_from: Instant::ZERO,
             events: 0,
             ended: false,
+            good: false,
         };
         leg.terminal.handle(Instant::ZERO, Input::Start);
         leg.flush(Instant::ZERO);
@@ -120,8 +124,8 @@ impl Leg {
                 if now.since(*next_packet) > Duration::from_millis(200) {
                     *next_packet = now + PACKET;
                 }
-                let (samples, terminal) = (&mut self.samples, &mut self.terminal);
-                self.receiver.idle(now, |step| hear(terminal, samples, now, step));
+                let terminal = &mut self.terminal;
+                self.receiver.idle(now, |step| hear(terminal, now, step));
                 self.send_audio(now);
             }
             Mode::T38 { since, heard: false, told_silent: told @ false } if *since + T38_PATIENCE <= now => {
@@ -221,8 +225,8 @@ impl Leg {
         let mut valid = false;
         match &mut self.mode {
             Mode::Audio { .. } => {
-                let (samples, terminal) = (&mut self.samples, &mut self.terminal);
-                let taken = self.receiver.receive(now, datagram, |step| hear(terminal, samples, now, step));
+                let terminal = &mut self.terminal;
+                let taken = self.receiver.receive(now, datagram, |step| hear(terminal, now, step));
                 match taken {
                     Taken::Stream => valid = true,
                     Taken::Other => {}
@@ -281,10 +285,25 @@ impl Leg {
                 Output::End(outcome) => {
                     if !self.ended {
                         self.ended = true;
+                        self.good = outcome.failure.is_none();
                         self.sink.send(MediaEvent::End(outcome));
                     }
                 }
             }
+        }
+    }
+
+    /// Hands over what was recorded in this turn.
+    pub(super) fn keep(&mut self, now: Instant) {
+        if let (Some(recording), Some(tape)) = (&mut self.recording, self.terminal.tape()) {
+            recording.keep(now, tape);
+        }
+    }
+
+    /// The call is over, and its recording with it.
+    pub(super) fn close(mut self, now: Instant) {
+        if let (Some(mut recording), Some(tape)) = (self.recording.take(), self.terminal.tape()) {
+            recording.end(now, tape, self.good);
         }
     }
 
@@ -314,13 +333,9 @@ impl Leg {
 }
 
 /// Gives the terminal a step of the received stream.
-fn hear(terminal: &mut Terminal, samples: &mut Vec<i16>, now: Instant, step: Step<'_>) {
+fn hear(terminal: &mut Terminal, now: Instant, step: Step<'_>) {
     match step {
-        Step::Audio(law, octets) => {
-            samples.clear();
-            samples.extend(octets.iter().map(|&o| law.decode(o)));
-            terminal.handle(now, Input::Audio(samples));
-        }
+        Step::Audio(law, octets) => terminal.handle(now, Input::G711(law, octets)),
         Step::Silence(mut count) => {
             while let Some(quiet) = QUIET.get(..count.min(PACKET_SAMPLES)).filter(|q| !q.is_empty()) {
                 terminal.handle(now, Input::Audio(quiet));

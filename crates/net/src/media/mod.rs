@@ -12,6 +12,7 @@ mod worker;
 pub(crate) use socket::{MediaPorts, MediaSocket};
 pub(crate) use worker::{Media, MediaHandle, MediaSink};
 
+use crate::traces::Recording;
 use fax_base::line::Tone;
 use fax_dsp::g711::Law;
 use fax_t30 as t30;
@@ -57,6 +58,8 @@ pub(crate) struct Start {
     pub(crate) remote: SocketAddr,
     pub(crate) codec: Codec,
     pub(crate) sink: MediaSink,
+    /// Where the terminal's tape goes, if it has one.
+    pub(crate) recording: Option<Recording>,
 }
 
 /// What a call's media tells signalling.

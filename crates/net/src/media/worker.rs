@@ -221,15 +221,21 @@ impl State {
         let micros = self.clock.elapsed().saturating_sub(owned.began).as_micros();
         let now = Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
         let leg = &mut owned.leg;
-        let goes_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| turn(leg, now)))
-            .unwrap_or_else(|_| {
-                tracing::error!("a call's media failed; the call is given up");
-                owned.leg.fail();
-                false
-            });
+        let turn = || {
+            let goes_on = turn(leg, now);
+            leg.keep(now);
+            goes_on
+        };
+        let goes_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(turn)).unwrap_or_else(|_| {
+            tracing::error!("a call's media failed; the call is given up");
+            owned.leg.fail();
+            false
+        });
         if !goes_on {
             let _ = epoll::delete(&self.poll, &owned.leg.socket);
-            self.legs.remove(&key);
+            if let Some(owned) = self.legs.remove(&key) {
+                owned.leg.close(now);
+            }
             self.calls.fetch_sub(1, Ordering::Relaxed);
             return;
         }
@@ -270,7 +276,9 @@ mod tests {
                 let terminal = fax_terminal::Terminal::new(config);
                 let sink = MediaSink::new(key, sender.clone());
                 let socket = ports.bind().unwrap();
-                media.begin(key, Start { socket, terminal, remote, codec: Codec::PCMA, sink }).unwrap()
+                media
+                    .begin(key, Start { socket, terminal, remote, codec: Codec::PCMA, sink, recording: None })
+                    .unwrap()
             })
             .collect();
         let mut arrivals: HashMap<std::net::SocketAddr, Vec<std::time::Instant>> = HashMap::new();

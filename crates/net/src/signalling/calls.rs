@@ -29,6 +29,7 @@ impl Driver {
                         t38: false,
                         t38_refused: None,
                         call_id: String::new(),
+                        trace: None,
                         duration: Duration::ZERO,
                     };
                     let _ = events.send(CallEvent::Ended(Box::new(report)));

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::media::{
     Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket, Start,
 };
+use crate::traces::{Recording, Traces};
 use fax_base::Instant;
 use fax_base::time::Duration;
 use fax_sip as sip;
@@ -50,6 +51,8 @@ pub(crate) struct Driver {
     pub(super) next_incoming: u64,
     pub(super) stopping: Option<(Instant, oneshot::Sender<()>)>,
     pub(super) unreachable: Vec<SocketAddr>,
+    /// Where calls are recorded, if they are.
+    pub(super) traces: Option<Traces>,
 }
 
 /// The ends of the driver that its owner keeps.
@@ -75,6 +78,7 @@ impl Driver {
             max_calls: config.max_calls,
             ..sip::Config::default()
         });
+        let traces = config.traces.clone().map(Traces::start).transpose()?;
         let ports = MediaPorts::new(config.media_ip.unwrap_or(local.ip()), config.media_ports.clone());
         let driver = Driver {
             peers: config.trunks.iter().cloned().map(Peer::new).collect(),
@@ -96,6 +100,7 @@ impl Driver {
             next_incoming: 1 << 62,
             stopping: None,
             unreachable: Vec::new(),
+            traces,
         };
         Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local }))
     }
@@ -283,8 +288,11 @@ impl Driver {
                 };
                 let media_key = MediaKey(key.0);
                 let sink = MediaSink::new(media_key, self.media_sender.clone());
-                let terminal = fax_terminal::Terminal::new(*terminal);
-                let start = Start { socket, terminal, remote, codec, sink };
+                let (terminal, recording) = match &self.traces {
+                    None => (fax_terminal::Terminal::new(*terminal), None),
+                    Some(traces) => record(traces, &mut entry.leg, *terminal),
+                };
+                let start = Start { socket, terminal, remote, codec, sink, recording };
                 entry.media = self.media.begin(media_key, start);
                 if entry.media.is_none() {
                     entry.leg.handle(now, leg::Input::Media(MediaEvent::Failed));
@@ -326,6 +334,23 @@ impl Driver {
             self.wheel.insert((at, key));
         }
     }
+}
+
+/// A terminal whose call is recorded, unless it has a password.
+fn record(
+    traces: &Traces,
+    leg: &mut Leg,
+    config: fax_terminal::Config,
+) -> (fax_terminal::Terminal, Option<Recording>) {
+    let options = traces.options(leg.labels());
+    let mut terminal =
+        fax_terminal::Terminal::recorded(config, fax_terminal::AudioOptions::default(), &options);
+    let recording = terminal.tape().map(|tape| {
+        let (name, recording) = traces.begin(tape);
+        leg.recorded(name, traces.keeps_good());
+        recording
+    });
+    (terminal, recording)
 }
 
 async fn sleep(wait: Option<Duration>) {

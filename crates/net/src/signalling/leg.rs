@@ -123,6 +123,8 @@ pub(super) struct Leg {
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
     report: CallReport,
+    /// The recording is kept also if all goes well.
+    good_kept: bool,
 }
 
 impl Leg {
@@ -183,8 +185,22 @@ impl Leg {
                 t38_refused: None,
                 call_id: String::new(),
                 duration: Duration::ZERO,
+                trace: None,
             },
+            good_kept: true,
         }
+    }
+
+    /// What a recording of the call is labelled with.
+    pub(super) fn labels(&self) -> Vec<(String, String)> {
+        let call_id = Some(self.report.call_id.clone()).filter(|c| !c.is_empty());
+        call_id.map(|c| ("call_id".to_owned(), c)).into_iter().collect()
+    }
+
+    /// The call is recorded under this name; `good_kept`: also if it goes well.
+    pub(super) fn recorded(&mut self, name: String, good_kept: bool) {
+        self.report.trace = Some(name);
+        self.good_kept = good_kept;
     }
 
     /// The SDP of our INVITE.
@@ -550,6 +566,8 @@ impl Leg {
         self.media_do(MediaCommand::Stop);
         self.report.end = end;
         self.report.duration = now.since(self.began);
+        let good = self.report.outcome.as_ref().is_some_and(|o| o.failure.is_none());
+        self.report.trace.take_if(|_| good && !self.good_kept);
         self.tell(CallEvent::Ended(Box::new(self.report.clone())));
         self.outputs.push_back(Output::Done);
     }

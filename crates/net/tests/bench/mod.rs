@@ -98,6 +98,7 @@ pub struct Story {
 pub async fn story_within(mut call: Call, bound: Duration) -> Story {
     let mut story = Story {
         report: Box::new(CallReport {
+            trace: None,
             end: fax_net::CallEnd::Internal,
             outcome: None,
             sip_status: None,

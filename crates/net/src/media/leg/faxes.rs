@@ -110,8 +110,14 @@ fn end(role: t30::Role, pages: Vec<Arc<CodedPage>>, remote: SocketAddr, codec: C
     });
     let (sender, events) = unbounded_channel();
     let socket = MediaPorts::new("127.0.0.1".parse().unwrap(), None).bind().unwrap();
-    let leg =
-        Leg::start(Start { socket, terminal, remote, codec, sink: MediaSink::new(MediaKey(1), sender) });
+    let leg = Leg::start(Start {
+        socket,
+        terminal,
+        remote,
+        codec,
+        sink: MediaSink::new(MediaKey(1), sender),
+        recording: None,
+    });
     End { leg, events, pages: Vec::new(), outcome: None }
 }
 

@@ -32,6 +32,7 @@ fn leg() -> Leg {
         remote: address(PEER),
         codec: Codec { law: Law::A, payload_type: 8 },
         sink: MediaSink::new(MediaKey(1), sender),
+        recording: None,
     })
 }
 
