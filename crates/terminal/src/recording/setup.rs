@@ -8,12 +8,14 @@ use bytes::Bytes;
 use core::time::Duration;
 use fax_base::level::Dbm0;
 use fax_base::line::Modulation;
-use fax_base::page::{Coding, Length, PageShape, Resolution, Width};
+use fax_base::page::{Coding, Length, PageShape, Resolution, Tones, Width};
 use fax_t30::{Capabilities, Poll, Role, Rules};
 use fax_t38 as t38;
 use std::sync::Arc;
 
-const CODINGS: [Coding; 4] = [Coding::Mh, Coding::Mr, Coding::Mmr, Coding::T85];
+const CODINGS: [Coding; 6] =
+    [Coding::Mh, Coding::Mr, Coding::Mmr, Coding::T85, Coding::T81(Tones::Grey), Coding::T81(Tones::Colour)];
+const TONES: [Option<Tones>; 3] = [None, Some(Tones::Grey), Some(Tones::Colour)];
 const LENGTHS: [Length; 3] = [Length::A4, Length::B4, Length::Unlimited];
 const ROLES: [Role; 2] = [Role::Calling, Role::Called];
 const CORRECTIONS: [t38::ErrorCorrection; 3] =
@@ -43,7 +45,7 @@ pub struct Setup {
 /// The hash by which a page is known again.
 #[must_use]
 pub(super) fn hash(page: &CodedPage) -> u64 {
-    Hash::new().feed(&page.t6).whole()
+    Hash::new().feed(&page.t6).feed(page.jpeg.as_deref().unwrap_or_default()).whole()
 }
 
 /// The place of a value in a list of all of them.
@@ -155,12 +157,16 @@ pub(super) fn encode(config: &Config, audio: AudioOptions, options: &Options) ->
             // It is compared with what the far end asks for, and is no telephone number.
             put_option(out, address.as_ref());
             put_list(out, pages, |out, page| {
-                let PageShape { width, resolution, rows } = page.shape;
-                number(out, place(&Width::ALL, &width));
-                number(out, place(&Resolution::ALL, &resolution));
-                number(out, rows.into());
+                let CodedPage { shape: PageShape { width, resolution, rows, tones }, t6, jpeg } = &**page;
+                let embedded = |octets: &Bytes| if options.pages { octets.clone() } else { Bytes::new() };
+                number(out, place(&Width::ALL, width));
+                number(out, place(&Resolution::ALL, resolution));
+                number(out, (*rows).into());
+                number(out, place(&TONES, tones));
                 number(out, hash(page));
-                octets(out, if options.pages { &page.t6 } else { &[] });
+                octets(out, &embedded(t6));
+                number(out, jpeg.is_some().into());
+                octets(out, &jpeg.as_ref().map(embedded).unwrap_or_default());
             });
         });
     }
@@ -277,9 +283,13 @@ fn page(cursor: &mut Cursor<'_>, hashes: &mut Vec<u64>) -> Result<Arc<CodedPage>
         width: at(&Width::ALL, cursor, "width")?,
         resolution: at(&Resolution::ALL, cursor, "resolution")?,
         rows: small(cursor)?,
+        tones: at(&TONES, cursor, "tones")?,
     };
     hashes.push(cursor.number()?);
-    Ok(Arc::new(CodedPage { shape, t6: Bytes::copy_from_slice(cursor.octets()?) }))
+    let t6 = Bytes::copy_from_slice(cursor.octets()?);
+    let has_jpeg = cursor.number()? != 0;
+    let jpeg = Bytes::copy_from_slice(cursor.octets()?);
+    Ok(Arc::new(CodedPage { shape, t6, jpeg: has_jpeg.then_some(jpeg) }))
 }
 
 /// Writes what was agreed for T.38.
