@@ -72,6 +72,15 @@ impl Dialog {
         dialog
     }
 
+    /// Takes over the numbers of the early dialog that a 2xx completes, and its target where the 2xx says none.
+    pub(crate) fn goes_on_from(&mut self, early: &Dialog, response: &Message) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
+        self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
+        if response.contact().is_none() {
+            self.target = early.target.clone();
+        }
+    }
+
     /// The dialog of a call that came in (§12.1.1).
     pub(crate) fn called(request: &Message, local_tag: Bytes, cseq: u32) -> Option<Dialog> {
         let from = request.from()?;

@@ -95,6 +95,22 @@ impl Message {
             .then(|| CSeq { number: u32::try_from(number).unwrap_or(0), method: Method::new(&text(method)) })
     }
 
+    /// RSeq of a reliable provisional response (RFC 3262 §7.1).
+    #[must_use]
+    pub fn rseq(&self) -> Option<u32> {
+        number(self.value("RSeq")?).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0)
+    }
+
+    /// RAck of a PRACK: RSeq and CSeq of what it acknowledges, an INVITE's answer (RFC 3262 §7.2).
+    #[must_use]
+    pub fn rack(&self) -> Option<(u32, u32)> {
+        let value = text(self.value("RAck")?);
+        let mut words = value.split_ascii_whitespace();
+        let mut next = || words.next().and_then(|w| number(w.as_bytes())).and_then(|n| u32::try_from(n).ok());
+        let (rseq, cseq) = (next()?, next()?);
+        (words.next() == Some("INVITE")).then_some((rseq, cseq))
+    }
+
     /// Call-ID as written.
     #[must_use]
     pub fn call_id(&self) -> Bytes {

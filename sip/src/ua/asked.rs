@@ -10,10 +10,12 @@ use super::call::Stage;
 use super::schedule::{Due, TxId};
 use crate::api::{Asked, Asker, CallKey, EndCause, EndedBy, Event, RequestKey, Transport};
 use crate::digest::{Claim, Denial, Secret, Verdict};
-use crate::message::Message;
+use crate::message::{Message, Method};
 
 /// How long the service may take to answer: within 64·T1, when the sender gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// … an INVITE, which its sender takes back by CANCEL.
+const PATIENCE_INVITE: Duration = Duration::from_secs(60);
 
 impl UserAgent {
     /// Passes a request to the service.
@@ -34,7 +36,9 @@ impl UserAgent {
 
     /// The service is to answer this request; it does not wait for ever.
     pub(crate) fn await_service(&mut self, now: Instant, id: TxId) {
-        self.schedule.set(Due::Unanswered(id), now + PATIENCE);
+        let invite = self.servers.get(&id).is_some_and(|s| s.request.method() == Some(&Method::Invite));
+        let patience = if invite { PATIENCE_INVITE } else { PATIENCE };
+        self.schedule.set(Due::Unanswered(id), now + patience);
     }
 
     /// The service has not answered: the peer is told and the transaction can end.
@@ -62,7 +66,6 @@ impl UserAgent {
         if !asked {
             return;
         }
-        self.schedule.clear(Due::Unanswered(request.0));
         if let Some(draft) = self.draft(request.0, code, reason) {
             self.reply(now, request.0, &draft.headers(headers).finish());
         }
@@ -114,7 +117,6 @@ impl UserAgent {
             return;
         };
         let draft = challenge.into_iter().fold(draft, |d, (name, value)| d.header(name, value));
-        self.schedule.clear(Due::Unanswered(id));
         self.reply(now, id, &draft.finish());
         if let Asker::Call(key) = asker {
             self.challenged_call(now, key, code, words);

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use fax_base::time::Duration;
 
+use super::early::{Early, Reliable};
 use super::schedule::TxId;
 use crate::api::{EndedBy, Q850};
 use crate::dialog::{Dialog, Flow};
@@ -19,8 +20,6 @@ pub(crate) enum Stage {
         provisional: bool,
         /// Set when the call shall end before it began.
         ending: Option<Ending>,
-        /// SDP of an early answer, with its tag.
-        early: Option<(Bytes, Bytes)>,
     },
     /// Their INVITE has no final answer of ours.
     Ringing { tx: TxId },
@@ -109,6 +108,16 @@ pub(crate) struct Call {
     pub(crate) min_se: u32,
     /// The peer allows UPDATE.
     pub(crate) updates: bool,
+    /// Of a call of ours without final answer: one for each fork that rings.
+    pub(crate) earlies: Vec<Early>,
+    /// Of a call of theirs: whether and how provisional answers are acknowledged.
+    pub(crate) reliable: Option<Reliable>,
+    /// Of a call of theirs: the INVITE had no offer.
+    pub(crate) late_offer: bool,
+    /// Their answer to our early offer, told with the ACK.
+    pub(crate) early_answer: Option<Bytes>,
+    /// The CSeq of the INVITE that made the call.
+    pub(crate) invite_cseq: u32,
 }
 
 impl Call {
@@ -130,11 +139,29 @@ impl Call {
             session_wish: None,
             min_se: 90,
             updates: false,
+            earlies: Vec::new(),
+            reliable: None,
+            late_offer: false,
+            early_answer: None,
+            invite_cseq: 0,
         }
     }
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
+    }
+
+    /// The transaction of their INVITE, as long as it has no final answer.
+    pub(crate) fn ringing(&self) -> Option<TxId> {
+        match self.stage {
+            Stage::Ringing { tx } => Some(tx),
+            Stage::Calling { .. } | Stage::Established | Stage::Over => None,
+        }
+    }
+
+    /// The early dialog with this far tag.
+    pub(crate) fn early(&self, tag: &Bytes) -> Option<&Early> {
+        self.earlies.iter().find(|e| e.dialog.remote_tag == *tag)
     }
 
     pub(crate) fn is_established(&self) -> bool {

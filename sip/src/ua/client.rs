@@ -54,7 +54,7 @@ impl UserAgent {
             Owner::Invite(call) => self.invite_response(now, id, call, code, response, source),
             Owner::Reinvite(call) => self.reinvite_response(now, id, call, code, response, source),
             Owner::Update(call) => self.update_response(now, id, call, code, response),
-            Owner::Bye(call) => {
+            Owner::Bye(call) | Owner::Prack(call) => {
                 if matches!(code, 401 | 407) {
                     self.try_again(now, id, Some(call), response);
                 }
@@ -95,7 +95,7 @@ impl UserAgent {
                 self.registration_failed(now, registration, code, "no answer", None, Vec::new())
             }
             Owner::Ping(ping) => self.event(Event::PeerSilent { ping }),
-            Owner::Bye(_) | Owner::Nobody => {}
+            Owner::Bye(_) | Owner::Prack(_) | Owner::Nobody => {}
         }
     }
 
@@ -119,8 +119,13 @@ impl UserAgent {
         if matches!(code, 401 | 407) && !call.authentication.challenged(response) {
             return None;
         }
-        call.dialog.local_cseq = call.dialog.local_cseq.saturating_add(1);
-        let cseq = call.dialog.local_cseq;
+        let tag = request.to_tag().unwrap_or_default();
+        let counter = match call.earlies.iter_mut().find(|e| !tag.is_empty() && e.dialog.remote_tag == tag) {
+            Some(early) => &mut early.dialog.local_cseq,
+            None => &mut call.dialog.local_cseq,
+        };
+        *counter = counter.saturating_add(1);
+        let cseq = *counter;
         let headers = call.authentication.authorize(method.as_str(), &uri, &cnonce);
         let (flow, wish, min_se) = (call.flow, call.session_wish, call.min_se);
         let via = self.new_via(flow.transport, flow.contact);
@@ -158,7 +163,7 @@ impl UserAgent {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
-        let Stage::Calling { tx, provisional, ending, early } = &mut call.stage else {
+        let Stage::Calling { tx, provisional, ending } = &mut call.stage else {
             return;
         };
         if *tx != id {
@@ -169,10 +174,7 @@ impl UserAgent {
             if ending.is_some() {
                 return self.send_cancel(now, key);
             }
-            if let (Some(tag), Some(sdp)) = (response.to_tag(), response.sdp()) {
-                *early = Some((tag, sdp));
-            }
-            if code > 100 {
+            if code > 100 && self.early_response(now, id, key, response, source) {
                 self.event(Event::Progress { call: key, code, sdp: response.sdp() });
             }
             return;
@@ -186,8 +188,11 @@ impl UserAgent {
             };
             let new = again.then(|| self.try_again(now, id, Some(key), response)).flatten();
             if let Some(new) = new {
-                if let Some(Stage::Calling { tx, .. }) = self.calls.get_mut(&key).map(|c| &mut c.stage) {
-                    *tx = new;
+                if let Some(call) = self.calls.get_mut(&key) {
+                    call.earlies.clear();
+                    if let Stage::Calling { tx, .. } = &mut call.stage {
+                        *tx = new;
+                    }
                 }
                 return;
             }
@@ -213,18 +218,23 @@ impl UserAgent {
         let Some((half, mut flow)) = self.clients.get(&id).and_then(|e| e.half.as_deref().cloned()) else {
             return;
         };
-        let dialog = half.answered(response);
+        let mut dialog = half.answered(response);
         flow.remote = source;
-        let wanted = self.calls.get_mut(&key).and_then(|c| match &mut c.stage {
-            Stage::Calling { tx, ending, early, .. } if *tx == id => Some((*ending, early.take())),
+        let early = self.calls.get(&key).and_then(|c| c.early(&tag));
+        let early_sdp = early.and_then(|e| e.sdp.clone());
+        if let Some(early) = early {
+            // Its numbers go on, and its target where the 2xx has no Contact.
+            dialog.goes_on_from(&early.dialog, response);
+        }
+        let wanted = self.calls.get(&key).and_then(|c| match &c.stage {
+            Stage::Calling { tx, ending, .. } if *tx == id => Some(*ending),
             Stage::Calling { .. } | Stage::Ringing { .. } | Stage::Established | Stage::Over => None,
         });
         self.acknowledge(now, id, &dialog, &flow, tag.clone(), None);
-        let Some((ending, early)) = wanted else {
+        let Some(ending) = wanted else {
             return self.bye_fork(now, dialog, &flow);
         };
-        let early = early.filter(|(t, _)| *t == tag).map(|(_, sdp)| sdp);
-        let answer = response.sdp().or(early);
+        let answer = response.sdp().or(early_sdp);
         self.early.remove(&(dialog.call_id.clone(), dialog.local_tag.clone()));
         self.dialogs.insert(dialog.id(), key);
         for timer in [CallTimer::Ring, CallTimer::Cancelled] {
@@ -236,6 +246,7 @@ impl UserAgent {
         call.dialog = dialog;
         call.flow = flow;
         call.stage = Stage::Established;
+        call.earlies.clear();
         call.remote_sdp.clone_from(&answer);
         call.updates = response.has_token("Allow", "UPDATE");
         call.authentication.succeeded();

@@ -7,7 +7,7 @@ use super::call::{Call, Stage};
 use super::requests::contact_value;
 use super::schedule::{CallTimer, Due};
 use super::transactions::Owner;
-use super::{ALLOW, SUPPORTED, UserAgent};
+use super::{ALLOW, UserAgent};
 use crate::api::{CallKey, Command, EndCause, EndedBy, Event, Invite, PingKey, Transport};
 use crate::dialog::{Dialog, Flow};
 use crate::digest::Authentication;
@@ -83,11 +83,10 @@ impl UserAgent {
         let mut builder = builder
             .header("Contact", &contact)
             .header("Allow", ALLOW)
-            .header("Supported", SUPPORTED)
+            .header("Supported", self.supported())
             .header("Accept", "application/sdp");
-        let wish =
-            self.config.session_expires.map(|d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(90));
-        let min_se = u32::try_from(self.config.min_se.as_secs()).unwrap_or(90).max(90);
+        let wish = self.config.session_expires.map(|d| super::session::seconds(d).max(90));
+        let min_se = super::session::seconds(self.config.min_se).max(90);
         if let Some(wish) = wish {
             builder = builder.header("Session-Expires", wish.max(min_se).to_string());
             builder = builder.header("Min-SE", min_se.to_string());
@@ -99,7 +98,7 @@ impl UserAgent {
         if let Some(entry) = self.clients.get_mut(&id) {
             entry.half = Some(Box::new((dialog.clone(), flow)));
         }
-        let stage = Stage::Calling { tx: id, provisional: false, ending: None, early: None };
+        let stage = Stage::Calling { tx: id, provisional: false, ending: None };
         let mut call = Call::new(flow, dialog, stage, contact);
         call.authentication = Authentication::new(invite.credentials);
         call.local_sdp = Some(invite.offer);

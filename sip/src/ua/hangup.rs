@@ -130,7 +130,9 @@ impl UserAgent {
                     call.unacknowledged = None;
                     self.schedule.clear_call(key);
                 }
-                for timer in [CallTimer::Glare, CallTimer::Reinvite, CallTimer::Session] {
+                for timer in
+                    [CallTimer::Glare, CallTimer::Reinvite, CallTimer::Session, CallTimer::SessionEnd]
+                {
                     self.schedule.clear(Due::Call(key, timer));
                 }
                 self.schedule.set(Due::Call(key, CallTimer::Linger), now + Self::LINGER);

@@ -6,7 +6,7 @@ use fax_base::Instant;
 use super::ALLOW;
 use super::UserAgent;
 use super::call::{RemoteOffer, Stage, Unacknowledged};
-use super::requests::check_content;
+use super::content::check_content;
 use super::schedule::{CallTimer, Due, TxId};
 use super::session::describing;
 use super::transactions::answer_to;
@@ -45,34 +45,65 @@ impl UserAgent {
             return;
         }
         let bye = *method == Method::Bye;
-        if let Err(refusal) = check_content(request).or_else(|e| if bye { Ok(()) } else { Err(e) }) {
+        if let Err(refusal) =
+            check_content(request, self.supported()).or_else(|e| if bye { Ok(()) } else { Err(e) })
+        {
             return self.reply_refusal(now, id, &refusal);
         }
         match method {
             Method::Bye => self.receive_bye(now, id, key, request),
             Method::Invite => self.receive_reinvite(now, id, key, request),
             Method::Update => self.receive_update(now, id, key, request),
+            Method::Prack => self.receive_prack(now, id, key, request),
             Method::Options => self.reply_options(now, id),
+            Method::Info if request.value("Info-Package").is_some() => self.reply_no_package(now, id),
             _ => self.reply_plain(now, id, 200, ""),
         }
     }
 
+    /// RFC 6086 §4.2.2: we know no package.
+    fn reply_no_package(&mut self, now: Instant, id: TxId) {
+        if let Some(draft) = self.draft(id, 469, "Bad Info Package") {
+            self.reply(now, id, &draft.header("Recv-Info", "").finish());
+        }
+    }
+
     /// A request of the called side before its final answer: those that change nothing are taken, offers collide with
-    /// ours (RFC 3311 §5.2), and without such a call there is no dialog.
+    /// ours or are too early (RFC 3311 §5.2), and without such a call there is no dialog.
     fn receive_early(&mut self, now: Instant, id: TxId, request: &Message) {
-        let early = (request.call_id(), request.to_tag().unwrap_or_default());
-        let contact = self.early.get(&early).and_then(|k| self.calls.get(k)).map(|c| c.contact.clone());
-        match (request.method(), contact) {
-            (Some(Method::Invite), Some(_)) => self.reply_plain(now, id, 491, ""),
-            (Some(Method::Update), Some(_)) if request.sdp().is_some() => self.reply_plain(now, id, 491, ""),
-            (Some(Method::Update), Some(contact)) => {
+        let place = (request.call_id(), request.to_tag().unwrap_or_default());
+        let tag = request.from_tag();
+        let number = request.cseq().map(|c| c.number);
+        let call = self.early.get(&place).and_then(|k| self.calls.get_mut(k));
+        let Some(call) = call else {
+            return self.reply_plain(now, id, 481, "");
+        };
+        let contact = call.contact.clone();
+        let early = call.earlies.iter_mut().find(|e| e.dialog.remote_tag == tag);
+        let settled = early.as_ref().is_some_and(|e| e.settled);
+        if let Some(early) = early {
+            if early.dialog.remote_cseq > number {
+                return self.reply_plain(now, id, 500, "CSeq Out Of Order");
+            }
+            early.dialog.remote_cseq = number;
+            if request.method() == Some(&Method::Update) && request.sdp().is_none() {
+                early.dialog.refresh_target(request);
+            }
+        }
+        match request.method() {
+            Some(Method::Update) if request.sdp().is_some() => {
+                self.reply_plain(now, id, if settled { 488 } else { 491 }, "");
+            }
+            Some(Method::Update) => {
                 if let Some(draft) = self.draft(id, 200, "") {
                     self.reply(now, id, &draft.header("Contact", contact).header("Allow", ALLOW).finish());
                 }
             }
-            (Some(Method::Options), Some(_)) => self.reply_options(now, id),
-            (Some(Method::Info), Some(_)) => self.reply_plain(now, id, 200, ""),
-            (Some(_) | None, _) => self.reply_plain(now, id, 481, ""),
+            Some(Method::Invite) => self.reply_plain(now, id, 491, ""),
+            Some(Method::Options) => self.reply_options(now, id),
+            Some(Method::Info) if request.value("Info-Package").is_some() => self.reply_no_package(now, id),
+            Some(Method::Info) => self.reply_plain(now, id, 200, ""),
+            Some(_) | None => self.reply_plain(now, id, 481, ""),
         }
     }
 
@@ -104,7 +135,8 @@ impl UserAgent {
         if let Some(reason) = call.bye_after_ack.take() {
             return self.send_bye(now, key, reason);
         }
-        let answer = ack.sdp().filter(|_| waiting.offered);
+        let early = call.early_answer.take().filter(|_| waiting.initial);
+        let answer = ack.sdp().filter(|_| waiting.offered).or(early);
         if let Some(answer) = &answer {
             let known = call.remote_sdp.replace(answer.clone());
             if !waiting.initial && known.is_none_or(|k| !sdp::unchanged(&k, answer)) {
@@ -152,7 +184,7 @@ impl UserAgent {
             if offer.is_some() {
                 call.remote_sdp = offer;
             }
-            self.accept_invite(now, key, id, request, local, false);
+            self.accept_invite(now, key, id, request, Some(local), false);
             return self.event(Event::Refreshed { call: key });
         }
         let Some(offer) = request.sdp() else {
@@ -163,6 +195,7 @@ impl UserAgent {
             entry.call = Some(key);
         }
         self.reply_trying(now, id);
+        self.await_service(now, id);
         self.event(Event::ReinviteOffered { call: key, offer });
     }
 
@@ -177,7 +210,8 @@ impl UserAgent {
         self.schedule.clear(Due::Call(key, CallTimer::Repeat2xx));
         self.schedule.clear(Due::Call(key, CallTimer::NoAck));
         if waiting.initial {
-            self.event(Event::Confirmed { call: key, answer: None });
+            let answer = call.early_answer.take();
+            self.event(Event::Confirmed { call: key, answer });
         }
     }
 
@@ -193,6 +227,10 @@ impl UserAgent {
         };
         if call.pending.is_some() {
             return self.reply_plain(now, id, 491, "");
+        }
+        if call.ringing().is_some() && call.reliable.as_ref().is_some_and(|r| r.settled) {
+            // The session of a call that is not answered stays as it was agreed.
+            return self.reply_plain(now, id, 488, "");
         }
         if !call.is_established()
             || call.offered.is_some()
@@ -210,6 +248,7 @@ impl UserAgent {
         if let Some(entry) = self.servers.get_mut(&id) {
             entry.call = Some(key);
         }
+        self.await_service(now, id);
         self.event(Event::ReinviteOffered { call: key, offer });
     }
 
@@ -220,7 +259,7 @@ impl UserAgent {
         call.dialog.refresh_target(request);
         let contact = call.contact.clone();
         let session = self.session_requested(now, key, request);
-        Some(describing(self.draft(id, 200, "")?, &contact, session))
+        Some(describing(self.draft(id, 200, "")?, &contact, self.supported(), session))
     }
 
     /// 200 to UPDATE.
@@ -249,13 +288,17 @@ impl UserAgent {
         key: CallKey,
         id: TxId,
         request: &Message,
-        sdp: Bytes,
+        sdp: Option<Bytes>,
         initial: bool,
     ) {
         let Some(draft) = self.accepting(now, key, id, request) else {
             return;
         };
-        let response = draft.finish_with_sdp(sdp);
+        let offered = sdp.is_some() && request.sdp().is_none();
+        let response = match sdp {
+            Some(sdp) => draft.finish_with_sdp(sdp),
+            None => draft.finish(),
+        };
         self.reply(now, id, &response);
         let Some(entry) = self.servers.get(&id) else {
             return;
@@ -270,7 +313,7 @@ impl UserAgent {
             remote,
             interval: T1,
             initial,
-            offered: request.sdp().is_none(),
+            offered,
         });
         self.schedule.set(Due::Call(key, CallTimer::Repeat2xx), now + T1);
         self.schedule.set(Due::Call(key, CallTimer::NoAck), now + TRANSACTION_LIFE);

@@ -4,6 +4,8 @@ mod asked;
 mod call;
 mod client;
 mod commands;
+mod content;
+mod early;
 mod hangup;
 mod in_dialog;
 mod offers;
@@ -32,9 +34,7 @@ use schedule::{CallTimer, Due, Schedule, TxId};
 use transactions::{ClientEntry, ServerEntry, answer_to};
 
 /// What we understand, in Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
-/// The extensions we know, in Supported.
-pub(crate) const SUPPORTED: &str = "timer";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 /// All calls, registrations and pings of a set of sockets.
 pub struct UserAgent {
@@ -173,6 +173,11 @@ impl UserAgent {
         self.send(transport, Some(local), to, octets);
     }
 
+    /// The extensions we know, in Supported.
+    pub(crate) const fn supported(&self) -> &'static str {
+        if self.config.reliable_provisional { "timer, 100rel" } else { "timer" }
+    }
+
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
@@ -207,6 +212,10 @@ impl UserAgent {
             CallTimer::Glare => self.try_offer(now, call),
             CallTimer::Reinvite => self.reinvite_timed_out(now, call),
             CallTimer::Session => self.session_due(now, call),
+            CallTimer::SessionEnd => self.session_ended(now, call),
+            CallTimer::Repeat1xx => self.repeat_1xx(now, call),
+            CallTimer::NoPrack => self.no_prack(now, call),
+            CallTimer::StillRinging => self.still_ringing(now, call),
             CallTimer::Linger => self.forget_call(call),
         }
     }

@@ -63,7 +63,7 @@ impl UserAgent {
         let Some(request) = self.in_dialog_request(key, Method::Invite) else {
             return;
         };
-        let request = describing(request, &contact, session);
+        let request = describing(request, &contact, self.supported(), session);
         let message = request.finish_with_sdp(offer.sdp.clone());
         let Some(id) = self.send_in_dialog(now, key, message, Owner::Reinvite(key)) else {
             return;
@@ -95,7 +95,17 @@ impl UserAgent {
                     (None, _) => self.reinvite_failed(now, id, key, code, &response.reason()),
                 }
             }
-            491 => self.reinvite_collided(now, id, key, response),
+            491 => {
+                let tens =
+                    if key.is_incoming() { self.random_below(201) } else { 210 + self.random_below(191) };
+                let wait = Duration::from_millis(10 * tens);
+                self.reinvite_collided(now, id, key, code, response, wait);
+            }
+            // §14.2: the far end is still busy with another INVITE.
+            500 if response.retry_after().is_some_and(|w| w <= Duration::from_secs(10)) => {
+                let wait = response.retry_after().unwrap_or_default();
+                self.reinvite_collided(now, id, key, code, response, wait);
+            }
             481 => {
                 let over = self.calls.get(&key).is_none_or(|c| c.is_over());
                 if !over {
@@ -203,9 +213,16 @@ impl UserAgent {
         self.reinvite_failed(now, id, key, 408, "no final answer");
     }
 
-    /// 491: again after a while, which depends on who made the Call-ID (§14.1).
-    fn reinvite_collided(&mut self, now: Instant, id: TxId, key: CallKey, response: &Message) {
-        let tens = if key.is_incoming() { self.random_below(201) } else { 210 + self.random_below(191) };
+    /// 491: again after a while, which depends on who made the Call-ID (§14.1). 500 with a time: then (§14.2).
+    fn reinvite_collided(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        key: CallKey,
+        code: u16,
+        response: &Message,
+        wait: Duration,
+    ) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -219,14 +236,14 @@ impl UserAgent {
         offer.collisions += 1;
         if offer.collisions > COLLISIONS {
             return match offer.purpose {
-                Purpose::Offer => self.offer_refused(key, 491, &response.reason()),
+                Purpose::Offer => self.offer_refused(key, code, &response.reason()),
                 Purpose::Refresh => self.session_retry(now, key),
             };
         }
         if call.queued.is_none() {
             call.queued = Some(offer);
         }
-        self.schedule.set(Due::Call(key, CallTimer::Glare), now + Duration::from_millis(10 * tens));
+        self.schedule.set(Due::Call(key, CallTimer::Glare), now + wait);
     }
 
     /// The service takes their offer.
@@ -244,7 +261,7 @@ impl UserAgent {
         call.remote_sdp = Some(offered.sdp);
         let superseded = call.queued.take_if(|o| o.purpose == Purpose::Offer).is_some();
         if request.method() == Some(&Method::Invite) {
-            self.accept_invite(now, key, offered.tx, &request, answer, false);
+            self.accept_invite(now, key, offered.tx, &request, Some(answer), false);
         } else {
             self.accept_update(now, key, offered.tx, &request, Some(answer));
         }

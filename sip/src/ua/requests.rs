@@ -7,8 +7,10 @@ use fax_base::Instant;
 use fax_base::time::Duration;
 
 use super::call::{Call, Stage};
+use super::content::{Refusal, check_content};
+use super::early::Reliable;
 use super::schedule::{CallTimer, Due, TxId};
-use super::{ALLOW, SUPPORTED, UserAgent};
+use super::{ALLOW, UserAgent};
 use crate::api::{CallKey, EndCause, EndedBy, Event, Incoming, Transport};
 use crate::dialog::{Dialog, Flow};
 use crate::digest::Claim;
@@ -29,40 +31,6 @@ pub(crate) fn contact_value(user: Option<Bytes>, contact: SocketAddr, transport:
         Transport::Tls => ";transport=tls",
     };
     format!("<sip:{user}{contact}{parameter}>")
-}
-
-/// Why a body or its description cannot be used: code, header, value.
-type Refusal = (u16, &'static str, String);
-
-/// Checks Require, the body's type and coding, Accept (§8.2.2.3, §8.2.3).
-pub(crate) fn check_content(request: &Message) -> Result<(), Refusal> {
-    let unknown: Vec<String> =
-        request.tokens("Require").into_iter().filter(|t| !t.eq_ignore_ascii_case(SUPPORTED)).collect();
-    if !unknown.is_empty() {
-        return Err((420, "Unsupported", unknown.join(", ")));
-    }
-    if !matches!(request.method(), Some(Method::Invite | Method::Update)) {
-        return Ok(());
-    }
-    let coded = request.tokens("Content-Encoding").iter().any(|c| !c.eq_ignore_ascii_case("identity"));
-    if coded && !request.body.is_empty() {
-        return Err((415, "Accept-Encoding", String::from("identity")));
-    }
-    let optional = request
-        .text("Content-Disposition")
-        .is_some_and(|d| d.to_ascii_lowercase().replace(' ', "").contains("handling=optional"));
-    if !request.body.is_empty() && request.sdp().is_none() && !optional {
-        return Err((415, "Accept", String::from("application/sdp")));
-    }
-    let accepts = request.tokens("Accept");
-    let takes_sdp = accepts.iter().any(|a| {
-        let kind = a.split(';').next().unwrap_or_default().replace(' ', "").to_ascii_lowercase();
-        matches!(kind.as_str(), "application/sdp" | "application/*" | "*/*")
-    });
-    if !accepts.is_empty() && !takes_sdp {
-        return Err((406, "Accept", String::from("application/sdp")));
-    }
-    Ok(())
 }
 
 impl UserAgent {
@@ -119,14 +87,16 @@ impl UserAgent {
         if request.seconds("Max-Forwards") == Some(0) {
             return self.reply_plain(now, id, 483, "");
         }
-        if let Err(refusal) = check_content(&request) {
+        if self.config.passed.contains(&method) && method != Method::Invite {
+            return self.ask(now, id, request, transport, local, source);
+        }
+        if let Err(refusal) = check_content(&request, self.supported()) {
             return self.reply_refusal(now, id, &refusal);
         }
         match method {
-            _ if self.config.passed.contains(&method) => self.ask(now, id, request, transport, local, source),
             Method::Options => self.reply_options(now, id),
             Method::Invite => self.receive_invite(now, id, request, transport, local, source),
-            // BYE, INFO, UPDATE: there is no such dialog.
+            // BYE, INFO, UPDATE, PRACK: there is no such dialog.
             _ => self.reply_plain(now, id, 481, ""),
         }
     }
@@ -146,9 +116,9 @@ impl UserAgent {
             | Method::Bye
             | Method::Options
             | Method::Info
+            | Method::Prack
             | Method::Update => return false,
             Method::Register
-            | Method::Prack
             | Method::Refer
             | Method::Notify
             | Method::Subscribe
@@ -178,7 +148,7 @@ impl UserAgent {
             .header("Accept", "application/sdp")
             .header("Accept-Encoding", "identity")
             .header("Accept-Language", "en")
-            .header("Supported", SUPPORTED);
+            .header("Supported", self.supported());
         self.reply(now, id, &response.finish());
     }
 
@@ -204,6 +174,9 @@ impl UserAgent {
             return;
         };
         let cseq = u32::try_from(self.random_below(1 << 16)).unwrap_or(1);
+        // RFC 3262 §3: the first RSeq is below 2³¹.
+        let rseq = 1 + u32::try_from(self.random_below(1 << 16)).unwrap_or(0);
+        let reliable = Reliable::of(&request, rseq).filter(|_| self.config.reliable_provisional);
         let (Some(from), Some(to), Some(uri)) = (request.from(), request.to(), request.uri().cloned()) else {
             return;
         };
@@ -220,6 +193,10 @@ impl UserAgent {
         let offer = request.sdp();
         call.remote_sdp.clone_from(&offer);
         call.updates = request.has_token("Allow", "UPDATE");
+        call.late_offer = offer.is_none();
+        call.session_wish = self.config.session_expires.map(super::session::seconds);
+        call.invite_cseq = request.cseq().map_or(0, |c| c.number);
+        call.reliable = reliable;
         self.calls.insert(key, call);
         self.live_calls += 1;
         let patience =
@@ -316,41 +293,29 @@ impl UserAgent {
         self.end_call(now, key, cause);
     }
 
-    /// 180 or 183.
-    pub(crate) fn ring(&mut self, now: Instant, key: CallKey, code: u16, sdp: Option<Bytes>) {
-        let Some(call) = self.calls.get(&key) else {
-            return;
-        };
-        let Stage::Ringing { tx } = call.stage else {
-            return;
-        };
-        let contact = call.contact.clone();
-        let code = if (101..200).contains(&code) { code } else { 180 };
-        let Some(draft) = self.draft(tx, code, "") else {
-            return;
-        };
-        let draft = draft.header("Contact", contact).header("Allow", ALLOW);
-        let response = match sdp {
-            Some(sdp) => draft.finish_with_sdp(sdp),
-            None => draft.finish(),
-        };
-        self.reply(now, tx, &response);
-    }
-
     /// 200 to the INVITE of a call.
     pub(crate) fn answer(&mut self, now: Instant, key: CallKey, sdp: Bytes) {
-        let Some(Stage::Ringing { tx }) = self.calls.get(&key).map(|c| &c.stage) else {
+        let Some(tx) = self.calls.get(&key).and_then(Call::ringing) else {
             return;
         };
-        let tx = *tx;
+        if self.answer_waits(key, &sdp) {
+            return;
+        }
         let Some(request) = self.servers.get(&tx).map(|s| s.request.clone()) else {
             return;
         };
-        if let Some(call) = self.calls.get_mut(&key) {
-            call.stage = Stage::Established;
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        call.stage = Stage::Established;
+        // What was said reliably before is not said again (RFC 3261 §13.2.1).
+        let settled = call.reliable.as_ref().is_some_and(|r| r.settled);
+        if !settled {
             call.local_sdp = Some(sdp.clone());
         }
-        self.schedule.clear(Due::Call(key, CallTimer::Ring));
-        self.accept_invite(now, key, tx, &request, sdp, true);
+        for timer in [CallTimer::Ring, CallTimer::Repeat1xx, CallTimer::NoPrack, CallTimer::StillRinging] {
+            self.schedule.clear(Due::Call(key, timer));
+        }
+        self.accept_invite(now, key, tx, &request, (!settled).then_some(sdp), true);
     }
 }

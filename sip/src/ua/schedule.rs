@@ -44,6 +44,14 @@ pub(crate) enum CallTimer {
     Reinvite,
     /// Renew the session (RFC 4028 §10).
     Session,
+    /// The session was not renewed in time.
+    SessionEnd,
+    /// Send our reliable provisional answer again (RFC 3262 §3).
+    Repeat1xx,
+    /// No PRACK for 64·T1.
+    NoPrack,
+    /// Tell the proxies that it still rings (RFC 3261 §13.3.1.1).
+    StillRinging,
     /// The dialog is over; forget it.
     Linger,
 }

@@ -3,12 +3,12 @@
 use fax_base::Instant;
 use fax_base::time::Duration;
 
+use super::ALLOW;
 use super::UserAgent;
 use super::call::{LocalOffer, Purpose, Session};
 use super::schedule::{CallTimer, Due, TxId};
 use super::transactions::Owner;
-use super::{ALLOW, SUPPORTED};
-use crate::api::CallKey;
+use crate::api::{CallKey, EndedBy, Q850};
 use crate::message::{Builder, Message, Method};
 
 /// Headers of a request or response.
@@ -16,12 +16,12 @@ type Headers = Vec<(&'static str, String)>;
 
 /// Where we are, what we understand and how long the session holds: what every message has that sets a session up or
 /// renews it.
-pub(super) fn describing(draft: Builder, contact: &str, session: Headers) -> Builder {
-    let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", SUPPORTED);
+pub(super) fn describing(draft: Builder, contact: &str, supported: &str, session: Headers) -> Builder {
+    let draft = draft.header("Contact", contact).header("Allow", ALLOW).header("Supported", supported);
     session.into_iter().fold(draft, |d, (name, value)| d.header(name, value))
 }
 
-fn seconds(duration: Duration) -> u32 {
+pub(super) fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
@@ -42,11 +42,14 @@ impl UserAgent {
     /// What we answer to the session timer in a request, and the timer it starts (§9).
     pub(crate) fn session_requested(&mut self, now: Instant, key: CallKey, request: &Message) -> Headers {
         let knows = request.has_token("Supported", "timer") || request.has_token("Require", "timer");
+        let min = seconds(self.config.min_se).max(90).max(request.seconds("Min-SE").unwrap_or(0));
         let Some(asked) = request.session_expires() else {
-            self.set_session(now, key, None);
-            return Vec::new();
+            // §9: we may want what the caller did not ask for; then it is ours to keep up.
+            let wish = self.calls.get(&key).and_then(|c| c.session_wish).map(|w| w.max(min).min(86_400));
+            let session = wish.map(|seconds| Session { seconds, we_refresh: true });
+            self.set_session(now, key, session);
+            return wish.map(|w| ("Session-Expires", format!("{w};refresher=uas"))).into_iter().collect();
         };
-        let min = seconds(self.config.min_se).max(90);
         let interval = asked.seconds.max(min).min(86_400);
         // Who knows the extension and does not say otherwise refreshes itself; else it falls to us.
         let they_refresh = knows && asked.refresher_is_uac.unwrap_or(true);
@@ -111,14 +114,27 @@ impl UserAgent {
         };
         call.session = session;
         let timer = Due::Call(key, CallTimer::Session);
+        let end = Due::Call(key, CallTimer::SessionEnd);
         match session {
-            None => self.schedule.clear(timer),
+            None => {
+                self.schedule.clear(timer);
+                self.schedule.clear(end);
+            }
             Some(Session { seconds, we_refresh }) => {
                 // §10: the refresher at half the interval; the other shortly before the end, so that a far end which
                 // forgets its duty does not end a call that works.
                 let wait = if we_refresh { seconds / 2 } else { seconds - (seconds / 3).min(32) };
                 self.schedule.set(timer, now + Duration::from_secs(u64::from(wait)));
+                self.schedule.set(end, now + Duration::from_secs(u64::from(seconds)));
             }
+        }
+    }
+
+    /// Nobody has renewed the session, and our own tries came to nothing (§10).
+    pub(crate) fn session_ended(&mut self, now: Instant, key: CallKey) {
+        if self.calls.get(&key).is_some_and(|c| c.is_established()) {
+            let reason = Some(Q850(102));
+            self.hang_up_established(now, key, EndedBy::Timeout, reason, "the session was not renewed");
         }
     }
 
@@ -149,7 +165,7 @@ impl UserAgent {
         let Some(request) = self.in_dialog_request(key, Method::Update) else {
             return;
         };
-        let request = describing(request, &contact, session);
+        let request = describing(request, &contact, self.supported(), session);
         self.send_in_dialog(now, key, request.finish(), Owner::Update(key));
     }
 
@@ -196,7 +212,7 @@ impl UserAgent {
         }
     }
 
-    /// UPDATE is not taken: 405 and 501 mean that INVITE has to do; anything else is tried again.
+    /// UPDATE is not taken, or lost on the way: INVITE has to do. What passes is tried again.
     pub(crate) fn update_failed(&mut self, now: Instant, key: CallKey, code: u16) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
@@ -204,7 +220,7 @@ impl UserAgent {
         if call.is_over() {
             return;
         }
-        if !matches!(code, 491 | 500 | 503 | 408) {
+        if !matches!(code, 491 | 500 | 503) {
             call.updates = false;
         }
         self.session_retry(now, key);

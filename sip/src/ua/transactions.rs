@@ -23,6 +23,8 @@ pub(crate) enum Owner {
     Update(CallKey),
     /// The BYE that ends it.
     Bye(CallKey),
+    /// The PRACK of a provisional answer.
+    Prack(CallKey),
     /// A registration.
     Register(RegKey),
     /// A ping.
@@ -276,6 +278,9 @@ impl UserAgent {
         }
         entry.last = Some(response.to_bytes());
         let steps = entry.machine.respond(code);
+        if code >= 200 {
+            self.schedule.clear(Due::Unanswered(id));
+        }
         self.run_server(now, id, &steps);
     }
 

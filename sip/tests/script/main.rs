@@ -5,5 +5,7 @@
 mod bench;
 mod called;
 mod calling;
+mod early;
 mod proving;
 mod registering;
+mod sessions;
