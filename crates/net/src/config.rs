@@ -1,6 +1,8 @@
 //! How the driver is set up: addresses, ports, trunks.
 
+use crate::listen::{Listen, StreamLimits, Tls};
 use fax_base::time::Duration;
+use fax_sip::Transport;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -9,8 +11,15 @@ use std::str::FromStr;
 /// Everything the driver needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where SIP over UDP is bound.
+    /// Where SIP over UDP is bound, when `listen` is empty.
     pub sip: SocketAddr,
+    /// Where SIP comes in, by which transports. Peers are called from the first listener of the transport and the
+    /// family of addresses.
+    pub listen: Vec<Listen>,
+    /// TLS towards peers.
+    pub tls: Tls,
+    /// What connections may cost.
+    pub streams: StreamLimits,
     /// The address that peers are told for signalling and media; `None`: the one that the system would
     /// use towards the peer.
     pub advertise: Option<IpAddr>,
@@ -36,6 +45,9 @@ impl Config {
     pub fn new(sip: SocketAddr) -> Self {
         Config {
             sip,
+            listen: Vec::new(),
+            tls: Tls::default(),
+            streams: StreamLimits::default(),
             advertise: None,
             media_ip: None,
             media_ports: None,
@@ -55,6 +67,10 @@ pub struct Trunk {
     pub name: String,
     /// Where requests are sent: host or address, with or without port (5060).
     pub peer: String,
+    /// How the peer is reached.
+    pub transport: Option<Transport>,
+    /// TLS: the name in the peer's certificate; empty: the host of `peer` (RFC 5922 §7.3).
+    pub server_name: String,
     /// The domain in Request-URI, From and To; empty: the peer's host.
     pub domain: String,
     /// For 401 and 407, and for registering.
@@ -78,6 +94,8 @@ impl Trunk {
         Trunk {
             name: name.to_owned(),
             peer: peer.to_owned(),
+            transport: None,
+            server_name: String::new(),
             domain: String::new(),
             credentials: None,
             register: None,

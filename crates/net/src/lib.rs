@@ -1,4 +1,4 @@
-//! The network driver: SIP over UDP, RTP and UDPTL, media workers, and calls as their owners see them.
+//! The network driver: SIP over UDP, TCP and TLS, RTP and UDPTL, media workers, and calls as their owners see them.
 //!
 //! An [`Endpoint`] binds one SIP address. [`Endpoint::call`] makes a fax call and answers with a [`Call`]
 //! that tells what happens until it has ended; calls that come in are handed out as [`IncomingCall`]s
@@ -6,12 +6,16 @@
 
 mod call;
 mod config;
+mod listen;
 mod media;
 mod signalling;
 mod traces;
+mod transport;
 
 pub use call::{Call, CallEnd, CallEvent, CallReport, CallRequest, IncomingCall};
 pub use config::{Config, Network, T38Policy, Trunk};
+pub use fax_sip::Transport;
+pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
 pub use traces::TraceConfig;
 
 use call::{LegKey, Wish};
@@ -31,6 +35,7 @@ pub struct Endpoint {
     wishes: mpsc::UnboundedSender<Wish>,
     next: Arc<AtomicU64>,
     local: SocketAddr,
+    bound: Arc<[(Transport, SocketAddr)]>,
 }
 
 impl Endpoint {
@@ -46,14 +51,25 @@ impl Endpoint {
         let (driver, ends) = signalling::Driver::start(config).await?;
         tokio::spawn(driver.run());
         tokio::spawn(look_up(hosts, ends.wishes.clone()));
-        let endpoint = Endpoint { wishes: ends.wishes, next: Arc::new(AtomicU64::new(1)), local: ends.local };
+        let endpoint = Endpoint {
+            wishes: ends.wishes,
+            next: Arc::new(AtomicU64::new(1)),
+            local: ends.local,
+            bound: ends.bound,
+        };
         Ok((endpoint, ends.incoming))
     }
 
-    /// The SIP address that was bound.
+    /// The SIP address that was bound, the first where there are several.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Every SIP address that was bound, as configured.
+    #[must_use]
+    pub fn local_addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.bound
     }
 
     /// Makes a call.

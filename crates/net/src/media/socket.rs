@@ -16,21 +16,25 @@ const RECEIVE_BUFFER: usize = 256 * 1024;
 /// Where media sockets are bound.
 #[derive(Clone, Debug)]
 pub(crate) struct MediaPorts {
-    ip: IpAddr,
+    ips: Vec<IpAddr>,
     range: Option<RangeInclusive<u16>>,
     next: Arc<AtomicU16>,
 }
 
 impl MediaPorts {
-    /// Even ports of `range` on `ip`; without a range any free port.
-    pub(crate) fn new(ip: IpAddr, range: Option<RangeInclusive<u16>>) -> Self {
-        MediaPorts { ip, range, next: Arc::new(AtomicU16::new(0)) }
+    /// Even ports of `range` on the addresses, one of each family; without a range any free port.
+    pub(crate) fn new(ips: Vec<IpAddr>, range: Option<RangeInclusive<u16>>) -> Self {
+        MediaPorts { ips, range, next: Arc::new(AtomicU16::new(0)) }
     }
 
-    /// Binds a free port.
-    pub(crate) fn bind(&self) -> io::Result<MediaSocket> {
+    /// Binds a free port for media with a peer at `remote`.
+    pub(crate) fn bind(&self, remote: IpAddr) -> io::Result<MediaSocket> {
+        let same = self.ips.iter().find(|ip| ip.is_ipv4() == remote.is_ipv4());
+        let Some(&ip) = same else {
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no media address of this family"));
+        };
         let Some(range) = &self.range else {
-            return MediaSocket::bind(SocketAddr::new(self.ip, 0));
+            return MediaSocket::bind(SocketAddr::new(ip, 0));
         };
         let first = u32::from(*range.start()).next_multiple_of(2);
         let last = u32::from(*range.end());
@@ -40,7 +44,7 @@ impl MediaPorts {
             let Ok(port) = u16::try_from(first + turn * 2) else {
                 continue;
             };
-            match MediaSocket::bind(SocketAddr::new(self.ip, port)) {
+            match MediaSocket::bind(SocketAddr::new(ip, port)) {
                 Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
                 bound => return bound,
             }
@@ -60,6 +64,9 @@ impl MediaSocket {
     fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
         // Neither is worth failing a call for: containers may refuse both.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         let _ = if address.is_ipv4() { socket.set_tos_v4(TOS_EF) } else { socket.set_tclass_v6(TOS_EF) };
@@ -80,12 +87,12 @@ mod tests {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         // A free range: what the system just gave away.
         let probe = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap().port() & !1;
-        let ports = MediaPorts::new(ip, Some(probe..=probe.saturating_add(3)));
-        let bound: Vec<_> = std::iter::from_fn(|| ports.bind().ok()).take(3).collect();
+        let ports = MediaPorts::new(vec![ip], Some(probe..=probe.saturating_add(3)));
+        let bound: Vec<_> = std::iter::from_fn(|| ports.bind(ip).ok()).take(3).collect();
         assert!(bound.len() <= 2);
         for socket in &bound {
             assert!((probe..=probe + 3).contains(&socket.local.port()) && socket.local.port() % 2 == 0);
         }
-        assert!(MediaPorts::new(ip, None).bind().is_ok());
+        assert!(MediaPorts::new(vec![ip], None).bind(ip).is_ok());
     }
 }

@@ -263,7 +263,8 @@ mod tests {
     #[test]
     fn many_calls_on_one_worker_keep_their_time() {
         let media = Media::start(1).unwrap();
-        let ports = MediaPorts::new("127.0.0.1".parse().unwrap(), None);
+        let ip = "127.0.0.1".parse().unwrap();
+        let ports = MediaPorts::new(vec![ip], None);
         let far_end = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket2::SockRef::from(&far_end).set_recv_buffer_size(4 << 20).unwrap();
         far_end.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -275,7 +276,7 @@ mod tests {
                 let config = fax_terminal::Config { role: fax_t30::Role::Called, ..Default::default() };
                 let terminal = fax_terminal::Terminal::new(config);
                 let sink = MediaSink::new(key, sender.clone());
-                let socket = ports.bind().unwrap();
+                let socket = ports.bind(ip).unwrap();
                 media
                     .begin(key, Start { socket, terminal, remote, codec: Codec::PCMA, sink, recording: None })
                     .unwrap()

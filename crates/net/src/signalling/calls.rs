@@ -79,14 +79,16 @@ impl Driver {
             .peers
             .iter()
             .find(|p| p.trunk.name == request.trunk)
+            .cloned()
             .ok_or_else(|| none(format!("there is no trunk {}", request.trunk)))?;
         let destination = peer
             .addresses
             .first()
             .copied()
             .ok_or_else(|| none(format!("the host {} is not known to DNS", peer.trunk.peer)))?;
-        let socket = self.ports.bind().map_err(|e| none(format!("no media port: {e}")))?;
-        let contact = self.contact(destination);
+        let socket = self.ports.bind(destination.ip()).map_err(|e| none(format!("no media port: {e}")))?;
+        let transport = peer.transport();
+        let contact = self.contact(transport, destination);
         let media = SocketAddr::new(self.seen_as(destination, socket.local.ip()), socket.local.port());
         let call = sip::CallKey(key.0);
         let domain = peer.domain();
@@ -95,7 +97,7 @@ impl Driver {
         let from_user = escape(&request.from);
         let invite = |offer: Bytes| sip::Invite {
             call,
-            transport: sip::Transport::Udp,
+            transport,
             destination,
             contact,
             request_uri: format!("sip:{}@{domain}", escape(&request.to)),
@@ -106,7 +108,7 @@ impl Driver {
             },
             to: format!("<sip:{}@{domain}>", escape(&request.to)),
             headers: request.headers.clone(),
-            credentials: credentials(peer),
+            credentials: credentials(&peer),
             offer,
             ring_timeout: peer.trunk.ring_timeout,
         };
@@ -116,7 +118,9 @@ impl Driver {
         let invite = invite(leg.first_offer());
         tracing::info!(trunk = %peer.trunk.name, to = %Redacted(&request.to), "calling");
         self.by_call.insert(call, key);
-        let entry = Entry { leg, call, events: Some(events), socket: Some(socket), media: None, due: None };
+        let flow = (transport, destination);
+        let entry =
+            Entry { leg, call, events: Some(events), socket: Some(socket), media: None, due: None, flow };
         self.legs.insert(key, entry);
         self.command(sip::Command::Invite(Box::new(invite)));
         self.reschedule(key);
@@ -124,7 +128,7 @@ impl Driver {
     }
 
     pub(super) fn register(&mut self, number: usize) {
-        let Some(peer) = self.peers.get(number) else {
+        let Some(peer) = self.peers.get(number).cloned() else {
             return;
         };
         let (Some(expires), Some(registrar)) = (peer.trunk.register, peer.addresses.first().copied()) else {
@@ -138,13 +142,13 @@ impl Driver {
         let domain = peer.domain();
         let register = sip::Register {
             registration: sip::RegKey(number as u64),
-            transport: sip::Transport::Udp,
+            transport: peer.transport(),
             registrar,
             request_uri: format!("sip:{domain}"),
             aor: format!("sip:{}@{domain}", escape(&user)),
-            contact: self.contact(registrar),
+            contact: self.contact(peer.transport(), registrar),
             headers: Vec::new(),
-            credentials: credentials(peer),
+            credentials: credentials(&peer),
             expires,
             outbound: None,
         };
@@ -195,7 +199,7 @@ impl Driver {
             return refuse(self, 503);
         }
         let (policy, trunk) = (peer.trunk.t38, peer.trunk.name.clone());
-        let Ok(socket) = self.ports.bind() else {
+        let Ok(socket) = self.ports.bind(incoming.remote.ip()) else {
             return refuse(self, 503);
         };
         let media = SocketAddr::new(self.seen_as(incoming.remote, socket.local.ip()), socket.local.port());
@@ -221,7 +225,8 @@ impl Driver {
             settled: false,
         };
         tracing::info!(trunk = %offer.trunk, to = %Redacted(&offer.to), from = %Redacted(&offer.from), "called");
-        let entry = Entry { leg, call, events: None, socket: Some(socket), media: None, due: None };
+        let flow = (incoming.transport, incoming.remote);
+        let entry = Entry { leg, call, events: None, socket: Some(socket), media: None, due: None, flow };
         self.legs.insert(key, entry);
         self.by_call.insert(call, key);
         if let Err(full) = self.incoming.try_send(offer) {

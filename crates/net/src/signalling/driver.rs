@@ -1,4 +1,4 @@
-//! The task that owns the SIP socket: it carries datagrams, time and wishes to the machines, and what
+//! The task that owns the SIP sockets: it carries messages, time and wishes to the machines, and what
 //! the machines want to the network, the media workers and the owners.
 
 use super::leg::{self, Leg};
@@ -9,13 +9,14 @@ use crate::media::{
     Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket, Start,
 };
 use crate::traces::{Recording, Traces};
+use crate::transport::Transports;
 use fax_base::Instant;
 use fax_base::time::Duration;
 use fax_sip as sip;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use tokio::net::UdpSocket;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// The largest SIP datagram.
@@ -28,13 +29,19 @@ pub(super) struct Entry {
     pub(super) socket: Option<MediaSocket>,
     pub(super) media: Option<MediaHandle>,
     pub(super) due: Option<Instant>,
+    /// How its peer is reached: a connection in use is not idle.
+    pub(super) flow: crate::transport::Peer,
 }
 
 /// The signalling task's state.
 pub(crate) struct Driver {
     pub(super) config: Config,
-    pub(super) socket: UdpSocket,
+    pub(super) transports: Transports,
     pub(super) local: SocketAddr,
+    /// Our address towards a remote one, as the system routes; asked again now and then.
+    pub(super) sources: HashMap<IpAddr, IpAddr>,
+    /// When idle connections are looked for.
+    pub(super) sweep_at: Instant,
     pub(super) agent: sip::UserAgent,
     pub(super) began: tokio::time::Instant,
     pub(super) peers: Vec<Peer>,
@@ -50,7 +57,7 @@ pub(crate) struct Driver {
     pub(super) wheel: BTreeSet<(Instant, LegKey)>,
     pub(super) next_incoming: u64,
     pub(super) stopping: Option<(Instant, oneshot::Sender<()>)>,
-    pub(super) unreachable: Vec<SocketAddr>,
+    pub(super) unreachable: Vec<crate::transport::Peer>,
     /// Where calls are recorded, if they are.
     pub(super) traces: Option<Traces>,
 }
@@ -60,13 +67,15 @@ pub(crate) struct Ends {
     pub(crate) wishes: mpsc::UnboundedSender<Wish>,
     pub(crate) incoming: mpsc::Receiver<IncomingCall>,
     pub(crate) local: SocketAddr,
+    pub(crate) bound: Arc<[(sip::Transport, SocketAddr)]>,
 }
 
 impl Driver {
-    /// Binds the socket and starts the media workers.
+    /// Binds the sockets and starts the media workers.
     pub(crate) async fn start(config: Config) -> io::Result<(Driver, Ends)> {
-        let socket = UdpSocket::bind(config.sip).await?;
-        let local = socket.local_addr()?;
+        let transports = Transports::start(&config)?;
+        let bound: Arc<[_]> = transports.bound.iter().map(|b| (b.transport, b.local)).collect();
+        let local = bound.first().map_or(config.sip, |(_, local)| *local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let media = Media::start(if config.workers == 0 { cores } else { config.workers })?;
         let (wish_sender, wishes) = mpsc::unbounded_channel();
@@ -79,12 +88,16 @@ impl Driver {
             ..sip::Config::default()
         });
         let traces = config.traces.clone().map(Traces::start).transpose()?;
-        let ports = MediaPorts::new(config.media_ip.unwrap_or(local.ip()), config.media_ports.clone());
+        let media_ips =
+            config.media_ip.into_iter().chain(bound.iter().map(|(_, local)| local.ip())).collect();
+        let ports = MediaPorts::new(media_ips, config.media_ports.clone());
         let driver = Driver {
             peers: config.trunks.iter().cloned().map(Peer::new).collect(),
             config,
-            socket,
+            transports,
             local,
+            sources: HashMap::new(),
+            sweep_at: Instant::ZERO,
             agent,
             began: tokio::time::Instant::now(),
             ports,
@@ -102,7 +115,7 @@ impl Driver {
             unreachable: Vec::new(),
             traces,
         };
-        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local }))
+        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound }))
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -120,7 +133,8 @@ impl Driver {
         loop {
             let wheel = self.wheel.first().map(|(at, _)| *at);
             let stop = self.stopping.as_ref().map(|(at, _)| *at);
-            let deadline = [wheel, self.agent.deadline(), stop].into_iter().flatten().min();
+            let deadline =
+                [wheel, self.agent.deadline(), stop, Some(self.sweep_at)].into_iter().flatten().min();
             let wait = deadline.map(|at| at.since(self.now()));
             tokio::select! {
                 wish = self.wishes.recv() => match wish {
@@ -132,7 +146,7 @@ impl Driver {
                         self.input(LegKey(key.0), leg::Input::Media(event));
                     }
                 }
-                received = self.socket.recv_from(&mut buffer) => self.received(received, &buffer),
+                received = self.transports.next(&mut buffer) => self.received(received, &buffer),
                 () = sleep(wait) => {}
             }
             self.settle();
@@ -142,43 +156,12 @@ impl Driver {
         }
     }
 
-    fn received(&mut self, received: io::Result<(usize, SocketAddr)>, buffer: &[u8]) {
-        match received {
-            Ok((length, remote)) => {
-                let Some(octets) = buffer.get(..length) else {
-                    return;
-                };
-                let (now, local) = (self.now(), self.contact(remote));
-                let transport = sip::Transport::Udp;
-                self.agent.handle(now, sip::Input::Datagram { transport, local, remote, octets });
-            }
-            // An ICMP refusal of something sent before; which, the system does not say.
-            Err(error) => tracing::debug!(%error, "SIP socket"),
-        }
-    }
-
-    /// Our SIP address as `remote` is to see it.
-    pub(super) fn contact(&self, remote: SocketAddr) -> SocketAddr {
-        SocketAddr::new(self.seen_as(remote, self.local.ip()), self.local.port())
-    }
-
-    pub(super) fn seen_as(&self, remote: SocketAddr, bound: IpAddr) -> IpAddr {
-        if let Some(ip) = self.config.advertise {
-            return ip;
-        }
-        if !bound.is_unspecified() {
-            return bound;
-        }
-        let probe = std::net::UdpSocket::bind(SocketAddr::new(bound, 0));
-        let towards = probe.and_then(|s| s.connect(remote).and_then(|()| s.local_addr()));
-        towards.map_or(bound, |a| a.ip())
-    }
-
     // --- the machines ---
 
     /// Lets everything happen that is due or wanted, until nothing is.
     fn settle(&mut self) {
         let now = self.now();
+        self.sweep(now);
         if self.agent.deadline().is_some_and(|at| at <= now) {
             self.agent.handle(now, sip::Input::Timeout);
         }
@@ -193,28 +176,17 @@ impl Driver {
             self.input(key, leg::Input::Timeout);
         }
         loop {
-            if let Some(remote) = self.unreachable.pop() {
-                let transport = sip::Transport::Udp;
+            if let Some((transport, remote)) = self.unreachable.pop() {
                 self.agent.handle(self.now(), sip::Input::Unreachable { transport, remote });
             }
             let Some(output) = self.agent.poll() else {
                 break;
             };
             match output {
-                sip::Output::Send { remote, octets, .. } => self.send(remote, &octets),
+                sip::Output::Send { transport, local, remote, octets } => {
+                    self.send((transport, remote), local, octets);
+                }
                 sip::Output::Event(event) => self.event(event),
-            }
-        }
-    }
-
-    fn send(&mut self, remote: SocketAddr, octets: &[u8]) {
-        match self.socket.try_send_to(octets, remote) {
-            Ok(_) => {}
-            // A full socket buffer is a lost datagram: SIP repeats it.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => {
-                tracing::warn!(%error, %remote, "SIP cannot be sent");
-                self.unreachable.push(remote);
             }
         }
     }

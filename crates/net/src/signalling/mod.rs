@@ -6,6 +6,7 @@ mod leg;
 mod peers;
 mod session;
 mod switch;
+mod wire;
 
 pub(crate) use driver::Driver;
 pub(crate) use peers::resolve;

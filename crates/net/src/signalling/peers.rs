@@ -1,6 +1,7 @@
 //! Where the trunks are, and whose calls are taken.
 
 use crate::config::Trunk;
+use fax_sip::Transport;
 use std::net::{IpAddr, SocketAddr};
 
 /// SIP's port for UDP (RFC 3261 §19.1.2).
@@ -17,6 +18,20 @@ impl Peer {
     pub(crate) fn new(trunk: Trunk) -> Self {
         let addresses = literal(&trunk.peer).into_iter().collect();
         Peer { trunk, addresses }
+    }
+
+    /// How it is reached.
+    pub(crate) fn transport(&self) -> Transport {
+        self.trunk.transport.unwrap_or_default()
+    }
+
+    /// Whose certificate it has to show; `None`: that of its address.
+    pub(crate) fn server_name(&self) -> Option<String> {
+        if !self.trunk.server_name.is_empty() {
+            return Some(self.trunk.server_name.clone());
+        }
+        let host = self.trunk.peer.rsplit_once(':').map_or(self.trunk.peer.as_str(), |(host, _)| host);
+        literal(&self.trunk.peer).is_none().then(|| host.to_owned())
     }
 
     /// The host in Request-URI, From and To.

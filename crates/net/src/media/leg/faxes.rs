@@ -109,7 +109,8 @@ fn end(role: t30::Role, pages: Vec<Arc<CodedPage>>, remote: SocketAddr, codec: C
         ..fax_terminal::Config::default()
     });
     let (sender, events) = unbounded_channel();
-    let socket = MediaPorts::new("127.0.0.1".parse().unwrap(), None).bind().unwrap();
+    let ip = "127.0.0.1".parse().unwrap();
+    let socket = MediaPorts::new(vec![ip], None).bind(ip).unwrap();
     let leg = Leg::start(Start {
         socket,
         terminal,

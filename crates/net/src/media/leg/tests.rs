@@ -27,7 +27,10 @@ fn leg() -> Leg {
     });
     let (sender, _) = unbounded_channel();
     Leg::start(Start {
-        socket: MediaPorts::new("127.0.0.1".parse().unwrap(), None).bind().unwrap(),
+        socket: {
+            let ip = "127.0.0.1".parse().unwrap();
+            MediaPorts::new(vec![ip], None).bind(ip).unwrap()
+        },
         terminal,
         remote: address(PEER),
         codec: Codec { law: Law::A, payload_type: 8 },

@@ -1,0 +1,140 @@
+//! Messages between the network and the user agent, and our addresses as peers are to see them (RFC 3261 §18).
+
+use super::driver::Driver;
+use crate::transport::{Arrival, Peer, Received};
+use bytes::Bytes;
+use fax_base::Instant;
+use fax_base::time::Duration;
+use fax_sip as sip;
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// How often idle connections are looked for, and routes asked again.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Routes that are remembered between two sweeps.
+const ROUTES: usize = 4_096;
+
+impl Driver {
+    pub(super) fn received(&mut self, received: Received, buffer: &[u8]) {
+        match received {
+            Received::Datagram { length, remote, local } => {
+                let Some(octets) = buffer.get(..length) else {
+                    return;
+                };
+                let transport = sip::Transport::Udp;
+                let local = SocketAddr::new(self.contact(transport, remote).ip(), local.port());
+                self.agent.handle(self.now(), sip::Input::Datagram { transport, local, remote, octets });
+            }
+            // An ICMP refusal of something sent before; which, the system does not say.
+            Received::Fault(error) => tracing::debug!(%error, "SIP socket"),
+            Received::Arrival(arrival) => self.arrived(arrival),
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Opened { remote, connection } => self.transports.opened(remote, connection),
+            Arrival::Message { transport, remote, octets } => {
+                let (now, local) = (self.now(), self.contact(transport, remote));
+                self.agent.handle(now, sip::Input::Datagram { transport, local, remote, octets: &octets });
+            }
+            Arrival::Lost { id, transport, remote } => self.transports.lost(id, (transport, remote)),
+            Arrival::Closed { id, transport, remote, reason } => {
+                if self.transports.closed(id, (transport, remote)) {
+                    tracing::info!(transport = transport.via(), %remote, reason, "SIP connection gone");
+                    self.unreachable.push((transport, remote));
+                }
+            }
+        }
+    }
+
+    /// Sends a message, over a connection that is there or is to be made, or as a datagram.
+    pub(super) fn send(&mut self, peer: Peer, local: Option<SocketAddr>, octets: Bytes) {
+        let (transport, remote) = peer;
+        if transport == sip::Transport::Tls && !self.transports.is_open(peer) {
+            let trunk = self.peers.iter().find(|p| p.addresses.contains(&remote));
+            if let Some(name) = trunk.and_then(|p| p.server_name()) {
+                self.transports.expect(remote, &name);
+            }
+        }
+        match transport {
+            sip::Transport::Udp => {
+                let from = local.map_or(self.local, |seen| self.bound_as(transport, seen));
+                match self.transports.send_datagram(from, remote, &octets) {
+                    Ok(_) => {}
+                    // A full socket buffer is a lost datagram: SIP repeats it.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => {
+                        tracing::warn!(%error, %remote, "SIP cannot be sent");
+                        self.unreachable.push(peer);
+                    }
+                }
+            }
+            sip::Transport::Tcp | sip::Transport::Tls => {
+                if !self.transports.send(peer, octets) {
+                    self.unreachable.push(peer);
+                }
+            }
+        }
+    }
+
+    /// The listener behind an address that a peer was told.
+    fn bound_as(&self, transport: sip::Transport, seen: SocketAddr) -> SocketAddr {
+        let same = |b: &&crate::transport::Bound| {
+            b.transport == transport && b.local.port() == seen.port() && b.local.is_ipv4() == seen.is_ipv4()
+        };
+        self.transports.bound.iter().find(same).map_or(self.local, |b| b.local)
+    }
+
+    /// Our SIP address as `remote` is to see it: of the listener of this transport and the remote's family, or of
+    /// whichever listener comes next to that.
+    pub(super) fn contact(&mut self, transport: sip::Transport, remote: SocketAddr) -> SocketAddr {
+        let same = |b: &&crate::transport::Bound| b.local.is_ipv4() == remote.is_ipv4();
+        let bound = &self.transports.bound;
+        let exact = bound.iter().find(|b| b.transport == transport && same(b));
+        let chosen = exact.or_else(|| bound.iter().find(same)).or_else(|| bound.first()).copied();
+        let Some(chosen) = chosen else {
+            return self.local;
+        };
+        let told = chosen.advertise.filter(|ip| ip.is_ipv4() == remote.is_ipv4());
+        let ip = told.unwrap_or_else(|| self.seen_as(remote, chosen.local.ip()));
+        SocketAddr::new(ip, chosen.local.port())
+    }
+
+    /// The address bound as `bound`, as `remote` is to see it.
+    pub(super) fn seen_as(&mut self, remote: SocketAddr, bound: IpAddr) -> IpAddr {
+        if let Some(ip) = self.config.advertise.filter(|ip| ip.is_ipv4() == remote.is_ipv4()) {
+            return ip;
+        }
+        if !bound.is_unspecified() {
+            return bound;
+        }
+        if let Some(known) = self.sources.get(&remote.ip()) {
+            return *known;
+        }
+        let probe = std::net::UdpSocket::bind(SocketAddr::new(bound, 0));
+        let towards = probe.and_then(|s| s.connect(remote).and_then(|()| s.local_addr()));
+        let source = towards.map_or(bound, |a| a.ip());
+        if self.sources.len() < ROUTES {
+            self.sources.insert(remote.ip(), source);
+        }
+        source
+    }
+
+    /// Closes idle connections that no call uses, when it is time for that.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if now < self.sweep_at {
+            return;
+        }
+        self.sweep_at = now + SWEEP;
+        self.sources.clear();
+        let registered = self.peers.iter().filter(|p| p.trunk.register.is_some());
+        let in_use: HashSet<Peer> = registered
+            .filter_map(|p| p.addresses.first().map(|a| (p.transport(), *a)))
+            .chain(self.legs.values().map(|e| e.flow))
+            .collect();
+        self.transports.sweep(&in_use);
+    }
+}

@@ -1,0 +1,224 @@
+//! How SIP messages travel: UDP sockets, TCP and TLS listeners and connections (RFC 3261 §18; RFC 5923 for reuse).
+//!
+//! The driver's task owns the table of connections; each connection is a task of its own with a bounded queue, so that
+//! a peer that does not read delays nobody. What comes goes through one bounded channel: whoever sends faster than the
+//! driver reads is slowed down by TCP.
+
+mod connection;
+mod dial;
+mod doors;
+mod listener;
+mod tls;
+mod udp;
+
+pub(crate) use connection::Arrival;
+
+use crate::config::Config;
+use crate::listen::{Listen, StreamLimits};
+use bytes::Bytes;
+use connection::{Connection, ConnectionId};
+use fax_sip::Transport;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tls::Certificates;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use udp::Udp;
+
+/// Messages that wait for the driver.
+const WAITING: usize = 512;
+
+/// A connection, by how and to whom.
+pub(crate) type Peer = (Transport, SocketAddr);
+
+/// A listener as it was bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    pub(crate) transport: Transport,
+    pub(crate) local: SocketAddr,
+    pub(crate) advertise: Option<IpAddr>,
+}
+
+/// Something came.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// A datagram of this length, to the socket bound at `local`.
+    Datagram { length: usize, remote: SocketAddr, local: SocketAddr },
+    /// The system's word about something sent before.
+    Fault(io::Error),
+    /// From a connection.
+    Arrival(Arrival),
+}
+
+/// All sockets of signalling.
+#[derive(Debug)]
+pub(crate) struct Transports {
+    udp: Udp,
+    pub(crate) bound: Vec<Bound>,
+    connections: HashMap<Peer, Connection>,
+    certificates: Certificates,
+    limits: StreamLimits,
+    /// Whose certificate is wanted at an address.
+    names: HashMap<SocketAddr, String>,
+    arrivals: mpsc::Receiver<Arrival>,
+    sender: mpsc::Sender<Arrival>,
+    next: u64,
+    listening: Vec<AbortHandle>,
+}
+
+impl Transports {
+    /// Binds everything that is configured.
+    pub(crate) fn start(config: &Config) -> io::Result<Self> {
+        let (sender, arrivals) = mpsc::channel(WAITING);
+        let mut transports = Transports {
+            udp: Udp::default(),
+            bound: Vec::new(),
+            connections: HashMap::new(),
+            certificates: Certificates::load(&config.tls)?,
+            limits: config.streams,
+            names: HashMap::new(),
+            arrivals,
+            sender,
+            next: 0,
+            listening: Vec::new(),
+        };
+        let usual = [Listen::new(Transport::Udp, config.sip)];
+        let listen = if config.listen.is_empty() { &usual[..] } else { &config.listen };
+        let doors = doors::Doors::new(config.streams.connections, config.streams.per_source);
+        for one in listen {
+            let named = |e: io::Error| {
+                io::Error::new(e.kind(), format!("{} {}: {e}", one.transport.via(), one.address))
+            };
+            let local = transports.listen(one, &doors).map_err(named)?;
+            transports.bound.push(Bound { transport: one.transport, local, advertise: one.advertise });
+        }
+        Ok(transports)
+    }
+
+    fn listen(&mut self, one: &Listen, doors: &doors::Doors) -> io::Result<SocketAddr> {
+        let server = match one.transport {
+            Transport::Udp => return self.udp.add(one.address),
+            Transport::Tcp => None,
+            Transport::Tls => Some(self.certificates.server(one)?),
+        };
+        let listener = listener::Listener::bind(one.address, server, doors.clone(), self.limits)?;
+        let local = listener.local();
+        self.listening.push(tokio::spawn(listener.run(self.sender.clone())).abort_handle());
+        Ok(local)
+    }
+
+    /// The next thing that comes. Nothing is lost when it is not waited for to the end.
+    pub(crate) async fn next(&mut self, buffer: &mut [u8]) -> Received {
+        tokio::select! {
+            (received, local) = self.udp.receive(buffer) => match received {
+                Ok((length, remote)) => Received::Datagram { length, remote, local },
+                Err(error) => Received::Fault(error),
+            },
+            Some(arrival) = self.arrivals.recv() => Received::Arrival(arrival),
+        }
+    }
+
+    /// Sends a datagram from the socket at `local`, where that matters.
+    pub(crate) fn send_datagram(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        octets: &[u8],
+    ) -> io::Result<usize> {
+        self.udp.send(local, remote, octets)
+    }
+
+    /// Whether a connection is there, or is being made.
+    pub(crate) fn is_open(&self, peer: Peer) -> bool {
+        self.connections.contains_key(&peer)
+    }
+
+    /// The certificate that is wanted at this address from now on.
+    pub(crate) fn expect(&mut self, remote: SocketAddr, name: &str) {
+        self.names.insert(remote, name.to_owned());
+    }
+
+    /// Sends over the connection to `peer`; makes one where there is none. False: the peer does not read, and its
+    /// connection was closed.
+    pub(crate) fn send(&mut self, peer: Peer, octets: Bytes) -> bool {
+        let wanted = self.names.get(&peer.1).filter(|_| peer.0 == Transport::Tls);
+        let other = |c: &Connection| c.ours && wanted.is_some() && c.name.as_ref() != wanted;
+        if self.connections.get(&peer).is_some_and(other) {
+            // Proven to be somebody else: it ends when its queue is empty.
+            self.connections.remove(&peer);
+        }
+        let connection = match self.connections.entry(peer) {
+            std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                self.next += 1;
+                let from = self.bound.iter().find(|b| b.local.is_ipv4() == peer.1.is_ipv4());
+                let dial = dial::Dial {
+                    id: ConnectionId(self.next),
+                    peer,
+                    name: wanted.cloned(),
+                    from: from.map(|b| b.local.ip()).filter(|ip| !ip.is_unspecified()),
+                    tls: self.certificates.client(),
+                    limits: self.limits,
+                };
+                place.insert(dial.start(self.sender.clone()))
+            }
+        };
+        match connection.send(octets) {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::warn!(transport = peer.0.via(), remote = %peer.1, ?why, "connection closed");
+                if let Some(connection) = self.connections.remove(&peer) {
+                    connection.abort();
+                }
+                false
+            }
+        }
+    }
+
+    /// Notes a connection that somebody made. An older one from the same port is gone already.
+    pub(crate) fn opened(&mut self, remote: SocketAddr, connection: Connection) {
+        self.connections.insert((connection.transport, remote), connection);
+    }
+
+    /// Lets a connection write what waits, and end.
+    pub(crate) fn lost(&mut self, id: ConnectionId, peer: Peer) {
+        self.closed(id, peer);
+    }
+
+    /// A connection is gone; says whether it was the one in use.
+    pub(crate) fn closed(&mut self, id: ConnectionId, peer: Peer) -> bool {
+        let current = self.connections.get(&peer).is_some_and(|c| c.id == id);
+        if current {
+            self.connections.remove(&peer);
+        }
+        current
+    }
+
+    /// Closes what nobody needs: connections without a message in time, and idle ones that no call uses. Certificates
+    /// that have changed are read again.
+    pub(crate) fn sweep(&mut self, in_use: &HashSet<Peer>) {
+        self.certificates.refresh();
+        let limits = self.limits;
+        let over: Vec<Peer> = self
+            .connections
+            .iter()
+            .filter(|(peer, connection)| {
+                let (silence, spoke) = connection.silence();
+                let patience = if spoke || connection.ours { limits.idle } else { limits.patience };
+                silence > patience && !in_use.contains(peer)
+            })
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in over {
+            tracing::debug!(transport = peer.0.via(), remote = %peer.1, "idle connection closed");
+            self.connections.remove(&peer);
+        }
+    }
+}
+
+impl Drop for Transports {
+    fn drop(&mut self) {
+        self.listening.iter().for_each(AbortHandle::abort);
+    }
+}
