@@ -4,7 +4,7 @@ use crate::cause::Cause;
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::{Heard, Listen, Modulation, Transmit};
-use fax_base::page::{Coding, Length, PageFormat, PageShape, Resolution, Width};
+use fax_base::page::{Coding, Length, PageFormat, PageShape, Resolution, Tones, Width};
 
 /// Which end of the call this terminal is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -23,7 +23,7 @@ pub struct Capabilities {
     pub ecm: bool,
     /// V.27ter, V.29 and V.17, any mix; V.27ter 2400 is always there.
     pub modulations: Vec<Modulation>,
-    /// Codings; MH is always there. MMR needs ECM.
+    /// Codings; MH is always there. MMR and JPEG need ECM; who can do JPEG in colour can do it in grey.
     pub codings: Vec<Coding>,
     /// Resolutions; standard is always there.
     pub resolutions: Vec<Resolution>,
@@ -49,7 +49,7 @@ impl Default for Capabilities {
         Capabilities {
             ecm: true,
             modulations: Modulation::ALL.to_vec(),
-            codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr],
+            codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr, Coding::T81(Tones::Colour)],
             resolutions: vec![Resolution::Standard, Resolution::Fine, Resolution::Superfine],
             max_width: Width::A3,
             max_length: Length::Unlimited,

@@ -54,6 +54,7 @@ mod send;
 mod session;
 mod tcf;
 mod timers;
+mod tones;
 
 pub use api::*;
 pub use cause::Cause;

@@ -3,7 +3,7 @@
 
 use crate::api::Capabilities;
 use crate::dis::Fif;
-use crate::{ecm, rates};
+use crate::{ecm, rates, tones};
 use core::time::Duration;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, Length, PageFormat, PageShape, Resolution, Width};
@@ -52,6 +52,7 @@ pub(crate) fn dis(capabilities: &Capabilities) -> Fif {
     fif.put(43, can(Resolution::R16));
     fif.put(45, can(Resolution::Superfine) || can(Resolution::R16));
     fif.put(49, true);
+    tones::offer(capabilities, &mut fif);
     fif
 }
 
@@ -151,7 +152,17 @@ pub(crate) fn choose(ours: &Capabilities, dis: &Fif, shape: &PageShape) -> PageF
         0b10 => Width::B4,
         _ => Width::A3,
     };
-    let width = shape.width.min(widest).min(ours.max_width);
+    let widest = widest.min(ours.max_width);
+    if ecm && let Some(tones) = tones::choose(ours, dis, shape, widest) {
+        return PageFormat {
+            coding: Coding::T81(tones),
+            resolution: Resolution::Fine,
+            width: shape.width,
+            ecm,
+            min_row_time: Duration::ZERO,
+        };
+    }
+    let width = shape.width.min(widest);
     let min_row_time = if ecm { Duration::ZERO } else { row_time_demanded(dis, resolution) };
     PageFormat { coding, resolution, width, ecm, min_row_time }
 }
@@ -194,6 +205,7 @@ pub(crate) fn dcs(agreed: &Agreed, dis: &Fif) -> Fif {
     fif.put(41, format.resolution == Resolution::Superfine);
     fif.put(42, format.resolution == Resolution::Inch300);
     fif.put(43, format.resolution == Resolution::R16);
+    tones::command(format, &mut fif);
     fif
 }
 
@@ -202,9 +214,9 @@ const NEED_ECM: [u32; 21] =
     [31, 36, 38, 51, 53, 54, 55, 57, 59, 60, 62, 65, 68, 78, 79, 92, 93, 94, 115, 116, 127];
 
 /// Bits of a DCS that ask for a coding or resolution which we do not have.
-const FOREIGN: [u32; 28] = [
-    26, 36, 38, 53, 54, 55, 57, 60, 62, 65, 68, 78, 79, 92, 93, 94, 105, 106, 107, 108, 109, 110, 111, 115,
-    116, 124, 125, 127,
+const FOREIGN: [u32; 27] = [
+    26, 36, 38, 53, 54, 55, 57, 60, 62, 65, 78, 79, 92, 93, 94, 105, 106, 107, 108, 109, 110, 111, 115, 116,
+    124, 125, 127,
 ];
 
 /// Takes a DCS apart. What we did not offer but can decode is accepted; `None` for what cannot be
@@ -218,7 +230,13 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
     if !ecm && NEED_ECM.iter().any(|n| dcs.bit(*n)) {
         return None;
     }
-    let coding = if dcs.bit(31) {
+    let tones = tones::stated(dcs);
+    if tones.is_some() && tones::FOREIGN.iter().any(|n| dcs.bit(*n)) {
+        return None;
+    }
+    let coding = if let Some(tones) = tones {
+        Coding::T81(tones)
+    } else if dcs.bit(31) {
         Coding::Mmr
     } else if dcs.bit(16) {
         Coding::Mr
@@ -231,7 +249,7 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
         Resolution::Inch300
     } else if dcs.bit(41) {
         Resolution::Superfine
-    } else if dcs.bit(15) {
+    } else if dcs.bit(15) || tones.is_some() {
         Resolution::Fine
     } else {
         Resolution::Standard
@@ -249,6 +267,7 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fax_base::page::Tones;
 
     fn a4_fine() -> PageShape {
         PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 2200, tones: None }
@@ -275,10 +294,10 @@ mod tests {
     fn own_dis_offers_what_is_allowed() {
         let all = dis(&Capabilities::default());
         assert_eq!(all.group(11, 4), 0b1101);
-        for n in [10, 15, 16, 18, 20, 27, 31, 41, 45, 49] {
+        for n in [10, 15, 16, 18, 20, 27, 31, 41, 45, 49, 68, 69, 73] {
             assert!(all.bit(n), "bit {n}");
         }
-        for n in [6, 9, 26, 42, 43, 68, 78] {
+        for n in [6, 9, 26, 42, 43, 78] {
             assert!(!all.bit(n), "bit {n}");
         }
         let least = dis(&Capabilities {
@@ -344,11 +363,23 @@ mod tests {
         // V.33, a reserved modulation.
         assert_eq!(read(&[0x00, 0x48, 0x00]), None);
         assert_eq!(read(&[0x00, 0x6C, 0x00]), None);
-        // JPEG, JBIG, 600 × 600.
-        for n in [68u32, 78, 105] {
+        // JBIG, 600 × 600; JPEG with 12 bits, JPEG with 100 × 100.
+        for bits in [&[78u32][..], &[105], &[68, 71], &[68, 98]] {
             let mut dcs = Fif::parse(&[0x00, 0x46, 0x1f, 0x20]);
-            dcs.put(n, true);
-            assert_eq!(read(&dcs.to_octets()), None, "bit {n}");
+            for n in bits {
+                dcs.put(*n, true);
+            }
+            assert_eq!(read(&dcs.to_octets()), None, "bits {bits:?}");
+        }
+        // JPEG, grey and in colour; fine whether it says so or not; not without ECM.
+        for (octets, coding) in [
+            (&[0x00, 0x46, 0x1f, 0x21, 0x01, 0x11, 0x01, 0x01, 0x1C][..], Some(Coding::T81(Tones::Colour))),
+            (&[0x00, 0x44, 0x1f, 0x21, 0x01, 0x01, 0x01, 0x01, 0x10], Some(Coding::T81(Tones::Grey))),
+            (&[0x00, 0x46, 0x1f, 0x01, 0x01, 0x01, 0x01, 0x01, 0x10], None),
+        ] {
+            let format = read(octets).map(|a| a.format);
+            assert_eq!(format.map(|f| f.coding), coding, "{octets:02x?}");
+            assert!(format.is_none_or(|f| f.resolution == Resolution::Fine));
         }
         // Both width bits: the widest.
         let wide = read(&[0x00, 0x42, 0xC0]).expect("A3");

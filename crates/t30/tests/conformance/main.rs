@@ -6,12 +6,13 @@ mod play;
 use play::Script;
 use testkit::line::bench::Carrier;
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("calling.txt", include_str!("calling.txt")),
     ("called.txt", include_str!("called.txt")),
     ("ecm-send.txt", include_str!("ecm-send.txt")),
     ("ecm-receive.txt", include_str!("ecm-receive.txt")),
     ("polling.txt", include_str!("polling.txt")),
+    ("tones.txt", include_str!("tones.txt")),
 ];
 
 fn scripts(file: &str) -> Vec<Script> {
@@ -58,6 +59,11 @@ fn ecm_receive() {
 #[test]
 fn polling() {
     run("polling.txt");
+}
+
+#[test]
+fn tones() {
+    run("tones.txt");
 }
 
 #[test]

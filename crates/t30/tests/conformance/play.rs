@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::{Heard, Modulation, Tone, Training, Transmit};
-use fax_base::page::{PageShape, Resolution, Width};
+use fax_base::page::{PageShape, Resolution, Tones, Width};
 use fax_t30::frames::{Fcf, build, ident_to_fif};
-use fax_t30::{Capabilities, Config, Document, Input, Outcome, Output, Poll, Role, Verdict};
+use fax_t30::{Capabilities, Config, Document, Event, Input, Outcome, Output, Poll, Role, Verdict};
 use testkit::line::bench::{Bench, Carrier, Left};
 use testkit::line::page::made_up;
 
@@ -106,6 +106,12 @@ fn config(options: &[String]) -> Result<(Config, usize, bool), String> {
             "coarse" => {
                 for page in config.send.iter_mut().flat_map(|d| d.pages.iter_mut().skip(1)) {
                     page.resolution = Resolution::Standard;
+                }
+            }
+            "colour" | "grey" => {
+                let tones = if key == "grey" { Tones::Grey } else { Tones::Colour };
+                for page in config.send.iter_mut().flat_map(|d| &mut d.pages).take(number(value)?) {
+                    page.tones = Some(tones);
                 }
             }
             "offer" => {
@@ -385,6 +391,14 @@ impl Play {
             "unconfirmed" => settled(false),
             "uncertain" => outcome.page_uncertain.map_or("none".into(), |n| n.to_string()),
             "modem" => outcome.modulation.map_or("none".into(), short),
+            "coding" => outcome.format.map_or("none".into(), |f| f.coding.to_string().replace(' ', "-")),
+            "dcs" => {
+                let sent = self.bench.events.iter().rev().find_map(|(_, event)| match event {
+                    Event::FrameSent { name: "DCS", octets } => octets.get(3..),
+                    _ => None,
+                });
+                sent.unwrap_or_default().iter().map(|o| format!("{o:02x}")).collect()
+            }
             "ident" => outcome.remote_ident.clone().unwrap_or_default(),
             "state" => outcome.failure.as_ref().map_or("", |f| f.state).into(),
             "timer" => outcome.failure.as_ref().and_then(|f| f.timer).unwrap_or("none").into(),
