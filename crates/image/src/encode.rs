@@ -3,6 +3,7 @@
 use crate::Bitmap;
 use crate::changes::{Changes, Painter};
 use crate::codes::{BLACK, WHITE};
+use crate::t42::{self, Picture};
 use crate::t85::{self, LineEncoder, Parameters};
 use fax_base::page::{Coding, PageFormat, Resolution};
 
@@ -54,11 +55,15 @@ pub const fn k_for(resolution: Resolution) -> u32 {
     }
 }
 
-/// The page as octets. MH and MR begin with EOL; MMR has no EOLs but the two of EOFB; T.85 is one BIE.
+/// The page as octets. MH and MR begin with EOL; MMR has no EOLs but the two of EOFB; T.85 is one BIE; T.81 is
+/// JPEG as [`t42::encode`] makes it of black and white pels.
 #[must_use]
 pub fn encode(bitmap: &Bitmap, coding: Coding, options: &EncodeOptions) -> Vec<u8> {
     if coding == Coding::T85 {
         return t85::encode(bitmap, &Parameters::default());
+    }
+    if let Some(tones) = coding.tones() {
+        return t42::encode(&Picture::from_bitmap(bitmap, tones), &t42::Options::default());
     }
     let mut e = RowEncoder::new(bitmap.width(), coding, options);
     let mut current = Changes::default();

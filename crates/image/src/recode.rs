@@ -3,7 +3,7 @@
 use crate::changes::Changes;
 use crate::decode::{T6Next, T6Rows};
 use crate::encode::RowEncoder;
-use crate::{EncodeOptions, Limits, MAX_WIDTH};
+use crate::{EncodeOptions, Limits, MAX_WIDTH, decode, encode};
 use fax_base::page::Coding;
 
 /// A page in another coding.
@@ -21,6 +21,12 @@ pub struct Recoded {
 #[must_use]
 pub fn recode(t6: &[u8], width: u32, coding: Coding, options: &EncodeOptions, limits: Limits) -> Recoded {
     let width = width.min(MAX_WIDTH);
+    if coding.tones().is_some() {
+        // JPEG is made of blocks, not of rows.
+        let page = decode(t6, Coding::Mmr, width, limits);
+        let octets = encode(&page.bitmap, coding, options);
+        return Recoded { octets, rows: page.rows, truncated: page.truncated };
+    }
     let mut from = T6Rows::new(width);
     let mut to = RowEncoder::new(width, coding, options);
     let mut row = Changes::default();

@@ -3,7 +3,8 @@
 
 pub mod api;
 pub mod audio;
-mod pages;
+mod inbox;
+mod outbox;
 pub mod recording;
 pub mod tap;
 mod terminal;

@@ -6,7 +6,7 @@
 
 use crate::api::{AudioOptions, ReceivedPage, Signal};
 use crate::audio::{AudioLine, Told};
-use crate::pages::Inbox;
+use crate::inbox::Inbox;
 use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::line::{Modulation, Tone};

@@ -2,7 +2,8 @@
 
 use crate::api::{AudioOptions, Config, Input, Output};
 use crate::audio::{AudioLine, Told};
-use crate::pages::{Inbox, Outbox};
+use crate::inbox::Inbox;
+use crate::outbox::Outbox;
 use crate::recording::{Options, Tape};
 use bytes::Bytes;
 use core::time::Duration;

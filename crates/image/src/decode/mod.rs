@@ -60,7 +60,7 @@ impl Decoded {
 /// MH, MR: what stands before the first EOL is ignored; a bad row is replaced by the good one before
 /// it; two-dimensional rows after a bad one are bad up to the next one-dimensional one. MMR ends at
 /// the first error, and T.85 where its markers or its header make no sense; a row of T.85 that is too long
-/// by black pels is bad. Memory is bounded by [`Limits`] and the width.
+/// by black pels is bad. Pages in grey and colour are [`crate::t42::decode`]'s: of T.81 no row comes. Memory is bounded by [`Limits`] and the width.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     rows: Rows,
@@ -95,7 +95,7 @@ impl Decoder {
             },
             bitmap,
             painter: Painter::default(),
-            max_rows: if width == 0 { 0 } else { limits.max_rows },
+            max_rows: if width == 0 || coding.tones().is_some() { 0 } else { limits.max_rows },
             bad_rows: 0,
             bad_run: 0,
             longest_bad_run: 0,

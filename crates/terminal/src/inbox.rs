@@ -1,0 +1,132 @@
+//! A page on its way in: decoded as it arrives, or, in grey and colour, when it is there (T.4, T.6, T.85, T.42).
+
+use crate::api::ReceivedPage;
+use bytes::Bytes;
+use fax_base::page::{Coding, PageFormat};
+use fax_image::{Bitmap, Decoder, EncodeOptions, Limits, encode, t42};
+use fax_t30::Verdict;
+
+/// Octets of a page in grey or colour that are kept; at 14 400 bit/s they would take ten hours.
+const MAX_JPEG: usize = 64 << 20;
+
+/// The page that is being received.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    index: usize,
+    format: PageFormat,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Arriving(Box<Decoder>),
+    /// A page in grey or colour, and whether something of it was lost.
+    ArrivingInTones {
+        octets: Vec<u8>,
+        holes: bool,
+    },
+    Complete(Complete),
+}
+
+/// A page that is there, as good as it is.
+#[derive(Debug)]
+struct Complete {
+    bitmap: Bitmap,
+    jpeg: Option<Bytes>,
+    verdict: Verdict,
+}
+
+impl Inbox {
+    pub(crate) fn new(index: usize, format: PageFormat) -> Self {
+        let state = match format.coding {
+            Coding::Mh | Coding::Mr | Coding::Mmr | Coding::T85 => {
+                State::Arriving(Box::new(Decoder::new(format.coding, format.pels(), Limits::default())))
+            }
+            Coding::T81(_) => State::ArrivingInTones { octets: Vec::new(), holes: false },
+        };
+        Inbox { index, format, state }
+    }
+
+    pub(crate) fn data(&mut self, new: &[u8]) {
+        match &mut self.state {
+            State::Arriving(decoder) => decoder.push(new),
+            State::ArrivingInTones { octets, holes } => {
+                let room = MAX_JPEG.saturating_sub(octets.len());
+                *holes |= new.len() > room;
+                octets.extend_from_slice(new.get(..room).unwrap_or(new));
+            }
+            State::Complete(_) => {}
+        }
+    }
+
+    pub(crate) fn lost(&mut self, count: usize) {
+        match &mut self.state {
+            State::Arriving(decoder) => decoder.lost(count),
+            State::ArrivingInTones { holes, .. } => *holes |= count > 0,
+            State::Complete(_) => {}
+        }
+    }
+
+    /// There is no more of it: how good it is.
+    pub(crate) fn end(self) -> (Self, Verdict) {
+        let complete = self.state.complete(self.format.pels());
+        let verdict = complete.verdict;
+        (Inbox { state: State::Complete(complete), ..self }, verdict)
+    }
+
+    /// The page as it is kept.
+    pub(crate) fn settle(self, confirmed: bool, ends_document: bool) -> ReceivedPage {
+        let Complete { bitmap, jpeg, verdict } = self.state.complete(self.format.pels());
+        let options = EncodeOptions { end_of_page: false, ..EncodeOptions::default() };
+        ReceivedPage {
+            index: self.index,
+            format: self.format,
+            t6: encode(&bitmap, Coding::Mmr, &options).into(),
+            jpeg,
+            rows: verdict.rows,
+            bad_rows: verdict.bad_rows,
+            longest_bad_run: verdict.longest_bad_run,
+            confirmed,
+            ends_document,
+        }
+    }
+}
+
+impl State {
+    fn complete(self, pels: u32) -> Complete {
+        // What was cut off by damage is at least one bad row.
+        let verdict = |rows: u32, bad: u32, run: u32, cut: bool| {
+            let least = u32::from(cut);
+            Verdict { rows, bad_rows: bad.max(least), longest_bad_run: run.max(least) }
+        };
+        match self {
+            State::Arriving(decoder) => {
+                let found = decoder.finish();
+                let (bad, run) = (found.bad_rows, found.longest_bad_run);
+                Complete {
+                    verdict: verdict(found.rows, bad, run, found.truncated),
+                    bitmap: found.bitmap,
+                    jpeg: None,
+                }
+            }
+            State::ArrivingInTones { octets, holes } => {
+                let octets = Bytes::from(octets);
+                let Ok(found) = t42::decode(&octets) else {
+                    // Kept as it came: others may make something of it.
+                    let jpeg = (!octets.is_empty()).then_some(octets);
+                    return Complete { verdict: verdict(0, 0, 0, true), bitmap: Bitmap::new(pels), jpeg };
+                };
+                // A page that is not as wide as was agreed is cut or gets a white margin.
+                let mut bitmap = Bitmap::new(pels);
+                bitmap.append(&found.picture.to_bitmap());
+                let damaged = holes || !found.ended;
+                Complete {
+                    verdict: verdict(bitmap.rows(), found.bad_rows, found.longest_bad_run, damaged),
+                    jpeg: Some(octets.slice(..found.length.min(octets.len()))),
+                    bitmap,
+                }
+            }
+            State::Complete(complete) => complete,
+        }
+    }
+}
