@@ -21,8 +21,8 @@ pub enum Piece {
 /// After so many octets of nonsense in a row nobody looks for a message any more.
 pub const GIVE_UP: usize = 1 << 20;
 
-/// Bodies up to this are skipped whole when they are too large to be kept.
-const SKIPPED: usize = 1 << 24;
+/// Bodies up to this are skipped whole when they are too large to be kept; a length beyond is taken for a mistake.
+const SKIPPED: usize = 1 << 18;
 
 /// Collects octets and gives out messages. One bad message costs the stream nothing but itself: where its end cannot
 /// be told, the next line that can begin a message begins one.

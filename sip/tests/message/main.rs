@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_range_loop, clippy::type_complexity)]
 
+mod alive;
 mod corpus;
 mod identity;
 mod mutation;

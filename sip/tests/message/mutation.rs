@@ -12,10 +12,10 @@ use fax_sip::{Config, Input, Transport, UserAgent};
 
 use super::corpus::{own, parse, torture};
 
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -52,7 +52,7 @@ const SPICE: &[&[u8]] = &[
     b"\\",
 ];
 
-fn mutate(dice: &mut Dice, seeds: &[(String, Bytes)]) -> Vec<u8> {
+pub fn mutate(dice: &mut Dice, seeds: &[(String, Bytes)]) -> Vec<u8> {
     let mut m = seeds[dice.below(seeds.len())].1.to_vec();
     for _ in 0..=dice.below(6) {
         let at = dice.below(m.len() + 1);
@@ -78,8 +78,8 @@ fn mutate(dice: &mut Dice, seeds: &[(String, Bytes)]) -> Vec<u8> {
     m
 }
 
-/// 100 000 with `FERROFAX_MUTATIONS=100000`.
-fn rounds() -> usize {
+/// 500 000 with `FERROFAX_MUTATIONS=500000`.
+pub fn rounds() -> usize {
     std::env::var("FERROFAX_MUTATIONS").ok().and_then(|v| v.parse().ok()).unwrap_or(10_000)
 }
 

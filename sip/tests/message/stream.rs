@@ -32,7 +32,7 @@ fn after_any_nonsense_the_next_message_is_found() {
     let long_line = format!("{}\r\n", "x".repeat(100_000));
     let many = options("bad").replace("Max-Forwards", &format!("{}Max-Forwards", "X: y\r\n".repeat(12_000)));
     let large =
-        format!("{}{}", head("Content-Length: 900000"), "INVITE sip:x SIP/2.0\r\n\r\n".repeat(37_500));
+        format!("{}{}", head("Content-Length: 240000"), "INVITE sip:x SIP/2.0\r\n\r\n".repeat(10_000));
     let cases: [(&str, String, Option<u16>); 13] = [
         ("an HTTP request", "GET / HTTP/1.1\r\nHost: x\r\n\r\n".into(), None),
         ("words", "hello\r\nworld\r\n".into(), None),
@@ -41,7 +41,7 @@ fn after_any_nonsense_the_next_message_is_found() {
         ("two lengths", head("l: 5\r\nContent-Length: 6") + "abcdef\r\n", Some(400)),
         ("a negative length", head("Content-Length: -1") + "abc\r\n", Some(400)),
         ("a length without end", head("Content-Length: 99999999999999999999") + "abc\r\n", Some(400)),
-        ("a length beyond belief", head("Content-Length: 99999999") + "abc\r\n", Some(513)),
+        ("a length beyond belief", head("Content-Length: 999999") + "abc\r\n", Some(513)),
         ("a body too large", large, Some(513)),
         ("an endless line", long_line, None),
         ("too many headers", many, Some(513)),

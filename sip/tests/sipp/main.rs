@@ -9,7 +9,9 @@ use std::time::{Duration, Instant as Clock};
 
 use bytes::Bytes;
 use fax_base::Instant;
-use fax_sip::{CallKey, Command, Config, Event, Input, Invite, Output, Transport, UserAgent};
+use fax_sip::{
+    Algorithm, Asker, CallKey, Command, Config, Event, Input, Invite, Output, Secret, Transport, UserAgent,
+};
 
 /// The user agent on a socket, with a policy for events.
 struct Driver {
@@ -17,6 +19,20 @@ struct Driver {
     socket: UdpSocket,
     start: Clock,
     events: Vec<Event>,
+    policy: Policy,
+}
+
+/// What the service does.
+#[derive(Clone, Copy, PartialEq)]
+enum Policy {
+    /// Takes everything.
+    Takes,
+    /// Rings, and leaves it at that.
+    Rings,
+    /// Takes calls, and thinks about offers for ever.
+    Hesitates,
+    /// Takes calls of those who prove who they are.
+    Challenges,
 }
 
 fn sdp(kind: &str) -> Bytes {
@@ -31,8 +47,10 @@ impl Driver {
     fn new() -> Driver {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        let agent = UserAgent::new(Config { seed: [7; 32], ..Config::default() });
-        Driver { agent, socket, start: Clock::now(), events: Vec::new() }
+        // SIPp knows MD5 alone.
+        let algorithms = vec![Algorithm::Md5];
+        let agent = UserAgent::new(Config { seed: [7; 32], algorithms, ..Config::default() });
+        Driver { agent, socket, start: Clock::now(), events: Vec::new(), policy: Policy::Takes }
     }
 
     fn now(&self) -> Instant {
@@ -60,18 +78,28 @@ impl Driver {
     fn event(&mut self, event: Event) {
         let now = self.now();
         match &event {
-            Event::Incoming(incoming) => {
-                let call = incoming.call;
-                self.agent.handle(now, Input::Command(Command::Ring { call, code: 180, sdp: None }));
-                self.agent.handle(now, Input::Command(Command::Answer { call, sdp: sdp("audio") }));
+            Event::Incoming(incoming) if self.policy == Policy::Challenges => {
+                let secret = incoming.claim.as_ref().map(|_| Secret::Password("secret".into()));
+                let (asker, realm) = (Asker::Call(incoming.call), "fax.example".into());
+                let challenge = Command::Authenticate { asker, realm, proxy: true, secret };
+                self.agent.handle(now, Input::Command(challenge));
             }
-            Event::ReinviteOffered { call, .. } => {
+            Event::Incoming(incoming) => self.take(now, incoming.call),
+            Event::Authenticated { asker: Asker::Call(call), .. } => self.take(now, *call),
+            Event::ReinviteOffered { call, .. } if self.policy != Policy::Hesitates => {
                 let accept = Command::AcceptReinvite { call: *call, answer: sdp("image") };
                 self.agent.handle(now, Input::Command(accept));
             }
             _ => {}
         }
         self.events.push(event);
+    }
+
+    fn take(&mut self, now: Instant, call: CallKey) {
+        self.agent.handle(now, Input::Command(Command::Ring { call, code: 180, sdp: None }));
+        if self.policy != Policy::Rings {
+            self.agent.handle(now, Input::Command(Command::Answer { call, sdp: sdp("audio") }));
+        }
     }
 
     /// One look at the socket and the timers.
@@ -137,7 +165,11 @@ fn free_port() -> String {
 
 /// SIPp calls us.
 fn called_by(name: &str, calls: usize) -> Option<Driver> {
-    let mut driver = Driver::new();
+    called_as(name, calls, Policy::Takes)
+}
+
+fn called_as(name: &str, calls: usize, policy: Policy) -> Option<Driver> {
+    let mut driver = Driver { policy, ..Driver::new() };
     let target = driver.local().to_string();
     let (port, calls) = (free_port(), calls.to_string());
     let child = sipp(name, &[&target, "-s", "4930123", "-p", &port, "-m", &calls, "-r", "50", "-d", "200"])?;
@@ -261,4 +293,72 @@ fn we_call_sipp_and_it_switches_to_t38() {
     };
     assert_eq!(driver.count(|e| matches!(e, Event::ReinviteOffered { .. })), 20);
     assert_eq!(driver.count(|e| matches!(e, Event::Ended { .. })), 20);
+}
+
+#[test]
+fn sipp_requires_prack_and_updates() {
+    let Some(driver) = called_by("uac-prack.xml", 10) else {
+        return;
+    };
+    assert_eq!(driver.count(|e| matches!(e, Event::Confirmed { .. })), 10);
+    assert_eq!(driver.count(|e| matches!(e, Event::ReinviteOffered { .. })), 10);
+    assert_eq!(driver.count(|e| matches!(e, Event::Ended { .. })), 10);
+}
+
+#[test]
+fn sipp_never_sends_prack_and_cancels() {
+    let Some(driver) = called_as("uac-prack-never.xml", 5, Policy::Rings) else {
+        return;
+    };
+    assert_eq!(driver.count(|e| matches!(e, Event::Ended { cause, .. } if cause.code == Some(487))), 5);
+}
+
+#[test]
+fn sipp_rings_reliably_and_updates() {
+    let Some(driver) = calling("uas-prack.xml", 10, false) else {
+        return;
+    };
+    let early = sdp_of_sipp(&driver);
+    assert_eq!(early, 10, "the answer came in the 183");
+    assert_eq!(driver.count(|e| matches!(e, Event::Ended { cause, .. } if cause.q850 == Some(16))), 10);
+}
+
+/// Calls whose answer is an audio session of SIPp's.
+fn sdp_of_sipp(driver: &Driver) -> usize {
+    driver.count(|e| match e {
+        Event::Answered { answer: Some(answer), .. } => answer.windows(12).any(|w| w == b"m=audio 6000"),
+        _ => false,
+    })
+}
+
+#[test]
+fn sipp_answers_twice() {
+    let Some(driver) = calling("uas-forks.xml", 5, false) else {
+        return;
+    };
+    assert_eq!(driver.count(|e| matches!(e, Event::Answered { .. })), 5);
+    assert_eq!(driver.count(|e| matches!(e, Event::Ended { .. })), 5);
+}
+
+#[test]
+fn sipp_is_challenged() {
+    let Some(driver) = called_as("uac-proves.xml", 10, Policy::Challenges) else {
+        return;
+    };
+    assert_eq!(driver.count(|e| matches!(e, Event::Authenticated { .. })), 10);
+    assert_eq!(driver.count(|e| matches!(e, Event::Confirmed { .. })), 10);
+    let Some(driver) = called_as("uac-proves-wrongly.xml", 3, Policy::Challenges) else {
+        return;
+    };
+    assert_eq!(driver.count(|e| matches!(e, Event::AuthenticationFailed { .. })), 3);
+    assert_eq!(driver.count(|e| matches!(e, Event::Confirmed { .. })), 0);
+}
+
+#[test]
+fn sipp_overlaps_its_offers_and_hangs_up_in_the_middle() {
+    let Some(driver) = called_as("uac-overlaps.xml", 5, Policy::Hesitates) else {
+        return;
+    };
+    assert_eq!(driver.count(|e| matches!(e, Event::ReinviteOffered { .. })), 5);
+    assert_eq!(driver.count(|e| matches!(e, Event::Ended { .. })), 5);
 }
