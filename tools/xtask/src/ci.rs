@@ -1,6 +1,6 @@
 //! All checks in the order of their cost.
 
-use crate::{house, licences, sizes};
+use crate::{fuzz, house, licences, sizes};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,10 @@ pub fn run(manifest: &Path) -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     cargo(&["test", "--workspace", "--doc", "--quiet"], &[])?;
-    tests()
+    tests()?;
+    // Two seconds each: enough to see that the targets live and what is new in the code does not fall over at once.
+    let seconds = std::env::var("FERROFAX_FUZZ_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    fuzz::run(manifest, &fuzz::Fuzz { target: None, seconds })
 }
 
 /// nextest where it is installed, `cargo test` elsewhere.

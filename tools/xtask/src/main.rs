@@ -1,6 +1,7 @@
-//! The project's own checks: `cargo xtask house | sizes | licences | ci`.
+//! The project's own checks: `cargo xtask house | sizes | licences | fuzz | ci`.
 
 mod ci;
+mod fuzz;
 mod house;
 mod licences;
 mod sizes;
@@ -16,7 +17,9 @@ const HELP: &str = "cargo xtask COMMAND [--manifest-path FILE]
   house      the floors: who may import whom, no I/O below floor 3, banned names
   sizes      files over 600 lines without their tests
   licences   licences of everything the product is built from, and no C but ring's
-  ci         format, clippy, docs, house, sizes, licences, tests
+  fuzz       [--seconds N] [TARGET]: every decoder, or one, with inputs that grow by coverage;
+             60 s each unless told otherwise, 0: the committed seeds only
+  ci         format, clippy, docs, house, sizes, licences, tests, a minute of fuzzing
 ";
 
 fn main() -> ExitCode {
@@ -36,11 +39,16 @@ fn run() -> Result<()> {
         bail!("no command given");
     };
     let mut manifest = PathBuf::from("Cargo.toml");
+    let (mut seconds, mut target) = (60, None);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--manifest-path" => {
                 manifest = args.next().context("--manifest-path wants a file")?.into();
             }
+            "--seconds" if command == "fuzz" => {
+                seconds = args.next().and_then(|n| n.parse().ok()).context("--seconds wants a number")?;
+            }
+            name if command == "fuzz" && !name.starts_with('-') => target = Some(name.to_owned()),
             other => bail!("unknown argument {other}"),
         }
     }
@@ -48,6 +56,7 @@ fn run() -> Result<()> {
         "house" => house::check(&manifest),
         "sizes" => sizes::check(&manifest),
         "licences" => licences::check(&manifest),
+        "fuzz" => fuzz::run(&manifest, &fuzz::Fuzz { target: target.as_deref(), seconds }),
         "ci" => ci::run(&manifest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
