@@ -1,16 +1,16 @@
-//! T.4 and T.6 coding, TIFF files, the header line, scaling.
+//! T.4, T.6, T.85 and T.81 coding, TIFF files, the header line, scaling.
 
 use crate::input::Choices;
 use fax_base::page::{Coding, Resolution, Width};
-use fax_image::{Bitmap, Decoder, EncodeOptions, Limits, scale, tiff as files};
+use fax_image::{Bitmap, Decoder, EncodeOptions, Limits, scale, t42, tiff as files};
 
-const T4_AND_T6: [Coding; 3] = [Coding::Mh, Coding::Mr, Coding::Mmr];
+const CODINGS: [Coding; 4] = [Coding::Mh, Coding::Mr, Coding::Mmr, Coding::T85];
 const WIDTHS: [u32; 12] = [1, 7, 8, 63, 64, 65, 1728, 2048, 2432, 2624, 3648, 4864];
 
 /// A page in any coding: the same however it is cut into pieces, and coded again and decoded it stays what it is.
 pub fn decode(octets: &[u8]) {
     let mut c = Choices::new(octets);
-    let (coding, width, size) = (c.pick(&T4_AND_T6), c.pick(&WIDTHS), usize::from(c.octet()) + 1);
+    let (coding, width, size) = (c.pick(&CODINGS), c.pick(&WIDTHS), usize::from(c.octet()) + 1);
     let lost = c.octet();
     let limits = Limits { max_rows: 3_000 };
     let octets = c.all();
@@ -28,7 +28,8 @@ pub fn decode(octets: &[u8]) {
         }
     }
     let _ = decoder.finish();
-    let options = EncodeOptions { k: u32::from(lost % 5), min_row_bits: u32::from(lost), ..EncodeOptions::default() };
+    let options =
+        EncodeOptions { k: u32::from(lost % 5), min_row_bits: u32::from(lost), ..EncodeOptions::default() };
     let again = fax_image::decode(&fax_image::encode(&whole.bitmap, coding, &options), coding, width, limits);
     assert!(again.bitmap == whole.bitmap && again.ended && again.bad_rows == 0);
 }
@@ -36,7 +37,7 @@ pub fn decode(octets: &[u8]) {
 /// T.6 into every coding: the same pels.
 pub fn recode(octets: &[u8]) {
     let mut c = Choices::new(octets);
-    let (coding, width) = (c.pick(&T4_AND_T6), c.pick(&WIDTHS));
+    let (coding, width) = (c.pick(&CODINGS), c.pick(&WIDTHS));
     let limits = Limits { max_rows: 3_000 };
     let octets = c.all();
     let page = fax_image::decode(octets, Coding::Mmr, width, limits);
@@ -55,7 +56,7 @@ pub fn tiff(octets: &[u8]) {
     for remark in &document.remarks {
         let _ = remark.kind.to_string();
     }
-    for coding in T4_AND_T6 {
+    for coding in [Coding::Mh, Coding::Mr, Coding::Mmr] {
         let options = files::WriteOptions { coding, ..files::WriteOptions::default() };
         let written = files::write(&document.pages, &options);
         let again = files::read(&written, &files::Limits::default()).expect("what is written can be read");
@@ -94,5 +95,21 @@ pub fn scale(octets: &[u8]) {
     assert_eq!((sized.width(), sized.rows()), (new_width, new_rows));
     if map.black_pels() == 0 {
         assert_eq!(fitted.black_pels() + sized.black_pels(), 0);
+    }
+}
+
+/// A page in tones, and what is made of it.
+pub fn jpeg(octets: &[u8]) {
+    let Ok(decoded) = t42::decode(octets) else {
+        return;
+    };
+    let picture = &decoded.picture;
+    let map = picture.to_bitmap();
+    assert_eq!((map.width(), map.rows()), (picture.width(), picture.rows()));
+    if picture.rows() < 200 && picture.width() < 1_000 {
+        assert_eq!(picture.to_rgb().len(), 3 * picture.width() as usize * picture.rows() as usize);
+        let again = t42::decode(&t42::encode(picture, &t42::Options::default()))
+            .expect("what is coded can be decoded");
+        assert_eq!((again.picture.width(), again.picture.rows()), (picture.width(), picture.rows()));
     }
 }

@@ -1,10 +1,12 @@
-//! T.38: IFP, UDPTL, the endpoint, and a terminal that takes a fax over it.
+//! T.38: IFP, UDPTL, the endpoint, a terminal that takes a fax over it, and recordings of calls.
 
 use crate::input::Choices;
 use fax_base::Instant;
 use fax_t38::ifp::{Decoder, Packing, Syntax, decode_as};
 use fax_t38::udptl::{Packet, Receiver};
 use fax_t38::{Config, Endpoint, Input, Output};
+use fax_terminal::recording::Replay;
+use fax_terminal::recording::file::{self, Kind, State};
 use fax_terminal::{self as terminal, Terminal};
 
 /// An IFP in every syntax; what was read is written and read again.
@@ -90,7 +92,8 @@ pub fn terminal(octets: &[u8]) {
     let mut now = Instant::ZERO;
     let mut terminal = Terminal::new(terminal::Config::default());
     terminal.handle(now, terminal::Input::Start);
-    terminal.handle(now, terminal::Input::SwitchToT38(Config { version: c.octet() % 4, ..Config::default() }));
+    terminal
+        .handle(now, terminal::Input::SwitchToT38(Config { version: c.octet() % 4, ..Config::default() }));
     let mut over = false;
     let mut sequence = 0u16;
     let mut steps = 0;
@@ -126,4 +129,31 @@ fn ended(terminal: &mut Terminal) -> bool {
         over |= matches!(output, terminal::Output::End(_));
     }
     over
+}
+
+/// A recording of a call: the file as it is, and one put together from pieces so that its checks hold.
+pub fn recording(octets: &[u8]) {
+    play(octets);
+    let c = &mut Choices::new(octets);
+    let mut whole = file::head(c.pick(&[State::Open, State::Good, State::Failed])).to_vec();
+    let n = usize::from(c.short());
+    file::chunk(&mut whole, Kind::Setup, c.octets(n));
+    while !c.is_empty() {
+        let n = usize::from(c.short());
+        file::chunk(&mut whole, Kind::Records, c.octets(n));
+    }
+    play(&whole);
+}
+
+fn play(octets: &[u8]) {
+    let Ok(mut replay) = Replay::open(octets, &[]) else {
+        return;
+    };
+    for _ in 0..20_000 {
+        match replay.step() {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    let _ = (replay.setup(), replay.state(), replay.report());
 }
