@@ -43,6 +43,9 @@ pub fn recode(octets: &[u8]) {
     let page = fax_image::decode(octets, Coding::Mmr, width, limits);
     let recoded = fax_image::recode(octets, width, coding, &EncodeOptions::default(), limits);
     assert_eq!((recoded.rows, recoded.truncated), (page.rows, page.truncated));
+    if page.rows == 0 && coding == Coding::T85 {
+        return; // T.85 has no page without rows.
+    }
     let again = fax_image::decode(&recoded.octets, coding, width, limits);
     assert!(again.bitmap == page.bitmap && again.bad_rows == 0);
 }

@@ -105,9 +105,10 @@ fn one(root: &Path, home: &Path, program: &Path, name: &str, seconds: u64) -> Re
     let output = command.output().with_context(|| program.display().to_string())?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        let tail: Vec<&str> = log.lines().rev().take(40).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
-        bail!("fuzz {name}:\n{}\nit is kept in {}", tail.join("\n"), found.display());
+        // From the panic on, or what libFuzzer has to say of time and memory.
+        let why = log.find("thread '").or_else(|| log.find("ERROR: libFuzzer")).unwrap_or(0);
+        let lines: Vec<&str> = log.get(why..).unwrap_or(&log).lines().take(30).collect();
+        bail!("fuzz {name}:\n{}\nthe input is kept in {}", lines.join("\n"), found.display());
     }
     println!("fuzz {name}: {}", summary(&log));
     Ok(())
