@@ -217,7 +217,7 @@ pub(crate) struct LineArgs {
     /// The slowest rate, bit/s: the call is given up rather than go below it.
     #[arg(long, value_name = "BPS", default_value_t = 2400)]
     pub(crate) min_rate: u32,
-    /// The codings that are offered and used. MH is always one of them; MMR and T.85 need ECM.
+    /// The codings that are offered and used. MH is always one of them; MMR and T.85 need ECM, and T.85 goes before MMR.
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values_t = [Compression::Mh, Compression::Mr, Compression::Mmr])]
     pub(crate) compression: Vec<Compression>,
     /// With --call: fetch what the other end has to send.

@@ -53,6 +53,10 @@ pub(crate) fn dis(capabilities: &Capabilities) -> Fif {
     fif.put(45, can(Resolution::Superfine) || can(Resolution::R16));
     fif.put(49, true);
     tones::offer(capabilities, &mut fif);
+    // Stripes of any length are the same to us.
+    let t85 = capabilities.ecm && capabilities.codings.contains(&Coding::T85);
+    fif.put(78, t85);
+    fif.put(79, t85);
     fif
 }
 
@@ -135,7 +139,11 @@ const fn reductions(resolution: Resolution) -> &'static [Resolution] {
 /// How a page of this shape goes to a terminal with this DIS.
 pub(crate) fn choose(ours: &Capabilities, dis: &Fif, shape: &PageShape) -> PageFormat {
     let ecm = ours.ecm && dis.bit(27);
-    let coding = if ecm && dis.bit(31) && ours.codings.contains(&Coding::Mmr) {
+    let mmr = ecm && dis.bit(31) && ours.codings.contains(&Coding::Mmr);
+    let t85 = ecm && dis.bit(78) && ours.codings.contains(&Coding::T85);
+    let coding = if t85 && (ours.prefer_t85 || !mmr) {
+        Coding::T85
+    } else if mmr {
         Coding::Mmr
     } else if dis.bit(16) && ours.codings.contains(&Coding::Mr) {
         Coding::Mr
@@ -206,6 +214,8 @@ pub(crate) fn dcs(agreed: &Agreed, dis: &Fif) -> Fif {
     fif.put(42, format.resolution == Resolution::Inch300);
     fif.put(43, format.resolution == Resolution::R16);
     tones::command(format, &mut fif);
+    // Our stripes are the 128 lines that need no bit 79.
+    fif.put(78, format.coding == Coding::T85);
     fif
 }
 
@@ -214,13 +224,14 @@ const NEED_ECM: [u32; 21] =
     [31, 36, 38, 51, 53, 54, 55, 57, 59, 60, 62, 65, 68, 78, 79, 92, 93, 94, 115, 116, 127];
 
 /// Bits of a DCS that ask for a coding or resolution which we do not have.
-const FOREIGN: [u32; 27] = [
-    26, 36, 38, 53, 54, 55, 57, 60, 62, 65, 78, 79, 92, 93, 94, 105, 106, 107, 108, 109, 110, 111, 115, 116,
-    124, 125, 127,
+const FOREIGN: [u32; 25] = [
+    26, 36, 38, 53, 54, 55, 57, 60, 62, 65, 92, 93, 94, 105, 106, 107, 108, 109, 110, 111, 115, 116, 124,
+    125, 127,
 ];
 
 /// Takes a DCS apart. What we did not offer but can decode is accepted; `None` for what cannot be
-/// received: a reserved modulation, a coding that is not ours, MMR without ECM.
+/// received: a reserved modulation, a coding that is not ours, MMR or T.85 without ECM. Of several codings the
+/// better one is meant.
 pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
     let modulation = rates::from_dcs(dcs)?;
     let ecm = dcs.bit(27);
@@ -236,6 +247,8 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
     }
     let coding = if let Some(tones) = tones {
         Coding::T81(tones)
+    } else if dcs.bit(78) || dcs.bit(79) {
+        Coding::T85
     } else if dcs.bit(31) {
         Coding::Mmr
     } else if dcs.bit(16) {
@@ -294,17 +307,17 @@ mod tests {
     fn own_dis_offers_what_is_allowed() {
         let all = dis(&Capabilities::default());
         assert_eq!(all.group(11, 4), 0b1101);
-        for n in [10, 15, 16, 18, 20, 27, 31, 41, 45, 49, 68, 69, 73] {
+        for n in [10, 15, 16, 18, 20, 27, 31, 41, 45, 49, 68, 69, 73, 78, 79] {
             assert!(all.bit(n), "bit {n}");
         }
-        for n in [6, 9, 26, 42, 43, 78] {
+        for n in [6, 9, 26, 42, 43] {
             assert!(!all.bit(n), "bit {n}");
         }
         let least = dis(&Capabilities {
             ecm: false,
             small_frames: true,
             modulations: vec![Modulation::V27ter2400],
-            codings: vec![Coding::Mmr],
+            codings: vec![Coding::Mmr, Coding::T85],
             resolutions: Vec::new(),
             max_width: Width::A4,
             max_length: Length::A4,
@@ -363,8 +376,8 @@ mod tests {
         // V.33, a reserved modulation.
         assert_eq!(read(&[0x00, 0x48, 0x00]), None);
         assert_eq!(read(&[0x00, 0x6C, 0x00]), None);
-        // JBIG, 600 × 600; JPEG with 12 bits, JPEG with 100 × 100.
-        for bits in [&[78u32][..], &[105], &[68, 71], &[68, 98]] {
+        // 600 × 600; JPEG with 12 bits, JPEG with 100 × 100.
+        for bits in [&[105u32][..], &[68, 71], &[68, 98]] {
             let mut dcs = Fif::parse(&[0x00, 0x46, 0x1f, 0x20]);
             for n in bits {
                 dcs.put(*n, true);
@@ -387,6 +400,47 @@ mod tests {
         // MR beside MMR: MMR wins.
         let both = read(&[0x00, 0x47, 0x1f, 0x22]).expect("MMR");
         assert_eq!(both.format.coding, Coding::Mmr);
+        // T.85 beside MMR, or with stripes of its own: T.85; never without ECM.
+        for bits in [&[31u32, 78][..], &[78], &[78, 79], &[79]] {
+            let mut dcs = Fif::parse(&[0x00, 0x46, 0x1f, 0x20]);
+            bits.iter().for_each(|n| dcs.put(*n, true));
+            let agreed = read(&dcs.to_octets()).expect("T.85");
+            assert_eq!(agreed.format.coding, Coding::T85, "{bits:?}");
+            dcs.put(27, false);
+            assert_eq!(read(&dcs.to_octets()), None, "{bits:?}");
+        }
+    }
+
+    #[test]
+    fn t85_where_it_is_common_to_both_and_wanted() {
+        let pick = |prefer_t85: bool, codings: &[Coding], bits: &[u32]| {
+            let ours = Capabilities { prefer_t85, codings: codings.to_vec(), ..Capabilities::default() };
+            let mut dis = Fif::new();
+            bits.iter().for_each(|n| dis.put(*n, true));
+            let format = choose(&ours, &dis, &a4_fine());
+            let agreed = Agreed { format, modulation: Modulation::V17At14400, small_frames: false };
+            let dcs = dcs(&agreed, &dis);
+            assert_eq!(
+                (dcs.bit(31), dcs.bit(78), dcs.bit(79)),
+                match format.coding {
+                    Coding::T85 => (false, true, false),
+                    Coding::Mmr => (true, false, false),
+                    Coding::Mh | Coding::Mr | Coding::T81(_) => (false, false, false),
+                }
+            );
+            format.coding
+        };
+        let all = [Coding::Mr, Coding::Mmr, Coding::T85];
+        assert_eq!(pick(true, &all, &[16, 27, 31, 78]), Coding::T85);
+        assert_eq!(pick(true, &all, &[16, 27, 31, 78, 79]), Coding::T85);
+        assert_eq!(pick(true, &all, &[16, 27, 31]), Coding::Mmr);
+        // L0 of any length alone is no offer.
+        assert_eq!(pick(true, &all, &[16, 27, 31, 79]), Coding::Mmr);
+        assert_eq!(pick(true, &all, &[16, 78]), Coding::Mr);
+        assert_eq!(pick(true, &[Coding::Mmr], &[16, 27, 31, 78]), Coding::Mmr);
+        assert_eq!(pick(false, &all, &[16, 27, 31, 78]), Coding::Mmr);
+        assert_eq!(pick(false, &all, &[16, 27, 78]), Coding::T85);
+        assert_eq!(pick(false, &[Coding::Mr, Coding::T85], &[16, 27, 31, 78]), Coding::T85);
     }
 
     #[test]

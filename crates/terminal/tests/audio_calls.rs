@@ -75,7 +75,9 @@ fn assert_whole(what: &str, pages: &[(Bitmap, Arc<CodedPage>)], a: &Ours, b: &Ou
 fn every_modulation_and_way() {
     let pages = document(2, 300);
     for modulation in Modulation::ALL {
-        for (ecm, coding) in [(true, Coding::Mmr), (false, Coding::Mr), (false, Coding::Mh)] {
+        for (ecm, coding) in
+            [(true, Coding::T85), (true, Coding::Mmr), (false, Coding::Mr), (false, Coding::Mh)]
+        {
             let capabilities = Capabilities {
                 ecm,
                 codings: vec![Coding::Mh, coding],

@@ -33,6 +33,7 @@ fn eight_charts() {
         return;
     };
     for (ecm, coding, most) in [
+        (true, Coding::T85, 165.0),
         (true, Coding::Mmr, 205.0),
         (true, Coding::Mr, 260.0),
         (false, Coding::Mr, 240.0),

@@ -2,7 +2,7 @@
 
 use crate::cli::{Compression, LineArgs, Modem, Switch};
 use crate::pages;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
 use fax_t30::{Capabilities, Poll, Role};
@@ -82,11 +82,12 @@ fn capabilities(args: &LineArgs) -> Result<Capabilities> {
             Compression::Mh => {}
             Compression::Mr => codings.push(Coding::Mr),
             Compression::Mmr => codings.push(Coding::Mmr),
-            Compression::T85 => bail!("--compression t85 is not possible yet"),
+            Compression::T85 => codings.push(Coding::T85),
         }
     }
     let (min_rate, max_rate) = (args.min_rate, args.max_rate);
-    Ok(Capabilities { ecm, modulations, codings, min_rate, max_rate, ..Capabilities::default() })
+    let prefer_t85 = codings.contains(&Coding::T85);
+    Ok(Capabilities { ecm, modulations, codings, prefer_t85, min_rate, max_rate, ..Capabilities::default() })
 }
 
 /// The modulations of --modems between --min-rate and --max-rate.

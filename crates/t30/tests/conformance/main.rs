@@ -6,13 +6,14 @@ mod play;
 use play::Script;
 use testkit::line::bench::Carrier;
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("calling.txt", include_str!("calling.txt")),
     ("called.txt", include_str!("called.txt")),
     ("ecm-send.txt", include_str!("ecm-send.txt")),
     ("ecm-receive.txt", include_str!("ecm-receive.txt")),
     ("polling.txt", include_str!("polling.txt")),
     ("tones.txt", include_str!("tones.txt")),
+    ("coding.txt", include_str!("coding.txt")),
 ];
 
 fn scripts(file: &str) -> Vec<Script> {
@@ -64,6 +65,11 @@ fn polling() {
 #[test]
 fn tones() {
     run("tones.txt");
+}
+
+#[test]
+fn coding() {
+    run("coding.txt");
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn config(options: &[String]) -> Result<(Config, usize, bool), String> {
                 config.send.push(Document { address, ..pages(count)? });
             }
             "ecm" => config.capabilities.ecm = true,
+            "t85" => config.capabilities.prefer_t85 = true,
             "small" => config.capabilities.small_frames = true,
             "max" => config.capabilities.max_rate = number(value)?,
             "min" => config.capabilities.min_rate = number(value)?,

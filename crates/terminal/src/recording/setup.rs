@@ -178,6 +178,7 @@ fn put_capabilities(out: &mut Vec<u8>, capabilities: &Capabilities) {
         ecm,
         modulations,
         codings,
+        prefer_t85,
         resolutions,
         max_width,
         max_length,
@@ -196,6 +197,7 @@ fn put_capabilities(out: &mut Vec<u8>, capabilities: &Capabilities) {
     field(out, 8, |out| number(out, (*max_rate).into()));
     field(out, 9, |out| number(out, (*min_rate).into()));
     field(out, 10, |out| number(out, (*small_frames).into()));
+    field(out, 11, |out| number(out, (*prefer_t85).into()));
 }
 
 fn capabilities(cursor: &mut Cursor<'_>) -> Result<Capabilities, Fault> {
@@ -214,6 +216,7 @@ fn capabilities(cursor: &mut Cursor<'_>) -> Result<Capabilities, Fault> {
             8 => c.max_rate = small(inner)?,
             9 => c.min_rate = small(inner)?,
             10 => c.small_frames = inner.number()? != 0,
+            11 => c.prefer_t85 = inner.number()? != 0,
             id => return Err(newer(id)),
         }
     }
