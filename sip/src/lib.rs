@@ -14,6 +14,7 @@ mod dialog;
 mod digest;
 mod identity;
 pub mod message;
+pub mod registrar;
 pub mod sdp;
 mod transaction;
 mod ua;

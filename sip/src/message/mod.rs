@@ -19,6 +19,7 @@ pub use scan::{Params, text};
 pub(crate) use scan::{number, quote};
 pub use uri::Uri;
 pub use via::Via;
+pub(crate) use views::qvalue;
 pub use views::{CSeq, Challenge, SessionExpires};
 
 use core::fmt;

@@ -127,6 +127,34 @@ impl Uri {
         })
     }
 
+    /// Whether two URIs mean the same place (§19.1.4): user and password to the letter, host without regard to case,
+    /// ports as written, `transport`, `user`, `ttl`, `method` and `maddr` on both or neither, other parameters where both
+    /// have them. URIs of other schemes are compared to the letter.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Uri) -> bool {
+        if !self.is_sip() || !other.is_sip() {
+            return self.0 == other.0;
+        }
+        let user = |u: &Uri| u.split_user().0.map(unescape);
+        let parameters = |u: &Uri| -> Vec<String> {
+            let rest = u.split_user().1;
+            let rest = rest.split(|&b| b == b'?').next().unwrap_or_default();
+            let names = rest.split(|&b| b == b';').skip(1);
+            names.map(|p| text(p.split(|&b| b == b'=').next().unwrap_or_default())).collect()
+        };
+        let strict = ["transport", "user", "ttl", "method", "maddr"];
+        let agrees = |name: &str| match (self.parameter(name), other.parameter(name)) {
+            (Some(a), Some(b)) => a.eq_ignore_ascii_case(&b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => !strict.iter().any(|s| s.eq_ignore_ascii_case(name)),
+        };
+        self.scheme().eq_ignore_ascii_case(other.scheme())
+            && user(self) == user(other)
+            && self.host().eq_ignore_ascii_case(other.host())
+            && self.port() == other.port()
+            && parameters(self).iter().chain(&parameters(other)).all(|name| agrees(name))
+    }
+
     /// Whether headers ride in the URI (`?Route=…`).
     #[must_use]
     pub fn has_headers(&self) -> bool {

@@ -8,4 +8,5 @@ mod calling;
 mod early;
 mod proving;
 mod registering;
+mod registrar;
 mod sessions;
