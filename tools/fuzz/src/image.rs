@@ -28,6 +28,9 @@ pub fn decode(octets: &[u8]) {
         }
     }
     let _ = decoder.finish();
+    if whole.rows == 0 && coding == Coding::T85 {
+        return; // T.85 has no page without rows.
+    }
     let options =
         EncodeOptions { k: u32::from(lost % 5), min_row_bits: u32::from(lost), ..EncodeOptions::default() };
     let again = fax_image::decode(&fax_image::encode(&whole.bitmap, coding, &options), coding, width, limits);

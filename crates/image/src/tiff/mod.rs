@@ -5,6 +5,7 @@
 
 mod ifd;
 mod page;
+mod profile;
 mod remark;
 mod sink;
 mod strip;
@@ -13,6 +14,7 @@ mod write;
 use crate::Bitmap;
 use bytes::Bytes;
 use fax_base::page::{Coding, Resolution, Width};
+pub use profile::Profile;
 pub use remark::{Remark, RemarkKind};
 use std::collections::HashSet;
 pub use write::{Addition, Appender, write};
