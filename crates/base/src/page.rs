@@ -28,6 +28,17 @@ pub enum Tones {
 }
 
 impl Coding {
+    /// Whether the least significant bit of its octets goes first on the line. T.4 and T.6 make bits, the first of
+    /// them highest in an octet, and those go in their order. T.82 and T.81 make octets, which go as HDLC sends
+    /// octets (ISO/IEC 13239 §4.2): so do HylaFAX and spandsp, and so the machines that they talk to.
+    #[must_use]
+    pub const fn is_lsb_first(self) -> bool {
+        match self {
+            Coding::Mh | Coding::Mr | Coding::Mmr => false,
+            Coding::T85 | Coding::T81(_) => true,
+        }
+    }
+
     /// The tones that it carries beyond black and white, if it does.
     #[must_use]
     pub const fn tones(self) -> Option<Tones> {

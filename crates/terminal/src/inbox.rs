@@ -2,9 +2,11 @@
 
 use crate::api::ReceivedPage;
 use bytes::Bytes;
+use fax_base::bits::reverse;
 use fax_base::page::{Coding, PageFormat};
 use fax_image::{Bitmap, Decoder, EncodeOptions, Limits, encode, t42};
 use fax_t30::Verdict;
+use std::borrow::Cow;
 
 /// Octets of a page in grey or colour that are kept; at 14 400 bit/s they would take ten hours.
 const MAX_JPEG: usize = 64 << 20;
@@ -48,6 +50,12 @@ impl Inbox {
     }
 
     pub(crate) fn data(&mut self, new: &[u8]) {
+        let new = if self.format.coding.is_lsb_first() {
+            Cow::Owned(new.iter().map(|o| reverse(*o)).collect())
+        } else {
+            Cow::Borrowed(new)
+        };
+        let new = new.as_ref();
         match &mut self.state {
             State::Arriving(decoder) => decoder.push(new),
             State::ArrivingInTones { octets, holes } => {

@@ -2,6 +2,7 @@
 
 use crate::api::CodedPage;
 use bytes::Bytes;
+use fax_base::bits::reverse;
 use fax_base::page::{Coding, PageFormat, Tones};
 use fax_image::{Bitmap, Decoder, EncodeOptions, Limits, encode, recode, scale, t42};
 use std::sync::Arc;
@@ -31,14 +32,20 @@ impl Outbox {
             return octets.clone();
         }
         let options = EncodeOptions::for_format(&format, bit_rate);
-        let octets = match (self.pages.get(index), format.coding.tones()) {
+        let octets: Bytes = match (self.pages.get(index), format.coding.tones()) {
             (None, _) => encode(&Bitmap::new(format.pels()), format.coding, &options).into(),
             (Some(page), Some(tones)) if page.jpeg.is_some() => in_tones(page, tones, &format, &options),
             (Some(page), _) => coded(page, &format, &options).into(),
         };
+        let octets = in_line_order(format.coding, octets);
         self.last = Some((key, octets.clone()));
         octets
     }
+}
+
+/// The octets with the first bit on the line highest.
+fn in_line_order(coding: Coding, octets: Bytes) -> Bytes {
+    if coding.is_lsb_first() { octets.iter().map(|o| reverse(*o)).collect() } else { octets }
 }
 
 /// The page's continuous-tone rendition: as it is, or without its colour where the far end takes grey only.

@@ -8,7 +8,7 @@ mod spandsp;
 use fax_base::line::Modulation;
 use fax_t30 as t30;
 use spandsp::audio::{receive, send};
-use spandsp::{Document, ECM_MH, ECM_MMR, ECM_MR, MH, MR, three};
+use spandsp::{Document, ECM_MH, ECM_MMR, ECM_MR, ECM_T85, MH, MR, three};
 use spandsp_peer::{Options, Recommendation, pages};
 
 fn text(rows: u32) -> Document {
@@ -65,7 +65,7 @@ modulations! {
 
 #[test]
 fn several_pages_sent() {
-    for way in [ECM_MMR, ECM_MR, ECM_MH, MR, MH] {
+    for way in [ECM_T85, ECM_MMR, ECM_MR, ECM_MH, MR, MH] {
         send(&three(), way, Options::default(), t30::Capabilities::default());
     }
 }

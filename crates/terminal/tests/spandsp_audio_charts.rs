@@ -8,7 +8,7 @@ mod spandsp;
 use fax_t30 as t30;
 use fax_terminal::{AudioOptions, Terminal};
 use spandsp::audio::{LIMIT, receive, send};
-use spandsp::{Desk, Document, ECM_MH, ECM_MMR, ECM_MR, MH, MR, bound, charts, ours};
+use spandsp::{Desk, Document, ECM_MH, ECM_MMR, ECM_MR, ECM_T85, MH, MR, bound, charts, ours};
 use spandsp_peer::{AudioPeer, Options, pages};
 use testkit::audio::{Ours, Path, call};
 
@@ -24,6 +24,7 @@ macro_rules! all_charts {
 }
 
 all_charts! {
+    send_ecm_t85: send ECM_T85;
     send_ecm_mmr: send ECM_MMR;
     send_ecm_mr: send ECM_MR;
     send_ecm_mh: send ECM_MH;

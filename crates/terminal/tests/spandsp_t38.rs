@@ -6,7 +6,9 @@
 mod spandsp;
 
 use spandsp::t38::{CLEAN, Path, call, receive, send};
-use spandsp::{Desk, Document, ECM_MH, ECM_MMR, ECM_MR, MH, MR, assert_received, charts, ours, three};
+use spandsp::{
+    Desk, Document, ECM_MH, ECM_MMR, ECM_MR, ECM_T85, MH, MR, assert_received, charts, ours, three,
+};
 use spandsp_peer::{Options, pages};
 
 macro_rules! all_charts {
@@ -19,6 +21,7 @@ macro_rules! all_charts {
 }
 
 all_charts! {
+    send_ecm_t85: send ECM_T85;
     send_ecm_mmr: send ECM_MMR;
     send_ecm_mr: send ECM_MR;
     send_ecm_mh: send ECM_MH;

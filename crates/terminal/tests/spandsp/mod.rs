@@ -273,6 +273,7 @@ impl Way {
     }
 }
 
+pub const ECM_T85: Way = Way { ecm: true, coding: Coding::T85 };
 pub const ECM_MMR: Way = Way { ecm: true, coding: Coding::Mmr };
 pub const ECM_MR: Way = Way { ecm: true, coding: Coding::Mr };
 pub const ECM_MH: Way = Way { ecm: true, coding: Coding::Mh };
