@@ -48,15 +48,15 @@ pub struct Capabilities {
 }
 
 impl Default for Capabilities {
-    /// All that is implemented: every modulation, ECM, every coding of black and white, up to superfine, A3, no
-    /// limit of length, no minimum row time; what MMR can do is sent as MMR.
+    /// All that is implemented: every modulation, ECM, every coding and resolution, A3, no limit of length, no
+    /// minimum row time; what MMR can do is sent as MMR.
     fn default() -> Self {
         Capabilities {
             ecm: true,
             modulations: Modulation::ALL.to_vec(),
             codings: vec![Coding::Mh, Coding::Mr, Coding::Mmr, Coding::T85, Coding::T81(Tones::Colour)],
             prefer_t85: false,
-            resolutions: vec![Resolution::Standard, Resolution::Fine, Resolution::Superfine],
+            resolutions: Resolution::ALL.to_vec(),
             max_width: Width::A3,
             max_length: Length::Unlimited,
             min_row_time: Duration::ZERO,
@@ -106,16 +106,37 @@ pub struct Rules {
     pub refuse_at_percent: Option<u8>,
     /// A page takes no longer than this, repeats included.
     pub longest_page: Duration,
+    /// What is heard with errors is asked for again with CRP. The far end must obey that, but not every one does;
+    /// without, its command or response comes again when its timer has run out.
+    pub command_repeat: bool,
+    /// Who sits at our telephone.
+    pub operator: Operator,
+}
+
+/// Whether there is somebody to talk to between pages (T.30 §5.3.6.1.6 PRI-Q, §5.3.6.1.7 PIN and PIP).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Operator {
+    /// Nobody: PRI-MPS is MPS, PIP is MCF and PIN is RTN.
+    #[default]
+    Absent,
+    /// Somebody is called when the far end wants it: PRI-MPS … are answered with PIP or PIN, and after PIP and PIN
+    /// T3 runs before the fax goes on.
+    Present,
+    /// The same, and we want it: pages are ended with PRI-MPS, PRI-EOM, PRI-EOP, or answered with PIP and PIN, until
+    /// T3 has run out once.
+    Asks,
 }
 
 impl Default for Rules {
-    /// Two repeats; RTP from 5 and RTN from 15 in a hundred on; an hour.
+    /// Two repeats; RTP from 5 and RTN from 15 in a hundred on; an hour; no CRP; no operator.
     fn default() -> Self {
         Rules {
             page_retries: 2,
             poor_at_percent: 5,
             refuse_at_percent: Some(15),
             longest_page: Duration::from_secs(3_600),
+            command_repeat: false,
+            operator: Operator::Absent,
         }
     }
 }
@@ -141,6 +162,8 @@ pub struct Config {
     /// Calling: the password, sent where the far end knows passwords: as SID beside DCS, as PWD beside DTC.
     /// Called: the password that is demanded from whoever sends or polls.
     pub password: Option<String>,
+    /// Called: the sub-addresses (SUB) that exist here; a fax for another one is refused. Empty: any is taken.
+    pub sub_addresses: Vec<String>,
     /// Quality and patience.
     pub rules: Rules,
 }
@@ -157,6 +180,7 @@ impl Default for Config {
             poll: Vec::new(),
             sub_address: None,
             password: None,
+            sub_addresses: Vec::new(),
             rules: Rules::default(),
         }
     }

@@ -19,9 +19,8 @@ use fax_base::line::{Listen, Tone, Transmit};
 const ANSWER_SILENCE: Duration = Duration::from_millis(500);
 /// CED: 2.6 s … 4.0 s, and none of it wasted.
 const CED: Duration = Duration::from_millis(2_700);
-/// After so many DIS without an answer every second one is short: some old machines choke on long
-/// ones.
-const LONG_DIS: u32 = 3;
+/// The last bit of each DIS in a row: some old machines choke on long ones, and the oldest know three octets only.
+const DIS_BITS: [u32; 6] = [128, 128, 32, 128, 24, 128];
 
 /// Sending CED and the first DIS.
 #[derive(Debug)]
@@ -56,6 +55,7 @@ impl Answering {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -112,8 +112,10 @@ impl AwaitDcs {
         dis.put(10, call.config.receive);
         polling::offer(call, &mut dis);
         dis.put(50, call.config.password.is_some());
-        if self.sent > LONG_DIS && self.sent.is_multiple_of(2) {
-            dis.truncate(32);
+        let number = usize::try_from(self.sent - 1).unwrap_or(0) % DIS_BITS.len();
+        // Who is to name a password or a sub-address must be told that it can.
+        if call.config.password.is_none() && call.config.sub_addresses.is_empty() {
+            dis.truncate(DIS_BITS.get(number).copied().unwrap_or(128));
         }
         let mut burst: Vec<Bytes> = call.identification(Fcf::Csi).into_iter().collect();
         burst.push(frames::build(Fcf::Dis, false, true, &dis.to_octets()));
@@ -124,7 +126,8 @@ impl AwaitDcs {
         match on {
             On::Sent => {
                 if self.sent == 0 {
-                    call.search(Timer::T2, timers::T2_AFTER_EOM);
+                    let patience = receive::patience(call, timers::T2_AFTER_EOM);
+                    call.search(Timer::T2, patience);
                 } else {
                     call.search(Timer::T4, timers::T4);
                 }
@@ -138,8 +141,11 @@ impl AwaitDcs {
                 self.heard = true;
                 match burst.last.fcf {
                     Fcf::Dcn => self.left(call),
+                    // What was said last: DIS, or FTT or FNV before it.
                     Fcf::Crp => {
-                        self.identify(call);
+                        if !call.say_again() {
+                            self.identify(call);
+                        }
                         State::AwaitDcs(self)
                     }
                     Fcf::Dcs => receive::training::commanded(call, &burst, State::AwaitDcs(self)),
@@ -171,8 +177,9 @@ impl AwaitDcs {
                 State::AwaitDcs(self)
             }
             On::Expired(Timer::T1) => {
-                let cause = if self.heard { Cause::CommandLost } else { Cause::NoFax };
-                release::disconnect(call, (!call.served()).then_some(cause))
+                let lost = if self.heard { Cause::CommandLost } else { Cause::NoFax };
+                let cause = Self::undone(call, lost);
+                release::disconnect(call, cause)
             }
             On::BurstLost { frames } => {
                 self.heard |= frames;
@@ -187,6 +194,7 @@ impl AwaitDcs {
                 Timer::T0
                 | Timer::T1A
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -202,11 +210,18 @@ impl AwaitDcs {
 
     /// The caller said farewell.
     fn left(self, call: &mut Call) -> State {
-        release::end(call, (!call.served()).then_some(Cause::CallerLeftBeforePage))
+        let cause = Self::undone(call, Cause::CallerLeftBeforePage);
+        release::end(call, cause)
     }
 
     /// The call was cleared: after a whole document that is no failure.
     pub(crate) fn hung_up(self, call: &mut Call) -> State {
-        release::end(call, (!call.served()).then_some(Cause::CallDropped))
+        let cause = Self::undone(call, Cause::CallDropped);
+        release::end(call, cause)
+    }
+
+    /// Why it is a failure to part now, if it is one: what we refused, or `else_cause` when nothing was done.
+    fn undone(call: &Call, else_cause: Cause) -> Option<Cause> {
+        call.reception.refused.or((!call.served()).then_some(else_cause))
     }
 }

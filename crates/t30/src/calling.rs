@@ -87,6 +87,7 @@ impl CallTone {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -174,6 +175,7 @@ impl AwaitDis {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf

@@ -101,6 +101,8 @@ pub enum Cause {
     NotReceiving,
     /// Called: the password that we demand was not given.
     WrongPassword,
+    /// Called: the sub-address that the caller named is not here.
+    UnknownAddress,
     /// The far end refused an address, a password or a number (FNV).
     IdentRefused,
     /// Training failed at every rate.
@@ -151,7 +153,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 36] = [
+    pub const ALL: [Cause; 37] = [
         Cause::NoFax,
         Cause::NoGreeting,
         Cause::CallDropped,
@@ -165,6 +167,7 @@ impl Cause {
         Cause::NoResponseToPoll,
         Cause::NotReceiving,
         Cause::WrongPassword,
+        Cause::UnknownAddress,
         Cause::IdentRefused,
         Cause::CannotTrain,
         Cause::NoResponseToTraining,
@@ -283,6 +286,14 @@ impl Cause {
                 Nothing,
                 (56, 350),
                 "The caller did not know the password.",
+            ),
+            Cause::UnknownAddress => m(
+                "r.refused.id",
+                Negotiation,
+                FarEnd,
+                Nothing,
+                (53, 350),
+                "The caller named a sub-address that is not here.",
             ),
             Cause::IdentRefused => m(
                 "b.refused.id",

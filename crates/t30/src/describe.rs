@@ -1,12 +1,10 @@
 //! A frame in words, for the ladder (T.30 §5.3.6).
 
+use crate::address::InternetAddress;
 use crate::dis::{Fif, Reading};
 use crate::frames::{Fcf, Frame, ident_from_fif};
-use crate::{ecm, nsf, rates};
+use crate::{ecm, nsf, rates, refusal};
 use bytes::Bytes;
-
-/// The reasons of FNV's first octet, bit 1 first.
-const REASONS: [&str; 7] = ["PWD", "SEP", "SUB", "SID", "secure fax", "TSI", "PSA"];
 
 /// What a frame (from the address octet on, without FCS) says beyond its name; empty when its name says
 /// all.
@@ -47,10 +45,9 @@ pub fn describe(octets: &Bytes) -> String {
             let dots = if wanted.len() > 8 { " …" } else { "" };
             format!("frames {}{dots}", list.join(" "))
         }
-        Fcf::Fnv => {
-            let bits = fif.first().copied().unwrap_or(0);
-            let named = REASONS.iter().enumerate().filter(|(i, _)| bits & (0x80 >> i) != 0);
-            named.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+        Fcf::Fnv => refusal::reasons(fif).join(", "),
+        Fcf::Tsa | Fcf::Cia | Fcf::Ira | Fcf::Isp | Fcf::Csa => {
+            InternetAddress::parse(fif).map_or_else(String::new, |address| address.to_string())
         }
         _ => String::new(),
     }

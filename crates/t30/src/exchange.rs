@@ -14,6 +14,8 @@ pub(crate) struct Exchange {
     /// The command's burst, and a training check behind it.
     command: Vec<Transmit>,
     sends: u8,
+    /// A response with errors is asked for again with CRP.
+    asks: bool,
 }
 
 /// What came of it so far.
@@ -22,7 +24,7 @@ pub(crate) enum Reply {
     Wait,
     /// The command has left.
     Left,
-    /// A burst that is neither echo, CRP nor DCN.
+    /// A burst that is neither echo, CRP, DCN nor unknown.
     Frames(Burst),
     /// DCN.
     Disconnected,
@@ -35,12 +37,17 @@ impl Exchange {
     pub(crate) fn begin(call: &mut Call, before: Vec<Transmit>, command: Vec<Transmit>) -> Self {
         let all = before.iter().chain(&command).cloned().collect();
         call.send(all);
-        Exchange { before, command, sends: 1 }
+        Exchange { before, command, sends: 1, asks: true }
     }
 
     /// Sends nothing yet: the far end has the word. The command follows if it stays silent.
     pub(crate) fn waiting(command: Vec<Transmit>) -> Self {
-        Exchange { before: Vec::new(), command, sends: 0 }
+        Exchange { before: Vec::new(), command, sends: 0, asks: true }
+    }
+
+    /// The response may have a training check behind it, which CRP would run into.
+    pub(crate) fn without_asking(self) -> Self {
+        Exchange { asks: false, ..self }
     }
 
     /// Sends the command again, if it was not sent too often.
@@ -71,6 +78,8 @@ impl Exchange {
                 Fcf::Dcn => Reply::Disconnected,
                 Fcf::Crp if self.again(call) => Reply::Wait,
                 Fcf::Crp => Reply::Silence,
+                // What nobody knows is no response: the command is sent again.
+                Fcf::Unknown => Reply::Wait,
                 _ if call.sending() => Reply::Wait,
                 _ => Reply::Frames(burst),
             },
@@ -88,6 +97,10 @@ impl Exchange {
                 call.send(all);
                 Reply::Wait
             }
+            On::BurstLost { frames: true } if self.asks => {
+                call.ask_again();
+                Reply::Wait
+            }
             On::Flags
             | On::BurstLost { .. }
             | On::Tone(_)
@@ -100,6 +113,7 @@ impl Exchange {
                 | Timer::T1A
                 | Timer::T2
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf

@@ -249,6 +249,51 @@ impl Fcf2 {
         }
     }
 
+    /// The same without a wish for the operator.
+    #[must_use]
+    pub fn without_interrupt(self) -> Self {
+        match self {
+            Fcf2::Null => Fcf2::Null,
+            Fcf2::Mps | Fcf2::PriMps => Fcf2::Mps,
+            Fcf2::Eom | Fcf2::PriEom => Fcf2::Eom,
+            Fcf2::Eop | Fcf2::PriEop => Fcf2::Eop,
+            Fcf2::Eos => Fcf2::Eos,
+        }
+    }
+
+    /// The same with a wish for the operator, where there is such a command.
+    #[must_use]
+    pub fn with_interrupt(self) -> Self {
+        match self {
+            Fcf2::Null => Fcf2::Null,
+            Fcf2::Mps | Fcf2::PriMps => Fcf2::PriMps,
+            Fcf2::Eom | Fcf2::PriEom => Fcf2::PriEom,
+            Fcf2::Eop | Fcf2::PriEop => Fcf2::PriEop,
+            Fcf2::Eos => Fcf2::Eos,
+        }
+    }
+
+    /// Whether the far end's operator is wanted.
+    #[must_use]
+    pub fn is_interrupt(self) -> bool {
+        self != self.without_interrupt()
+    }
+
+    /// The post-message command of a page without error correction; none for NULL.
+    #[must_use]
+    pub fn fcf(self) -> Option<Fcf> {
+        match self {
+            Fcf2::Null => None,
+            Fcf2::Mps => Some(Fcf::Mps),
+            Fcf2::Eom => Some(Fcf::Eom),
+            Fcf2::Eop => Some(Fcf::Eop),
+            Fcf2::Eos => Some(Fcf::Eos),
+            Fcf2::PriMps => Some(Fcf::PriMps),
+            Fcf2::PriEom => Some(Fcf::PriEom),
+            Fcf2::PriEop => Some(Fcf::PriEop),
+        }
+    }
+
     const fn pps_name(self) -> &'static str {
         match self {
             Fcf2::Null => "PPS-NULL",

@@ -32,6 +32,7 @@
 //! `polling` turns them round, `release` is phase E; `exchange` is a command and the search for its response. [`frames`] and
 //! [`dis`] take frames apart and [`describe()`] prints them for a ladder. [`observer`] reads a call without taking part.
 
+pub mod address;
 pub mod api;
 mod call;
 mod called;
@@ -49,6 +50,7 @@ pub mod observer;
 mod polling;
 mod rates;
 mod receive;
+mod refusal;
 mod release;
 mod send;
 mod session;

@@ -51,12 +51,16 @@ pub(crate) fn dis(capabilities: &Capabilities) -> Fif {
     fif.put(42, can(Resolution::Inch300));
     fif.put(43, can(Resolution::R16));
     fif.put(45, can(Resolution::Superfine) || can(Resolution::R16));
+    let long = capabilities.max_length != Length::A4;
+    fif.put(33, true);
     fif.put(49, true);
     tones::offer(capabilities, &mut fif);
     // Stripes of any length are the same to us.
     let t85 = capabilities.ecm && capabilities.codings.contains(&Coding::T85);
     fif.put(78, t85);
     fif.put(79, t85);
+    fif.put(76, long);
+    fif.put(77, long);
     fif
 }
 
@@ -207,12 +211,21 @@ pub(crate) fn dcs(agreed: &Agreed, dis: &Fif) -> Fif {
         },
     );
     fif.put_group(21, 3, row_time_code(format.min_row_time));
+    // Legal is longer than A4, and shorter than B4.
+    fif.put(77, dis.bit(77) && dis.group(19, 2) == 0);
     fif.put(27, format.ecm);
     fif.put(28, agreed.small_frames);
     fif.put(31, format.coding == Coding::Mmr);
     fif.put(41, format.resolution == Resolution::Superfine);
     fif.put(42, format.resolution == Resolution::Inch300);
     fif.put(43, format.resolution == Resolution::R16);
+    fif.put(33, dis.bit(33));
+    // Metric and inch resolutions are taken for one another; who wants inches only is told inches.
+    let has_twin = match format.resolution {
+        Resolution::Standard | Resolution::Fine | Resolution::Superfine | Resolution::R16 => true,
+        Resolution::Inch300 => false,
+    };
+    fif.put(44, has_twin && dis.bit(44) && !dis.bit(45));
     tones::command(format, &mut fif);
     // Our stripes are the 128 lines that need no bit 79.
     fif.put(78, format.coding == Coding::T85);
@@ -307,10 +320,10 @@ mod tests {
     fn own_dis_offers_what_is_allowed() {
         let all = dis(&Capabilities::default());
         assert_eq!(all.group(11, 4), 0b1101);
-        for n in [10, 15, 16, 18, 20, 27, 31, 41, 45, 49, 68, 69, 73, 78, 79] {
+        for n in [10, 15, 16, 18, 20, 27, 31, 33, 41, 42, 43, 45, 49, 68, 69, 73, 76, 77, 78, 79] {
             assert!(all.bit(n), "bit {n}");
         }
-        for n in [6, 9, 26, 42, 43] {
+        for n in [6, 9, 26, 44] {
             assert!(!all.bit(n), "bit {n}");
         }
         let least = dis(&Capabilities {
@@ -325,7 +338,29 @@ mod tests {
             ..Capabilities::default()
         });
         let ones: Vec<u32> = (1..=128).filter(|n| least.bit(*n)).collect();
-        assert_eq!(ones, [10, 49]);
+        assert_eq!(ones, [10, 33, 49]);
+    }
+
+    /// Inches where the far end wants nothing else, Legal where it takes nothing longer, FNV where it is understood.
+    #[test]
+    fn dcs_follows_the_far_ends_wishes() {
+        let chosen = |ones: &[u32]| {
+            let mut dis = Fif::parse(&[0x00, 0x77, 0x1f, 0x22]);
+            dis.put_group(19, 2, 0);
+            ones.iter().for_each(|n| dis.put(*n, true));
+            Fif::parse(&dcs_for(&dis.to_octets(), Modulation::V17At14400))
+        };
+        for (ones, bit, want) in [
+            (&[44][..], 44, true),
+            (&[44, 45], 44, false),
+            (&[45], 44, false),
+            (&[77], 77, true),
+            (&[76, 77, 20], 77, false),
+            (&[33], 33, true),
+            (&[], 33, false),
+        ] {
+            assert_eq!(chosen(ones).bit(bit), want, "{ones:?}: {bit}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::exchange::{Exchange, Reply};
 use crate::frames::{self, Fcf, ident_from_fif};
 use crate::negotiate;
 use crate::receive;
+use crate::refusal::{self, Refusal};
 use crate::release;
 use crate::send;
 use crate::session::State;
@@ -45,7 +46,7 @@ pub(crate) fn request(call: &mut Call) -> State {
     call.enter(Phase::B);
     call.listen(Listen::Control);
     let command = command(call, &dis, &poll);
-    let exchange = Exchange::begin(call, Vec::new(), command);
+    let exchange = Exchange::begin(call, Vec::new(), command).without_asking();
     State::AwaitPolled(AwaitPolled { exchange })
 }
 
@@ -73,7 +74,7 @@ pub(crate) fn again(call: &mut Call) -> State {
     call.listen(Listen::Control);
     let poll = call.config.poll.get(call.reception.polls).cloned().unwrap_or_default();
     let command = command(call, &call.transmission.dis, &poll);
-    State::AwaitPolled(AwaitPolled { exchange: Exchange::waiting(command) })
+    State::AwaitPolled(AwaitPolled { exchange: Exchange::waiting(command).without_asking() })
 }
 
 /// Why it is a failure to part now, if it is one: something was still to be sent or polled.
@@ -136,18 +137,26 @@ pub(crate) fn polled(call: &mut Call, burst: &Burst, stay: State) -> State {
         return stay;
     }
     send::identify(call, burst, Fcf::Cig);
-    if !password_fits(call, burst) {
-        return release::disconnect(call, Some(Cause::WrongPassword));
+    if !refusal::password_fits(call, burst) {
+        return Refusal::of(Cause::WrongPassword, Fcf::Pwd, burst).tell(call);
     }
     let text = |fcf| burst.frames.iter().find(|f| f.fcf == fcf).and_then(|f| ident_from_fif(&f.fif));
     let named = Poll { sep: text(Fcf::Sep), psa: text(Fcf::Psa) };
+    let field = match (&named.sep, &named.psa) {
+        (Some(_), _) => Some(Fcf::Sep),
+        (None, Some(_)) => Some(Fcf::Psa),
+        (None, None) => None,
+    };
     call.timers.clear(Timer::T1);
     call.stop_search();
     call.transmission.dis = dtc;
     call.transmission.select(&call.config.send, named);
     if call.transmission.is_over() {
-        return release::disconnect(call, Some(Cause::NothingToPoll));
+        let nothing = Cause::NothingToPoll;
+        let refusal = field.map_or(Refusal::plain(nothing), |f| Refusal::of(nothing, f, burst));
+        return refusal.tell(call);
     }
+    call.reception.refused = None;
     send::begin(call)
 }
 
@@ -161,17 +170,6 @@ pub(crate) fn is_damaged(call: &mut Call, burst: &Burst, promised: &[(bool, Fcf)
     }
     call.reception.broken_promises += 1;
     true
-}
-
-/// Whether the far end knows our password, if we demand one: in SID beside DCS, in PWD beside DTC.
-pub(crate) fn password_fits(call: &Call, burst: &Burst) -> bool {
-    let Some(wanted) = call.config.password.as_deref().filter(|_| call.config.role == Role::Called) else {
-        return true;
-    };
-    let given = burst.frames.iter().filter(|f| matches!(f.fcf, Fcf::Sid | Fcf::Pwd));
-    // Compared as it would have arrived: twenty printable characters.
-    let wanted = ident_from_fif(&frames::ident_to_fif(wanted));
-    given.into_iter().any(|f| ident_from_fif(&f.fif) == wanted)
 }
 
 // Both.

@@ -52,6 +52,7 @@ impl Release {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf

@@ -15,6 +15,7 @@ use crate::receive::training::AwaitTcf;
 use crate::release::{self, Release};
 use crate::send::ecm::{ContinueToCorrect, EndOfRetransmission, PartialPage, ReceiveReady};
 use crate::send::message::{AwaitCodedPage, PostMessage};
+use crate::send::operator::OperatorCalled;
 use crate::send::training::AwaitTrained;
 use crate::timers::{self, Timer};
 use fax_base::Instant;
@@ -39,6 +40,7 @@ pub(crate) enum State {
     ReceiveReady(ReceiveReady),
     ContinueToCorrect(ContinueToCorrect),
     EndOfRetransmission(EndOfRetransmission),
+    OperatorCalled(OperatorCalled),
     // Receiving.
     AwaitTcf(AwaitTcf),
     AwaitMessage(AwaitMessage),
@@ -70,6 +72,7 @@ impl State {
             State::ReceiveReady(_) => "ReceiveReady",
             State::ContinueToCorrect(_) => "ContinueToCorrect",
             State::EndOfRetransmission(_) => "EndOfRetransmission",
+            State::OperatorCalled(_) => "OperatorCalled",
             State::AwaitTcf(_) => "AwaitTcf",
             State::AwaitMessage(_) => "AwaitMessage",
             State::ReceivingBits(_) => "ReceivingBits",
@@ -97,6 +100,7 @@ impl State {
             State::ReceiveReady(s) => s.on(call, on),
             State::ContinueToCorrect(s) => s.on(call, on),
             State::EndOfRetransmission(s) => s.on(call, on),
+            State::OperatorCalled(s) => s.on(call, on),
             State::AwaitTcf(s) => s.on(call, on),
             State::AwaitMessage(s) => s.on(call, on),
             State::ReceivingBits(s) => s.on(call, on),
@@ -232,6 +236,7 @@ impl Session {
             | State::ReceiveReady(_)
             | State::ContinueToCorrect(_)
             | State::EndOfRetransmission(_)
+            | State::OperatorCalled(_)
             | State::AwaitTcf(_)
             | State::AwaitMessage(_)
             | State::ReceivingBits(_)
@@ -263,6 +268,7 @@ impl Session {
             | State::ReceiveReady(_)
             | State::ContinueToCorrect(_)
             | State::EndOfRetransmission(_)
+            | State::OperatorCalled(_)
             | State::AwaitTcf(_)
             | State::AwaitMessage(_)
             | State::ReceivingBits(_)

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     T1A,
     /// Receiving: how long to search for a command or a page.
     T2,
+    /// How long the far end's operator is waited for after PRI-MPS …, PIP or PIN.
+    T3,
     /// Sending: how long to search for a response; called: interval between DIS.
     T4,
     /// Sending with ECM: how long the far end may be not ready.
@@ -47,6 +49,7 @@ impl Timer {
             Timer::T1 => "T1",
             Timer::T1A => "T1A",
             Timer::T2 => "T2",
+            Timer::T3 => "T3",
             Timer::T4 => "T4",
             Timer::T5 => "T5",
             Timer::Frame => "frame",
@@ -64,7 +67,10 @@ impl Timer {
 
     /// Whether it is worth telling that it ran out.
     pub(crate) const fn is_of_t30(self) -> bool {
-        matches!(self, Timer::T0 | Timer::T1 | Timer::T1A | Timer::T2 | Timer::T4 | Timer::T5 | Timer::Page)
+        matches!(
+            self,
+            Timer::T0 | Timer::T1 | Timer::T1A | Timer::T2 | Timer::T3 | Timer::T4 | Timer::T5 | Timer::Page
+        )
     }
 }
 
@@ -78,6 +84,10 @@ pub(crate) const T1A: Duration = Duration::from_secs(35);
 pub(crate) const T2: Duration = Duration::from_secs(7);
 /// After MCF to EOM the called terminal returns to phase B within 5 s … 7 s.
 pub(crate) const T2_AFTER_EOM: Duration = Duration::from_secs(6);
+/// 10 ± 5 s.
+pub(crate) const T3: Duration = Duration::from_secs(10);
+/// The far end's T3 at most, and the room of T2: after PIP and PIN the sender may be waiting for its operator.
+pub(crate) const T3_FAR: Duration = Duration::from_secs(22);
 /// 3 s ± 15 %; the upper end, because networks delay.
 pub(crate) const T4: Duration = Duration::from_millis(3_450);
 /// 60 ± 5 s.

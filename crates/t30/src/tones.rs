@@ -101,7 +101,8 @@ mod tests {
     fn offers_say_what_is_allowed() {
         let offered = |codings: Vec<Coding>, ecm: bool| {
             let mut fif = Fif::new();
-            offer(&Capabilities { codings, ecm, ..Capabilities::default() }, &mut fif);
+            let resolutions = vec![Resolution::Fine];
+            offer(&Capabilities { codings, ecm, resolutions, ..Capabilities::default() }, &mut fif);
             (1..=128).filter(|n| fif.bit(*n)).collect::<Vec<u32>>()
         };
         assert_eq!(offered(vec![Coding::T81(Tones::Colour)], true), [15, 68, 69, 73, 75]);

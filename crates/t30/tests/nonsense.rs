@@ -188,6 +188,7 @@ fn run(seed: u64) {
         poll: vec![Poll::default(); rng.below(3) as usize],
         sub_address: (rng.below(5) == 0).then(String::new),
         password: (rng.below(5) == 0).then(|| "17".into()),
+        sub_addresses: Vec::new(),
         rules: Rules { page_retries: rng.below(3) as u32, ..Rules::default() },
     });
     let mut watch = Watch::default();

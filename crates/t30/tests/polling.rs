@@ -231,7 +231,7 @@ fn passwords_for_sending() {
         if fits {
             assert_eq!(p.ends[0].sent()[..3], ["TSI", "SID", "DCS"]);
         } else {
-            assert_eq!(causes(&p), [Some(Cause::DisconnectedBeforePage), Some(Cause::WrongPassword)]);
+            assert_eq!(causes(&p), [Some(Cause::IdentRefused), Some(Cause::WrongPassword)]);
         }
     }
     // A terminal that asks for none is told none.

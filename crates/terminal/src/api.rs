@@ -60,6 +60,8 @@ pub struct Config {
     pub sub_address: Option<String>,
     /// Calling: the password to send (SID, PWD). Called: the password demanded.
     pub password: Option<String>,
+    /// Called: the sub-addresses (SUB) that exist here; a fax for another one is refused. Empty: any is taken.
+    pub sub_addresses: Vec<String>,
     /// Quality and patience.
     pub rules: t30::Rules,
 }
@@ -76,6 +78,7 @@ impl Default for Config {
             poll: Vec::new(),
             sub_address: None,
             password: None,
+            sub_addresses: Vec::new(),
             rules: t30::Rules::default(),
         }
     }

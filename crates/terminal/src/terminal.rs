@@ -70,6 +70,7 @@ impl Terminal {
             poll: config.poll,
             sub_address: config.sub_address,
             password: config.password,
+            sub_addresses: config.sub_addresses,
             rules: config.rules,
         });
         Terminal {

@@ -163,11 +163,7 @@ fn two_points_of_presence_are_registered_apart() {
             assert_eq!(registration, RegKey(1));
             assert_eq!(
                 service_route,
-                [
-                    "<sip:a.trunk.example;lr>",
-                    "<sip:b.trunk.example;lr;x=1,2>",
-                    "<sip:c.trunk.example;lr>"
-                ]
+                ["<sip:a.trunk.example;lr>", "<sip:b.trunk.example;lr;x=1,2>", "<sip:c.trunk.example;lr>"]
             );
         }
         other => panic!("{other:?}"),

@@ -34,4 +34,4 @@ pub use gateway::GatewayPeer;
 pub use options::{Options, Recommendation, Streaming};
 pub use session::{Direction, Frame, PageReport, Report};
 pub use t38::{Packet, T38Peer};
-pub use udptl_peer::{Copies, UdptlPeer};
+pub use udptl_peer::{Copies, Mangle, UdptlPeer};

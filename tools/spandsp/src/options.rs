@@ -86,6 +86,14 @@ pub struct Options {
     pub sender_ident: String,
     /// As a receiver with ECM: it says RNR so often.
     pub not_ready: u8,
+    /// It says that it knows FNV (DIS, DTC bit 33).
+    pub field_not_valid: bool,
+    /// It asks with CRP for what it heard with errors.
+    pub command_repeat: bool,
+    /// It wants an operator: its post-message commands are PRI-MPS, PRI-EOM, PRI-EOP.
+    pub asks_for_operator: bool,
+    /// It heeds the far end's wish for an operator (PRI-MPS …, PIP, PIN); its T3 then ends the call.
+    pub has_operator: bool,
     /// Write spandsp's log to standard error.
     pub log: bool,
 }
@@ -111,6 +119,10 @@ impl Default for Options {
             password: String::new(),
             sender_ident: String::new(),
             not_ready: 0,
+            field_not_valid: false,
+            command_repeat: false,
+            asks_for_operator: false,
+            has_operator: false,
             log: false,
         }
     }
@@ -157,11 +169,14 @@ impl Options {
         });
         let modems = if iaf { modems | c::T30_SUPPORT_IAF } else { modems };
         let ident = CString::new(self.ident.as_str())?;
-        let features = if self.addresses {
-            c::T30_SUPPORT_IDENTIFICATION | c::T30_SUPPORT_SELECTIVE_POLLING | c::T30_SUPPORT_SUB_ADDRESSING
-        } else {
-            0
-        };
+        let addresses =
+            c::T30_SUPPORT_IDENTIFICATION | c::T30_SUPPORT_SELECTIVE_POLLING | c::T30_SUPPORT_SUB_ADDRESSING;
+        let features = [
+            (self.addresses, addresses),
+            (self.field_not_valid, c::T30_SUPPORT_FIELD_NOT_VALID),
+            (self.command_repeat, c::T30_SUPPORT_COMMAND_REPEAT),
+        ];
+        let features = features.into_iter().filter(|(has, _)| *has).fold(0, |set, (_, bit)| set | bit);
         let text = |s: &String| CString::new(s.as_str());
         let (sub, sep) = (text(&self.sub_address)?, text(&self.selective_polling_address)?);
         let (password, sender) = (text(&self.password)?, text(&self.sender_ident)?);
@@ -183,6 +198,8 @@ impl Options {
             c::t30_set_tx_password(t30, password.as_ptr());
             c::t30_set_tx_sender_ident(t30, sender.as_ptr());
             c::t30_set_receiver_not_ready(t30, i32::from(self.not_ready));
+            c::t30_remote_interrupts_allowed(t30, i32::from(self.has_operator));
+            c::t30_local_interrupt_request(t30, i32::from(self.asks_for_operator));
             if let Some(path) = &send {
                 c::t30_set_tx_file(t30, path.as_ptr(), -1, -1);
             }

@@ -19,6 +19,9 @@ pub enum Copies {
     Ignored,
 }
 
+/// What becomes of an IFP packet on its way.
+pub type Mangle = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
+
 /// A [`T38Peer`] that speaks UDPTL.
 pub struct UdptlPeer {
     terminal: T38Peer,
@@ -27,6 +30,10 @@ pub struct UdptlPeer {
     outbox: VecDeque<Vec<u8>>,
     /// What becomes of copies.
     pub copies: Copies,
+    /// What becomes of the packets that the terminal sends, before they are put into datagrams.
+    pub mangle_sent: Option<Mangle>,
+    /// What becomes of the packets that the terminal receives, out of their datagrams.
+    pub mangle_received: Option<Mangle>,
     /// IFP packets of the far end that came whole and in which spandsp found a fault.
     pub refused: Vec<Vec<u8>>,
     /// Octets of the longest datagram received.
@@ -46,6 +53,8 @@ impl UdptlPeer {
             receiver: Receiver::new(),
             outbox: VecDeque::new(),
             copies: Copies::Identical,
+            mangle_sent: None,
+            mangle_received: None,
             refused: Vec::new(),
             longest: 0,
         })
@@ -55,12 +64,16 @@ impl UdptlPeer {
     pub fn step(&mut self, samples: u32) -> bool {
         let done = self.terminal.step(samples);
         while let Some(packet) = self.terminal.take() {
-            let datagram = self.sender.wrap(&packet.ifp);
+            let ifp = match &mut self.mangle_sent {
+                Some(mangle) => mangle(&packet.ifp),
+                None => packet.ifp,
+            };
+            let datagram = self.sender.wrap(&ifp);
             self.outbox.push_back(datagram.clone());
             for _ in 1..packet.copies {
                 match self.copies {
                     Copies::Identical => self.outbox.push_back(datagram.clone()),
-                    Copies::Renumbered => self.outbox.push_back(self.sender.wrap(&packet.ifp)),
+                    Copies::Renumbered => self.outbox.push_back(self.sender.wrap(&ifp)),
                     Copies::Ignored => {}
                 }
             }
@@ -77,6 +90,10 @@ impl UdptlPeer {
         self.longest = self.longest.max(datagram.len());
         let before = self.receiver.recovered;
         for (sequence, ifp) in self.receiver.unwrap(datagram)? {
+            let ifp = match &mut self.mangle_received {
+                Some(mangle) => mangle(&ifp),
+                None => ifp,
+            };
             // What parity recovers may have zeros behind its end, which spandsp notes as a fault.
             if !self.terminal.feed(&ifp, sequence) && before == self.receiver.recovered {
                 self.refused.push(ifp);

@@ -92,6 +92,7 @@ impl Call {
             self.timers.set(Timer::Frame, self.now + timers::FRAME);
             return began;
         }
+        self.asked = 0;
         let frames = core::mem::take(&mut self.signalling.frames);
         self.signalling.done = true;
         self.timers.set(Timer::Frame, self.now + timers::FRAME);

@@ -4,7 +4,7 @@
 mod hearing;
 mod ledger;
 
-use crate::api::{Config, Event, Failure, Outcome, Output, PageStatus, Phase};
+use crate::api::{Config, Event, Failure, Outcome, Output, PageStatus, Phase, Role};
 use crate::cause::Cause;
 use crate::frames::{self, Fcf, Frame};
 use crate::negotiate::Agreed;
@@ -111,6 +111,10 @@ pub(crate) struct Call {
     signalling: Signalling,
     /// The command or response search that runs when nothing is being sent.
     search: Option<(Timer, Duration)>,
+    /// T3 ran out: nobody comes to the telephone.
+    pub(crate) operator_missed: bool,
+    /// How often we asked with CRP since a good burst came.
+    asked: u8,
     /// Our last burst, to know its echo.
     last_burst: Vec<Bytes>,
     pub(crate) tally: Tally,
@@ -138,11 +142,18 @@ impl Call {
             told_sent: false,
             signalling: Signalling::default(),
             search: None,
+            operator_missed: false,
+            asked: 0,
             last_burst: Vec::new(),
             tally: Tally::default(),
             transmission,
             reception: Reception::default(),
         }
+    }
+
+    /// Whether we made the call.
+    pub(crate) fn is_calling(&self) -> bool {
+        self.config.role == Role::Calling
     }
 
     /// Our own identification as a frame of this kind, if we have one.
@@ -212,6 +223,27 @@ impl Call {
     /// A final frame of ours.
     pub(crate) fn frame(&self, fcf: Fcf, fif: &[u8]) -> Bytes {
         frames::build(fcf, self.x, true, fif)
+    }
+
+    /// Sends the last burst once more, for CRP. False when there is none, or when it was CRP itself.
+    pub(crate) fn say_again(&mut self) -> bool {
+        let burst = self.last_burst.clone();
+        let crp = |octets: &Bytes| Frame::parse(octets).is_some_and(|frame| frame.fcf == Fcf::Crp);
+        let says = !burst.is_empty() && !burst.iter().any(crp);
+        if says {
+            self.send_burst(burst);
+        }
+        says
+    }
+
+    /// Asks with CRP for what was heard with errors, if that is allowed and was not in vain before.
+    pub(crate) fn ask_again(&mut self) -> bool {
+        let asks = self.config.rules.command_repeat && self.asked < timers::SENDS - 1 && !self.sending();
+        if asks {
+            self.asked += 1;
+            self.send_frame(Fcf::Crp, &[]);
+        }
+        asks
     }
 
     fn flush(&mut self) {
@@ -343,6 +375,7 @@ impl Call {
             | Timer::T1
             | Timer::T1A
             | Timer::T2
+            | Timer::T3
             | Timer::T4
             | Timer::T5
             | Timer::Tcf

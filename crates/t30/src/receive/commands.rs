@@ -10,7 +10,7 @@ use crate::frames::{Fcf, Fcf2, Frame};
 use crate::rates;
 use crate::receive::message::{self, AwaitMessage};
 use crate::receive::page::Ending;
-use crate::receive::{Confirmed, key, page, respond, respond_again, training};
+use crate::receive::{Confirmed, key, page, respond, respond_again, respond_to_repeat, training};
 use crate::release;
 use crate::send;
 use crate::session::State;
@@ -46,8 +46,16 @@ impl AwaitPostMessage {
                 call.search(Timer::T2, timers::T2);
                 State::AwaitPostMessage(AwaitPostMessage { changed: true })
             }
-            On::Sent
-            | On::Flags
+            On::BurstLost { frames: true } => {
+                call.ask_again();
+                State::AwaitPostMessage(self)
+            }
+            // CRP has left.
+            On::Sent => {
+                call.search(Timer::T2, timers::T2);
+                State::AwaitPostMessage(self)
+            }
+            On::Flags
             | On::BurstLost { .. }
             | On::Tone(_)
             | On::Page(_)
@@ -58,6 +66,7 @@ impl AwaitPostMessage {
                 | Timer::T1A
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -95,7 +104,10 @@ pub(super) fn take(call: &mut Call, burst: &Burst, stay: State) -> State {
         Fcf::Eor => end_of_retransmission(call, frame, stay),
         Fcf::Ctc => continue_to_correct(call, frame, stay),
         Fcf::Rr | Fcf::Crp => {
-            respond_again(call);
+            if !respond_again(call) && frame.fcf == Fcf::Crp {
+                // CFR.
+                call.say_again();
+            }
             stay_after_response(stay)
         }
         Fcf::Tnr => {
@@ -119,7 +131,7 @@ fn stay_after_response(stay: State) -> State {
 pub(crate) fn answer_repeat(call: &mut Call, burst: &Burst) -> bool {
     let repeated =
         burst.last.fcf == Fcf::Rr || call.reception.last_command.as_ref() == Some(&key(&burst.last));
-    repeated && respond_again(call)
+    repeated && respond_to_repeat(call, &burst.last)
 }
 
 fn plain(call: &mut Call, burst: &Burst, stay: State) -> State {
@@ -134,7 +146,7 @@ fn plain(call: &mut Call, burst: &Burst, stay: State) -> State {
     }
     if call.reception.last_command.as_ref() == Some(&command) && is_repeat(call, burst) {
         call.enter(Phase::D);
-        respond_again(call);
+        respond_to_repeat(call, &burst.last);
         return stay_after_response(stay);
     }
     if ecm {
@@ -182,7 +194,7 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
     let command = key(frame);
     if call.reception.block.is_empty() {
         if call.reception.last_command.as_ref() == Some(&command) {
-            respond_again(call);
+            respond_to_repeat(call, frame);
             return stay_after_response(stay);
         }
         if without_image(call) {

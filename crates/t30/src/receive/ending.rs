@@ -3,7 +3,7 @@
 use crate::call::{Call, On};
 use crate::cause::Cause;
 use crate::frames::Fcf;
-use crate::receive::{commands, respond_again, training};
+use crate::receive::{commands, patience, respond_again, training};
 use crate::release;
 use crate::session::State;
 use crate::timers::{self, Timer};
@@ -27,7 +27,8 @@ impl AwaitDisconnect {
     pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
         match on {
             On::Sent | On::Expired(Timer::Sending) => {
-                call.search(Timer::T2, timers::T2);
+                let patience = patience(call, timers::T2);
+                call.search(Timer::T2, patience);
                 State::AwaitDisconnect(self)
             }
             On::Burst(burst) => match burst.last.fcf {
@@ -65,6 +66,7 @@ impl AwaitDisconnect {
                 | Timer::T1A
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf

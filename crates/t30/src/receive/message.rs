@@ -6,7 +6,7 @@ use crate::call::{Call, ImageSignal, On};
 use crate::cause::Cause;
 use crate::frames::Fcf;
 use crate::receive::commands::{self, AwaitPostMessage};
-use crate::receive::{page, respond_again};
+use crate::receive::{page, patience, respond_again};
 use crate::release;
 use crate::session::State;
 use crate::timers::{self, Timer};
@@ -57,7 +57,8 @@ impl AwaitMessage {
         match on {
             On::Sent | On::Expired(Timer::Sending) => {
                 call.reception.responded = Some(call.now);
-                call.search(Timer::T2, timers::T2);
+                let patience = patience(call, timers::T2);
+                call.search(Timer::T2, patience);
                 State::AwaitMessage(self)
             }
             On::Image(signal) => begin(call, signal, State::AwaitMessage(self)),
@@ -70,6 +71,10 @@ impl AwaitMessage {
                 State::AwaitMessage(self)
             }
             On::Expired(Timer::T2) => release::disconnect(call, Some(Cause::CommandLost)),
+            On::BurstLost { frames: true } => {
+                call.ask_again();
+                State::AwaitMessage(self)
+            }
             On::Flags
             | On::BurstLost { .. }
             | On::Tone(_)
@@ -81,6 +86,7 @@ impl AwaitMessage {
                 | Timer::T1A
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -141,6 +147,7 @@ impl ReceivingBits {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -195,6 +202,7 @@ impl ReceivingFrames {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf

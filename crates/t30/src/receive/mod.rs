@@ -8,10 +8,13 @@ pub(crate) mod page;
 pub(crate) mod training;
 
 use crate::call::{Call, image_training};
+use crate::cause::Cause;
 use crate::ecm::Block;
 use crate::frames::{Fcf, Fcf2, Frame};
 use crate::negotiate::Agreed;
+use crate::timers;
 use bytes::Bytes;
+use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::{Framing, Listen, Training};
 use page::Page;
@@ -29,6 +32,10 @@ pub(crate) struct Reception {
     failures: u32,
     /// How often a DCS or DTC promised a frame that was not there.
     pub(crate) broken_promises: u32,
+    /// How often the far end was told with FNV that we refuse what it names.
+    pub(crate) refusals: u32,
+    /// Why, until it names something else.
+    pub(crate) refused: Option<Cause>,
     /// How many of our polls are done.
     pub(crate) polls: usize,
     page: Page,
@@ -65,17 +72,19 @@ struct Confirmed {
 /// What tells one post-message command from another, X aside: the field and, for PPS, its second
 /// field and counters.
 fn key(frame: &Frame) -> Vec<u8> {
-    let mut key = vec![frame.fcf.octet(false)];
+    let second = || frame.fcf2().map_or(0, |f| f.without_interrupt().octet(false));
     match frame.fcf {
-        Fcf::Pps => {
-            key.push(frame.fcf2().map_or(0, |f| f.octet(false)));
-            key.extend(frame.fif.iter().skip(1).take(2));
+        Fcf::Pps => [frame.fcf.octet(false), second()]
+            .into_iter()
+            .chain(frame.fif.iter().skip(1).take(2).copied())
+            .collect(),
+        Fcf::Eor => vec![frame.fcf.octet(false), second()],
+        Fcf::Ctc => [frame.fcf.octet(false)].into_iter().chain(frame.fif.iter().take(2).copied()).collect(),
+        // When nobody came after PRI-MPS, MPS follows for the same page.
+        fcf => {
+            vec![Fcf2::from_fcf(fcf).and_then(|f| f.without_interrupt().fcf()).unwrap_or(fcf).octet(false)]
         }
-        Fcf::Eor => key.push(frame.fcf2().map_or(0, |f| f.octet(false))),
-        Fcf::Ctc => key.extend(frame.fif.iter().take(2)),
-        _ => {}
     }
-    key
 }
 
 /// Arms the receiver for the next image.
@@ -101,6 +110,33 @@ fn respond(call: &mut Call, command: Vec<u8>, fcf: Fcf, fif: &[u8]) {
     call.reception.long_training = fcf == Fcf::Ctr;
     listen_image(call);
     call.send_burst(vec![frame]);
+}
+
+/// The same command came once more. PIP and PIN become MCF and RTN when it no longer asks for the operator.
+fn respond_to_repeat(call: &mut Call, command: &Frame) -> bool {
+    let second = Fcf2::from_fcf(command.fcf).or_else(|| command.fcf2());
+    let is_plain = second.is_some_and(|second| !second.is_interrupt());
+    let plain = match answered(call) {
+        Some(Fcf::Pip) if is_plain => Fcf::Mcf,
+        Some(Fcf::Pin) if is_plain => Fcf::Rtn,
+        _ => return respond_again(call),
+    };
+    respond(call, key(command), plain, &[]);
+    true
+}
+
+/// What the last answer said.
+fn answered(call: &Call) -> Option<Fcf> {
+    let frame = call.reception.last_response.as_ref().and_then(Frame::parse)?;
+    Some(frame.fcf)
+}
+
+/// How long a command is searched for after our answer: longer when the sender may be waiting for an operator.
+pub(crate) fn patience(call: &Call, usual: Duration) -> Duration {
+    match answered(call) {
+        Some(Fcf::Pip | Fcf::Pin) => timers::T3_FAR,
+        _ => usual,
+    }
 }
 
 /// Gives the last answer once more. False when there is none.

@@ -228,6 +228,7 @@ impl Judging {
                 | Timer::T1A
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -273,7 +274,8 @@ impl Judging {
                 call.reception.polls += 1;
             }
         }
-        respond(call, self.command, response, &[]);
+        let said = interrupting(call, self.second, response);
+        respond(call, self.command, said, &[]);
         match self.second.plain() {
             Fcf2::Eop if response == Fcf::Err => AwaitDisconnect::begin(Some(Cause::EcmGaveUp)),
             Fcf2::Eop if response != Fcf::Rtn => AwaitDisconnect::begin(polling::not_done(call)),
@@ -283,6 +285,18 @@ impl Judging {
             }
         }
     }
+}
+
+/// What is said in place of this answer when somebody is to talk: PIP or PIN, once.
+fn interrupting(call: &mut Call, second: Fcf2, answer: Fcf) -> Fcf {
+    let wanted = call.asks_for_operator() || (call.has_operator() && second.is_interrupt());
+    let said = match answer {
+        Fcf::Mcf | Fcf::RetrainPositive if wanted => Fcf::Pip,
+        Fcf::Rtn if wanted => Fcf::Pin,
+        other => return other,
+    };
+    call.operator_missed = true;
+    said
 }
 
 /// MCF, RTP or RTN for a page without error correction. A page without a single row was not received.

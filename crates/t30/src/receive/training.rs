@@ -11,6 +11,7 @@ use crate::polling;
 use crate::rates;
 use crate::receive::message::AwaitMessage;
 use crate::receive::{listen_image, page};
+use crate::refusal::{self, Refusal};
 use crate::release;
 use crate::send;
 use crate::session::State;
@@ -28,8 +29,8 @@ pub(crate) struct AwaitTcf {
     check: Option<Check>,
     /// What the DCS wants can never be received, not just at this rate.
     illegal: bool,
-    /// DCN whatever comes, once the sender has sent its check and can hear it.
-    refused: Option<Cause>,
+    /// FNV or DCN whatever comes, once the sender has sent its check and can hear it.
+    refused: Option<Refusal>,
 }
 
 /// A DCS burst came, in whatever state. `stay` is where to be if it is to be ignored.
@@ -40,11 +41,14 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
         return stay;
     }
     send::identify(call, burst, Fcf::Tsi);
-    let mut refused = (!polling::password_fits(call, burst)).then_some(Cause::WrongPassword);
-    if call.config.role == Role::Called && !call.config.receive {
-        refused = Some(Cause::NotReceiving);
+    let mut refused = refusal::of_dcs(call, burst);
+    if !call.is_calling() && !call.config.receive {
+        refused = Some(Refusal::plain(Cause::NotReceiving));
     }
-    if let Some(text) = sub.and_then(|f| frames::ident_from_fif(&f.fif)) {
+    call.reception.refused = None;
+    if let Some(text) = sub.and_then(|f| frames::ident_from_fif(&f.fif))
+        && refused.is_none()
+    {
         call.event(Event::SubAddress(text));
     }
     call.timers.clear(Timer::T1);
@@ -73,7 +77,7 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
         reception.agreed.map(|agreed| agreed.modulation).filter(|m| allowed.contains(m)).map(Check::new);
     if let Some(agreed) = call.reception.agreed {
         if agreed.modulation.bit_rate() < call.config.capabilities.min_rate {
-            refused = Some(Cause::CannotTrain);
+            refused = Some(Refusal::plain(Cause::CannotTrain));
         }
         call.tally.agreed = Some(agreed);
         call.event(Event::Negotiated { format: agreed.format, modulation: agreed.modulation });
@@ -149,6 +153,7 @@ impl AwaitTcf {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Image
@@ -164,8 +169,8 @@ impl AwaitTcf {
 
     fn answer(self, call: &mut Call) -> State {
         call.timers.clear(Timer::Tcf);
-        if self.refused.is_some() {
-            return release::disconnect(call, self.refused);
+        if let Some(refusal) = self.refused {
+            return refusal.tell(call);
         }
         let passed = self.check.as_ref().is_some_and(Check::good);
         page::trained(call, passed);

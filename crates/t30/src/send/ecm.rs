@@ -8,7 +8,7 @@ use crate::exchange::{Exchange, Reply};
 use crate::frames::{Fcf, Fcf2};
 use crate::negotiate::Agreed;
 use crate::release;
-use crate::send::{self, Again, message};
+use crate::send::{self, Again, message, operator};
 use crate::session::State;
 use crate::timers::{self, Timer};
 use bytes::Bytes;
@@ -193,11 +193,21 @@ impl Blocks {
             call.timers.clear(Timer::T5);
         }
         match burst.last.fcf {
-            Fcf::Mcf | Fcf::Pip => self.confirmed(call, false),
+            Fcf::Mcf => self.confirmed(call, false),
+            Fcf::Pip if self.is_last() => {
+                let second = self.second;
+                let mut plain = self;
+                plain.second = second.without_interrupt();
+                let command = crate::call::burst(vec![plain.pps(call)]);
+                operator::positive(call, second, command)
+            }
+            // Between the blocks of a page nobody talks.
+            Fcf::Pip => self.confirmed(call, false),
+            Fcf::Pin => operator::negative(call, self.second),
             Fcf::RetrainPositive => self.confirmed(call, true),
             Fcf::Ppr => self.requested(call, &burst.last.fif),
             Fcf::Rnr => self.ask(call),
-            Fcf::Rtn | Fcf::Pin => send::refused(call, Cause::PageRefused, Again::Slower),
+            Fcf::Rtn => send::refused(call, Cause::PageRefused, Again::Slower),
             Fcf::Pid if self.is_last() => message::interrupted(call),
             Fcf::Err | Fcf::Ctr => release::disconnect(call, Some(Cause::EcmBroken)),
             Fcf::Dis | Fcf::Dtc => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),

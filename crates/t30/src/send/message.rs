@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::exchange::{Exchange, Reply};
 use crate::frames::{Fcf, Fcf2};
 use crate::release;
-use crate::send::{self, Again, ecm};
+use crate::send::{self, Again, ecm, operator};
 use crate::session::State;
 use crate::timers::{self, Timer};
 use bytes::Bytes;
@@ -43,6 +43,7 @@ impl AwaitCodedPage {
                 | Timer::T2
                 | Timer::T4
                 | Timer::T5
+                | Timer::T3
                 | Timer::Frame
                 | Timer::Turnaround
                 | Timer::Tcf
@@ -76,14 +77,13 @@ fn begin(call: &mut Call, octets: Bytes) -> State {
         Transmit::Silence(timers::GAP),
         Transmit::Bits { modulation: agreed.modulation, training: image_training(agreed.modulation), octets },
     ];
-    let fcf = match second {
-        Fcf2::Eop | Fcf2::PriEop => Fcf::Eop,
-        Fcf2::Eom | Fcf2::PriEom => Fcf::Eom,
-        Fcf2::Eos => Fcf::Eos,
-        Fcf2::Null | Fcf2::Mps | Fcf2::PriMps => Fcf::Mps,
-    };
-    let command = burst(vec![call.frame(fcf, &[])]);
+    let command = command(call, second);
     State::PostMessage(PostMessage { exchange: Exchange::begin(call, page, command), second })
+}
+
+/// MPS, EOM, EOP …
+fn command(call: &Call, second: Fcf2) -> Vec<Transmit> {
+    burst(vec![call.frame(second.fcf().unwrap_or(Fcf::Mps), &[])])
 }
 
 /// The page and MPS, EOM or EOP are being sent, or were, and an answer is awaited.
@@ -111,9 +111,14 @@ impl PostMessage {
             Reply::Frames(burst) => burst,
         };
         match burst.last.fcf {
-            Fcf::Mcf | Fcf::Pip => send::confirmed(call, self.second, false),
+            Fcf::Mcf => send::confirmed(call, self.second, false),
             Fcf::RetrainPositive => send::confirmed(call, self.second, true),
-            Fcf::Rtn | Fcf::Pin => send::refused(call, Cause::PageRefused, Again::Slower),
+            Fcf::Rtn => send::refused(call, Cause::PageRefused, Again::Slower),
+            Fcf::Pip => {
+                let plain = command(call, self.second.without_interrupt());
+                operator::positive(call, self.second, plain)
+            }
+            Fcf::Pin => operator::negative(call, self.second),
             Fcf::Pid => interrupted(call),
             // The far end is back in phase B and never said that it has the page.
             Fcf::Dis | Fcf::Dtc => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),

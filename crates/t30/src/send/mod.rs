@@ -3,6 +3,7 @@
 
 pub(crate) mod ecm;
 pub(crate) mod message;
+pub(crate) mod operator;
 pub(crate) mod training;
 
 use crate::api::{Config, Document, Event, Output, PageStatus, Poll, Role};
@@ -169,6 +170,11 @@ fn format(call: &Call, shape: &PageShape) -> PageFormat {
 
 /// What follows the page in hand: the same again, another format or document, a poll, or nothing.
 pub(crate) fn post_command(call: &Call) -> Fcf2 {
+    let plain = plain_command(call);
+    if call.asks_for_operator() { plain.with_interrupt() } else { plain }
+}
+
+fn plain_command(call: &Call) -> Fcf2 {
     let transmission = &call.transmission;
     let (this, next) = (transmission.plan.get(transmission.at), transmission.plan.get(transmission.at + 1));
     let dis = &transmission.dis;
@@ -219,9 +225,14 @@ pub(crate) fn page_sent(call: &mut Call) {
     }
 }
 
-/// The far end has the page in hand: on to what `second` said follows. It was `poor` when RTP said
-/// so; then there is a new training before the next page, and the second time in a row one rate lower.
+/// The far end has the page in hand: on to what `second` said follows.
 pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
+    taken(call, poor);
+    go_on(call, second, poor)
+}
+
+/// The far end has the page in hand; it was `poor` when RTP said so.
+pub(crate) fn taken(call: &mut Call, poor: bool) {
     let index = call.transmission.index();
     call.timers.clear(Timer::Page);
     call.tally.page_uncertain = None;
@@ -232,11 +243,16 @@ pub(crate) fn confirmed(call: &mut Call, second: Fcf2, poor: bool) -> State {
     call.transmission.refused = 0;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
     call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
+}
+
+/// On to what `second` said follows a page that is confirmed. After RTP there is a new training before the next page,
+/// and the second time in a row one rate lower.
+pub(crate) fn go_on(call: &mut Call, second: Fcf2, retrain: bool) -> State {
     match second.plain() {
         Fcf2::Eop => release::disconnect(call, polling::not_done(call)),
         Fcf2::Eom => polling::next_message(call),
         Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
-            if poor {
+            if retrain {
                 if call.transmission.poor > 1 {
                     // At the lowest rate it is kept.
                     let _ = call.transmission.ladder.fall_back();

@@ -6,7 +6,7 @@ mod play;
 use play::Script;
 use testkit::line::bench::Carrier;
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 10] = [
     ("calling.txt", include_str!("calling.txt")),
     ("called.txt", include_str!("called.txt")),
     ("ecm-send.txt", include_str!("ecm-send.txt")),
@@ -14,6 +14,9 @@ const FILES: [(&str, &str); 7] = [
     ("polling.txt", include_str!("polling.txt")),
     ("tones.txt", include_str!("tones.txt")),
     ("coding.txt", include_str!("coding.txt")),
+    ("operator.txt", include_str!("operator.txt")),
+    ("refusals.txt", include_str!("refusals.txt")),
+    ("limits.txt", include_str!("limits.txt")),
 ];
 
 fn scripts(file: &str) -> Vec<Script> {
@@ -73,6 +76,21 @@ fn coding() {
 }
 
 #[test]
+fn operator() {
+    run("operator.txt");
+}
+
+#[test]
+fn refusals() {
+    run("refusals.txt");
+}
+
+#[test]
+fn limits() {
+    run("limits.txt");
+}
+
+#[test]
 fn the_suite_is_whole() {
     let mut count = 0;
     for (file, _) in FILES {
@@ -83,5 +101,5 @@ fn the_suite_is_whole() {
         count += all.len();
     }
     println!("{count} scripts");
-    assert!(count >= 200, "{count} scripts");
+    assert!(count >= 370, "{count} scripts");
 }

@@ -3,12 +3,18 @@
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::{Heard, Modulation, Tone, Training, Transmit};
-use fax_base::page::{PageShape, Resolution, Tones, Width};
-use fax_t30::frames::{Fcf, build, ident_to_fif};
-use fax_t30::{Capabilities, Config, Document, Event, Input, Outcome, Output, Poll, Role, Verdict};
+use fax_base::page::{Length, PageShape, Resolution, Tones, Width};
+use fax_t30::dis::Fif;
+use fax_t30::frames::{Fcf, Frame, build, ident_to_fif};
+use fax_t30::{Capabilities, Config, Document, Event, Input, Operator, Outcome, Output, Poll, Role, Verdict};
 use testkit::line::bench::{Bench, Carrier, Left};
 use testkit::line::page::made_up;
 
+/// Frames that go before the last one of a burst.
+const BEFORE: [&str; 16] = [
+    "CSI", "TSI", "CIG", "SUB", "SEP", "PWD", "SID", "PSA", "NSF", "NSS", "NSC", "TSA", "CIA", "IRA", "ISP",
+    "CSA",
+];
 /// The longest wait for something that must come.
 const PATIENCE: Duration = Duration::from_secs(200);
 
@@ -86,6 +92,17 @@ fn number<T: core::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text} is no number"))
 }
 
+fn numbers(text: &str) -> Result<[u8; 3], String> {
+    let all: Vec<u8> = text.split(',').map(number).collect::<Result<_, _>>()?;
+    all.try_into().map_err(|_| format!("{text} is not three numbers"))
+}
+
+fn hex(text: &str) -> Result<Vec<u8>, String> {
+    (0..text.len() / 2)
+        .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|e| e.to_string()))
+        .collect()
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(number(text)?))
 }
@@ -138,6 +155,31 @@ fn config(options: &[String]) -> Result<(Config, usize, bool), String> {
             "retries" => config.rules.page_retries = number(value)?,
             "refuse" => config.rules.refuse_at_percent = None,
             "cap" => config.rules.longest_page = seconds(value)?,
+            "operator" => {
+                config.rules.operator = match value {
+                    "present" => Operator::Present,
+                    "asks" => Operator::Asks,
+                    _ => return Err(format!("no such operator: {value}")),
+                }
+            }
+            "crp" => config.rules.command_repeat = true,
+            "subs" => config.sub_addresses = value.split(',').map(str::to_owned).collect(),
+            "shape" => {
+                let (resolution, width) = value.split_once('/').ok_or("shape=R16/A3")?;
+                let resolutions = Resolution::ALL.into_iter().map(|r| (format!("{r:?}"), r));
+                let widths = Width::ALL.into_iter().map(|w| (format!("{w:?}"), w));
+                for page in config.send.iter_mut().flat_map(|d| d.pages.iter_mut()) {
+                    page.resolution = named(resolutions.clone(), resolution)?;
+                    page.width = named(widths.clone(), width)?;
+                }
+            }
+            "length" => {
+                config.capabilities.max_length = match value {
+                    "a4" => Length::A4,
+                    "b4" => Length::B4,
+                    _ => return Err(format!("no such length: {value}")),
+                }
+            }
             "norx" => config.receive = false,
             "octets" => octets = number(value)?,
             "slow" => slow = true,
@@ -146,6 +188,10 @@ fn config(options: &[String]) -> Result<(Config, usize, bool), String> {
         }
     }
     Ok((config, octets, slow))
+}
+
+fn named<T>(mut all: impl Iterator<Item = (String, T)>, name: &str) -> Result<T, String> {
+    all.find(|(known, _)| known == name).map(|(_, t)| t).ok_or_else(|| format!("no such: {name}"))
 }
 
 fn modulation(text: &str) -> Result<Modulation, String> {
@@ -166,6 +212,17 @@ impl Play {
     fn step(&mut self, step: &str) -> Done {
         let (word, rest) = step.split_once(' ').unwrap_or((step, ""));
         match word {
+            "times" => {
+                let (count, steps) = rest.split_once(':').ok_or("times N: step; step")?;
+                for n in 0..number::<u32>(count)? {
+                    for step in steps.split(';') {
+                        let step = step.trim().replace('#', &(n % 256).to_string());
+                        self.step(&step).map_err(|why| format!("{n}: {why}"))?;
+                    }
+                }
+                Ok(())
+            }
+            "says" => self.says(rest),
             "<" => self.hear(rest),
             ">" => self.sends(rest),
             "=" => self.ends(rest),
@@ -233,12 +290,15 @@ impl Play {
                     self.training = Training::Short;
                 }
                 "flags" => self.bench.flags_only(seconds(value)?),
+                "echo" => {
+                    let frames = self.bench.last_burst.clone();
+                    self.bench.burst(&frames);
+                }
                 "CED" => self.bench.input(Input::Heard(Heard::Tone(Tone::Ced))),
                 _ if word.starts_with("TCF@") => self.bench.tcf(modulation(&word[4..])?),
                 _ => {
                     let name = key.split(':').next().unwrap_or(key);
-                    let more = ["CSI", "TSI", "CIG", "SUB", "SEP", "PWD", "SID", "PSA", "NSF", "NSS", "NSC"];
-                    let last = !more.contains(&name);
+                    let last = !BEFORE.contains(&name);
                     burst.push(self.frame(word, last)?);
                     if last {
                         let frames = core::mem::take(&mut burst);
@@ -266,11 +326,6 @@ impl Play {
             return Ok(build(fcf(word)?, x, last, &ident_to_fif(ident)));
         }
         let (name, field) = word.split_once(':').unwrap_or((word, ""));
-        let hex = |text: &str| -> Result<Vec<u8>, String> {
-            (0..text.len() / 2)
-                .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|e| e.to_string()))
-                .collect()
-        };
         if let Some(second) = name.strip_prefix("PPS-").or(name.strip_prefix("EOR-")) {
             let second = if second == "NULL" { 0 } else { fcf(second)?.octet(x) };
             let mut fif = vec![second];
@@ -305,7 +360,7 @@ impl Play {
             }
             _ => hex(field)?,
         };
-        if name == "DCS" {
+        if name == "DCS" || name == "CTC" {
             let code = fif.get(1).map_or(0, |o| o >> 2 & 0x0F);
             self.modulation = match code {
                 0b0000 => Modulation::V27ter2400,
@@ -317,11 +372,7 @@ impl Play {
                 0b1101 => Modulation::V17At7200,
                 _ => Modulation::V17At14400,
             };
-            self.training = Training::Short;
-        }
-        if name == "CTC" {
-            self.training = Training::Long;
-            self.modulation = Modulation::V17At12000;
+            self.training = if name == "CTC" { Training::Long } else { Training::Short };
         }
         Ok(build(fcf(name)?, x, last, &fif))
     }
@@ -340,6 +391,7 @@ impl Play {
             return Err(format!("it sent {got:?}"));
         }
         gaps(&left)?;
+        lengths(&left)?;
         let Some(window) = window else { return Ok(()) };
         let (least, most) = window.split_once("..").ok_or("a window is 1..2")?;
         let began = left.iter().find(|l| !told(&l.what).is_empty()).map(|l| l.began.since(asked));
@@ -348,6 +400,35 @@ impl Play {
             Some(began) if (least..=most).contains(&began) => Ok(()),
             other => Err(format!("it began after {other:?}")),
         }
+    }
+
+    /// The last frame of that name that our end sent must have this content: `+33 -44` bits of DIS, DTC or DCS,
+    /// `page,block,frames` of PPS, or hexadecimal octets that it begins with.
+    fn says(&self, what: &str) -> Done {
+        let mut words = what.split_whitespace();
+        let name = words.next().ok_or("the name of a frame")?;
+        let sent = self.bench.events.iter().rev().find_map(|(_, event)| match event {
+            Event::FrameSent { name: sent, octets } if *sent == name => Frame::parse(octets),
+            _ => None,
+        });
+        let fif = sent.ok_or("it was never sent")?.fif;
+        for word in words {
+            let bit = word.get(1..).unwrap_or_default();
+            let holds = match word.chars().next() {
+                Some('+') => Fif::parse(&fif).bit(number(bit)?),
+                Some('-') => !Fif::parse(&fif).bit(number(bit)?),
+                _ if word.contains(',') => {
+                    let counters = fif.get(1..4).ok_or("no counters")?;
+                    let (counters, wanted) = (counters.iter().map(|o| o.reverse_bits()), numbers(word)?);
+                    counters.eq([wanted[0], wanted[1], wanted[2].wrapping_sub(1)])
+                }
+                _ => fif.starts_with(&hex(word)?),
+            };
+            if !holds {
+                return Err(format!("{word}: it says {fif:02x?}"));
+            }
+        }
+        Ok(())
     }
 
     /// The call must end so.
@@ -391,6 +472,9 @@ impl Play {
             "received" => settled(true),
             "unconfirmed" => settled(false),
             "uncertain" => outcome.page_uncertain.map_or("none".into(), |n| n.to_string()),
+            "format" => outcome
+                .format
+                .map_or("none".into(), |f| format!("{}/{:?}/{:?}", f.coding, f.resolution, f.width)),
             "modem" => outcome.modulation.map_or("none".into(), short),
             "coding" => outcome.format.map_or("none".into(), |f| f.coding.to_string().replace(' ', "-")),
             "dcs" => {
@@ -408,14 +492,16 @@ impl Play {
     }
 }
 
-/// `0-3,5`: data frames of 256 octets, and three RCP.
+/// `0-3,5:100`: data frames of 256 octets, one of 100, and three RCP.
 fn frames(list: &str) -> Result<Vec<Bytes>, String> {
     let mut all = Vec::new();
     for part in list.split(',') {
+        let (part, length) = part.split_once(':').unwrap_or((part, "256"));
+        let length: usize = number(length)?;
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         for n in number::<u8>(from)?..=number::<u8>(to)? {
             let mut octets = vec![0xFF, 0xC0, 0x60, n.reverse_bits()];
-            octets.extend([n; 256]);
+            octets.extend(vec![n; length]);
             all.push(octets.into());
         }
     }
@@ -436,6 +522,47 @@ fn told(transmit: &Transmit) -> Vec<String> {
             vec![format!("{}{}*{}", short(*modulation), letter(training), frames.len())]
         }
     }
+}
+
+/// A preamble is 1 s ± 15 %, and a training check 1.5 s ± 10 % of zeros.
+fn lengths(left: &[Left]) -> Done {
+    let signals: Vec<&Transmit> =
+        left.iter().map(|l| &l.what).filter(|w| !matches!(w, Transmit::Silence(_))).collect();
+    for pair in signals.windows(2) {
+        if let [Transmit::Control(_), Transmit::Bits { modulation, octets, .. }] = pair {
+            let seconds = octets.len() as f64 * 8.0 / f64::from(modulation.bit_rate());
+            if !(1.35..=1.65).contains(&seconds) || octets.iter().any(|o| *o != 0) {
+                return Err(format!("a training check of {seconds} s"));
+            }
+        }
+    }
+    // Where nothing else was sent, the whole time tells.
+    if let [
+        Left { what: Transmit::Silence(gap), began, .. },
+        Left { what: Transmit::Control(frames), ended, .. },
+    ] = left
+    {
+        let bits: usize = frames.iter().map(|f| 8 * (f.len() + 3) + stuffed(f)).sum();
+        let preamble = ended.since(*began).as_secs_f64() - gap.as_secs_f64() - bits as f64 / 300.0;
+        // More than one flag may stand between two frames.
+        let most = 1.13 + 0.02 * frames.len() as f64;
+        if !(0.85..=most).contains(&preamble) {
+            return Err(format!("a preamble of {preamble} s"));
+        }
+    }
+    Ok(())
+}
+
+/// Zeros that HDLC puts behind five ones, FCS left out.
+fn stuffed(frame: &Bytes) -> usize {
+    let (mut run, mut zeros) = (0, 0);
+    for bit in frame.iter().flat_map(|octet| (0..8).rev().map(move |n| octet >> n & 1)) {
+        run = if bit == 1 { run + 1 } else { 0 };
+        if run == 5 {
+            (run, zeros) = (0, zeros + 1);
+        }
+    }
+    zeros
 }
 
 /// Between two carriers of ours there are 75 ± 20 ms of silence, and before the first.

@@ -9,7 +9,7 @@ use core::time::Duration;
 use fax_base::level::Dbm0;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, Length, PageShape, Resolution, Tones, Width};
-use fax_t30::{Capabilities, Poll, Role, Rules};
+use fax_t30::{Capabilities, Operator, Poll, Role, Rules};
 use fax_t38 as t38;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ const CODINGS: [Coding; 6] =
 const TONES: [Option<Tones>; 3] = [None, Some(Tones::Grey), Some(Tones::Colour)];
 const LENGTHS: [Length; 3] = [Length::A4, Length::B4, Length::Unlimited];
 const ROLES: [Role; 2] = [Role::Calling, Role::Called];
+const OPERATORS: [Operator; 3] = [Operator::Absent, Operator::Present, Operator::Asks];
 const CORRECTIONS: [t38::ErrorCorrection; 3] =
     [t38::ErrorCorrection::None, t38::ErrorCorrection::Redundancy, t38::ErrorCorrection::Fec];
 /// Things of one kind in a setup at most.
@@ -116,6 +117,7 @@ pub(super) fn encode(config: &Config, audio: AudioOptions, options: &Options) ->
         sub_address,
         // A call that has one is not recorded.
         password: _,
+        sub_addresses,
         rules,
     } = config;
     let shown = |text: &String| if options.numbers { text.clone() } else { redacted(text) };
@@ -133,7 +135,7 @@ pub(super) fn encode(config: &Config, audio: AudioOptions, options: &Options) ->
     });
     field(&mut out, 7, |out| put_option(out, sub_address.as_ref().map(shown).as_ref()));
     field(&mut out, 8, |out| {
-        let Rules { page_retries, poor_at_percent, refuse_at_percent, longest_page } = rules;
+        let Rules { page_retries, poor_at_percent, refuse_at_percent, longest_page, .. } = rules;
         number(out, u64::from(*page_retries));
         number(out, u64::from(*poor_at_percent));
         number(out, refuse_at_percent.map_or(0, |p| u64::from(p) + 1));
@@ -152,6 +154,20 @@ pub(super) fn encode(config: &Config, audio: AudioOptions, options: &Options) ->
         });
     });
     field(&mut out, 12, |out| number(out, options.pages.into()));
+    field(&mut out, 14, |out| {
+        let Rules {
+            page_retries: _,
+            poor_at_percent: _,
+            refuse_at_percent: _,
+            longest_page: _,
+            command_repeat,
+            operator,
+        } = rules;
+        number(out, (*command_repeat).into());
+        number(out, place(&OPERATORS, operator));
+    });
+    // They are compared with what the far end names.
+    field(&mut out, 15, |out| put_list(out, sub_addresses, |out, sub| octets(out, sub.as_bytes())));
     for Document { pages, address } in documents {
         field(&mut out, 13, |out| {
             // It is compared with what the far end asks for, and is no telephone number.
@@ -259,6 +275,7 @@ pub(super) fn decode(octets: &[u8]) -> Result<Setup, Fault> {
                     poor_at_percent: percent(small(inner)?),
                     refuse_at_percent: small(inner)?.checked_sub(1).map(percent),
                     longest_page: Duration::from_micros(inner.number()?),
+                    ..config.rules
                 };
             }
             9 => {
@@ -275,6 +292,11 @@ pub(super) fn decode(octets: &[u8]) -> Result<Setup, Fault> {
                 let pages = list(inner, |i| page(i, hashes))?;
                 config.documents.push(Document { pages, address });
             }
+            14 => {
+                config.rules.command_repeat = inner.number()? != 0;
+                config.rules.operator = at(&OPERATORS, inner, "operator")?;
+            }
+            15 => config.sub_addresses = list(inner, |i| i.text())?,
             id => return Err(newer(id)),
         }
     }

@@ -87,10 +87,22 @@ const TICK_US: u64 = 10_000;
 const TICK_SAMPLES: u32 = 80;
 
 pub fn call(what: &str, config: Config, desk: &Desk, path: Path) -> (Seen, Report) {
+    call_with(what, config, desk, path, |_| {})
+}
+
+/// A call with a peer that was prepared for it.
+pub fn call_with(
+    what: &str,
+    config: Config,
+    desk: &Desk,
+    path: Path,
+    prepare: impl FnOnce(&mut UdptlPeer),
+) -> (Seen, Report) {
     let calling = config.role == t30::Role::Called;
     let options = Options { t38_version: path.version, ..desk.options.clone() };
     let mut peer = UdptlPeer::new(calling, &options, path.protection).unwrap();
     peer.copies = path.copies;
+    prepare(&mut peer);
     let mut terminal = Terminal::new(config);
     let (mut to_peer, mut to_us) = (path.network(0), path.network(1));
     let mut seen = Seen::default();

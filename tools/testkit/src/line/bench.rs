@@ -197,6 +197,8 @@ pub struct Bench {
     pub page: Bytes,
     /// The pages that it wanted, and how.
     pub wanted: Vec<(usize, fax_base::page::PageFormat, u32)>,
+    /// The last burst of control frames that it sent.
+    pub last_burst: Vec<Bytes>,
     /// How and when it ended.
     pub outcome: Option<(Instant, Outcome)>,
 }
@@ -231,6 +233,7 @@ impl Bench {
             silent_assembly: false,
             page: super::page::made_up(0, 20_000),
             wanted: Vec::new(),
+            last_burst: Vec::new(),
             outcome: None,
         };
         bench.input(Input::Start);
@@ -250,13 +253,18 @@ impl Bench {
         self.session.handle(self.now, input);
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Transmit(transmit) => match &mut self.line {
-                    Line::Times => {
-                        self.queue.push_back(transmit);
-                        self.next_on_air();
+                Output::Transmit(transmit) => {
+                    if let Transmit::Control(frames) = &transmit {
+                        self.last_burst.clone_from(frames);
                     }
-                    Line::Wire(wire) => wire.transmit(self.now, transmit),
-                },
+                    match &mut self.line {
+                        Line::Times => {
+                            self.queue.push_back(transmit);
+                            self.next_on_air();
+                        }
+                        Line::Wire(wire) => wire.transmit(self.now, transmit),
+                    }
+                }
                 Output::StopTransmit => match &mut self.line {
                     Line::Times => {
                         self.queue.clear();
