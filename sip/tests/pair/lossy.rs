@@ -14,7 +14,12 @@ fn play(seed: u64, loss: u64) {
     };
     let mut pair = Pair::with(seed, config);
     (pair.loss, pair.jitter_ms, pair.duplicate) = (loss, 900, 100);
-    let out = pair.invite(1);
+    let mut invitation = pair.invitation(CallKey(1));
+    if dice.below(3) == 0 {
+        invitation.headers.push(("Require".into(), "100rel".into()));
+    }
+    let out = invitation.call;
+    pair.command(0, Command::Invite(Box::new(invitation)));
     let mut incoming: Option<CallKey> = None;
     let mut ended = [false; 2];
     let mut up = [false; 2];
@@ -38,6 +43,13 @@ fn play(seed: u64, loss: u64) {
                                 pair.command(1, Command::Ring { call, code: 180, sdp: None });
                                 pair.command(1, Command::Answer { call, sdp: sdp(5000, 1) });
                             }
+                            5..=7 => {
+                                let early = (roll > 5).then(|| sdp(5000, 1));
+                                pair.command(1, Command::Ring { call, code: 180, sdp: None });
+                                pair.command(1, Command::Ring { call, code: 183, sdp: early });
+                                pair.run_for(Duration::from_millis(dice.below(4_000)));
+                                pair.command(1, Command::Answer { call, sdp: sdp(5000, 1) });
+                            }
                             _ => pair.command(1, Command::Answer { call, sdp: sdp(5000, 1) }),
                         }
                     }
@@ -47,7 +59,11 @@ fn play(seed: u64, loss: u64) {
                     Event::ReinviteOffered { call, .. } => {
                         pair.command(who, Command::RejectReinvite { call, code: 488 })
                     }
-                    Event::Answered { .. } | Event::Confirmed { .. } => up[who] = true,
+                    Event::Answered { answer, .. } => {
+                        assert_eq!(answer, Some(sdp(5000, 1)), "seed {seed}: in the 200, or reliably before");
+                        up[who] = true;
+                    }
+                    Event::Confirmed { .. } => up[who] = true,
                     Event::Ended { .. } => ended[who] = true,
                     _ => {}
                 }
