@@ -143,7 +143,14 @@ impl Bench {
 
     /// Starts a call to the peer and takes its INVITE.
     pub fn call(&mut self) -> Message {
-        self.command(Command::Invite(Box::new(Invite {
+        let invitation = self.invitation();
+        self.command(invitation);
+        self.request(&Method::Invite)
+    }
+
+    /// The command for a call to the peer.
+    pub fn invitation(&self) -> Command {
+        Command::Invite(Box::new(Invite {
             call: CallKey(1),
             transport: Transport::Udp,
             destination: addr(PEER),
@@ -155,8 +162,7 @@ impl Bench {
             credentials: Bench::credentials(),
             offer: sdp(1),
             ring_timeout: Duration::from_secs(90),
-        })));
-        self.request(&Method::Invite)
+        }))
     }
 
     /// A response of the peer.

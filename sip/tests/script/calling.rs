@@ -235,6 +235,16 @@ fn a_refresher_that_forgets_does_not_end_the_call() {
 }
 
 #[test]
+fn a_call_that_is_passed_on_keeps_counting_its_hops_down() {
+    let mut b = Bench::new();
+    let Command::Invite(mut invite) = b.invitation() else { panic!() };
+    invite.headers.push(("Max-Forwards".into(), "17".into()));
+    b.command(Command::Invite(invite));
+    let sent = b.request(&Method::Invite);
+    assert_eq!((sent.all("Max-Forwards").count(), sent.seconds("Max-Forwards")), (1, Some(17)));
+}
+
+#[test]
 fn early_sdp_serves_a_200_without() {
     let mut b = Bench::new();
     let invite = b.call();
