@@ -279,6 +279,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether a row names this document.
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError>;
+
+    /// Comes back when another node may have given the queue something to take; never where only this
+    /// process writes. News may be lost: the queue has to be looked at now and then all the same.
+    async fn changed(&self) {
+        core::future::pending().await
+    }
 }
 
 /// Documents: octets under a key. They are stored before the row that names them.

@@ -19,12 +19,15 @@ use std::sync::Arc;
 
 type S = Arc<dyn Store>;
 
-/// Makes a test of each case.
+/// Makes a test of each case: `store_suite!(make)`. With `store_suite!(all make)` it is a function that runs
+/// them one after the other, for a backend whose server is not started for each.
 #[macro_export]
 macro_rules! store_suite {
-    ($make:path) => {
-        $crate::store_suite!(
-            $make: a_job_is_read_back_as_it_was_stored, a_job_is_stored_once,
+    ($make:path) => { $crate::store_suite!(@cases tests $make); };
+    (all $make:expr) => { $crate::store_suite!(@cases all $make) };
+    (@cases $how:ident $make:expr) => {
+        $crate::store_suite! {
+            @$how $make; a_job_is_read_back_as_it_was_stored, a_job_is_stored_once,
             due_jobs_are_leased_oldest_first, a_job_is_not_leased_before_its_time,
             one_job_to_a_number_at_a_time, a_parked_job_is_freed_when_the_other_is_cancelled,
             numbers_are_shared_when_not_serialised,
@@ -38,15 +41,20 @@ macro_rules! store_suite {
             documents_are_named_by_rows, many_writers_at_once, the_next_due_time_is_known,
             profiles_change_and_are_read_back, profiles_are_listed_by_account_in_pages,
             profiles_change_with_the_job_or_not_at_all, old_profiles_are_purged_locked_ones_stay
-        );
+        }
     };
-    ($make:path: $($case:ident),+ $(,)?) => {$(
+    (@tests $make:expr; $($case:ident),+) => {$(
         #[tokio::test]
         async fn $case() {
             let (_guard, store) = $make().await;
             $crate::suite::$case(store).await;
         }
     )+};
+    (@all $make:expr; $($case:ident),+) => {{$(
+        println!("{}", stringify!($case));
+        let store = $make(stringify!($case)).await;
+        $crate::suite::$case(store).await;
+    )+}};
 }
 
 fn t(seconds: i64) -> Timestamp {

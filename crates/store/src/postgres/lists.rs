@@ -1,0 +1,167 @@
+//! Reading: single rows, lists, and what is due next.
+
+use super::rows::{JOB_COLUMNS, job_of, ledgers, state_number, unbody};
+use super::unavailable;
+use crate::model::{DocumentKey, FaxId, Folder, Job, JobId, NodeId, Notice, Received, Timestamp};
+use crate::port::{JobQuery, Range, ReceivedQuery, StoreError};
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, QueryBuilder, Row as _};
+
+/// A connection whose statements all see the same rows, so that a job and its ledger fit together.
+macro_rules! snapshot {
+    ($pool:expr, |$c:ident| $body:expr) => {{
+        let mut connection = $pool.acquire().await.map_err(unavailable)?;
+        let mut t = connection.begin().await.map_err(unavailable)?;
+        sqlx::raw_sql("set transaction isolation level repeatable read read only")
+            .execute(&mut *t)
+            .await
+            .map_err(unavailable)?;
+        let $c: &mut PgConnection = &mut t;
+        let found = $body.await;
+        t.commit().await.map_err(unavailable)?;
+        found
+    }};
+}
+
+pub(super) async fn job(pool: &PgPool, id: &JobId) -> Result<Option<Job>, StoreError> {
+    snapshot!(pool, |c| async {
+        let sql = format!("select {JOB_COLUMNS} from fax_jobs where id = $1");
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut *c).await;
+        let Some(row) = row.map_err(unavailable)? else { return Ok(None) };
+        let mut jobs = [job_of(&row)?];
+        ledgers(c, &mut jobs).await?;
+        let [job] = jobs;
+        Ok(Some(job))
+    })
+}
+
+/// Adds the range's conditions, order and limit to a query whose `where` is begun.
+fn within(query: &mut QueryBuilder<Postgres>, range: &Range) {
+    query.push(" and created >= ").push_bind(range.from.0);
+    query.push(" and created <= ").push_bind(range.to.0);
+    if let Some((at, id)) = &range.after {
+        let beyond = if range.ascending { " and (created, id) > (" } else { " and (created, id) < (" };
+        query.push(beyond).push_bind(at.0).push(", ").push_bind(id.clone()).push(" collate \"C\")");
+    }
+    let order = if range.ascending { " order by created, id" } else { " order by created desc, id desc" };
+    query.push(order).push(" limit ").push_bind(i64::try_from(range.limit).unwrap_or(i64::MAX));
+}
+
+pub(super) async fn jobs(pool: &PgPool, query: &JobQuery) -> Result<Vec<Job>, StoreError> {
+    let mut sql = QueryBuilder::new(format!("select {JOB_COLUMNS} from fax_jobs where true"));
+    if let Some(account) = &query.account {
+        sql.push(" and account = ").push_bind(account.to_string());
+    }
+    if let Some(folder) = query.folder {
+        let folder: i16 = match folder {
+            Folder::Live => 0,
+            Folder::Filed => 1,
+        };
+        sql.push(" and folder = ").push_bind(folder);
+    }
+    if let Some(faxbox) = &query.faxbox {
+        sql.push(" and faxbox = ").push_bind(faxbox.to_string());
+    }
+    if !query.states.is_empty() {
+        let states: Vec<i16> = query.states.iter().map(|s| state_number(*s)).collect();
+        sql.push(" and state = any(").push_bind(states).push(")");
+    }
+    within(&mut sql, &query.range);
+    snapshot!(pool, |c| async {
+        let rows = sql.build().fetch_all(&mut *c).await.map_err(unavailable)?;
+        let mut jobs = rows.iter().map(job_of).collect::<Result<Vec<_>, _>>()?;
+        ledgers(c, &mut jobs).await?;
+        Ok(jobs)
+    })
+}
+
+pub(super) async fn stale(
+    pool: &PgPool,
+    node: Option<&NodeId>,
+    now: Timestamp,
+) -> Result<Vec<Job>, StoreError> {
+    snapshot!(pool, |c| async {
+        let sql = format!(
+            "select {JOB_COLUMNS} from fax_jobs where node is not null and (lease_until <= $1 or node = $2)"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(node.map(NodeId::as_str));
+        let rows = rows.fetch_all(&mut *c).await.map_err(unavailable)?;
+        let mut found = Vec::new();
+        for row in &rows {
+            match job_of(row) {
+                Ok(job) => found.push(job),
+                Err(e) => tracing::error!(error = %e, "a held job is left alone"),
+            }
+        }
+        ledgers(c, &mut found).await?;
+        Ok(found)
+    })
+}
+
+pub(super) async fn received(pool: &PgPool, id: &FaxId) -> Result<Option<Received>, StoreError> {
+    let body: Option<String> = sqlx::query_scalar("select body from fax_received where id = $1")
+        .bind(id.as_str())
+        .fetch_optional(pool)
+        .await
+        .map_err(unavailable)?;
+    body.map(|body| unbody(&format!("fax {id}"), &body)).transpose()
+}
+
+pub(super) async fn received_list(pool: &PgPool, query: &ReceivedQuery) -> Result<Vec<Received>, StoreError> {
+    let mut sql = QueryBuilder::new("select id, body from fax_received where true");
+    if let Some(account) = &query.account {
+        sql.push(" and account = ").push_bind(account.to_string());
+    }
+    if let Some(faxbox) = &query.faxbox {
+        sql.push(" and faxbox = ").push_bind(faxbox.to_string());
+    }
+    within(&mut sql, &query.range);
+    bodies(sql.build().fetch_all(pool).await, "fax")
+}
+
+/// Rows of (id, body).
+fn bodies<T: serde::de::DeserializeOwned>(
+    rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>,
+    what: &str,
+) -> Result<Vec<T>, StoreError> {
+    let one = |row: &sqlx::postgres::PgRow| {
+        let id: &str = row.try_get(0).map_err(unavailable)?;
+        unbody(&format!("{what} {id}"), row.try_get(1).map_err(unavailable)?)
+    };
+    rows.map_err(unavailable)?.iter().map(one).collect()
+}
+
+pub(super) async fn notices_due(
+    pool: &PgPool,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Notice>, StoreError> {
+    let rows = sqlx::query(
+        "select id, body from fax_notices where not_before <= $1 order by not_before, id limit $2",
+    )
+    .bind(now.0)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(pool)
+    .await;
+    bodies(rows, "notice")
+}
+
+pub(super) async fn next_notice(pool: &PgPool) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = sqlx::query_scalar("select min(not_before) from fax_notices")
+        .fetch_one(pool)
+        .await
+        .map_err(unavailable)?;
+    Ok(at.map(Timestamp))
+}
+
+pub(super) async fn is_named(pool: &PgPool, key: &DocumentKey) -> Result<bool, StoreError> {
+    sqlx::query_scalar(
+        "select exists (select from fax_jobs where original = $1)
+         or exists (select from fax_jobs where document = $1)
+         or exists (select from fax_received where document = $1)",
+    )
+    .bind(key.as_str())
+    .fetch_one(pool)
+    .await
+    .map_err(unavailable)
+}

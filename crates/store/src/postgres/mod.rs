@@ -1,0 +1,311 @@
+//! Rows in PostgreSQL: several nodes on one database share one queue.
+//!
+//! Invariants, each kept by every transaction:
+//! * a Pending job waits (`waiting` 1 or 2), no other does; a job is parked (2) only while another job to
+//!   its number is held, or waits in a queue itself;
+//! * `fax_queue.due` of an account is the time of the first of its jobs that wait unparked, or null when
+//!   there is none or the account was found at its limit;
+//! * `line` marks the Locked and Processing jobs that are held.
+//!
+//! Locks are taken in one order: the queue's advisory lock, then rows of `fax_queue`, then rows of jobs. A
+//! new job takes only its account's row of `fax_queue`, so submissions do not wait for one another's
+//! accounts nor for a node that takes jobs. The advisory lock is held for one lease request or one change
+//! of a job: a few statements.
+
+mod changed;
+mod jobs;
+mod lists;
+mod profiles;
+mod queue;
+mod rows;
+
+use crate::model::{
+    DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey, Received,
+    Timestamp,
+};
+use crate::port::{
+    Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, ReceivedQuery, Store,
+    StoreError,
+};
+use async_trait::async_trait;
+use changed::Changed;
+use core::time::Duration;
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Postgres, Transaction};
+
+/// The layout that this code writes. A database with a higher number is refused.
+const LAYOUT: i64 = 1;
+/// What brings a database from one layout to the next, the first from an empty one.
+const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+/// The advisory lock of whoever changes the layout, and of whoever changes the queue.
+const MIGRATING: i64 = 0x6665_7272_6f66_0001;
+const QUEUE: i64 = 0x6665_7272_6f66_0002;
+/// How long a request waits for a connection before the store counts as not available.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// A store in a PostgreSQL database.
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    changed: Changed,
+}
+
+/// What PostgreSQL said, as the store's error. Messages of the server do not hold the password.
+fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+impl PostgresStore {
+    /// Opens the store in the database at `url` (`postgres://user:password@host/database`), with at most
+    /// this many connections, and brings its tables to the present layout.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]: the server cannot be reached or refuses. [`StoreError::Damaged`]: the
+    /// tables were written by a newer ferrofax.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
+        let pool = pool.connect(url).await.map_err(unavailable)?;
+        let mut connection = pool.acquire().await.map_err(unavailable)?;
+        migrate(&mut connection).await?;
+        drop(connection);
+        let changed = Changed::start(pool.clone());
+        Ok(PostgresStore { pool, changed })
+    }
+
+    /// Closes the connections and waits until they are closed.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.pool.begin().await.map_err(unavailable)
+    }
+}
+
+/// Brings the tables to the present layout. Several nodes may start at once.
+async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let mut t = connection.begin().await.map_err(unavailable)?;
+    lock(&mut t, MIGRATING).await?;
+    sqlx::raw_sql("create table if not exists fax_meta (key text primary key, value bigint not null)")
+        .execute(&mut *t)
+        .await
+        .map_err(unavailable)?;
+    let found: Option<i64> = sqlx::query_scalar("select value from fax_meta where key = 'layout'")
+        .fetch_optional(&mut *t)
+        .await
+        .map_err(unavailable)?;
+    let found = found.unwrap_or(0);
+    if found > LAYOUT {
+        return Err(StoreError::Damaged(format!(
+            "the database has layout {found}, this ferrofax knows up to {LAYOUT}"
+        )));
+    }
+    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        sqlx::raw_sql(*step).execute(&mut *t).await.map_err(unavailable)?;
+    }
+    sqlx::query(
+        "insert into fax_meta values ('layout', $1) on conflict (key) do update set value = excluded.value",
+    )
+    .bind(LAYOUT)
+    .execute(&mut *t)
+    .await
+    .map_err(unavailable)?;
+    t.commit().await.map_err(unavailable)
+}
+
+/// Takes an advisory lock until the end of the transaction.
+async fn lock(t: &mut PgConnection, key: i64) -> Result<(), StoreError> {
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(key).execute(t).await.map_err(unavailable)?;
+    Ok(())
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        jobs::insert(&mut t, &job).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
+        lists::job(&self.pool, id).await
+    }
+
+    async fn jobs(&self, query: JobQuery) -> Result<Vec<Job>, StoreError> {
+        lists::jobs(&self.pool, &query).await
+    }
+
+    async fn update_job(
+        &self,
+        id: &JobId,
+        guard: Guard,
+        change: JobChange,
+        notices: Vec<Notice>,
+    ) -> Result<Job, StoreError> {
+        let mut t = self.begin().await?;
+        let job = jobs::update(&mut t, id, &guard, change, &notices).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(job)
+    }
+
+    async fn update_job_and_profiles(
+        &self,
+        id: &JobId,
+        guard: Guard,
+        change: JobChange,
+        notices: Vec<Notice>,
+        changes: Vec<ProfileChange>,
+    ) -> Result<Job, StoreError> {
+        let mut t = self.begin().await?;
+        // First the job: its lock is that of the profiles too.
+        let job = jobs::update(&mut t, id, &guard, change, &notices).await?;
+        for change in changes {
+            profiles::change(&mut t, change).await?;
+        }
+        t.commit().await.map_err(unavailable)?;
+        Ok(job)
+    }
+
+    async fn delete_job(&self, id: &JobId) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        jobs::delete(&mut t, id).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError> {
+        let mut t = self.begin().await?;
+        let taken = queue::lease_due(&mut t, &request).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(taken)
+    }
+
+    async fn lease_converting(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let mut t = self.begin().await?;
+        let taken = queue::lease_converting(&mut t, node, now, until, limit).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(taken)
+    }
+
+    async fn next_due(&self) -> Result<NextDue, StoreError> {
+        queue::next_due(&self.pool).await
+    }
+
+    async fn refresh_queue(&self) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        queue::refresh_all(&mut t).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn renew(
+        &self,
+        node: &NodeId,
+        jobs: Vec<JobId>,
+        until: Timestamp,
+    ) -> Result<Vec<JobId>, StoreError> {
+        queue::renew(&self.pool, node, jobs, until).await
+    }
+
+    async fn stale(&self, node: Option<&NodeId>, now: Timestamp) -> Result<Vec<Job>, StoreError> {
+        lists::stale(&self.pool, node, now).await
+    }
+
+    async fn record_page(
+        &self,
+        job: &JobId,
+        node: &NodeId,
+        page: u32,
+        entry: PageEntry,
+    ) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        jobs::record_page(&mut t, job, node, page, entry).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn insert_received(&self, fax: Received, notices: Vec<Notice>) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        rows::insert_received(&mut t, &fax).await?;
+        rows::insert_notices(&mut t, &notices).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn received(&self, id: &FaxId) -> Result<Option<Received>, StoreError> {
+        lists::received(&self.pool, id).await
+    }
+
+    async fn received_list(&self, query: ReceivedQuery) -> Result<Vec<Received>, StoreError> {
+        lists::received_list(&self.pool, &query).await
+    }
+
+    async fn delete_received(&self, id: &FaxId) -> Result<(), StoreError> {
+        rows::delete_received(&self.pool, id).await
+    }
+
+    async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        rows::insert_notices(&mut t, &notices).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
+        lists::notices_due(&self.pool, now, limit).await
+    }
+
+    async fn next_notice(&self) -> Result<Option<Timestamp>, StoreError> {
+        lists::next_notice(&self.pool).await
+    }
+
+    async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
+        rows::notice_done(&self.pool, id).await
+    }
+
+    async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        rows::notice_retry(&mut t, id, not_before).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn profile(&self, key: &ProfileKey) -> Result<Option<Profile>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(unavailable)?;
+        profiles::read(&mut connection, key).await
+    }
+
+    async fn profiles(&self, query: ProfileQuery) -> Result<Vec<Profile>, StoreError> {
+        profiles::list(&self.pool, &query).await
+    }
+
+    async fn change_profile(&self, change: ProfileChange) -> Result<Profile, StoreError> {
+        let mut t = self.begin().await?;
+        lock(&mut t, QUEUE).await?;
+        let profile = profiles::change(&mut t, change).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(profile)
+    }
+
+    async fn forget_profile(&self, key: &ProfileKey) -> Result<(), StoreError> {
+        profiles::forget(&self.pool, key).await
+    }
+
+    async fn purge_profiles(
+        &self,
+        before: Timestamp,
+        keep: usize,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        profiles::purge(&self.pool, before, keep, limit).await
+    }
+
+    async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {
+        lists::is_named(&self.pool, key).await
+    }
+
+    async fn changed(&self) {
+        self.changed.wait().await;
+    }
+}

@@ -1,0 +1,261 @@
+//! The queue: whose turn it is, found without looking at those whose turn it is not.
+//!
+//! `fax_queue` holds when the first job of each account is due. An account at its limit loses that time
+//! until something of it changes; a job whose number is in use is parked under the number until the
+//! number is free. So each job is looked at a bounded number of times, however many wait.
+
+use super::rows::{JOB_COLUMNS, job_body, job_of, ledgers, state_number};
+use super::{QUEUE, lock, unavailable};
+use crate::model::{Job, JobId, JobState, Lease, NodeId, Timestamp};
+use crate::port::{LeaseRequest, NextDue, StoreError};
+use sqlx::postgres::{PgConnection, PgPool, PgRow};
+use sqlx::{AssertSqlSafe, Row as _};
+use std::collections::HashSet;
+
+/// Jobs that may be parked in one request beyond those it takes: it stays short.
+const MAX_PARKED: usize = 256;
+
+/// Makes the account due when this new job is, if it was not before. Its row is held until the end of the
+/// transaction: whoever looks for the account's first job meanwhile waits, and sees this one.
+pub(super) async fn add(t: &mut PgConnection, job: &Job) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into fax_queue (account, due) values ($1, $2)
+         on conflict (account) do update set due = least(fax_queue.due, excluded.due)",
+    )
+    .bind(job.account.as_str())
+    .bind(job.not_before.0)
+    .execute(t)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Makes the account due when the first of its queue is.
+pub(super) async fn refresh(t: &mut PgConnection, account: &str) -> Result<(), StoreError> {
+    // Two statements: the second sees what was committed while the first waited for the row.
+    sqlx::query(
+        "insert into fax_queue (account) values ($1) on conflict (account) do update set account = $1",
+    )
+    .bind(account)
+    .execute(&mut *t)
+    .await
+    .map_err(unavailable)?;
+    sqlx::query(
+        "update fax_queue set due = (select not_before from fax_jobs where account = $1 and waiting = 1
+         order by not_before, id limit 1) where account = $1",
+    )
+    .bind(account)
+    .execute(t)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
+}
+
+async fn not_due(t: &mut PgConnection, account: &str) -> Result<(), StoreError> {
+    sqlx::query("update fax_queue set due = null where account = $1")
+        .bind(account)
+        .execute(t)
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+/// If the number is free, the first job that waits for it goes back to its account's queue.
+pub(super) async fn unpark(t: &mut PgConnection, number: &str) -> Result<(), StoreError> {
+    let account: Option<String> = sqlx::query_scalar(
+        "update fax_jobs set waiting = 1 where id =
+         (select id from fax_jobs where to_number = $1 and waiting = 2 order by not_before, id limit 1)
+         and not exists (select from fax_jobs where to_number = $1 and line) returning account",
+    )
+    .bind(number)
+    .fetch_optional(&mut *t)
+    .await
+    .map_err(unavailable)?;
+    match account {
+        Some(account) => refresh(t, &account).await,
+        None => Ok(()),
+    }
+}
+
+/// See [`crate::Store::lease_due`].
+pub(super) async fn lease_due(t: &mut PgConnection, request: &LeaseRequest) -> Result<Vec<Job>, StoreError> {
+    lock(t, QUEUE).await?;
+    let mut taken = Vec::new();
+    let mut parked = 0;
+    while taken.len() < request.limit && parked < MAX_PARKED {
+        let head: Option<String> = sqlx::query_scalar(
+            "select account from fax_queue where due <= $1 order by due, account limit 1 for update",
+        )
+        .bind(request.now.0)
+        .fetch_optional(&mut *t)
+        .await
+        .map_err(unavailable)?;
+        let Some(account) = head else { break };
+        let limit = request.account_limits.get(&account.as_str().into()).copied();
+        let first = first_of(t, &account).await?;
+        let limit = i64::from(limit.unwrap_or(request.default_account_limit));
+        let Some(first) = first.filter(|f| f.running < limit) else {
+            not_due(t, &account).await?;
+            continue;
+        };
+        if first.busy && request.serialise_numbers {
+            set_waiting(t, &first.id, 2).await?;
+            parked += 1;
+        } else {
+            match first.job {
+                Ok(job) if job.state == JobState::Pending && job.lease.is_none() => {
+                    taken.push(take(t, job, request).await?);
+                }
+                Ok(_) | Err(StoreError::Damaged(_)) => {
+                    // A row that cannot be read must not block those behind it.
+                    tracing::error!(job = %first.id, "a job in the queue cannot be read; it is left out");
+                    set_waiting(t, &first.id, 0).await?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        refresh(t, &account).await?;
+    }
+    ledgers(t, &mut taken).await?;
+    Ok(taken)
+}
+
+/// The first of an account's queue.
+struct First {
+    id: String,
+    /// The account's jobs that are held.
+    running: i64,
+    /// Another job to the number is held.
+    busy: bool,
+    job: Result<Job, StoreError>,
+}
+
+async fn first_of(t: &mut PgConnection, account: &str) -> Result<Option<First>, StoreError> {
+    let sql = format!(
+        "select {JOB_COLUMNS}, (select count(*) from fax_jobs where account = $1 and line) as running,
+         exists (select from fax_jobs as held where held.to_number = waiter.to_number and held.line) as busy
+         from fax_jobs as waiter where account = $1 and waiting = 1 order by not_before, id limit 1"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(account).fetch_optional(t).await.map_err(unavailable)?;
+    let first = |row: PgRow| -> Result<First, sqlx::Error> {
+        Ok(First {
+            id: row.try_get("id")?,
+            running: row.try_get("running")?,
+            busy: row.try_get("busy")?,
+            job: job_of(&row),
+        })
+    };
+    row.map(first).transpose().map_err(unavailable)
+}
+
+async fn set_waiting(t: &mut PgConnection, id: &str, waiting: i16) -> Result<(), StoreError> {
+    sqlx::query("update fax_jobs set waiting = $2 where id = $1")
+        .bind(id)
+        .bind(waiting)
+        .execute(t)
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+async fn take(t: &mut PgConnection, job: Job, request: &LeaseRequest) -> Result<Job, StoreError> {
+    let lease = Lease { node: request.node.clone(), until: request.until };
+    let job = Job { state: JobState::Locked, lease: Some(lease), modified: request.now, ..job };
+    sqlx::query(
+        "update fax_jobs set state = $2, waiting = 0, line = true, node = $3, lease_until = $4, body = $5
+         where id = $1",
+    )
+    .bind(job.id.as_str())
+    .bind(state_number(job.state))
+    .bind(request.node.as_str())
+    .bind(request.until.0)
+    .bind(job_body(&job)?)
+    .execute(t)
+    .await
+    .map_err(unavailable)?;
+    Ok(job)
+}
+
+/// See [`crate::Store::lease_converting`].
+pub(super) async fn lease_converting(
+    t: &mut PgConnection,
+    node: &NodeId,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Job>, StoreError> {
+    let sql = format!(
+        "update fax_jobs set node = $1, lease_until = $2 where id in
+         (select id from fax_jobs where state = 0 and node is null and not_before <= $3
+          order by not_before, id limit $4 for update skip locked) returning {JOB_COLUMNS}"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(node.as_str())
+        .bind(until.0)
+        .bind(now.0)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&mut *t)
+        .await
+        .map_err(unavailable)?;
+    let mut taken = Vec::new();
+    for row in &rows {
+        match job_of(row) {
+            Ok(job) => taken.push(job),
+            // It stays held until its lease runs out: it does not block those behind it.
+            Err(e) => tracing::error!(error = %e, "a job to be converted cannot be read; it is left out"),
+        }
+    }
+    taken.sort_by(|a, b| (a.not_before, &a.id).cmp(&(b.not_before, &b.id)));
+    ledgers(t, &mut taken).await?;
+    Ok(taken)
+}
+
+/// See [`crate::Store::next_due`].
+pub(super) async fn next_due(pool: &PgPool) -> Result<NextDue, StoreError> {
+    let row = sqlx::query(
+        "select (select due from fax_queue where due is not null order by due limit 1),
+         (select not_before from fax_jobs where state = 0 and node is null order by not_before limit 1)",
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(unavailable)?;
+    let at = |i: usize| row.try_get::<Option<i64>, _>(i).map(|t| t.map(Timestamp)).map_err(unavailable);
+    Ok(NextDue { pending: at(0)?, converting: at(1)? })
+}
+
+/// See [`crate::Store::renew`].
+pub(super) async fn renew(
+    pool: &PgPool,
+    node: &NodeId,
+    jobs: Vec<JobId>,
+    until: Timestamp,
+) -> Result<Vec<JobId>, StoreError> {
+    let ids: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
+    let ours: Vec<String> = sqlx::query_scalar(
+        "update fax_jobs set lease_until = $3 where id = any($1) and node = $2 returning id",
+    )
+    .bind(&ids)
+    .bind(node.as_str())
+    .bind(until.0)
+    .fetch_all(pool)
+    .await
+    .map_err(unavailable)?;
+    let ours: HashSet<&str> = ours.iter().map(String::as_str).collect();
+    let lost: Vec<JobId> = jobs.iter().filter(|j| !ours.contains(j.as_str())).cloned().collect();
+    Ok(lost)
+}
+
+/// Looks again at every account: after limits have changed.
+pub(super) async fn refresh_all(t: &mut PgConnection) -> Result<(), StoreError> {
+    lock(t, QUEUE).await?;
+    // Whoever adds a job at this moment is waited for, and then seen by the next statement.
+    sqlx::raw_sql("lock table fax_queue in exclusive mode").execute(&mut *t).await.map_err(unavailable)?;
+    sqlx::query(
+        "update fax_queue set due = (select not_before from fax_jobs
+         where fax_jobs.account = fax_queue.account and waiting = 1 order by not_before, id limit 1)",
+    )
+    .execute(t)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
+}

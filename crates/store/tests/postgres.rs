@@ -1,0 +1,158 @@
+//! The store in PostgreSQL: the suite of every backend, several nodes at once, news between nodes.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use fax_store::model::{DocumentKey, Job, JobState, NodeId, PageEntry, Source, Timestamp};
+use fax_store::port::{Guard, LeaseRequest};
+use fax_store::postgres::PostgresStore;
+use fax_store::{Store, StoreError, store_suite};
+use postgres_peer::Server;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes() {
+    let server = Server::start().unwrap();
+    let make = async |name: &str| -> Arc<dyn Store> {
+        let url = server.database(name).unwrap();
+        let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&url, 8).await.unwrap());
+        store
+    };
+    store_suite!(all make);
+}
+
+fn pending(account: &str, number: &str) -> Job {
+    let source = Source::Stored {
+        original: DocumentKey::generate(),
+        content_type: "application/pdf".into(),
+        file_name: None,
+    };
+    let mut job = Job::new(account.into(), number, source, Timestamp(1));
+    job.state = JobState::Pending;
+    job.pages = 1;
+    job.ledger = vec![PageEntry::default()];
+    job
+}
+
+/// Three nodes take, finish and put back what four writers hand in, all at once: no job is taken by two, none is
+/// forgotten, no number has two calls, no account more than its limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_share_one_queue() {
+    const JOBS: usize = 300;
+    let server = Server::start().unwrap();
+    let url = server.database("shared").unwrap();
+    let (done, out) = (Arc::new(AtomicUsize::new(0)), Arc::new(std::sync::Mutex::new(Held::default())));
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in 0..4 {
+        let url = url.clone();
+        tasks.spawn(async move {
+            let store = PostgresStore::open(&url, 2).await.unwrap();
+            for i in 0..JOBS / 4 {
+                // Few accounts and numbers: limits and parking are at work all the time.
+                let job = pending(&format!("a{}", i % 5), &format!("+{}", (i * 7 + writer) % 23));
+                store.insert_job(job).await.unwrap();
+            }
+        });
+    }
+    for n in 0..3 {
+        let (url, done, out) = (url.clone(), done.clone(), out.clone());
+        tasks.spawn(async move {
+            let store = PostgresStore::open(&url, 4).await.unwrap();
+            let node = NodeId::new(format!("n{n}"));
+            let mut again = HashSet::new();
+            while done.load(Ordering::SeqCst) < JOBS {
+                let request = LeaseRequest {
+                    node: node.clone(),
+                    now: Timestamp(1_000),
+                    until: Timestamp(i64::MAX),
+                    limit: 5,
+                    account_limits: HashMap::from([("a0".into(), 2)]),
+                    default_account_limit: 3,
+                    serialise_numbers: true,
+                };
+                let taken = store.lease_due(request).await.unwrap();
+                for job in &taken {
+                    out.lock().unwrap().take(job);
+                }
+                if taken.is_empty() {
+                    // Another node or writer tells when there is something again; once is not told.
+                    let _ = tokio::time::timeout(Duration::from_millis(200), store.changed()).await;
+                }
+                for job in taken {
+                    let state =
+                        if again.insert(job.id.clone()) { JobState::Pending } else { JobState::Completed };
+                    // Before the row changes: afterwards another node may already have it.
+                    out.lock().unwrap().give_back(&job);
+                    let change = Box::new(move |j: &mut Job| {
+                        j.state = state;
+                        Ok(())
+                    });
+                    store.update_job(&job.id, Guard::HeldBy(node.clone()), change, vec![]).await.unwrap();
+                    if state == JobState::Completed {
+                        done.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            }
+        });
+    }
+    let all = async {
+        while let Some(task) = tasks.join_next().await {
+            task.unwrap()
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(100), all).await.unwrap_or_else(|_| {
+        panic!("{} of {JOBS} jobs done: some were forgotten", done.load(Ordering::SeqCst))
+    });
+    assert_eq!(done.load(Ordering::SeqCst), JOBS);
+    let store = PostgresStore::open(&url, 2).await.unwrap();
+    assert_eq!(store.next_due().await.unwrap().pending, None);
+}
+
+/// What the nodes hold, as they see it.
+#[derive(Default)]
+struct Held {
+    numbers: HashSet<String>,
+    accounts: HashMap<String, usize>,
+}
+
+impl Held {
+    fn take(&mut self, job: &Job) {
+        assert!(self.numbers.insert(job.to_number.clone()), "two calls to {}", job.to_number);
+        let n = self.accounts.entry(job.account.to_string()).or_default();
+        *n += 1;
+        assert!(*n <= if job.account.as_str() == "a0" { 2 } else { 3 }, "{n} calls of {}", job.account);
+    }
+
+    fn give_back(&mut self, job: &Job) {
+        self.numbers.remove(&job.to_number);
+        *self.accounts.get_mut(job.account.as_str()).unwrap() -= 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_hears_what_another_hands_in() {
+    let server = Server::start().unwrap();
+    let url = server.database("news").unwrap();
+    let (a, b) = (PostgresStore::open(&url, 4).await.unwrap(), PostgresStore::open(&url, 4).await.unwrap());
+    // The first news is that it listens.
+    b.changed().await;
+    a.insert_job(pending("a", "+1")).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), b.changed()).await.unwrap();
+    assert_eq!(b.next_due().await.unwrap().pending, Some(Timestamp(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_may_hold_any_character_and_a_lost_server_is_told() {
+    let server = Server::start().unwrap();
+    let url = server.database("odd").unwrap();
+    let store = PostgresStore::open(&url, 4).await.unwrap();
+    let mut job = pending("a", "+1\0'; drop table fax_jobs; --");
+    job.subject = Some("\0 \u{10FFFF} \"'\\".into());
+    let id = job.id.clone();
+    store.insert_job(job.clone()).await.unwrap();
+    assert_eq!(store.job(&id).await.unwrap(), Some(job));
+    drop(server);
+    let lost = tokio::time::timeout(Duration::from_secs(30), store.job(&id)).await.unwrap();
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+}
