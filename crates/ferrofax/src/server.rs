@@ -7,6 +7,8 @@ use fax_mail::mailer::{MailerConfig, Security};
 use fax_net::Endpoint;
 use fax_store::folder::FolderDocuments;
 use fax_store::model::NodeId;
+use fax_store::Store;
+use fax_store::postgres::PostgresStore;
 use fax_store::redb::RedbStore;
 use fax_switch::policy::RetryTable;
 use fax_switch::port::SystemClock;
@@ -43,9 +45,7 @@ impl Server {
     pub(crate) async fn start(config: Config) -> Result<Server> {
         let folder = config.data_dir.clone();
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let store = RedbStore::open(&folder).with_context(|| {
-            format!("the store in {} cannot be opened; is another ferrofax using it?", folder.display())
-        })?;
+        let store = open_store(&config).await?;
         let documents = FolderDocuments::open(folder.join("documents"))
             .with_context(|| format!("{} cannot hold documents", folder.display()))?;
 
@@ -74,7 +74,7 @@ impl Server {
             config.directory.clone(),
             settings,
             Ports {
-                store: Arc::new(store),
+                store,
                 documents: Arc::new(documents),
                 dialler: Arc::new(NetDialler {
                     endpoint: endpoint.clone(),
@@ -177,6 +177,22 @@ impl Server {
             let _ = tokio::time::timeout(GRACE, mailer).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// The rows: in the database that the configuration names, else in a file of the data folder.
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    match &config.database {
+        Some(database) => {
+            let opened = PostgresStore::open(&database.url, database.connections).await;
+            Ok(Arc::new(opened.context("the database of [database] cannot be used")?))
+        }
+        None => {
+            let folder = &config.data_dir;
+            Ok(Arc::new(RedbStore::open(folder).with_context(|| {
+                format!("the store in {} cannot be opened; is another ferrofax using it?", folder.display())
+            })?))
+        }
     }
 }
 

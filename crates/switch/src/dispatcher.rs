@@ -1,4 +1,4 @@
-//! The queue runs: jobs that are due are taken as far as there is room, and nothing polls.
+//! The queue runs: jobs that are due are taken as far as there is room, when they are due or somebody tells of new ones.
 
 use crate::running::{Why, Work};
 use crate::service::Service;
@@ -51,6 +51,7 @@ impl Service {
             tokio::select! {
                 stopped = shutdown.changed() => if stopped.is_err() { break },
                 () = woken => {}
+                () = self.inner.ports.store.changed() => {}
                 Some(_) = work.join_next(), if !work.is_empty() => {}
                 () = clock.sleep_until(until.unwrap_or(next_care)) => {}
             }

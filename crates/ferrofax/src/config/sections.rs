@@ -1,6 +1,6 @@
 //! The sections of the file, one function each, with their defaults.
 
-use super::valid::{Api, Queue, Sip, Smarthost, Smtp};
+use super::valid::{Api, Database, Queue, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
 use fax_net::{Network, T38Policy, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
@@ -267,6 +267,29 @@ pub(super) fn queue(root: &Section<'_, '_>) -> Queue {
     };
     s.finish();
     queue
+}
+
+/// `[database]`, and its line.
+pub(super) fn database(root: &Section<'_, '_>, base: &Path) -> Option<(Database, usize)> {
+    if !root.has("database") {
+        return None;
+    }
+    let s = root.section("database");
+    let url = secret(&s, base, ["url", "url_file", "url_env"]);
+    let example = "url = \"postgres://fax:secret@db.example.net/fax\"";
+    match &url {
+        None if !["url", "url_file", "url_env"].iter().any(|key| s.has(key)) => {
+            s.fault(s.line, "database.url is missing", format!("add {example}, url_file or url_env"));
+        }
+        Some(url) if !["postgres://", "postgresql://"].iter().any(|begin| url.value.starts_with(begin)) => {
+            s.fault(url.line, "database.url is no PostgreSQL URL", format!("write it as {example}"));
+        }
+        None | Some(_) => {}
+    }
+    let connections = s.number("connections", 2, 1_000).map_or(10, |n| u32::try_from(n.value).unwrap_or(10));
+    let line = s.line;
+    s.finish();
+    Some((Database { url: url?.value, connections }, line))
 }
 
 /// An id: 32 hexadecimal digits as written, or made from a name so that it stays the same.

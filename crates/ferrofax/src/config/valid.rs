@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) smtp: Option<Smtp>,
     pub(crate) mail: Option<Smarthost>,
     pub(crate) queue: Queue,
+    /// Rows in a database that other nodes may share; `None`: in a file of `data_dir`.
+    pub(crate) database: Option<Database>,
     pub(crate) directory: Directory,
     /// The trunk of each account, by account id; the first trunk where none is named.
     pub(crate) account_trunks: Vec<(String, String)>,
@@ -93,6 +95,20 @@ impl std::fmt::Debug for Smarthost {
     }
 }
 
+/// `[database]`
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Database {
+    /// `postgres://user:password@host/database`.
+    pub(crate) url: String,
+    pub(crate) connections: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("url", &"…").field("connections", &self.connections).finish()
+    }
+}
+
 /// `[queue]`
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
@@ -141,6 +157,14 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
     let smtp = sections::smtp(root);
     let mail = sections::mail(root, base);
     let queue = sections::queue(root);
+    let database = sections::database(root, base);
+    if let Some((_, line)) = database.as_ref().filter(|_| !root.has("node")) {
+        root.fault(
+            *line,
+            "a database without a node name",
+            "add node = \"fax1\" at the top, another for each node on this database",
+        );
+    }
     let plan = match sections::choice(root, "number_plan", "nanp", &["nanp", "open"]).as_str() {
         "open" => NumberPlan::open(),
         _ => NumberPlan::default(),
@@ -165,6 +189,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         smtp,
         mail,
         queue,
+        database: database.map(|(database, _)| database),
         directory: directory?,
         account_trunks,
         plan,
