@@ -118,3 +118,20 @@ fn an_empty_file_says_what_is_needed() {
     let found = faults("");
     assert!(found[0].what.contains("data_dir is missing") && found[0].remedy.contains("data_dir ="));
 }
+
+#[test]
+fn a_database_wants_a_url_and_a_name_for_the_node() {
+    let with = |head: &str, rest: &str| format!("{head}{LEAST}\n[database]\n{rest}");
+    let config = parse(&with("node = \"a\"\n", "url = \"postgres://u:secret@h/d\""), Path::new("/")).unwrap();
+    let database = config.database.unwrap();
+    assert_eq!((database.url.as_str(), database.connections), ("postgres://u:secret@h/d", 10));
+    assert!(!format!("{database:?}").contains("secret"));
+    for (head, rest, what) in [
+        ("", "url = \"postgres://h/d\"", "without a node name"),
+        ("node = \"a\"\n", "connections = 4", "url is missing"),
+        ("node = \"a\"\n", "url = \"mysql://h/d\"", "no PostgreSQL URL"),
+    ] {
+        let found = faults(&with(head, rest));
+        assert!(found.iter().any(|f| f.what.contains(what)), "{what}: {found:?}");
+    }
+}
