@@ -127,9 +127,16 @@ impl UserAgent {
             Method::Other(_) => 501,
         };
         if let Some(draft) = self.draft(id, code, "") {
-            self.reply(now, id, &draft.header("Allow", ALLOW).finish());
+            let allow = self.allow();
+            self.reply(now, id, &draft.header("Allow", allow).finish());
         }
         true
+    }
+
+    /// What we understand, and what the service answers, in Allow (§20.5).
+    fn allow(&self) -> String {
+        let passed = self.config.passed.iter().map(Method::as_str);
+        passed.filter(|m| !ALLOW.split(", ").any(|a| a == *m)).fold(ALLOW.to_owned(), |all, m| all + ", " + m)
     }
 
     /// What we can do (§11.2); the same within and outside dialogs.
@@ -144,7 +151,7 @@ impl UserAgent {
         };
         let response = draft
             .header("Contact", contact)
-            .header("Allow", ALLOW)
+            .header("Allow", self.allow())
             .header("Accept", "application/sdp")
             .header("Accept-Encoding", "identity")
             .header("Accept-Language", "en")

@@ -3,7 +3,7 @@
 use fax_sip::message::{Builder, Message, Method};
 use fax_sip::{CallKey, Command, EndedBy, Event};
 
-use super::bench::{Bench, OURS, PEER, addr, sdp};
+use super::bench::{Bench, PEER, addr, sdp};
 
 fn reliable(b: &Bench, invite: &Message, code: u16, tag: &str, rseq: u32) -> Builder {
     b.response(invite, code, tag)
@@ -247,6 +247,20 @@ fn an_early_offer_of_ours_is_answered_in_prack() {
 }
 
 #[test]
+fn a_caller_that_requires_it_and_offers_nothing_hears_100_until_there_is_an_offer() {
+    let mut b = Bench::new();
+    let (call, _) = called(&mut b, "Require", false);
+    // The first reliable answer would have to carry our offer (RFC 3262 §5).
+    b.command(Command::Ring { call, code: 180, sdp: None });
+    b.quiet();
+    b.command(Command::Answer { call, sdp: sdp(5) });
+    let ok = b.code(200);
+    assert_eq!(ok.sdp().unwrap(), sdp(5));
+    b.ack(&ok, Some(sdp(2)));
+    assert_eq!(b.event(), Event::Confirmed { call, answer: Some(sdp(2)) });
+}
+
+#[test]
 fn a_caller_that_merely_can_is_not_asked_for_it() {
     let mut b = Bench::new();
     let (call, _) = called(&mut b, "Supported", true);
@@ -288,5 +302,4 @@ fn it_goes_on_ringing_every_minute() {
     b.event();
     b.wait(300_000);
     assert!(!b.sent.iter().any(|(_, m)| m.code() == Some(180)));
-    let _ = OURS;
 }

@@ -151,7 +151,8 @@ fn the_service_answers_what_is_passed_to_it() {
     b.quiet();
     let message = b.outside(Method::Message).finish();
     b.receive(&message);
-    b.code(405);
+    let refused = b.code(405);
+    assert!(refused.has_token("Allow", "REGISTER") && refused.has_token("Allow", "PRACK"));
     let register = b.outside(Method::Register).finish();
     asked(&mut b, &register);
     b.until_sent(31_000);
