@@ -4,7 +4,7 @@
 //! [`T38Peer`] is spandsp's T.38 terminal at the level of IFP packets, [`AudioPeer`] its fax machine
 //! on 8 kHz audio. Both live on the caller's clock: nothing happens but in `step`, `feed`,
 //! `receive` and `transmit`, so that a whole call runs in a test as fast as the CPU allows.
-//! [`modem`] has its modems by themselves. [`tiff`] reads and writes the documents that they send and
+//! [`modem`] has its modems by themselves, [`codec`] its T.4 and T.6. [`tiff`] reads and writes the documents that they send and
 //! receive, through libtiff.
 //!
 //! No part of the product may depend on this crate.
@@ -18,6 +18,7 @@
 //! unwind; every `unsafe` block says why it is sound.
 
 mod audio;
+pub mod codec;
 mod gateway;
 pub mod modem;
 pub mod network;
