@@ -5,10 +5,14 @@
 
 mod spandsp;
 
+use fax_base::page::{Resolution, Width};
+use fax_t30::Capabilities;
 use spandsp::t38::{CLEAN, Path, call, receive, send};
 use spandsp::{
-    Desk, Document, ECM_MH, ECM_MMR, ECM_MR, ECM_T85, MH, MR, assert_received, charts, ours, three,
+    Desk, Document, ECM_MH, ECM_MMR, ECM_MR, ECM_T85, MH, MR, assert_received, assert_sent, charts, ours,
+    three,
 };
+use spandsp_peer::tiff::Page;
 use spandsp_peer::{Options, pages};
 
 macro_rules! all_charts {
@@ -57,4 +61,55 @@ fn a_phase_for_every_block() {
     let blocks = count("<- PPS");
     assert!(blocks > 2, "{blocks} blocks");
     assert_eq!((count("Phase(C)"), count("Phase(D)")), (blocks, blocks), "{}", seen.tail());
+}
+
+/// Pages of every width at this resolution, with the figures of inch files where `inch` says so.
+fn widths(resolution: Resolution, inch: bool) -> Document {
+    let figures = match (resolution, inch) {
+        (Resolution::Standard, true) => (200.0, 100.0),
+        (Resolution::Fine, true) => (200.0, 200.0),
+        (Resolution::Superfine, true) => (200.0, 400.0),
+        (Resolution::R16, true) => (400.0, 400.0),
+        (r, _) => (r.x_per_inch() as f32, r.y_per_inch() as f32),
+    };
+    let page = |width: Width| {
+        let pels = width.pels(resolution);
+        let octets = pels.div_ceil(8) as usize;
+        let mut random = pages::Xorshift::new(u64::from(pels));
+        let mut rows = Vec::new();
+        let mut row = vec![0u8; octets];
+        for y in 0..200 {
+            if y % 5 == 0 {
+                row.fill(0);
+                for _ in 0..20 {
+                    let at = random.below(octets);
+                    row[at] = 0x3C;
+                }
+                row[octets - 1] = 1;
+            }
+            rows.extend_from_slice(&row);
+        }
+        Page { width: pels, rows: 200, x_per_inch: figures.0, y_per_inch: figures.1, pels: rows }
+    };
+    Document { name: format!("{resolution} {figures:?}"), pages: Width::ALL.map(page).to_vec() }
+}
+
+/// Every resolution and width both ways, metric and inch.
+#[test]
+fn every_resolution_and_width() {
+    for resolution in Resolution::ALL {
+        for inch in [false, true] {
+            let document = widths(resolution, inch);
+            let all = Capabilities { resolutions: Resolution::ALL.to_vec(), ..Capabilities::default() };
+            for way in [ECM_MMR, MR] {
+                let what = format!("{} {way:?}", document.name);
+                let desk = Desk::new(None, way.peer(Options::default()));
+                let (seen, report) = call(&what, ours(Some(&document), all.clone()), &desk, CLEAN);
+                assert_sent(&what, &document, &desk, &seen, &report);
+                let desk = Desk::new(Some(&document), way.peer(Options::default()));
+                let (seen, report) = call(&what, ours(None, all.clone()), &desk, CLEAN);
+                assert_received(&what, &document, &seen, &report);
+            }
+        }
+    }
 }

@@ -257,6 +257,35 @@ fn a_change_of_format_on_the_way() {
     }
 }
 
+/// Each resolution at each width, sent as it is, by every coding.
+#[test]
+fn every_resolution_and_width() {
+    let all = Capabilities { resolutions: Resolution::ALL.to_vec(), ..Capabilities::default() };
+    for resolution in Resolution::ALL {
+        let bitmaps: Vec<Bitmap> =
+            (1..).zip(Width::ALL).map(|(i, w)| pages::text(w.pels(resolution), 60, i)).collect();
+        let coded: Vec<_> = Width::ALL
+            .into_iter()
+            .zip(&bitmaps)
+            .map(|(w, b)| Arc::new(pages::coded(b, resolution, w)))
+            .collect();
+        for (ecm, coding) in
+            [(true, Coding::Mmr), (true, Coding::T85), (false, Coding::Mr), (false, Coding::Mh)]
+        {
+            let one = Capabilities { ecm, codings: vec![coding], ..all.clone() };
+            let calling = terminal(Role::Calling, &one, coded.clone());
+            let called = terminal(Role::Called, &all, vec![]);
+            let (calling, called) = call(calling, called, &Plan::default());
+            let what = format!("{resolution} {coding}");
+            assert_identical(&what, &bitmaps, &calling, &called);
+            for (page, width) in called.pages.iter().zip(Width::ALL) {
+                assert_eq!((page.format.resolution, page.format.width), (resolution, width), "{what}");
+                assert_eq!(page.format.coding, coding, "{what}");
+            }
+        }
+    }
+}
+
 #[test]
 fn from_audio_to_t38() {
     let bitmaps = small(1, 100);
