@@ -180,6 +180,7 @@ pub fn session(octets: &[u8]) {
         sub_address: c.flag().then(String::new),
         password: c.flag().then(|| "17".into()),
         rules: Rules { page_retries: u32::from(c.octet() % 3), ..Rules::default() },
+        ..Config::default()
     });
     let mut watch = Watch::default();
     let mut now = Instant::ZERO;
