@@ -122,6 +122,7 @@ fn tx_result(job: &Job) -> Value {
     json!({
         "success": success,
         "uncertain": job.state == JobState::Uncertain,
+        "recording": last.and_then(|a| a.recording.as_deref()).unwrap_or_default(),
         "result_text": said,
         "result_code": code,
         "result_cause": last.map(|a| a.outcome.class.as_str()).unwrap_or_default(),

@@ -47,6 +47,13 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 the fax went well, 1 it did not, 2 the file cannot be used.
     Analyze(AnalyzeArgs),
+    /// Make a recorded call once more, compare it with the recording, and tell it as a ladder.
+    ///
+    /// A server keeps recordings in the folder traces of its data_dir; `ferrofax jobs show` names the file of a job's
+    /// last call. Our own numbers are not in it unless the configuration says so, a password never is.
+    ///
+    /// Exit status: 0 all as recorded, 1 something differs, 2 the file cannot be used.
+    Replay(ReplayArgs),
     /// See and cancel the jobs of a running server.
     Jobs(JobsArgs),
     /// Read a configuration and say everything that is wrong with it.
@@ -117,6 +124,15 @@ pub(crate) struct SendArgs {
     /// Our number: the caller's number and the TSI.
     #[arg(long, value_name = "NUMBER", default_value = "")]
     pub(crate) from: String,
+    /// The name in the line at the top of every page. [the account's, or the number]
+    #[arg(long, value_name = "TEXT", conflicts_with = "no_header")]
+    pub(crate) header: Option<String>,
+    /// No line at the top of the pages. Many countries' law demands one.
+    #[arg(long)]
+    pub(crate) no_header: bool,
+    /// With --peer: record the call in this folder, to be replayed.
+    #[arg(long, value_name = "DIR", requires = "peer")]
+    pub(crate) record: Option<PathBuf>,
     /// Do not wait for the result; print the job's id.
     #[arg(long, conflicts_with = "peer")]
     pub(crate) no_wait: bool,
@@ -265,6 +281,21 @@ pub(crate) struct AnalyzeArgs {
     /// With --pages: write them as fax-0001.pdf, too.
     #[arg(long, requires = "pages")]
     pub(crate) pdf: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// The recording, as .faxtrace.
+    pub(crate) file: PathBuf,
+    /// Stop at this time of the call.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) until: Option<f64>,
+    /// Write the received pages here, as fax-0001.tif and fax-0001.pdf.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pages: Option<PathBuf>,
+    /// The pages that were sent, as TIFF, where the recording has only their hashes.
+    #[arg(long, value_name = "FILE.tif")]
+    pub(crate) document: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,10 +1,12 @@
 //! A fax straight to a SIP peer, without a server: one call, watched on the terminal.
 
 use crate::cli::SendArgs;
+use crate::heading::{Heading, headed};
 use crate::pages;
-use crate::wire::{end, ladder};
+use crate::wire::end;
+use crate::wire::ladder::LiveLadder;
 use anyhow::{Context, Result};
-use fax_net::{CallEvent, CallRequest, Config, Endpoint, T38Policy, Trunk};
+use fax_net::{CallEvent, CallRequest, Config, Endpoint, T38Policy, TraceConfig, Trunk};
 use fax_t30 as t30;
 use serde_json::json;
 use std::process::ExitCode;
@@ -12,7 +14,16 @@ use std::process::ExitCode;
 /// Sends and comes back with the exit status.
 pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<ExitCode> {
     let document = pages::load(&args.file).await?;
+    let coded = pages::coded(&document);
+    let coded = if args.no_header {
+        coded
+    } else {
+        let name = args.header.as_deref().unwrap_or_default();
+        headed(&coded, &Heading::new(name, &args.from, ""), 0, coded.len())
+    };
     let mut config = Config::new(args.listen);
+    config.traces =
+        args.record.as_ref().map(|folder| TraceConfig { numbers: true, ..TraceConfig::new(folder) });
     config.trunks = vec![Trunk::new("peer", peer)];
     let (endpoint, _incoming) =
         Endpoint::start(config).await.with_context(|| format!("{} cannot be bound", args.listen))?;
@@ -37,12 +48,13 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
             role: t30::Role::Calling,
             ident: args.from.clone(),
             capabilities: t30::Capabilities::default(),
-            documents: vec![fax_terminal::Document::new(pages::coded(&document))],
+            documents: vec![fax_terminal::Document::new(coded)],
             ..fax_terminal::Config::default()
         },
         t38: args.audio.then_some(T38Policy::NEVER),
     });
     let total = document.pages.len();
+    let mut ladder = LiveLadder::new(t30::Role::Calling, 0);
     let mut interrupted = false;
     let report = loop {
         let event = tokio::select! {
@@ -53,10 +65,15 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
                 continue;
             }
         };
-        match event.context("the driver stopped in mid-call")? {
-            CallEvent::Ended(report) => break report,
-            event if as_json => print_json(&event),
-            event => print_text(&event, total),
+        let event = event.context("the driver stopped in mid-call")?;
+        let lines = ladder.lines(&event);
+        if as_json {
+            print_json(&event, &lines);
+        } else {
+            print_text(&event, &lines);
+        }
+        if let CallEvent::Ended(report) = event {
+            break report;
         }
     };
     endpoint.stop().await;
@@ -72,7 +89,7 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
                 "cause": failure.flatten(),
                 "class": end::class(&report), "text": end::sentence(&report), "sip_status": report.sip_status, "t38_refused": report.t38_refused, "reason": report.reason,
                 "pages": total, "pages_confirmed": confirmed, "page_uncertain": uncertain.map(|p| p + 1),
-                "t38": report.t38, "duration_s": report.duration.as_secs_f64() })
+                "t38": report.t38, "duration_s": report.duration.as_secs_f64(), "recording": report.trace })
         );
     } else if delivered {
         println!("delivered: {total} pages in {:.1} s", report.duration.as_secs_f64());
@@ -87,29 +104,21 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
     })
 }
 
-fn print_text(event: &CallEvent, total: usize) {
+fn print_text(event: &CallEvent, lines: &[String]) {
     match event {
         CallEvent::Ringing => println!("ringing"),
         CallEvent::Answered => println!("answered"),
-        CallEvent::T38 | CallEvent::T38Refused { .. } | CallEvent::Audio => {
-            if let Some(line) = ladder::carrier(event) {
-                println!("{}", line.trim());
-            }
-        }
-        CallEvent::Fax(t30::Event::PageConfirmed { index, poor }) => {
-            let quality = if *poor { ", readable but not good" } else { "" };
-            println!("page {} of {total} confirmed{quality}", index + 1);
-        }
-        CallEvent::Fax(event) => {
-            if let Some(line) = ladder::line(event) {
-                println!("  {line}");
-            }
-        }
-        CallEvent::Page(_) | CallEvent::Ended(_) => {}
+        CallEvent::T38
+        | CallEvent::T38Refused { .. }
+        | CallEvent::Audio
+        | CallEvent::Fax(_)
+        | CallEvent::Signal(_)
+        | CallEvent::Page(_)
+        | CallEvent::Ended(_) => lines.iter().for_each(|line| println!("{line}")),
     }
 }
 
-fn print_json(event: &CallEvent) {
+fn print_json(event: &CallEvent, lines: &[String]) {
     let told = match event {
         CallEvent::Ringing => json!({ "event": "ringing" }),
         CallEvent::Answered => json!({ "event": "answered" }),
@@ -121,11 +130,10 @@ fn print_json(event: &CallEvent) {
         CallEvent::Fax(t30::Event::PageConfirmed { index, poor }) => {
             json!({ "event": "page_confirmed", "page": index + 1, "poor": poor })
         }
-        CallEvent::Fax(event) => match ladder::line(event) {
-            Some(line) => json!({ "event": "ladder", "line": line.trim() }),
-            None => return,
-        },
-        CallEvent::Page(_) | CallEvent::Ended(_) => return,
+        CallEvent::Fax(_) | CallEvent::Signal(_) if !lines.is_empty() => {
+            json!({ "event": "ladder", "line": lines.join("\n") })
+        }
+        CallEvent::Fax(_) | CallEvent::Signal(_) | CallEvent::Page(_) | CallEvent::Ended(_) => return,
     };
     println!("{told}");
 }

@@ -6,10 +6,12 @@ mod client;
 mod config;
 mod demo;
 mod direct;
+mod heading;
 mod jobs;
 mod line;
 mod pages;
 mod receive;
+mod replay;
 mod send;
 mod serve;
 mod server;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Command::Send(args) => run(send::run(args, cli.json)),
         Command::Receive(args) => run(receive::run(args, cli.json)),
         Command::Analyze(args) => told(analyze::run(&args, cli.json)),
+        Command::Replay(args) => told(replay::run(&args, cli.json)),
         Command::Line(args) => run(line::run(args, cli.json)),
         Command::Jobs(args) => run(jobs::run(args, cli.json)),
     }

@@ -2,10 +2,12 @@
 
 use crate::cli::ReceiveArgs;
 use crate::pages;
-use crate::wire::{called, end, ladder};
+use crate::wire::ladder::LiveLadder;
+use crate::wire::{called, end};
 use anyhow::{Context, Result};
 use fax_document::{PdfInfo, to_pdf};
 use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, T38Policy, Trunk};
+use fax_t30::Role;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
@@ -64,21 +66,22 @@ async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: b
     let from = incoming.from.clone();
     let mut call = incoming.accept(called(ident));
     let mut received = Vec::new();
+    let mut ladder = LiveLadder::new(Role::Called, 0);
     let report = loop {
-        match call.next().await.context("the driver stopped in mid-call")? {
+        let event = call.next().await.context("the driver stopped in mid-call")?;
+        if !as_json {
+            ladder.lines(&event).iter().for_each(|line| println!("{line}"));
+        }
+        match event {
             CallEvent::Page(page) => received.push(page),
             CallEvent::Ended(report) => break report,
-            CallEvent::Fax(event) => {
-                if let (Some(line), false) = (ladder::line(&event), as_json) {
-                    println!("  {line}");
-                }
-            }
-            event @ (CallEvent::T38 | CallEvent::T38Refused { .. } | CallEvent::Audio) => {
-                if let (Some(line), false) = (ladder::carrier(&event), as_json) {
-                    println!("  {line}");
-                }
-            }
-            CallEvent::Ringing | CallEvent::Answered => {}
+            CallEvent::Fax(_)
+            | CallEvent::Signal(_)
+            | CallEvent::T38
+            | CallEvent::T38Refused { .. }
+            | CallEvent::Audio
+            | CallEvent::Ringing
+            | CallEvent::Answered => {}
         }
     };
     let good = report.outcome.as_ref().is_some_and(|o| o.failure.is_none() && o.pages_received > 0);

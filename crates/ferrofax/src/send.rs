@@ -25,7 +25,10 @@ pub(crate) async fn run(args: SendArgs, as_json: bool) -> Result<ExitCode> {
     let format = sniff(&octets, None, name.as_deref())
         .with_context(|| format!("{} is no PDF, TIFF, PNG or JPEG", args.file.display()))?;
     let client = Client::open(&args.server).await?;
-    let fax = json!({ "to_number": args.number, "from_number": args.from, "retries": 3 });
+    let mut fax = json!({ "to_number": args.number, "from_number": args.from, "retries": 3 });
+    if let Some(header) = args.header.as_deref().or(args.no_header.then_some("-")) {
+        fax["fax_identity_name"] = header.into();
+    }
     let job = client.submit(&fax, format.media_type(), &octets).await?;
     let id = job["id"].as_str().context("the server named no job")?.to_owned();
     if args.no_wait {

@@ -55,6 +55,7 @@ impl Server {
         net.workers = config.sip.workers;
         net.max_calls = config.sip.max_calls;
         net.trunks.clone_from(&config.trunks);
+        net.traces.clone_from(&config.traces);
         let (endpoint, incoming) = Endpoint::start(net)
             .await
             .with_context(|| format!("sip.listen {} cannot be bound", config.sip.listen))?;

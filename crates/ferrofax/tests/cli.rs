@@ -174,10 +174,13 @@ fn send_to_a_peer_and_receive_once() {
     let document = folder.path().join("pages.tif");
     let tiff = papers::marked_tiff(7, 2);
     std::fs::write(&document, &tiff).unwrap();
+    let traces = folder.path().join("traces");
     let args = [
         "send",
         COURT,
         document.to_str().unwrap(),
+        "--record",
+        traces.to_str().unwrap(),
         "--peer",
         &address,
         "--from",
@@ -202,6 +205,41 @@ fn send_to_a_peer_and_receive_once() {
     papers::assert_same_pels(&tiff, &got);
     assert_eq!(papers::marks(&got), [(7, 1), (7, 2)]);
     assert!(std::fs::read(dir.join("fax-0001.pdf")).unwrap().starts_with(b"%PDF-"));
+
+    // The call again, from its recording.
+    let recording = traces.join(end["recording"].as_str().unwrap());
+    let recording = recording.to_str().unwrap();
+    let again = ferrofax(&["replay", recording, "--json"]);
+    assert_eq!(again.status.code(), Some(0), "{}{}", out(&again), err(&again));
+    let told = &lines(&again)[0];
+    assert_eq!(
+        (&told["same"], &told["ok"], &told["state"]),
+        (&true.into(), &true.into(), &"good".into()),
+        "{told}"
+    );
+    assert_eq!((&told["role"], &told["pages_confirmed"]), (&"calling".into(), &2.into()), "{told}");
+    let text = out(&ferrofax(&["replay", recording]));
+    for words in ["◀─ DIS  can: receive", "T.38 from here on", "page 2 sent: confirmed", "all as recorded"]
+    {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+    let early = out(&ferrofax(&["replay", recording, "--until", "1"]));
+    assert!(early.contains("phase A") && !early.contains("DCS"), "{early}");
+    // Not so any more, and not readable.
+    let mut octets = std::fs::read(recording).unwrap();
+    for (name, change) in [("a.wav", 0), ("cut.faxtrace", 200), ("bad.faxtrace", octets.len() - 20)] {
+        let path = folder.path().join(name);
+        octets[change] ^= 0x10;
+        std::fs::write(&path, if change == 200 { &octets[..150] } else { &octets[..] }).unwrap();
+        octets[change] ^= 0x10;
+        let refused = ferrofax(&["replay", path.to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(2), "{name}: {}", out(&refused));
+        assert!(
+            err(&refused).starts_with("error: ") && err(&refused).lines().count() == 1,
+            "{}",
+            err(&refused)
+        );
+    }
 }
 
 #[test]

@@ -132,7 +132,11 @@ fn the_called_end_says_ced_and_dis_and_ends_when_the_line_does() {
     assert_eq!((&report["status"], &report["error"]), (&"failed".into(), &"call.dropped".into()));
     assert_eq!(report["duration_s"], 8.0);
     let trace = desk.text("t.txt");
-    assert!(trace.contains("CSI ─▶  +1 555 0100") && trace.contains("DIS ─▶"), "{trace}");
+    assert!(
+        trace.contains("◀─ CSI  number of the called end: +1 555 0100")
+            && trace.contains("◀─ DIS  can: receive"),
+        "{trace}"
+    );
 }
 
 #[test]

@@ -63,9 +63,10 @@ fn two_documents_in_one_call_arrive_pel_for_pel() {
     for word in [
         "V.17 14400 trained",
         "dB signal to noise",
-        "◀─ DCS",
-        "CFR ─▶",
-        "page 1 received: 300 rows; confirmed",
+        "DCS ─▶  chooses: receive, V.17 14400",
+        "◀─ CFR  the training check was good",
+        "page 1 received: 300 rows; MMR, 1728 pels at 204 × 196 per inch, ECM; confirmed",
+        "The fax went well.",
     ] {
         assert!(trace.contains(word), "{word:?} is not in\n{trace}");
     }

@@ -138,6 +138,9 @@ fn a_pdf_by_put_arrives_pel_for_pel() {
         (&json!(true), &json!(2), &json!(2))
     );
     assert_eq!((&result["t38_used"], &result["ecm_used"]), (&json!(true), &json!(true)), "{result:#}");
+    // The call was recorded, and nothing of it says our number.
+    let recording = clinic.folder.join("data/traces").join(result["recording"].as_str().unwrap());
+    assert!(recording.extension().is_some_and(|e| e == "faxtrace") && recording.exists(), "{recording:?}");
 
     // Filed: out of the queue, into the outbox, under its month.
     assert_eq!(fetch(&clinic, "/outgoing", &[]).json()["data"], json!([]));

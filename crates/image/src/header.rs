@@ -1,8 +1,8 @@
 //! The header line that a sender puts on top of a page (T.30 has no word for it; 47 CFR 68.318(d) demands
 //! one): text in a font of fixed pitch, 17 characters to the inch at every resolution.
 
-use crate::Bitmap;
-use fax_base::page::{Resolution, Width};
+use crate::{Bitmap, EncodeOptions, encode};
+use fax_base::page::{Coding, Resolution, Width};
 use spleen_font::{FONT_12X24, PSF2Font};
 
 /// The font's cell, drawn as it is at 204 × 196 per inch.
@@ -41,6 +41,33 @@ pub fn header(width: Width, resolution: Resolution, left: &str, right: &str) -> 
         draw(&mut strip, &mut font, character, (margin + column * cell.0, air), cell);
     }
     strip
+}
+
+/// A T.6 page with this strip above it, without decoding the page: the strip ends with white rows, and a page's first
+/// row is coded against white (T.6 §2.2.1), so its code follows as it is, shifted by some bits.
+#[must_use]
+pub fn put_above(strip: &Bitmap, t6: &[u8]) -> Vec<u8> {
+    let options = EncodeOptions { end_of_page: false, ..EncodeOptions::default() };
+    let mut octets = encode(strip, Coding::Mmr, &options);
+    // The last row is as white as the one above it and coded as a single one; what follows fills up the octet.
+    while octets.last() == Some(&0) {
+        octets.pop();
+    }
+    let fill = octets.last().map_or(0, |last| last.trailing_zeros());
+    if fill == 0 {
+        octets.extend_from_slice(t6);
+        return octets;
+    }
+    octets.reserve(t6.len() + 1);
+    for octet in t6 {
+        let shifted = u16::from(*octet) << fill;
+        let [high, low] = shifted.to_be_bytes();
+        if let Some(last) = octets.last_mut() {
+            *last |= high;
+        }
+        octets.push(low);
+    }
+    octets
 }
 
 /// Draws a character into the cell at this place; a pel is black when any pel of the font within it is.
@@ -116,6 +143,59 @@ mod tests {
             })
             .collect();
         assert_eq!(joined, standard[4..16]);
+    }
+
+    /// What the font draws, script by script; the rest becomes a question mark.
+    #[test]
+    fn the_font_knows_these_scripts() {
+        let Ok(mut font) = PSF2Font::new(FONT_12X24) else { panic!("the font is broken") };
+        let mut known = |range: core::ops::RangeInclusive<char>| {
+            let of = range.filter(|c| font.glyph_for_utf8(c.encode_utf8(&mut [0; 4]).as_bytes()).is_some());
+            of.count()
+        };
+        assert_eq!(known(' '..='~'), 95, "ASCII");
+        println!("Latin-1 {} of 95, A {} of 128", known('\u{A1}'..='\u{FF}'), known('\u{100}'..='\u{17F}'));
+        println!(
+            "Latin-B {} Greek {} Cyrillic {} Hebrew {} Arabic {} punctuation {}",
+            known('\u{180}'..='\u{24F}'),
+            known('\u{370}'..='\u{3FF}'),
+            known('\u{400}'..='\u{4FF}'),
+            known('\u{590}'..='\u{5FF}'),
+            known('\u{600}'..='\u{6FF}'),
+            known('\u{2010}'..='\u{206F}')
+        );
+    }
+
+    /// The strip and the page below it, for every fill of the strip's last octet, with and without EOFB.
+    #[test]
+    fn a_strip_goes_above_a_coded_page() {
+        let mut fills = [false; 8];
+        for n in 0..60u32 {
+            let strip = header(
+                Width::A4,
+                Resolution::ALL[n as usize % 3],
+                &"name ".repeat(n as usize),
+                "page 1 of 9",
+            );
+            let mut page = Bitmap::blank(1728, 0);
+            for y in 0..50u32 {
+                let row: Vec<u8> = (0..216u32).map(|x| ((x * 7 + y * n) % 31 * 8) as u8).collect();
+                page.push_row(&row);
+            }
+            for end_of_page in [false, true] {
+                let options = EncodeOptions { end_of_page, ..EncodeOptions::default() };
+                let t6 = encode(&page, Coding::Mmr, &options);
+                let bare = EncodeOptions { end_of_page: false, ..options };
+                fills[encode(&strip, Coding::Mmr, &bare).last().unwrap().trailing_zeros() as usize] = true;
+                let mut decoder = crate::Decoder::new(Coding::Mmr, 1728, crate::Limits::default());
+                decoder.push(&put_above(&strip, &t6));
+                let decoded = decoder.finish();
+                let mut whole = strip.clone();
+                whole.append(&page);
+                assert!(!decoded.truncated && decoded.bad_rows == 0 && decoded.bitmap == whole, "{n}");
+            }
+        }
+        assert!(fills.iter().filter(|f| **f).count() >= 7, "{fills:?}");
     }
 
     #[test]

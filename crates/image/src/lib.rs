@@ -28,5 +28,5 @@ mod turn;
 pub use bitmap::{Bitmap, MAX_WIDTH};
 pub use decode::{Decoded, Decoder, Limits, decode};
 pub use encode::{EncodeOptions, encode, k_for};
-pub use header::header;
+pub use header::{header, put_above};
 pub use recode::{Recoded, recode};

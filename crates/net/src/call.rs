@@ -3,7 +3,7 @@
 use crate::config::T38Policy;
 use fax_base::time::Duration;
 use fax_t30 as t30;
-use fax_terminal::ReceivedPage;
+use fax_terminal::{ReceivedPage, Signal};
 use std::net::SocketAddr;
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,6 +46,8 @@ pub enum CallEvent {
     Audio,
     /// From T.30.
     Fax(t30::Event),
+    /// A signal of the far end's fast modem came or went.
+    Signal(Signal),
     /// A page was received.
     Page(ReceivedPage),
     /// It is over.

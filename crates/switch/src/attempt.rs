@@ -237,9 +237,14 @@ impl Service {
                 self.tell_job(&p.job, Stage::Send, text, Some(of(page)));
             }
             CallEvent::Ladder(line) => {
-                if p.trace.len() < TRACE_LINES {
-                    p.trace.push(line.chars().take(TRACE_WIDTH).collect());
+                // The beginning and the end say more than the middle.
+                if p.trace.len() >= TRACE_LINES {
+                    p.trace.remove(TRACE_LINES / 2);
+                    if let Some(gap) = p.trace.get_mut(TRACE_LINES / 2) {
+                        "           …".clone_into(gap);
+                    }
                 }
+                p.trace.push(line.chars().take(TRACE_WIDTH).collect());
             }
         }
     }
@@ -341,6 +346,7 @@ impl Service {
             call_id: result.call_id,
             resends: result.resends,
             applied: Vec::new(),
+            recording: result.recording,
             trace: p.trace,
         }))
     }

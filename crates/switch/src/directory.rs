@@ -56,7 +56,7 @@ pub struct Faxbox {
     pub caller_name: String,
     /// Caller's number of calls.
     pub caller_id: String,
-    /// Text at the top of each page.
+    /// The name in the line at the top of each page; empty: the caller's or the account's; `-`: no such line.
     pub fax_header: String,
     /// Subscriber number: TSI when sending, CSI when receiving.
     pub fax_identity: String,

@@ -35,7 +35,7 @@ pub struct CallOrder {
     pub from_name: String,
     /// Our subscriber number for TSI.
     pub ident: String,
-    /// Text for the top of each page; empty: no header line. Page numbers are `first_page + 1 …` of
+    /// The name in the line at the top of each page, beside date and number; empty: no such line. Page numbers are `first_page + 1 …` of
     /// `pages_in_all`.
     pub header: String,
     /// IANA time zone for the header line.
@@ -158,6 +158,8 @@ pub struct CallResult {
     pub resends: u32,
     /// From the call to its end.
     pub duration: Duration,
+    /// The name of the file in which the call was recorded.
+    pub recording: Option<String>,
 }
 
 /// Makes documents into fax pages.

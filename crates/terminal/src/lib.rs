@@ -4,6 +4,7 @@
 pub mod api;
 pub mod audio;
 mod inbox;
+pub mod ladder;
 mod outbox;
 pub mod recording;
 pub mod tap;

@@ -26,7 +26,10 @@ pub(super) enum What {
     Tone(Tone),
     Frame {
         name: &'static str,
+        /// Its fields, with the numbers of their bits.
         text: String,
+        /// What it means.
+        words: String,
     },
     Damaged,
     Signal(Signal),
@@ -95,7 +98,11 @@ impl Findings {
                 if let Some(frame) = Frame::parse(&octets) {
                     self.idents(name, &frame);
                 }
-                self.line(at, Some(sender), What::Frame { name, text: fax_t30::describe(&octets) });
+                self.line(
+                    at,
+                    Some(sender),
+                    What::Frame { name, text: fax_t30::describe(&octets), words: fax_t30::explain(&octets) },
+                );
             }
             Overheard::FrameBad(side) => self.line(at, self.role(side), What::Damaged),
             Overheard::Signal { side, signal, points } => {

@@ -1,35 +1,26 @@
 //! Findings on paper: a ladder for people, JSON for programs.
 
 use super::findings::{Findings, FoundPage, Line, What};
-use crate::wire::ladder::signal_words;
-use fax_base::line::{Modulation, Tone};
+use fax_base::line::Modulation;
 use fax_dsp::modem::Quality;
 use fax_t30::Role;
 use fax_t30::observer::Answer;
 use fax_terminal::Signal;
+use fax_terminal::ladder::{lines, note, signal_words, tone_name};
 use serde_json::{Value, json};
-
-/// Columns of the calling end.
-const LEFT: usize = 14;
-/// What a frame says is cut here.
-const WIDTH: usize = 110;
 
 /// The ladder: the calling end on the left, the called one on the right.
 pub(super) fn ladder(found: &Findings) -> String {
-    found.lines.iter().map(|line| format!("{:>9}  {}\n", line.at.to_string(), in_words(line))).collect()
+    found.lines.iter().flat_map(in_words).map(|line| line + "\n").collect()
 }
 
-fn in_words(line: &Line) -> String {
-    let arrow = |name: &str, text: &str| match line.sender {
-        Some(Role::Called) => format!("{:LEFT$} ◀─ {name}{text}", ""),
-        Some(Role::Calling) => format!("{name:>LEFT$} ─▶{text}"),
-        None => format!("{name:>LEFT$} ──{text}"),
-    };
-    let beside = |text: String| format!("{:LEFT$}    {text}", "");
+fn in_words(line: &Line) -> Vec<String> {
+    let arrow = |name: &str, text: &str| lines(Some(line.at), line.sender, name, text);
+    let beside = |text: String| note(line.at, &text);
     match &line.what {
         What::Tone(tone) => arrow(tone_name(*tone), ""),
-        What::Frame { name, text } => arrow(name, &cut(text)),
-        What::Damaged => arrow("?", "  a frame that cannot be read"),
+        What::Frame { name, words, .. } => arrow(name, words),
+        What::Damaged => arrow("?", "a frame that cannot be read"),
         What::Signal(signal) => beside(signal_words(signal)),
         What::TrainingCheck { modulation, good } => {
             beside(format!("{modulation} training check {}", if *good { "good" } else { "bad" }))
@@ -42,23 +33,8 @@ fn in_words(line: &Line) -> String {
         What::Ifps { kind, count, octets } => {
             let times = if *count == 1 { String::new() } else { format!(" × {count}") };
             let data = if *octets == 0 { String::new() } else { format!(", {octets} octets") };
-            arrow("IFP", &format!("  {kind}{times}{data}"))
+            arrow("IFP", &format!("{kind}{times}{data}"))
         }
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(WIDTH) {
-        _ if text.is_empty() => String::new(),
-        Some((at, _)) => format!("  {}…", text.get(..at).unwrap_or_default()),
-        None => format!("  {text}"),
-    }
-}
-
-const fn tone_name(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Cng => "CNG",
-        Tone::Ced => "CED",
     }
 }
 
@@ -113,7 +89,7 @@ fn page(found: &FoundPage) -> Value {
 fn line(line: &Line) -> Value {
     let mut told = match &line.what {
         What::Tone(tone) => json!({ "tone": tone_name(*tone) }),
-        What::Frame { name, text } => json!({ "frame": name, "text": text }),
+        What::Frame { name, text, .. } => json!({ "frame": name, "text": text }),
         What::Damaged => json!({ "frame": Value::Null }),
         What::Signal(signal) => signal_json(signal),
         What::TrainingCheck { modulation: m, good } => {

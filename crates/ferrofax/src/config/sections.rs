@@ -2,7 +2,7 @@
 
 use super::valid::{Api, Database, Queue, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
-use fax_net::{Network, T38Policy, Trunk};
+use fax_net::{Network, T38Policy, TraceConfig, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
 use fax_switch::{Account, Faxbox};
 use sha2::{Digest, Sha256};
@@ -290,6 +290,26 @@ pub(super) fn database(root: &Section<'_, '_>, base: &Path) -> Option<(Database,
     let line = s.line;
     s.finish();
     Some((Database { url: url?.value, connections }, line))
+}
+
+/// `[trace]`
+pub(super) fn trace(root: &Section<'_, '_>, data_dir: &Path) -> Option<TraceConfig> {
+    let s = root.section("trace");
+    let usual = TraceConfig::new(data_dir.join("traces"));
+    let octets = |key, default: u64| s.number(key, 1, 1_000_000).map_or(default, |n| n.value * 1_000_000);
+    let config = TraceConfig {
+        keep_good: s
+            .number("keep_good", 0, 100_000)
+            .map_or(usual.keep_good, |n| usize::try_from(n.value).unwrap_or(usual.keep_good)),
+        most_octets: octets("max_mb", usual.most_octets),
+        call_octets: octets("max_call_mb", usual.call_octets),
+        pages: s.flag("pages").map_or(usual.pages, |f| f.value),
+        numbers: s.flag("numbers").map_or(usual.numbers, |f| f.value),
+        folder: usual.folder,
+    };
+    let record = s.flag("record").is_none_or(|f| f.value);
+    s.finish();
+    record.then_some(config)
 }
 
 /// An id: 32 hexadecimal digits as written, or made from a name so that it stays the same.

@@ -35,6 +35,19 @@ fn the_least_is_enough_and_the_rest_has_defaults() {
 }
 
 #[test]
+fn calls_are_recorded_unless_it_is_turned_off() {
+    let of = |section: &str| parse(&format!("{LEAST}\n{section}"), Path::new("/base")).unwrap().traces;
+    let usual = of("").unwrap();
+    assert_eq!((usual.folder.as_path(), usual.keep_good), (Path::new("/base/data/traces"), 20));
+    assert_eq!((usual.pages, usual.numbers), (true, false));
+    let own =
+        of("[trace]\nkeep_good = 0\nmax_mb = 10\nmax_call_mb = 2\nnumbers = true\npages = false").unwrap();
+    assert_eq!((own.keep_good, own.most_octets, own.call_octets), (0, 10_000_000, 2_000_000));
+    assert!(own.numbers && !own.pages);
+    assert_eq!(of("[trace]\nrecord = false"), None);
+}
+
+#[test]
 fn ids_made_from_names_stay_the_same() {
     let id = |text: &str| parse(text, Path::new("/")).unwrap().directory.accounts()[0].id.clone();
     let first = id(LEAST);

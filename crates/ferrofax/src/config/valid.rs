@@ -4,7 +4,7 @@
 use super::Fault;
 use super::sections;
 use super::written::File;
-use fax_net::Trunk;
+use fax_net::{TraceConfig, Trunk};
 use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
 use std::cell::RefCell;
@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) queue: Queue,
     /// Rows in a database that other nodes may share; `None`: in a file of `data_dir`.
     pub(crate) database: Option<Database>,
+    /// Where calls are recorded, if they are.
+    pub(crate) traces: Option<TraceConfig>,
     pub(crate) directory: Directory,
     /// The trunk of each account, by account id; the first trunk where none is named.
     pub(crate) account_trunks: Vec<(String, String)>,
@@ -165,6 +167,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
             "add node = \"fax1\" at the top, another for each node on this database",
         );
     }
+    let traces = sections::trace(root, &base.join(data_dir.as_ref().map_or("", |d| &d.value)));
     let plan = match sections::choice(root, "number_plan", "nanp", &["nanp", "open"]).as_str() {
         "open" => NumberPlan::open(),
         _ => NumberPlan::default(),
@@ -190,6 +193,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         mail,
         queue,
         database: database.map(|(database, _)| database),
+        traces,
         directory: directory?,
         account_trunks,
         plan,

@@ -3,7 +3,7 @@
 use super::world::Way;
 use crate::client::Client;
 use anyhow::{Context, Result};
-use fax_document::FaxDocument;
+use fax_document::{FaxDocument, Page};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,11 +42,20 @@ pub(super) async fn run(
     let (ours, theirs) = (FaxDocument::from_tiff(&sent)?, FaxDocument::from_tiff(&tiff)?);
     let pages = ours.pages.len().max(theirs.pages.len());
     let same = |i: usize| match (ours.pages.get(i), theirs.pages.get(i)) {
-        (Some(a), Some(b)) => a.shape == b.shape && a.to_bitmap() == b.to_bitmap(),
+        (Some(a), Some(b)) => below_header(a, b),
         (_, _) => false,
     };
     let different = (0..pages).filter(|i| !same(*i)).map(|i| i + 1).collect();
     Ok(Verdict { pages, different, files })
+}
+
+/// Whether the second is the first, pel for pel, below the line at its top.
+fn below_header(sent: &Page, received: &Page) -> bool {
+    let (sent, received) = (sent.to_bitmap(), received.to_bitmap());
+    let rows = sent.data().len();
+    let above = received.data().len().checked_sub(rows);
+    sent.width() == received.width()
+        && above.is_some_and(|above| received.data().get(above..) == Some(sent.data()))
 }
 
 /// The fax from this number in the inbox; the receiver files it a moment after the sender is done.

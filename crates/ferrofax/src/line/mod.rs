@@ -22,16 +22,13 @@ use tray::Tray;
 pub(crate) async fn run(args: LineArgs, as_json: bool) -> Result<ExitCode> {
     let config = setup::terminal(&args).await?;
     let tray = setup::receives(&args).map(Tray::open).transpose()?;
-    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    let trace = args.trace.as_deref().map(|path| Trace::create(path, config.role)).transpose()?;
     // It must be possible to write the report before the call is made for nothing.
     if let Some(path) = &args.report {
         std::fs::write(path, "").with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let mut machine = Machine { terminal: Terminal::new(config), tray, trace, fault: None, bad_rows: 0 };
     let (end, outcome) = machine.call(&mut Pipe::open(args.frames)?)?;
-    if let Some(trace) = &mut machine.trace {
-        trace.end(end, &outcome);
-    }
     let report = Report::new(&outcome, end, machine.bad_rows);
     if let Some(path) = &args.report {
         std::fs::write(path, format!("{}\n", report.json()))
@@ -102,27 +99,13 @@ impl Machine {
     /// Does what the terminal wants; the outcome when the fax is over.
     fn obey(&mut self, now: Instant) -> Option<Outcome> {
         while let Some(output) = self.terminal.poll() {
+            if let Some(trace) = &mut self.trace {
+                trace.output(now, &output);
+            }
             match output {
-                Output::Event(event) => {
-                    if let Some(trace) = &mut self.trace {
-                        trace.event(now, &event);
-                    }
-                }
-                Output::FaxToneHeard(tone) => {
-                    if let Some(trace) = &mut self.trace {
-                        trace.tone(now, tone);
-                    }
-                }
-                Output::Signal(signal) => {
-                    if let Some(trace) = &mut self.trace {
-                        trace.signal(now, &signal);
-                    }
-                }
+                Output::Event(_) | Output::FaxToneHeard(_) | Output::Signal(_) => {}
                 Output::Page(page) => {
                     self.bad_rows = self.bad_rows.saturating_add(page.bad_rows);
-                    if let Some(trace) = &mut self.trace {
-                        trace.page(now, &page);
-                    }
                     let kept = self.tray.as_mut().map_or(Ok(()), |tray| tray.page(&page));
                     if let Err(fault) = kept
                         && self.fault.is_none()

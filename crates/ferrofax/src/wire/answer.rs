@@ -1,7 +1,8 @@
 //! Calls that come in: asked of the switch, answered with a fax terminal, handed over when they end.
 
+use super::called;
+use super::ladder::LiveLadder;
 use super::spool::{Spool, cut_off};
-use super::{called, ladder};
 use fax_net::{CallEvent, IncomingCall};
 use fax_switch::{Decision, ReceivedFax, Service};
 use std::time::Duration;
@@ -71,27 +72,29 @@ async fn answer(service: Service, spool: Spool, incoming: IncomingCall) {
     let mut pages = Vec::new();
     let mut trace = Vec::new();
     let mut t38 = false;
+    let mut ladder = LiveLadder::new(fax_t30::Role::Called, 0);
     let report = loop {
-        match call.next().await {
+        let event = call.next().await;
+        if let Some(event) = event.as_ref().filter(|_| trace.len() < LADDER) {
+            trace.extend(ladder.lines(event));
+        }
+        match event {
             Some(CallEvent::Page(page)) => {
                 kept.keep(&page, t38).await;
                 pages.push(page);
             }
-            Some(CallEvent::Fax(event)) => {
-                if let (Some(line), true) = (ladder::line(&event), trace.len() < LADDER) {
-                    trace.push(line);
-                }
-            }
             Some(event @ (CallEvent::T38 | CallEvent::T38Refused { .. } | CallEvent::Audio)) => {
                 t38 = matches!(event, CallEvent::T38) || (t38 && !matches!(event, CallEvent::Audio));
-                trace.extend(ladder::carrier(&event).filter(|_| trace.len() < LADDER));
             }
-            Some(CallEvent::Ringing | CallEvent::Answered) => {}
+            Some(CallEvent::Ringing | CallEvent::Answered | CallEvent::Fax(_) | CallEvent::Signal(_)) => {}
             Some(CallEvent::Ended(report)) => break report,
             // The driver is gone: what was kept is filed at the next start.
             None => return,
         }
     };
+    if let Some(recording) = &report.trace {
+        tracing::info!(call_id = report.call_id, %recording, "the call was recorded");
+    }
     // A call without a fax (a wrong number, a scanner) is the log's business, not a mail's.
     let outcome = match report.outcome {
         Some(outcome) => outcome,

@@ -1,6 +1,8 @@
 //! The switch's calls, made by the network driver.
 
-use super::{end, ladder};
+use super::end;
+use super::ladder::LiveLadder;
+use crate::heading::{Heading, headed};
 use async_trait::async_trait;
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
@@ -32,6 +34,13 @@ impl Dialler for NetDialler {
             };
         };
         let first = order.first_page;
+        let pages = if order.header.is_empty() {
+            order.pages
+        } else {
+            let heading = Heading::new(&order.header, &order.ident, &order.timezone);
+            headed(&order.pages, &heading, first, order.pages_in_all)
+        };
+        let mut ladder = LiveLadder::new(t30::Role::Calling, first);
         let request = CallRequest {
             trunk: trunk.clone(),
             to: order.to_number,
@@ -42,7 +51,7 @@ impl Dialler for NetDialler {
                 role: t30::Role::Calling,
                 ident: order.ident,
                 capabilities: capabilities(order.degrade),
-                documents: vec![fax_terminal::Document::new(order.pages)],
+                documents: vec![fax_terminal::Document::new(pages)],
                 sub_address: order.sub_address,
                 ..fax_terminal::Config::default()
             },
@@ -63,6 +72,9 @@ impl Dialler for NetDialler {
                     continue;
                 }
             };
+            for line in event.as_ref().map(|event| ladder.lines(event)).unwrap_or_default() {
+                let _ = events.send(CallEvent::Ladder(line)).await;
+            }
             match event {
                 Some(fax_net::CallEvent::Ended(report)) => break Some(*report),
                 Some(event) => {
@@ -118,40 +130,38 @@ fn tell(event: fax_net::CallEvent, first: usize) -> Vec<CallEvent> {
         fax_net::CallEvent::Ringing => told.push(CallEvent::Ringing),
         fax_net::CallEvent::Answered => told.push(CallEvent::Answered),
         fax_net::CallEvent::T38 => told.push(CallEvent::T38),
-        event @ (fax_net::CallEvent::T38Refused { .. } | fax_net::CallEvent::Audio) => {
-            told.extend(ladder::carrier(&event).map(CallEvent::Ladder));
-        }
-        fax_net::CallEvent::Page(_) | fax_net::CallEvent::Ended(_) => {}
-        fax_net::CallEvent::Fax(event) => {
-            told.extend(ladder::line(&event).map(CallEvent::Ladder));
-            match event {
-                t30::Event::Negotiated { format, modulation } => told.push(CallEvent::Negotiated {
-                    bit_rate: modulation.bit_rate(),
-                    modem: modulation.recommendation().to_owned(),
-                    coding: format.coding.to_string(),
-                    ecm: format.ecm,
-                }),
-                t30::Event::RemoteIdent(ident) => told.push(CallEvent::RemoteIdent(ident)),
-                t30::Event::PageSending { index, .. } => {
-                    told.push(CallEvent::PageSending { page: first + index });
-                }
-                t30::Event::PageSent { index } => told.push(CallEvent::PageSent { page: first + index }),
-                t30::Event::PageConfirmed { index, poor } => {
-                    told.push(CallEvent::PageConfirmed { page: first + index, poor });
-                }
-                t30::Event::Resend { index, frames } => {
-                    told.push(CallEvent::Resend { page: first + index, frames });
-                }
-                t30::Event::Phase(_)
-                | t30::Event::FrameSent { .. }
-                | t30::Event::FrameReceived { .. }
-                | t30::Event::FrameBad
-                | t30::Event::FrameRepaired { .. }
-                | t30::Event::SubAddress(_)
-                | t30::Event::Training { .. }
-                | t30::Event::TimerExpired(_) => {}
+        fax_net::CallEvent::T38Refused { .. }
+        | fax_net::CallEvent::Audio
+        | fax_net::CallEvent::Signal(_)
+        | fax_net::CallEvent::Page(_)
+        | fax_net::CallEvent::Ended(_) => {}
+        fax_net::CallEvent::Fax(event) => match event {
+            t30::Event::Negotiated { format, modulation } => told.push(CallEvent::Negotiated {
+                bit_rate: modulation.bit_rate(),
+                modem: modulation.recommendation().to_owned(),
+                coding: format.coding.to_string(),
+                ecm: format.ecm,
+            }),
+            t30::Event::RemoteIdent(ident) => told.push(CallEvent::RemoteIdent(ident)),
+            t30::Event::PageSending { index, .. } => {
+                told.push(CallEvent::PageSending { page: first + index });
             }
-        }
+            t30::Event::PageSent { index } => told.push(CallEvent::PageSent { page: first + index }),
+            t30::Event::PageConfirmed { index, poor } => {
+                told.push(CallEvent::PageConfirmed { page: first + index, poor });
+            }
+            t30::Event::Resend { index, frames } => {
+                told.push(CallEvent::Resend { page: first + index, frames });
+            }
+            t30::Event::Phase(_)
+            | t30::Event::FrameSent { .. }
+            | t30::Event::FrameReceived { .. }
+            | t30::Event::FrameBad
+            | t30::Event::FrameRepaired { .. }
+            | t30::Event::SubAddress(_)
+            | t30::Event::Training { .. }
+            | t30::Event::TimerExpired(_) => {}
+        },
     }
     told
 }
@@ -165,6 +175,7 @@ fn result(report: CallReport, first: usize, trunk: String) -> CallResult {
         trunk: Some(trunk),
         call_id: Some(report.call_id.clone()).filter(|c| !c.is_empty()),
         duration: report.duration,
+        recording: report.trace.clone(),
         ..CallResult::default()
     };
     if !policy::is_success(&result.class) {

@@ -274,8 +274,11 @@ impl Leg {
                     let _ = self.socket.send_to(&datagram, self.remote);
                 }
                 Output::FaxToneHeard(tone) => self.sink.send(MediaEvent::Tone(tone)),
-                // News for a trace; the call goes on without it.
-                Output::Signal(_) => {}
+                Output::Signal(signal) => {
+                    if self.chatter(now) {
+                        self.sink.send(MediaEvent::Signal(signal));
+                    }
+                }
                 Output::Page(page) => self.sink.send(MediaEvent::Page(page)),
                 Output::Event(event) => {
                     if self.tellable(now, &event) {
@@ -323,6 +326,10 @@ impl Leg {
         ) {
             return true;
         }
+        self.chatter(now)
+    }
+
+    fn chatter(&mut self, now: Instant) -> bool {
         if now.since(self.events_from) >= Duration::from_secs(1) {
             self.events_from = now;
             self.events = 0;

@@ -16,7 +16,7 @@ use crate::traces::Recording;
 use fax_base::line::Tone;
 use fax_dsp::g711::Law;
 use fax_t30 as t30;
-use fax_terminal::{ReceivedPage, Terminal};
+use fax_terminal::{ReceivedPage, Signal, Terminal};
 use std::net::SocketAddr;
 
 /// Names a call's media at its worker.
@@ -71,6 +71,8 @@ pub(crate) enum MediaEvent {
     Page(ReceivedPage),
     /// For the ladder, the progress and the ledger.
     Event(t30::Event),
+    /// For the ladder.
+    Signal(Signal),
     /// T.38 was agreed and nothing has come.
     T38Silent,
     /// After that, something has come.

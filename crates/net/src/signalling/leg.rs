@@ -502,6 +502,7 @@ impl Leg {
                 }
                 self.tell(CallEvent::Fax(event));
             }
+            MediaEvent::Signal(signal) => self.tell(CallEvent::Signal(signal)),
             MediaEvent::T38Silent => {
                 if matches!(self.state, State::Answered | State::Up) {
                     self.switch.set_silent(true);

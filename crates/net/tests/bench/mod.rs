@@ -131,7 +131,7 @@ pub async fn story_within(mut call: Call, bound: Duration) -> Story {
                     story.report = report;
                     return;
                 }
-                CallEvent::Fax(_) => {}
+                CallEvent::Fax(_) | CallEvent::Signal(_) => {}
             }
         }
     });

@@ -316,6 +316,8 @@ pub struct Attempt {
     pub resends: u32,
     /// What was left out because of what earlier calls had taught, and why: a sentence each.
     pub applied: Vec<String>,
+    /// The name of the file in which the call was recorded; it may have made room for others since.
+    pub recording: Option<String>,
     /// The ladder of frames, a line of text each; bounded.
     pub trace: Vec<String>,
 }

@@ -5,6 +5,9 @@ use bytes::Bytes;
 use fax_store::StoreError;
 use fax_store::model::{AccountId, DocumentKey, FaxboxId, Job, JobState, PageEntry, Source, Timestamp};
 
+/// The header of a fax that goes without a line at the top of its pages.
+pub const NO_HEADER: &str = "-";
+
 /// A job as a front hands it in. What is `None` or empty is filled in from the faxbox.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NewJob {
@@ -24,7 +27,8 @@ pub struct NewJob {
     pub subject: Option<String>,
     /// Subscriber number for TSI.
     pub ident: Option<String>,
-    /// Text at the top of each page.
+    /// The name in the line at the top of each page; [`NO_HEADER`]: no such line. Filled in with the faxbox's, the
+    /// caller's name or the account's.
     pub header: Option<String>,
     /// IANA time zone.
     pub timezone: Option<String>,
@@ -173,7 +177,12 @@ impl Service {
         if job.ident.is_empty() {
             job.ident.clone_from(&job.from_number);
         }
-        job.header = filled(new.header, faxbox.map(|f| &f.fax_header));
+        let name =
+            Some(job.from_name.clone()).filter(|n| !n.is_empty()).unwrap_or_else(|| account.name.clone());
+        job.header = filled(Some(filled(new.header, faxbox.map(|f| &f.fax_header))), Some(&name));
+        if job.header == NO_HEADER {
+            job.header.clear();
+        }
         let zone = filled(new.timezone, faxbox.map(|f| &f.timezone));
         job.timezone = filled(Some(zone), Some(&account.timezone));
         job.sub_address = new.sub_address;

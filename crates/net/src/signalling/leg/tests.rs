@@ -128,7 +128,7 @@ impl Bench {
                     word
                 }
                 Output::Tell(CallEvent::T38Refused { code, .. }) => format!("T38Refused:{code}"),
-                Output::Tell(CallEvent::Fax(_)) => continue,
+                Output::Tell(CallEvent::Fax(_) | CallEvent::Signal(_)) => continue,
                 Output::Tell(event) => format!("{event:?}"),
                 Output::Done => "Done".to_owned(),
             };
