@@ -26,7 +26,7 @@ pub(crate) async fn run(args: SendArgs, as_json: bool) -> Result<ExitCode> {
         .with_context(|| format!("{} is no PDF, TIFF, PNG or JPEG", args.file.display()))?;
     let client = Client::open(&args.server).await?;
     let mut fax = json!({ "to_number": args.number, "from_number": args.from, "retries": 3 });
-    if let Some(header) = args.header.as_deref().or(args.no_header.then_some("-")) {
+    if let Some(header) = args.header.as_deref().or(args.no_header.then_some(fax_switch::NO_HEADER)) {
         fax["fax_identity_name"] = header.into();
     }
     let job = client.submit(&fax, format.media_type(), &octets).await?;

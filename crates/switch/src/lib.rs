@@ -19,6 +19,6 @@ pub mod service;
 pub use directory::{Account, Directory, Faxbox, User};
 pub use event::{EventSubject, JobEvent, Stage};
 pub use service::{
-    Attachment, Decision, Format, IncomingCall, NewDocument, NewJob, Ports, ReceivedFax, Service,
+    Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, Ports, ReceivedFax, Service,
     ServiceConfig, ServiceError, SubmitError, Which,
 };

@@ -10,7 +10,7 @@ mod submit;
 pub use attachment::{Attachment, Format, Which};
 pub use config::{Ports, ServiceConfig};
 pub use incoming::{Decision, IncomingCall, ReceivedFax};
-pub use submit::{NewDocument, NewJob, SubmitError};
+pub use submit::{NO_HEADER, NewDocument, NewJob, SubmitError};
 
 use crate::Directory;
 use crate::event::{EventSubject, JobEvent};
