@@ -8,6 +8,7 @@ use crate::wire::ladder::LiveLadder;
 use anyhow::{Context, Result};
 use fax_net::{CallEvent, CallRequest, Config, Endpoint, T38Policy, TraceConfig, Trunk};
 use fax_t30 as t30;
+use fax_terminal::recording::file::{self, State};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -77,6 +78,9 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
         }
     };
     endpoint.stop().await;
+    if let (Some(folder), Some(name)) = (&args.record, &report.trace) {
+        written(&folder.join(name)).await;
+    }
     let outcome = report.outcome.as_ref();
     let confirmed = outcome.map_or(0, |o| o.pages_confirmed);
     let uncertain = outcome.and_then(|o| o.page_uncertain);
@@ -102,6 +106,17 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
         (false, Some(_)) => ExitCode::from(3),
         (false, None) => ExitCode::FAILURE,
     })
+}
+
+/// Waits until a recording has its end, or no longer than that takes.
+async fn written(path: &std::path::Path) {
+    for _ in 0..200 {
+        let octets = tokio::fs::read(path).await.unwrap_or_default();
+        if !matches!(file::state(&octets), Some(State::Open)) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }
 
 fn print_text(event: &CallEvent, lines: &[String]) {
