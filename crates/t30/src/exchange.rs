@@ -16,6 +16,7 @@ pub(crate) struct Exchange {
     sends: u8,
     /// A response with errors is asked for again with CRP.
     asks: bool,
+    repeated: bool,
 }
 
 /// What came of it so far.
@@ -37,17 +38,22 @@ impl Exchange {
     pub(crate) fn begin(call: &mut Call, before: Vec<Transmit>, command: Vec<Transmit>) -> Self {
         let all = before.iter().chain(&command).cloned().collect();
         call.send(all);
-        Exchange { before, command, sends: 1, asks: true }
+        Exchange { before, command, sends: 1, asks: true, repeated: false }
     }
 
     /// Sends nothing yet: the far end has the word. The command follows if it stays silent.
     pub(crate) fn waiting(command: Vec<Transmit>) -> Self {
-        Exchange { before: Vec::new(), command, sends: 0, asks: true }
+        Exchange { before: Vec::new(), command, sends: 0, asks: true, repeated: false }
     }
 
     /// The response may have a training check behind it, which CRP would run into.
     pub(crate) fn without_asking(self) -> Self {
         Exchange { asks: false, ..self }
+    }
+
+    /// Whether the command was sent more than once: an answer may have been lost.
+    pub(crate) const fn repeated(&self) -> bool {
+        self.repeated
     }
 
     /// Sends the command again, if it was not sent too often.
@@ -56,6 +62,7 @@ impl Exchange {
             return false;
         }
         self.sends += 1;
+        self.repeated = self.sends > 1;
         call.send(self.command.clone());
         true
     }
@@ -93,6 +100,7 @@ impl Exchange {
             On::Expired(Timer::Sending) => Reply::Silence,
             On::LineChanged => {
                 // What had not left is sent again whole, else the command only.
+                self.repeated |= self.before.is_empty();
                 let all = self.before.iter().chain(&self.command).cloned().collect();
                 call.send(all);
                 Reply::Wait

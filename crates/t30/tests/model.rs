@@ -5,7 +5,7 @@ use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::Modulation;
 use fax_base::page::{PageShape, Resolution, Width};
-use fax_t30::{Capabilities, Config, Document, Event, PageStatus, Poll, Role, Rules, Session};
+use fax_t30::{Capabilities, Config, Document, Event, Operator, PageStatus, Poll, Role, Rules, Session};
 use testkit::line::page::{made_up, recognise};
 use testkit::line::pair::{End, Impairments, Pair};
 use testkit::line::rng::Rng;
@@ -29,6 +29,7 @@ fn impairments(rng: &mut Rng) -> Impairments {
         latency: Duration::from_millis(u64::from(chance(600))),
         echo: None,
         duplex: false,
+        judging: Duration::ZERO,
     }
 }
 
@@ -37,6 +38,14 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
     let mut rng = Rng::new(seed);
     let mut i = impairments(&mut rng);
     i.duplex = rng.below(2) == 0;
+    if rng.below(4) == 0 {
+        // RNR, up to T5 and beyond.
+        i.judging = Duration::from_secs(rng.pick(&[2, 8, 20, 80]));
+    }
+    if rng.below(20) == 0 {
+        // CTC down to the end, and EOR.
+        i.image_bad = rng.pick(&[900, 1000]);
+    }
     i.echo = (rng.below(3) == 0).then(|| Duration::from_millis(rng.below(500)));
     // Shorter pages than five seconds cannot be told from a repeated command without counters.
     let octets = 9_000 + rng.below(12_000) as usize * rng.pick(&[1, 1, 8]);
@@ -51,8 +60,16 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
         let pages = |rng: &mut Rng| (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
         (0..count).map(|_| Document::new(pages(&mut rng))).collect()
     };
-    let (sent, offered) = (documents(2), documents(2));
-    let poll = if sent.is_empty() || rng.below(4) == 0 { vec![Poll::default()] } else { Vec::new() };
+    let (sent, mut offered) = (documents(2), documents(3));
+    let mut poll = if sent.is_empty() || rng.below(4) == 0 { vec![Poll::default()] } else { Vec::new() };
+    if rng.below(3) == 0 {
+        // Multiple selective polling; the last address may be one that nobody has.
+        for (n, document) in offered.iter_mut().enumerate() {
+            document.address = Some(n.to_string());
+        }
+        let wanted = rng.below(4);
+        poll = (0..wanted).map(|n| Poll { sep: Some(n.to_string()), psa: None }).collect();
+    }
     let password = (rng.below(8) == 0).then(|| "17".to_owned());
     let mut config = |role: Role, send: Vec<Document>| Config {
         role,
@@ -69,10 +86,12 @@ fn call(seed: u64) -> (Pair, usize, Vec<String>) {
         },
         send,
         sub_address: (role == Role::Calling && rng.below(4) == 0).then(|| "17".into()),
-        password: password.clone(),
+        password: password.clone().filter(|_| role == Role::Called || rng.below(8) != 0),
         rules: Rules {
             page_retries: rng.below(4) as u32,
             refuse_at_percent: if rng.below(2) == 0 { None } else { Some(15) },
+            command_repeat: rng.below(4) == 0,
+            operator: rng.pick(&[Operator::Absent, Operator::Absent, Operator::Present, Operator::Asks]),
             ..Rules::default()
         },
         ..Config::default()
@@ -137,6 +156,12 @@ fn one_way(way: &str, sender: &End, receiver: &End, octets: usize) -> Vec<String
             receiver.pages.iter().filter(|p| p.confirmed).filter_map(|p| recognise(&p.octets)).collect();
         kept.sort_unstable();
         kept.dedup();
+        for index in kept.iter().filter(|i| !confirmed.contains(i)) {
+            if outcome.page_uncertain != Some(*index) {
+                wrong
+                    .push(format!("page {index} is there and confirmed, and its sender says that it failed"));
+            }
+        }
         let kept = kept.len();
         if kept > confirmed.len() && outcome.failure.is_none() {
             wrong.push(format!("{kept} pages kept, {} confirmed, and all is well", confirmed.len()));
@@ -168,22 +193,24 @@ fn one_way(way: &str, sender: &End, receiver: &End, octets: usize) -> Vec<String
 }
 
 fn run(seeds: core::ops::Range<u64>) {
-    let (mut delivered, mut failed) = (0, 0);
+    let (mut delivered, mut failed, mut faults) = (0, 0, Vec::new());
     for seed in seeds {
         let (pair, octets, wrong) = call(seed);
         if !wrong.is_empty() {
-            for end in &pair.ends {
+            // The first one is told whole.
+            for end in pair.ends.iter().filter(|_| faults.is_empty()) {
                 for (at, event) in &end.events {
                     println!("{at} {event:?}");
                 }
                 println!("{:?}\n", end.outcome);
             }
+            faults.push(format!("seed {seed} ({octets} octets): {wrong:?}"));
         }
-        assert_eq!(wrong, Vec::<String>::new(), "seed {seed} ({octets} octets)");
         let ok = pair.ends[0].outcome.as_ref().is_some_and(|o| o.failure.is_none());
         if ok { delivered += 1 } else { failed += 1 }
     }
     println!("{delivered} delivered, {failed} failed");
+    assert!(faults.is_empty(), "{} calls:\n{}", faults.len(), faults.join("\n"));
     assert!(delivered > 0 && failed > 0);
 }
 

@@ -225,11 +225,16 @@ impl Call {
         frames::build(fcf, self.x, true, fif)
     }
 
+    /// Whether the last that we said was CRP.
+    pub(crate) fn asks_again(&self) -> bool {
+        let crp = |octets: &Bytes| Frame::parse(octets).is_some_and(|frame| frame.fcf == Fcf::Crp);
+        self.last_burst.iter().any(crp)
+    }
+
     /// Sends the last burst once more, for CRP. False when there is none, or when it was CRP itself.
     pub(crate) fn say_again(&mut self) -> bool {
         let burst = self.last_burst.clone();
-        let crp = |octets: &Bytes| Frame::parse(octets).is_some_and(|frame| frame.fcf == Fcf::Crp);
-        let says = !burst.is_empty() && !burst.iter().any(crp);
+        let says = !burst.is_empty() && !self.asks_again();
         if says {
             self.send_burst(burst);
         }

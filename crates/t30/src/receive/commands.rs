@@ -103,6 +103,9 @@ pub(super) fn take(call: &mut Call, burst: &Burst, stay: State) -> State {
         Fcf::Pps => partial_page(call, frame, stay),
         Fcf::Eor => end_of_retransmission(call, frame, stay),
         Fcf::Ctc => continue_to_correct(call, frame, stay),
+        // Not after an image, nor after a CRP of ours: the answer to the page before would be taken for one to this.
+        Fcf::Rr if call.reception.image_since => stay,
+        Fcf::Crp if !is_repeat(call, burst) || call.asks_again() => stay,
         Fcf::Rr | Fcf::Crp => {
             if !respond_again(call) && frame.fcf == Fcf::Crp {
                 // CFR.

@@ -236,7 +236,10 @@ impl PartialPage {
             }
             Reply::Disconnected => release::end(call, Some(Cause::DisconnectedAfterPage)),
             Reply::Silence => release::disconnect(call, Some(Cause::NoResponseAfterPage)),
-            Reply::Frames(burst) => self.blocks.answered(call, burst),
+            Reply::Frames(burst) => {
+                call.transmission.doubtful |= self.blocks.is_last() && self.exchange.repeated();
+                self.blocks.answered(call, burst)
+            }
         }
     }
 }
@@ -265,7 +268,10 @@ impl ReceiveReady {
             Reply::Frames(burst) => burst,
         };
         match self.blocks {
-            Some(blocks) => blocks.answered(call, burst),
+            Some(blocks) => {
+                call.transmission.doubtful |= blocks.is_last() && self.exchange.repeated();
+                blocks.answered(call, burst)
+            }
             None => gave_up(call, &burst),
         }
     }

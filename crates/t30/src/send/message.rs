@@ -110,6 +110,7 @@ impl PostMessage {
             }
             Reply::Frames(burst) => burst,
         };
+        call.transmission.doubtful |= self.exchange.repeated();
         match burst.last.fcf {
             Fcf::Mcf => send::confirmed(call, self.second, false),
             Fcf::RetrainPositive => send::confirmed(call, self.second, true),

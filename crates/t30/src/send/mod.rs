@@ -38,6 +38,8 @@ pub(crate) struct Transmission {
     pub(crate) counter: u8,
     /// How often the page in hand was refused.
     refused: u32,
+    /// An answer to the page in hand may have been lost: the far end may have it, whatever it says later.
+    pub(crate) doubtful: bool,
     /// How many pages in a row were readable but not good.
     poor: u8,
     /// The far end's last DIS or DTC.
@@ -241,6 +243,7 @@ pub(crate) fn taken(call: &mut Call, poor: bool) {
     call.page_ends(if poor { PageStatus::Poor } else { PageStatus::Confirmed });
     call.transmission.at += 1;
     call.transmission.refused = 0;
+    call.transmission.doubtful = false;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
     call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
 }
@@ -270,7 +273,12 @@ pub(crate) fn go_on(call: &mut Call, second: Fcf2, retrain: bool) -> State {
 /// often already.
 pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
     let index = call.transmission.index();
-    call.tally.page_uncertain = None;
+    match again {
+        // It went back to phase B without a word about the page.
+        Again::Identified(_) => call.transmission.doubtful = true,
+        Again::Slower => {}
+    }
+    call.tally.page_uncertain = call.transmission.doubtful.then_some(index);
     if call.transmission.refused >= call.config.rules.page_retries {
         return release::disconnect(call, Some(cause));
     }

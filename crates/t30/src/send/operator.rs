@@ -38,7 +38,7 @@ pub(crate) fn negative(call: &mut Call, second: Fcf2) -> State {
     if !call.has_operator() {
         return send::refused(call, Cause::PageRefused, Again::Slower);
     }
-    call.tally.page_uncertain = None;
+    call.tally.page_uncertain = call.transmission.doubtful.then(|| call.transmission.index());
     begin(call, second, false, Vec::new())
 }
 

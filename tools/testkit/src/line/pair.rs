@@ -36,6 +36,8 @@ pub struct Impairments {
     pub echo: Option<Duration>,
     /// Whether an end hears while it sends.
     pub duplex: bool,
+    /// An end takes up to so long to judge a page with error correction, and up to three seconds for one without.
+    pub judging: Duration,
 }
 
 /// A page as an end received it.
@@ -69,6 +71,8 @@ pub struct End {
     deaf: bool,
     building: Option<(fax_base::page::PageFormat, BytesMut, usize)>,
     ended: Option<(fax_base::page::PageFormat, Bytes, usize)>,
+    /// The verdict on it, and when it is given.
+    verdict: Option<(Instant, Verdict)>,
     /// The pages kept, in order.
     pub pages: Vec<Received>,
     /// All events with their time.
@@ -92,6 +96,7 @@ impl End {
             deaf: false,
             building: None,
             ended: None,
+            verdict: None,
             pages: Vec::new(),
             events: Vec::new(),
             outcome: None,
@@ -195,6 +200,7 @@ impl Pair {
         let mut next = self.heap.peek().map(|Reverse((at, _))| *at);
         for end in &self.ends {
             next = fax_base::time::earliest(next, end.session.deadline());
+            next = fax_base::time::earliest(next, end.verdict.map(|(at, _)| at));
         }
         let change = self.line_changes.iter().copied().min();
         next = fax_base::time::earliest(next, change);
@@ -227,6 +233,12 @@ impl Pair {
                 self.happen(due);
             }
             return true;
+        }
+        for end in 0..2 {
+            if let Some((_, verdict)) = self.ends[end].verdict.take_if(|(at, _)| *at <= self.now) {
+                self.input(end, Input::Verdict(verdict));
+                return true;
+            }
         }
         for end in 0..2 {
             if self.ends[end].session.deadline().is_some_and(|d| d <= self.now) {
@@ -336,9 +348,17 @@ impl Pair {
                 let bad_rows = u32::try_from(bad.div_ceil(16)).unwrap_or(u32::MAX).min(rows);
                 end.ended = Some((format, page.freeze(), lost));
                 let verdict = Verdict { rows, bad_rows, longest_bad_run: bad_rows };
-                end.session.handle(self.now, Input::Verdict(verdict));
+                let most = if format.ecm { self.impairments.judging } else { Duration::from_secs(3) };
+                let most = most.min(self.impairments.judging).as_millis() as u64;
+                if most == 0 {
+                    end.session.handle(self.now, Input::Verdict(verdict));
+                } else {
+                    let at = self.now + Duration::from_millis(self.rng.below(most));
+                    end.verdict = Some((at, verdict));
+                }
             }
             Output::PageDone { kept, confirmed, ends_document } => {
+                end.verdict = None;
                 let built = end.building.take().map(|(f, p, l)| (f, p.freeze(), l));
                 match (end.ended.take().or(built), kept) {
                     (Some((format, octets, lost)), true) => {
