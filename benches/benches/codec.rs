@@ -3,7 +3,7 @@
 //! `cargo bench -p benches --bench codec`; the pages are the eight ITU charts where they are
 //! (`FERROFAX_DATA`), else those of `testdata/pages`. All take turns, and of each the shortest of many times
 //! counts, so that what else the machine does falls out. The tables state the others' time divided by ours: above 1
-//! we are faster. MMR is to be twice as fast as libtiff on every page.
+//! we are faster. MMR is to be twice as fast as libtiff on every page. T.85 stands beside jbigkit, as libtiff calls it.
 
 #![allow(missing_docs, clippy::unwrap_used)] // A bench may stop at the first thing that is wrong.
 
@@ -91,6 +91,29 @@ fn line(name: &str, encoding: &Three, decoding: &Three) {
     println!();
 }
 
+/// T.85 beside jbigkit, which chooses other stripes and may move the adaptive pel.
+fn beside_jbigkit(pages: &[(String, Bitmap)]) {
+    println!("\nT.85 {:>21} {:>8}    {:>10} {:>8}   octets", "encode", "jbigkit", "decode", "jbigkit");
+    let options = EncodeOptions::default();
+    for (name, map) in pages {
+        let coded = encode(map, Coding::T85, &options);
+        let opened = Opened::new(libtiff_peer::encode(map.data(), map.width(), Scheme::Jbig));
+        let mut rows = vec![0; map.data().len()];
+        assert!(opened.decode(&mut rows) && rows == map.data());
+        let [a, b] =
+            shortest([&mut || drop(black_box(encode(black_box(map), Coding::T85, &options))), &mut || {
+                drop(black_box(libtiff_peer::encode(black_box(map.data()), map.width(), Scheme::Jbig)))
+            }]);
+        let [c, d] = shortest([
+            &mut || drop(black_box(decode(black_box(&coded), Coding::T85, map.width(), Limits::default()))),
+            &mut || assert!(black_box(opened.decode(black_box(&mut rows)))),
+        ]);
+        let (e, f) = (b.as_secs_f64() / a.as_secs_f64(), d.as_secs_f64() / c.as_secs_f64());
+        let sizes = format!("{} to {}", coded.len(), opened.raw_strip().len());
+        println!("{name:15} {a:>10.1?} {e:>8.2}    {c:>10.1?} {f:>8.2}   {sizes}");
+    }
+}
+
 fn main() {
     let pages = pages();
     println!("{} and spandsp: their time divided by ours", libtiff_peer::version());
@@ -119,4 +142,5 @@ fn main() {
         }
         line("all", &all[0], &all[1]);
     }
+    beside_jbigkit(&pages);
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // This is all tests.
 
-use fax_base::page::Coding;
+use fax_base::page::{Coding, Resolution};
 use fax_image::t85::{self, Parameters, Template};
 use fax_image::{Bitmap, Decoded, Limits, decode, tiff};
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ fn the_octets_are_those_of_jbigkit() {
 
 #[test]
 fn scanned_pages_are_the_same_both_ways() {
-    for (name, map) in scans(1300) {
+    for (name, map) in scans(600) {
         let octets = t85::encode(&map, &Parameters::default());
         assert!(octets == theirs(&map, &["-m", "0"]), "{name}");
         assert!(read_by_them(&octets) == map, "{name}");
@@ -164,18 +164,13 @@ fn scanned_pages_are_the_same_both_ways() {
 fn pages_with_a_moved_adaptive_pel_are_read() {
     let mut moved = 0;
     for (name, map) in
-        scans(700).into_iter().chain((20..26).map(|s| (format!("page {s}"), page(s, 1728, 400))))
+        scans(400).into_iter().chain((20..22).map(|s| (format!("page {s}"), page(s, 1728, 400))))
     {
         for options in ["8", "72", "0", "64"] {
-            for stripe in ["128", "40"] {
-                let octets = theirs(&map, &["-m", "127", "-p", options, "-s", stripe]);
-                moved += usize::from(octets.windows(2).any(|w| w == [0xFF, 0x06]));
-                let back = ours(&octets, map.width());
-                assert!(
-                    back.is_good() && back.ended && back.bitmap == map,
-                    "{name} -p {options} -s {stripe}"
-                );
-            }
+            let octets = theirs(&map, &["-m", "127", "-p", options]);
+            moved += usize::from(octets.windows(2).any(|w| w == [0xFF, 0x06]));
+            let back = ours(&octets, map.width());
+            assert!(back.is_good() && back.ended && back.bitmap == map, "{name} -p {options}");
         }
     }
     assert!(moved > 0, "the adaptive pel never moved");
@@ -201,5 +196,52 @@ fn a_length_that_is_told_at_the_end_is_believed() {
         assert!(read_by_them(&octets) == map, "{rows}");
         let back = ours(&octets, 200);
         assert!(back.is_good() && back.ended && back.bitmap == map, "{rows}");
+    }
+}
+
+/// libtiff writes JBIG under its old number only, and reads it under that; 9 is the number of TIFF-FX.
+#[test]
+fn files_with_jbig_cross_with_libtiff() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let tiffcp = |options: &[&str], from: &str, to: &str| {
+        let status = Command::new("tiffcp").args(options).args([path(from), path(to)]).status().unwrap();
+        assert!(status.success(), "tiffcp {options:?}");
+    };
+    let read = |octets: &[u8]| tiff::read(octets, &tiff::Limits::default()).unwrap();
+    for (name, map) in scans(200) {
+        let page = tiff::TiffPage::new(tiff::Image::Bitmap(map.clone()), Resolution::Fine);
+        let pages = [page.clone(), page];
+        for lsb_first in [false, true] {
+            let options = |coding| tiff::WriteOptions { coding, lsb_first, ..tiff::WriteOptions::default() };
+            std::fs::write(path("mmr"), tiff::write(&pages, &options(Coding::Mmr))).unwrap();
+            tiffcp(&["-c", "jbig"], "mmr", "theirs");
+            let theirs = read(&std::fs::read(path("theirs")).unwrap());
+            assert!(theirs.pages.iter().all(|p| p.image.to_bitmap() == map), "{name}");
+            assert!(theirs.remarks.iter().all(|r| !matches!(r.kind, tiff::RemarkKind::BadRows(_))));
+
+            let mut ours = tiff::write(&pages, &options(Coding::T85));
+            let again = read(&ours);
+            assert_eq!((again.pages.len(), again.remarks.len()), (2, 0), "{name}: {:?}", again.remarks);
+            assert!(again.pages.iter().all(|p| p.image.to_bitmap() == map), "{name}");
+            if !lsb_first {
+                continue;
+            }
+            // Under its number libtiff wants the least significant bit first where FillOrder says otherwise.
+            let mut patch = |tag: u16, from: u16, to: u16| {
+                let field = [&tag.to_le_bytes()[..], &[3, 0, 1, 0, 0, 0], &from.to_le_bytes()].concat();
+                for at in 0..ours.len() - 10 {
+                    if ours[at..at + 10] == field {
+                        ours[at + 8..at + 10].copy_from_slice(&to.to_le_bytes());
+                    }
+                }
+            };
+            patch(259, 9, 34_661);
+            patch(266, 2, 1);
+            std::fs::write(path("ours"), ours).unwrap();
+            tiffcp(&["-c", "g4"], "ours", "read");
+            let back = read(&std::fs::read(path("read")).unwrap());
+            assert!(back.pages.len() == 2 && back.pages.iter().all(|p| p.image.to_bitmap() == map), "{name}");
+        }
     }
 }

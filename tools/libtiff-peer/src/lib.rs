@@ -18,6 +18,8 @@ pub enum Scheme {
     G3TwoD,
     /// Group 4.
     G4,
+    /// JBIG, compression 34661, by jbigkit.
+    Jbig,
 }
 
 type Size = isize;
@@ -149,7 +151,14 @@ pub fn encode(rows: &[u8], width: u32, scheme: Scheme) -> Vec<u8> {
         set(256, width);
         set(257, count);
         set(258, 1);
-        set(259, if scheme == Scheme::G4 { 4 } else { 3 });
+        set(
+            259,
+            match scheme {
+                Scheme::G3OneD | Scheme::G3TwoD => 3,
+                Scheme::G4 => 4,
+                Scheme::Jbig => 34_661,
+            },
+        );
         set(262, 0);
         set(266, 1);
         set(277, 1);
@@ -157,7 +166,7 @@ pub fn encode(rows: &[u8], width: u32, scheme: Scheme) -> Vec<u8> {
         match scheme {
             Scheme::G3OneD => set(292, 0),
             Scheme::G3TwoD => set(292, 1),
-            Scheme::G4 => {}
+            Scheme::G4 | Scheme::Jbig => {}
         }
         let n = TIFFWriteEncodedStrip(tiff, 0, rows.as_ptr().cast_mut().cast(), rows.len() as Size);
         assert_eq!(n, rows.len() as Size, "libtiff does not encode the strip");

@@ -174,6 +174,11 @@ fn scheme(dir: &Directory<'_>, remark: &mut dyn FnMut(RemarkKind)) -> Result<Sch
         3 if dir.number(292).unwrap_or(0) & 1 == 1 => return Ok(Scheme::Mr),
         3 => return Ok(Scheme::Mh),
         4 => return Ok(Scheme::Mmr),
+        9 => return Ok(Scheme::T85),
+        34_661 => {
+            remark(RemarkKind::CompressionNotFax("JBIG by its old number"));
+            return Ok(Scheme::T85);
+        }
         32_771 => {
             remark(RemarkKind::CompressionNotFax("MH without EOLs, in words"));
             return Ok(Scheme::Plain(16));
@@ -185,7 +190,6 @@ fn scheme(dir: &Directory<'_>, remark: &mut dyn FnMut(RemarkKind)) -> Result<Sch
         5 => "LZW",
         6 | 7 => "JPEG",
         8 | 32_946 => "Deflate",
-        9 | 34_661 => "JBIG (T.85)",
         10 => "JBIG (T.43)",
         32_766 => "NeXT",
         32_809 => "ThunderScan",

@@ -3,6 +3,7 @@
 use super::sink::Sink;
 use crate::decode::{PlainRows, T4Lines, T4Next, T6Next, T6Rows};
 use fax_base::bits::reverse;
+use fax_base::page::Coding;
 use std::borrow::Cow;
 
 /// How a strip is coded.
@@ -20,6 +21,8 @@ pub(super) enum Scheme {
     Mr,
     /// Compression 4.
     Mmr,
+    /// Compression 9, and 34661 of old: one BIE a strip.
+    T85,
 }
 
 /// What was found in a strip.
@@ -46,6 +49,7 @@ pub(super) fn decode(octets: &[u8], scheme: Scheme, width: u32, most: u32, sink:
         Scheme::Mh => t4(octets, false, width, most, sink),
         Scheme::Mr => t4(octets, true, width, most, sink),
         Scheme::Mmr => t6(octets, width, most, sink),
+        Scheme::T85 => t85(octets, width, most, sink),
     }
 }
 
@@ -154,6 +158,21 @@ fn t4(octets: &[u8], two_d: bool, width: u32, most: u32, mut sink: Option<&mut S
             found.clean_end = true;
             return found;
         }
+    }
+}
+
+fn t85(octets: &[u8], width: u32, most: u32, sink: Option<&mut Sink>) -> Found {
+    // P, the number of planes, is 1: it shows whether FillOrder was meant for these octets or not.
+    let octets = msb_first(octets, octets.get(2) == Some(&0x80));
+    let page = crate::decode(&octets, Coding::T85, width, crate::Limits { max_rows: most });
+    if let Some(sink) = sink {
+        (0..page.rows).for_each(|i| sink.pels(page.bitmap.row(i)));
+    }
+    Found {
+        rows: page.rows,
+        bad_rows: page.bad_rows,
+        longest_bad_run: page.longest_bad_run,
+        clean_end: page.ended,
     }
 }
 

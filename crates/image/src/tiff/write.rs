@@ -176,6 +176,10 @@ fn fields(
         };
         f.extend([(326, Long(q.bad_rows)), (327, short(clean)), (328, Long(q.longest_bad_run))]);
     }
+    if options.coding == Coding::T85 {
+        // T82Options: nothing but T.85.
+        f.push((435, Long(0)));
+    }
     f
 }
 
