@@ -103,6 +103,8 @@ pub struct Config {
     pub reliable_provisional: bool,
     /// What peers are challenged with, in this order (RFC 8760 §2.3).
     pub algorithms: Vec<Algorithm>,
+    /// Whether requests of more than 1300 octets leave UDP for TCP (RFC 3261 §18.1.1); back where TCP is refused.
+    pub large_by_tcp: bool,
     /// Methods outside dialogs that are passed to the service, as REGISTER for a registrar ([`Event::Asked`]).
     pub passed: Vec<Method>,
 }
@@ -119,6 +121,7 @@ impl Default for Config {
             max_transactions: 20_000,
             reliable_provisional: true,
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            large_by_tcp: false,
             passed: Vec::new(),
         }
     }
@@ -164,6 +167,40 @@ pub enum Input<'a> {
     Command(Command),
     /// [`crate::UserAgent::deadline`] has come.
     Timeout,
+}
+
+/// One of the places where a request can go (RFC 3263 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Target {
+    /// How.
+    pub transport: Transport,
+    /// Where.
+    pub remote: SocketAddr,
+    /// Our address as it is to be seen there.
+    pub contact: SocketAddr,
+}
+
+/// What can be tried elsewhere when one place fails.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Attempt {
+    /// The INVITE that makes a call.
+    Call(CallKey),
+    /// A registration.
+    Registration(RegKey),
+}
+
+/// The next hop of a message as its headers name it: the first Route or the Request-URI of a request, the sent-by of
+/// a response (RFC 3261 §8.1.2, §18.2.2; RFC 3263 §4, §5).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Hop {
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// The port, where one is named.
+    pub port: Option<u16>,
+    /// The transport, where one is named.
+    pub transport: Option<Transport>,
+    /// `sips:`: TLS all the way.
+    pub secure: bool,
 }
 
 /// A call to be made.
@@ -317,6 +354,14 @@ pub enum Command {
         /// Which.
         registration: RegKey,
     },
+    /// Where else to try, best first, when what was just begun fails by time-out, 503 or for want of a connection
+    /// (RFC 3263 §4.3). A registration keeps the list, with the place of its command at the head.
+    Alternatives {
+        /// Of what.
+        of: Attempt,
+        /// The places.
+        targets: Vec<Target>,
+    },
     /// Ask a peer for a sign of life: OPTIONS.
     Ping {
         /// Its key.
@@ -341,8 +386,11 @@ pub enum Output {
         transport: Transport,
         /// From which of our addresses, where that matters: the one the peer wrote to.
         local: Option<SocketAddr>,
-        /// Where to.
+        /// Where to: an address, or the flow by which the peer's messages come.
         remote: SocketAddr,
+        /// The next hop by name. By datagram it is looked up, and `remote` serves where that fails; on streams a
+        /// connection to `remote` goes first, and the hop is where a new one is made.
+        hop: Option<Hop>,
         /// The message.
         octets: Bytes,
     },
@@ -572,6 +620,17 @@ pub enum Event {
         code: u16,
         /// How long that took.
         round_trip: Duration,
+    },
+    /// A place failed a request of ours: no answer in time (408) or 503. Others come first for a while.
+    TargetFailed {
+        /// How it was tried.
+        transport: Transport,
+        /// Where.
+        remote: SocketAddr,
+        /// 408 or 503.
+        code: u16,
+        /// Retry-After of a 503.
+        retry_after: Option<Duration>,
     },
     /// The peer did not answer a ping.
     PeerSilent {

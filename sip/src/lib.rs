@@ -20,8 +20,9 @@ mod transaction;
 mod ua;
 
 pub use api::{
-    Asked, Asker, CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Incoming, Input, Invite,
-    Outbound, Output, PingKey, Q850, Redirection, RegKey, Register, RequestKey, Transport,
+    Asked, Asker, Attempt, CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Hop, Incoming,
+    Input, Invite, Outbound, Output, PingKey, Q850, Redirection, RegKey, Register, RequestKey, Target,
+    Transport,
 };
 pub use digest::{Algorithm, Claim, Denial, Secret};
 pub use identity::{Diversion, FaxPreference, HistoryEntry, Identity, OutgoingIdentity, Privacy};

@@ -58,6 +58,12 @@ pub(crate) enum Command {
     Jobs(JobsArgs),
     /// Read a configuration and say everything that is wrong with it.
     Check(CheckArgs),
+    /// Say where a SIP name is: the transports, servers and addresses in the order in which they are tried.
+    ///
+    /// NAPTR, SRV and addresses by RFC 3263; servers of equal priority are drawn by lot, by their weights.
+    ///
+    /// Exit status: 0 there is a place, 1 there is none, 2 wrong use.
+    Dns(DnsArgs),
     /// The child process that converts one document (used by the server itself).
     #[command(hide = true)]
     ConvertWorker,
@@ -88,6 +94,26 @@ pub(crate) struct CheckArgs {
     /// The configuration file.
     #[arg(value_name = "FILE", default_value = "ferrofax.toml")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DnsArgs {
+    /// A trunk's host as in `peer`: a name or an address, with or without port, or a SIP URI.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Ask this server instead of the system's. May be given several times.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) server: Vec<SocketAddr>,
+    /// By this transport only.
+    #[arg(long, value_enum)]
+    pub(crate) transport: Option<SipTransport>,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SipTransport {
+    Udp,
+    Tcp,
+    Tls,
 }
 
 #[derive(Args, Debug)]

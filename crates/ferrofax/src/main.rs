@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod demo;
 mod direct;
+mod dns;
 mod heading;
 mod jobs;
 mod line;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve::run(args)),
         Command::Send(args) => run(send::run(args, cli.json)),
         Command::Receive(args) => run(receive::run(args, cli.json)),
+        Command::Dns(args) => run(dns::run(args, cli.json)),
         Command::Analyze(args) => told(analyze::run(&args, cli.json)),
         Command::Replay(args) => told(replay::run(&args, cli.json)),
         Command::Line(args) => run(line::run(args, cli.json)),

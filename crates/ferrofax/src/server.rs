@@ -49,16 +49,19 @@ impl Server {
         let documents = FolderDocuments::open(folder.join("documents"))
             .with_context(|| format!("{} cannot hold documents", folder.display()))?;
 
-        let mut net = fax_net::Config::new(config.sip.listen);
+        let first = config.sip.listen.first().map_or(([0, 0, 0, 0], 5060).into(), |l| l.address);
+        let mut net = fax_net::Config::new(first);
+        net.listen.clone_from(&config.sip.listen);
+        net.tls.clone_from(&config.sip.tls);
+        net.streams = config.sip.streams;
+        net.dns.clone_from(&config.sip.dns);
         net.advertise = config.sip.advertise;
         net.media_ports.clone_from(&config.sip.media_ports);
         net.workers = config.sip.workers;
         net.max_calls = config.sip.max_calls;
         net.trunks.clone_from(&config.trunks);
         net.traces.clone_from(&config.traces);
-        let (endpoint, incoming) = Endpoint::start(net)
-            .await
-            .with_context(|| format!("sip.listen {} cannot be bound", config.sip.listen))?;
+        let (endpoint, incoming) = Endpoint::start(net).await.context("SIP cannot be listened for")?;
 
         let mut settings = ServiceConfig::new(NodeId::new(&config.node));
         settings.max_calls = config.queue.max_calls;

@@ -1,7 +1,9 @@
 //! A call as its owner sees it: what was asked for, what happens, how it ended.
 
 use crate::config::T38Policy;
+use crate::dns::{Place, Places};
 use fax_base::time::Duration;
+use fax_sip::Hop;
 use fax_t30 as t30;
 use fax_terminal::{ReceivedPage, Signal};
 use std::net::SocketAddr;
@@ -115,7 +117,8 @@ pub(crate) enum Wish {
     Accept { key: LegKey, terminal: Box<fax_terminal::Config>, events: mpsc::UnboundedSender<CallEvent> },
     Reject { key: LegKey, code: u16, reason: String },
     GiveUp { key: LegKey },
-    Resolved { trunk: String, addresses: Vec<SocketAddr> },
+    Located { trunk: String, places: Vec<Place> },
+    HopLocated { hop: Hop, places: Places },
     Stop { done: oneshot::Sender<()> },
 }
 

@@ -20,6 +20,8 @@ pub struct Config {
     pub tls: Tls,
     /// What connections may cost.
     pub streams: StreamLimits,
+    /// DNS servers; empty: those of the system.
+    pub dns: Vec<SocketAddr>,
     /// The address that peers are told for signalling and media; `None`: the one that the system would
     /// use towards the peer.
     pub advertise: Option<IpAddr>,
@@ -48,6 +50,7 @@ impl Config {
             listen: Vec::new(),
             tls: Tls::default(),
             streams: StreamLimits::default(),
+            dns: Vec::new(),
             advertise: None,
             media_ip: None,
             media_ports: None,
@@ -65,9 +68,9 @@ impl Config {
 pub struct Trunk {
     /// Its name in configuration, logs and reports.
     pub name: String,
-    /// Where requests are sent: host or address, with or without port (5060).
+    /// Where requests are sent: host or address, with or without port, or a SIP URI; a name is looked up by RFC 3263.
     pub peer: String,
-    /// How the peer is reached.
+    /// How the peer is reached; `None`: as DNS says, or UDP.
     pub transport: Option<Transport>,
     /// TLS: the name in the peer's certificate; empty: the host of `peer` (RFC 5922 §7.3).
     pub server_name: String,
@@ -81,6 +84,8 @@ pub struct Trunk {
     pub register_user: String,
     /// Who else may call us as this trunk, beside the peer's own address.
     pub accept_from: Vec<Network>,
+    /// The address that this peer is told for signalling and media; `None`: as the listener and the driver say.
+    pub advertise: Option<IpAddr>,
     /// Who offers T.38, and when.
     pub t38: T38Policy,
     /// A call that nobody answered for this long is cancelled.
@@ -101,6 +106,7 @@ impl Trunk {
             register: None,
             register_user: String::new(),
             accept_from: Vec::new(),
+            advertise: None,
             t38: T38Policy::default(),
             ring_timeout: Duration::from_secs(60),
         }

@@ -6,6 +6,7 @@
 
 mod call;
 mod config;
+mod dns;
 mod listen;
 mod media;
 mod signalling;
@@ -14,8 +15,11 @@ mod transport;
 
 pub use call::{Call, CallEnd, CallEvent, CallReport, CallRequest, IncomingCall};
 pub use config::{Config, Network, T38Policy, Trunk};
-pub use fax_sip::Transport;
+pub use dns::order::{Service, by_priority_and_weight};
+pub use dns::{Locator, Place, Places};
+pub use fax_sip::{Hop, Transport};
 pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
+pub use signalling::hop;
 pub use traces::TraceConfig;
 
 use call::{LegKey, Wish};
@@ -26,8 +30,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// How often the trunks' hosts are looked up again.
-const LOOK_UP: Duration = Duration::from_secs(60);
+/// The trunks' hosts are looked up again after their time to live, but not less often than this: the lots of equal
+/// servers are drawn anew.
+const LOOK_UP: Duration = Duration::from_secs(30);
 
 /// One SIP address and its calls. Clones are the same endpoint.
 #[derive(Clone, Debug)]
@@ -46,11 +51,14 @@ impl Endpoint {
     ///
     /// When the address cannot be bound or no thread can be started.
     pub async fn start(config: Config) -> io::Result<(Endpoint, mpsc::Receiver<IncomingCall>)> {
-        let hosts: Vec<(String, String)> =
-            config.trunks.iter().map(|t| (t.name.clone(), t.peer.clone())).collect();
-        let (driver, ends) = signalling::Driver::start(config).await?;
+        let locator = Locator::new(&config.dns)?;
+        let hosts: Vec<(String, Hop)> =
+            config.trunks.iter().filter_map(|t| Some((t.name.clone(), signalling::hop(t)?))).collect();
+        let (driver, ends) = signalling::Driver::start(config, locator)?;
+        for (trunk, hop) in hosts {
+            tokio::spawn(look_up(driver.locator(), trunk, hop, ends.wishes.clone()));
+        }
         tokio::spawn(driver.run());
-        tokio::spawn(look_up(hosts, ends.wishes.clone()));
         let endpoint = Endpoint {
             wishes: ends.wishes,
             next: Arc::new(AtomicU64::new(1)),
@@ -92,22 +100,19 @@ impl Endpoint {
     }
 }
 
-/// Keeps the trunks' addresses fresh, as long as the driver lives.
-async fn look_up(hosts: Vec<(String, String)>, wishes: mpsc::UnboundedSender<Wish>) {
+/// Keeps a trunk's places fresh, as long as the driver lives.
+async fn look_up(locator: Locator, trunk: String, hop: Hop, wishes: mpsc::UnboundedSender<Wish>) {
     loop {
-        for (trunk, peer) in &hosts {
-            match signalling::resolve(peer).await {
-                Ok(addresses) => {
-                    let trunk = trunk.clone();
-                    if wishes.send(Wish::Resolved { trunk, addresses }).is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%trunk, %peer, %error, "the trunk's host cannot be looked up")
-                }
-            }
+        let found = locator.locate(&hop).await;
+        let wait = found.valid.min(LOOK_UP);
+        if found.places.is_empty() {
+            tracing::warn!(%trunk, host = hop.host, asked = ?found.steps, "the trunk's host cannot be looked up");
+        } else if wishes.send(Wish::Located { trunk: trunk.clone(), places: found.places }).is_err() {
+            return;
         }
-        tokio::time::sleep(LOOK_UP).await;
+        if hop.host.parse::<std::net::IpAddr>().is_ok() || wishes.is_closed() {
+            return;
+        }
+        tokio::time::sleep(wait).await;
     }
 }

@@ -152,6 +152,17 @@ impl Builder {
     }
 }
 
+impl Message {
+    /// The same with another Via.
+    pub(crate) fn with_via(&self, via: &[u8]) -> Message {
+        let mut message = self.clone();
+        for header in message.headers.iter_mut().filter(|h| h.is("Via")) {
+            *header = Header::new("Via", via);
+        }
+        message
+    }
+}
+
 /// A response to `request`, which came from `source`: Via with `received` and `rport`, From, To with `tag` where it had
 /// none, Call-ID, CSeq; Record-Route where a dialog may come of it. Works on requests that were found faulty.
 #[must_use]

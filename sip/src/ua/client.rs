@@ -8,6 +8,7 @@ use fax_base::time::Duration;
 
 use super::UserAgent;
 use super::call::{Ending, Stage};
+use super::failover::hop_of;
 use super::schedule::{CallTimer, Due, TxId};
 use super::transactions::Owner;
 use crate::api::{CallKey, EndCause, EndedBy, Event, Redirection};
@@ -77,7 +78,8 @@ impl UserAgent {
                 let Some(Stage::Calling { tx, ending, .. }) = self.calls.get(&call).map(|c| &c.stage) else {
                     return;
                 };
-                if *tx != id {
+                let ending = *ending;
+                if *tx != id || (ending.is_none() && self.invite_elsewhere(now, id, call, code, None)) {
                     return;
                 }
                 let cause = match (ending, code) {
@@ -197,6 +199,10 @@ impl UserAgent {
                 return;
             }
         }
+        let again = code == 503 && ending.is_none();
+        if again && self.invite_elsewhere(now, id, key, code, response.retry_after()) {
+            return;
+        }
         let by = ending.map_or(EndedBy::Remote, |e: Ending| e.by);
         self.end_call(now, key, cause_of(response, by));
     }
@@ -293,15 +299,16 @@ impl UserAgent {
         // §22.1: the credentials of the INVITE serve its ACK too.
         builder = builder.copy(&entry.request, "Authorization").copy(&entry.request, "Proxy-Authorization");
         builder = self.sign(builder, "User-Agent");
-        let octets = match sdp {
-            Some(sdp) => builder.finish_with_sdp(sdp).to_bytes(),
-            None => builder.finish().to_bytes(),
+        let ack = match sdp {
+            Some(sdp) => builder.finish_with_sdp(sdp),
+            None => builder.finish(),
         };
+        let (octets, hop) = (ack.to_bytes(), hop_of(&ack, flow.transport));
         let to = dialog.next_hop(flow);
         if let Some(entry) = self.clients.get_mut(&id).filter(|e| e.acks.len() < 64) {
             entry.acks.push((tag, octets.clone(), to));
         }
-        self.send(flow.transport, flow.local, to, octets);
+        self.send_by(flow.transport, flow.local, to, hop, octets);
     }
 
     fn bye_fork(&mut self, now: Instant, dialog: Dialog, flow: &Flow) {
@@ -331,6 +338,7 @@ impl UserAgent {
         let Some(entry) = self.clients.get(&tx) else {
             return;
         };
+        let flow = Flow { transport: entry.transport, ..flow };
         let cancel = Builder::cancel_of(&entry.request, reason.map(super::hangup::reason_header));
         let remote = entry.remote;
         self.start_client(now, cancel, &flow, remote, Owner::Nobody);

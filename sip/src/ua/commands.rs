@@ -39,6 +39,7 @@ impl UserAgent {
             }
             Command::Register(register) => self.register(now, *register),
             Command::Unregister { registration } => self.unregister(now, registration),
+            Command::Alternatives { of, targets } => self.alternatives(now, of, targets),
             Command::Ping { ping, transport, destination, contact, request_uri } => {
                 let flow = Flow { transport, local: None, contact, remote: destination };
                 if self.ping(now, ping, &flow, &request_uri).is_none() {

@@ -138,6 +138,7 @@ impl UserAgent {
                 self.schedule.set(Due::Call(key, CallTimer::Linger), now + Self::LINGER);
             }
         }
+        self.arrived(crate::api::Attempt::Call(key));
         self.live_calls = self.live_calls.saturating_sub(1);
         if let Some((tx, _)) = pending {
             self.abandon_client(now, tx);

@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod content;
 mod early;
+mod failover;
 mod hangup;
 mod in_dialog;
 mod offers;
@@ -23,12 +24,13 @@ use fax_base::Instant;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use crate::api::{CallKey, Config, Event, Input, Output, RegKey, Transport};
+use crate::api::{Attempt, CallKey, Config, Event, Input, Output, RegKey, Transport};
 use crate::dialog::DialogId;
 use crate::digest::Challenger;
 use crate::message::{Message, Method, Via, response_to};
 use crate::transaction::{MergeKey, ServerKey};
 use call::Call;
+use failover::Ways;
 use registration::Registration;
 use schedule::{CallTimer, Due, Schedule, TxId};
 use transactions::{ClientEntry, ServerEntry, answer_to};
@@ -55,6 +57,8 @@ pub struct UserAgent {
     /// Calls of ours without a final answer, by Call-ID and our tag.
     early: BTreeMap<(Bytes, Bytes), CallKey>,
     registrations: BTreeMap<RegKey, Registration>,
+    /// Where else calls and registrations can be tried.
+    ways: BTreeMap<Attempt, Ways>,
     challenger: Challenger,
 }
 
@@ -83,6 +87,7 @@ impl UserAgent {
             dialogs: BTreeMap::new(),
             early: BTreeMap::new(),
             registrations: BTreeMap::new(),
+            ways: BTreeMap::new(),
         }
     }
 
@@ -99,6 +104,7 @@ impl UserAgent {
         while let Some(due) = self.schedule.expired(now) {
             match due {
                 Due::Client(id, timer) => self.client_expired(now, id, timer),
+                Due::Elsewhere(id) => self.silent(now, id),
                 Due::Server(id, timer) => self.server_expired(now, id, timer),
                 Due::Abandoned(id) => {
                     if self.clients.get(&id).is_some_and(|e| e.machine.is_open()) {

@@ -9,7 +9,7 @@ use super::client::redirections;
 use super::requests::contact_value;
 use super::schedule::{Due, TxId};
 use super::transactions::Owner;
-use crate::api::{Event, Redirection, RegKey, Register};
+use crate::api::{Attempt, Event, Redirection, RegKey, Register, Target};
 use crate::dialog::Flow;
 use crate::digest::Authentication;
 use crate::message::{Builder, Message, Method, NameAddr, Uri, number, text};
@@ -135,6 +135,7 @@ impl UserAgent {
         if let Some(entry) = self.registrations.get_mut(&key) {
             entry.tx = id;
         }
+        self.watch(now, Attempt::Registration(key), id);
     }
 
     pub(crate) fn register_response(
@@ -165,6 +166,7 @@ impl UserAgent {
                 self.schedule.set(Due::Registration(key), now + wait);
                 let routes = response.addresses("Service-Route");
                 let service_route = routes.iter().map(|r| text(r.as_bytes())).collect();
+                self.arrived(Attempt::Registration(key));
                 self.event(Event::Registered { registration: key, expires, service_route });
             }
             401 | 407 => {
@@ -189,6 +191,30 @@ impl UserAgent {
         }
     }
 
+    /// The transaction whose answer counts.
+    pub(crate) fn registration_tx(&self, key: RegKey) -> Option<TxId> {
+        self.registrations.get(&key).map(|r| r.tx)
+    }
+
+    /// Where a registration is tried now.
+    pub(crate) fn registration_target(&self, key: RegKey) -> Option<Target> {
+        let register = &self.registrations.get(&key).filter(|r| !r.ending)?.register;
+        let (transport, remote, contact) = (register.transport, register.registrar, register.contact);
+        Some(Target { transport, remote, contact })
+    }
+
+    /// Tries a registration elsewhere.
+    pub(crate) fn register_at(&mut self, now: Instant, key: RegKey, target: Target) {
+        if let Some(entry) = self.registrations.get_mut(&key) {
+            entry.register.transport = target.transport;
+            entry.register.registrar = target.remote;
+            entry.register.contact = target.contact;
+            // Whoever is there asks anew.
+            entry.authentication.succeeded();
+            self.send_register(now, key);
+        }
+    }
+
     /// It did not work: again after a while, longer each time; refusals of who we are wait longest.
     pub(crate) fn registration_failed(
         &mut self,
@@ -207,6 +233,12 @@ impl UserAgent {
             self.registrations.remove(&key);
             return self.event(Event::Unregistered { registration: key });
         }
+        if matches!(code, 408 | 503) && self.register_elsewhere(now, key, code, retry_after) {
+            return;
+        }
+        let Some(entry) = self.registrations.get_mut(&key) else {
+            return;
+        };
         entry.failures = entry.failures.saturating_add(1);
         let refused = matches!(code, 401 | 403 | 404 | 407);
         let base = if refused { Duration::from_secs(300) } else { BACK_OFF };

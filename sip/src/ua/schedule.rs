@@ -15,6 +15,8 @@ pub(crate) type TxId = u64;
 pub(crate) enum Due {
     /// A client transaction.
     Client(TxId, Timer),
+    /// A client transaction without any answer, where there are other places to try.
+    Elsewhere(TxId),
     /// A server transaction.
     Server(TxId, Timer),
     /// A client transaction nobody waits for any more, should it still be without a final answer.
@@ -90,6 +92,7 @@ impl Schedule {
     /// Stops every timer of a transaction.
     pub(crate) fn clear_transaction(&mut self, id: TxId) {
         self.clear(Due::Abandoned(id));
+        self.clear(Due::Elsewhere(id));
         self.clear(Due::Unanswered(id));
         for range in [
             Due::Client(id, Timer::A)..=Due::Client(id, Timer::M),

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use fax_base::Instant;
 
 use super::UserAgent;
+use super::failover::{hop_of, response_hop};
 use super::schedule::{Due, TxId};
-use crate::api::{CallKey, Output, PingKey, RegKey, Transport};
+use crate::api::{CallKey, Hop, Output, PingKey, RegKey, Transport};
 use crate::dialog::{Dialog, Flow};
 use crate::message::{Builder, Message, Method, response_to};
 use crate::transaction::{Client, MergeKey, Server, ServerKey, Step, TRANSACTION_LIFE, Timer};
@@ -41,6 +42,10 @@ pub(crate) struct ClientEntry {
     pub(crate) transport: Transport,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) remote: SocketAddr,
+    /// The next hop as the request names it, within dialogs.
+    pub(crate) hop: Option<Hop>,
+    /// It went by TCP for its size alone (RFC 3261 §18.1.1).
+    pub(crate) large: bool,
     pub(crate) owner: Owner,
     pub(crate) key: (Bytes, String),
     pub(crate) started: Instant,
@@ -80,7 +85,19 @@ impl UserAgent {
         remote: SocketAddr,
         octets: Bytes,
     ) {
-        self.outputs.push_back(Output::Send { transport, local, remote, octets });
+        self.send_by(transport, local, remote, None, octets);
+    }
+
+    /// Sends to the next hop, named by the message.
+    pub(crate) fn send_by(
+        &mut self,
+        transport: Transport,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        hop: Option<Hop>,
+        octets: Bytes,
+    ) {
+        self.outputs.push_back(Output::Send { transport, local, remote, hop, octets });
     }
 
     /// Whether there is room for another transaction.
@@ -98,18 +115,21 @@ impl UserAgent {
         owner: Owner,
     ) -> TxId {
         let id = self.next_id();
+        let (request, octets, transport, large) = self.by_size(request, flow);
         let invite = request.method() == Some(&Method::Invite);
         let branch = request.top_via().and_then(|v| v.branch()).unwrap_or_default();
         let key = (branch, request.method().map_or("", Method::as_str).to_owned());
-        let mut machine = Client::new(invite, flow.transport.reliable());
+        let mut machine = Client::new(invite, transport.reliable());
         let steps = machine.start();
         let entry = ClientEntry {
             machine,
-            octets: request.to_bytes(),
+            octets,
+            hop: hop_of(&request, transport),
             request,
-            transport: flow.transport,
+            transport,
             local: flow.local,
             remote,
+            large,
             owner,
             key: key.clone(),
             started: now,
@@ -154,7 +174,7 @@ impl UserAgent {
         self.run_client(now, id, &steps, None);
     }
 
-    fn run_client(
+    pub(crate) fn run_client(
         &mut self,
         now: Instant,
         id: TxId,
@@ -168,8 +188,8 @@ impl UserAgent {
             let (transport, local, remote) = (entry.transport, entry.local, entry.remote);
             match *step {
                 Step::Repeat => {
-                    let octets = entry.octets.clone();
-                    self.send(transport, local, remote, octets);
+                    let (octets, hop) = (entry.octets.clone(), entry.hop.clone());
+                    self.send_by(transport, local, remote, hop, octets);
                 }
                 Step::Acknowledge => {
                     if let Some((response, _)) = response {
@@ -214,6 +234,9 @@ impl UserAgent {
             .map(|(id, _)| *id)
             .collect();
         for id in hit {
+            if self.back_to_udp(now, id) {
+                continue;
+            }
             self.client_failed(now, id, 503);
             self.forget_client(id);
         }
@@ -327,7 +350,8 @@ impl UserAgent {
                     if let Some(octets) = entry.last.clone() {
                         let to = answer_to(&entry.request, entry.transport, entry.source);
                         let (transport, local) = (entry.transport, entry.local);
-                        self.send(transport, Some(local), to, octets);
+                        let hop = response_hop(&entry.request, transport, entry.source);
+                        self.send_by(transport, Some(local), to, hop, octets);
                     }
                 }
                 Step::Set(timer, wait) => self.schedule.set(Due::Server(id, timer), now + wait),

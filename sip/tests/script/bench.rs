@@ -69,6 +69,11 @@ impl Bench {
         }
     }
 
+    pub fn handle(&mut self, input: Input<'_>) {
+        self.agent.handle(self.now, input);
+        self.drain();
+    }
+
     pub fn command(&mut self, command: Command) {
         self.agent.handle(self.now, Input::Command(command));
         self.drain();

@@ -6,6 +6,7 @@ mod bench;
 mod called;
 mod calling;
 mod early;
+mod failover;
 mod proving;
 mod registering;
 mod registrar;

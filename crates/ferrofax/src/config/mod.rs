@@ -6,6 +6,7 @@
 mod sections;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod valid;
 mod written;
 

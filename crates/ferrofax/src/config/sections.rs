@@ -1,8 +1,9 @@
 //! The sections of the file, one function each, with their defaults.
 
+use super::transport;
 use super::valid::{Api, Database, Queue, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
-use fax_net::{Network, T38Policy, TraceConfig, Trunk};
+use fax_net::{Listen, Network, T38Policy, TraceConfig, Transport, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
 use fax_switch::{Account, Faxbox};
 use sha2::{Digest, Sha256};
@@ -25,7 +26,11 @@ pub(super) fn choice(section: &Section<'_, '_>, key: &'static str, default: &str
     said.value
 }
 
-fn parsed<T: std::str::FromStr>(section: &Section<'_, '_>, key: &'static str, example: &str) -> Option<T> {
+pub(super) fn parsed<T: std::str::FromStr>(
+    section: &Section<'_, '_>,
+    key: &'static str,
+    example: &str,
+) -> Option<T> {
     let said = section.text(key)?;
     let value = said.value.parse().ok();
     if value.is_none() {
@@ -38,11 +43,11 @@ fn parsed<T: std::str::FromStr>(section: &Section<'_, '_>, key: &'static str, ex
     value
 }
 
-fn seconds(section: &Section<'_, '_>, key: &'static str, default: u64, most: u64) -> Duration {
+pub(super) fn seconds(section: &Section<'_, '_>, key: &'static str, default: u64, most: u64) -> Duration {
     Duration::from_secs(section.number(key, 0, most).map_or(default, |n| n.value))
 }
 
-fn size(section: &Section<'_, '_>, key: &'static str, default: u64, most: u64) -> usize {
+pub(super) fn size(section: &Section<'_, '_>, key: &'static str, default: u64, most: u64) -> usize {
     let n = section.number(key, 1, most).map_or(default, |n| n.value);
     usize::try_from(n).unwrap_or(usize::MAX)
 }
@@ -89,10 +94,17 @@ fn secret(section: &Section<'_, '_>, base: &Path, keys: [&'static str; 3]) -> Op
 }
 
 /// `[sip]`
-pub(super) fn sip(root: &Section<'_, '_>) -> Option<Sip> {
+pub(super) fn sip(root: &Section<'_, '_>, base: &Path) -> Option<Sip> {
     let s = root.section("sip");
-    let listen = parsed::<SocketAddr>(&s, "listen", "0.0.0.0:5060")
-        .or_else(|| (!s.has("listen")).then(|| SocketAddr::from(([0, 0, 0, 0], 5060))));
+    let mut listen = transport::listen(root, base);
+    match parsed::<SocketAddr>(&s, "listen", "0.0.0.0:5060") {
+        Some(address) => listen.insert(0, Listen::new(Transport::Udp, address)),
+        None if s.has("listen") => return None,
+        None if listen.is_empty() => {
+            listen.push(Listen::new(Transport::Udp, SocketAddr::from(([0, 0, 0, 0], 5060))));
+        }
+        None => {}
+    }
     let advertise = parsed::<IpAddr>(&s, "advertise", "203.0.113.5");
     let media_ports = s.text("media_ports").and_then(|said| {
         let range = said.value.split_once('-').and_then(|(a, b)| {
@@ -112,7 +124,10 @@ pub(super) fn sip(root: &Section<'_, '_>) -> Option<Sip> {
     let max_calls = size(&s, "max_calls", 200, 10_000);
     s.finish();
     Some(Sip {
-        listen: listen?,
+        listen,
+        tls: transport::tls(root, base),
+        streams: transport::streams(root),
+        dns: transport::dns(root),
         advertise,
         media_ports,
         workers: usize::try_from(workers).unwrap_or(0),
@@ -136,6 +151,17 @@ fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Optio
     {
         s.fault(name.line, format!("trunk {} is there twice", name.value), "give each its own name");
     }
+    if let Some(peer) = peer.as_ref().filter(|p| !p.value.trim().is_empty() && fax_net::hop(&trunk).is_none())
+    {
+        s.fault(
+            peer.line,
+            format!("trunk.peer is {:?}", peer.value),
+            "write a host, an address or a SIP URI",
+        );
+    }
+    trunk.transport = transport::of_trunk(&s);
+    trunk.server_name = s.text("server_name").map(|n| n.value).unwrap_or_default();
+    trunk.advertise = parsed::<IpAddr>(&s, "advertise", "203.0.113.5");
     trunk.domain = s.text("domain").map(|d| d.value).unwrap_or_default();
     let username = s.text("username");
     let password = secret(&s, base, ["password", "password_file", "password_env"]);

@@ -1,6 +1,7 @@
 //! Configurations as people write them, right and wrong.
 
 use super::{Fault, parse};
+use fax_net::{Listen, TlsVersion, Transport};
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ fn faults(text: &str) -> Vec<Fault> {
 fn the_least_is_enough_and_the_rest_has_defaults() {
     let config = parse(LEAST, Path::new("/base")).unwrap();
     assert_eq!(config.data_dir, Path::new("/base/data"));
-    assert_eq!(config.sip.listen.to_string(), "0.0.0.0:5060");
+    assert_eq!(config.sip.listen, [Listen::new(Transport::Udp, "0.0.0.0:5060".parse().unwrap())]);
     assert!(config.api.is_none() && config.smtp.is_none() && config.mail.is_none());
     assert_eq!(config.trunks[0].t38.offer_as_caller, Some(Duration::from_secs(6)));
     let faxbox = config.directory.faxbox_by_number("+14155550100").unwrap();
@@ -146,5 +147,48 @@ fn a_database_wants_a_url_and_a_name_for_the_node() {
     ] {
         let found = faults(&with(head, rest));
         assert!(found.iter().any(|f| f.what.contains(what)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn transports_have_their_addresses_certificates_and_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["sip.pem", "sip.key.pem", "ca.pem"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    let text = format!(
+        "{LEAST}\n[[listen]]\ntransport = \"udp\"\naddress = \"[::]:5060\"\n[[listen]]\ntransport = \"tls\"\n\
+         address = \"0.0.0.0:5061\"\ncertificate = \"sip.pem\"\nkey = \"sip.key.pem\"\nclient_ca = \"ca.pem\"\n\
+         [tls]\nca = [\"ca.pem\"]\nminimum = \"1.3\"\n[connections]\nmax = 50\n[dns]\nservers = [\"192.0.2.53\"]\n"
+    );
+    let config = parse(&text, folder.path()).unwrap();
+    let listen: Vec<_> = config.sip.listen.iter().map(|l| (l.transport, l.address.to_string())).collect();
+    assert_eq!(
+        listen,
+        [(Transport::Udp, "[::]:5060".to_owned()), (Transport::Tls, "0.0.0.0:5061".to_owned())]
+    );
+    assert_eq!(config.sip.listen[1].client_ca, [folder.path().join("ca.pem")]);
+    assert_eq!(config.sip.tls.minimum, TlsVersion::V1_3);
+    assert_eq!((config.sip.streams.connections, config.sip.streams.per_source), (50, 64));
+    assert_eq!(config.sip.dns, ["192.0.2.53:53".parse().unwrap()]);
+}
+
+#[test]
+fn what_is_wrong_with_a_listener_or_a_trunk_is_said() {
+    let text = LEAST.replace("sip.example.net", "two words")
+        + "[[listen]]\ntransport = \"tls\"\naddress = \"0.0.0.0:5061\"\n[[listen]]\naddress = \"here\"\n\
+           [[listen]]\ntransport = \"tcp\"\naddress = \"0.0.0.0:5060\"\ncertificate = \"none.pem\"\n\
+           [dns]\nservers = \"resolver\"\n";
+    let found = faults(&text);
+    let said = |words: &str| found.iter().any(|f| f.what.contains(words));
+    for words in [
+        "trunk.peer is \"two words\"",
+        "a TLS listener without a certificate",
+        "listen.transport is missing",
+        "listen.address is \"here\"",
+        "a certificate without its key",
+        "\"resolver\" is no address",
+    ] {
+        assert!(said(words), "{words}: {found:#?}");
     }
 }

@@ -4,7 +4,7 @@
 use super::Fault;
 use super::sections;
 use super::written::File;
-use fax_net::{TraceConfig, Trunk};
+use fax_net::{Listen, StreamLimits, Tls, TraceConfig, Trunk};
 use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
 use std::cell::RefCell;
@@ -47,10 +47,13 @@ pub(crate) struct Config {
     pub(crate) plan: NumberPlan,
 }
 
-/// `[sip]`
+/// `[sip]`, `[[listen]]`, `[tls]`, `[connections]` and `[dns]`
 #[derive(Clone, Debug)]
 pub(crate) struct Sip {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<Listen>,
+    pub(crate) tls: Tls,
+    pub(crate) streams: StreamLimits,
+    pub(crate) dns: Vec<SocketAddr>,
     pub(crate) advertise: Option<IpAddr>,
     pub(crate) media_ports: Option<RangeInclusive<u16>>,
     pub(crate) workers: usize,
@@ -153,7 +156,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
     };
     log.finish();
 
-    let sip = sections::sip(root);
+    let sip = sections::sip(root, base);
     let trunks = sections::trunks(root, base);
     let api = sections::api(root);
     let smtp = sections::smtp(root);

@@ -5,6 +5,8 @@ use super::leg::{self, Leg};
 use super::peers::Peer;
 use super::session::Session;
 use crate::call::{CallEnd, CallEvent, CallReport, IncomingCall, LegKey, Wish};
+use crate::dns::Place;
+use crate::dns::order::living_first;
 use bytes::Bytes;
 use fax_base::redact::Redacted;
 use fax_base::time::Duration;
@@ -43,23 +45,42 @@ impl Driver {
             }
             Wish::Reject { key, code, reason } => self.input(key, leg::Input::Reject { code, reason }),
             Wish::GiveUp { key } => self.input(key, leg::Input::GiveUp),
-            Wish::Resolved { trunk, addresses } => self.resolved(&trunk, addresses),
+            Wish::Located { trunk, places } => self.located(&trunk, places),
+            Wish::HopLocated { hop, places } => self.hop_located(&hop, places),
             Wish::Stop { done } => self.stop(done),
         }
     }
 
-    fn resolved(&mut self, trunk: &str, addresses: Vec<SocketAddr>) {
+    fn located(&mut self, trunk: &str, places: Vec<Place>) {
         let Some(number) = self.peers.iter().position(|p| p.trunk.name == trunk) else {
             return;
         };
         let Some(peer) = self.peers.get_mut(number) else {
             return;
         };
-        let moved = peer.addresses.first() != addresses.first();
-        peer.addresses = addresses;
-        if moved {
+        peer.places = places;
+        // A registration stays where it is as long as that place is one of the trunk's.
+        if peer.registered.is_none_or(|place| !peer.places.contains(&place)) {
             self.register(number);
         }
+    }
+
+    /// Where a trunk can be reached now, best first, with our address as it is seen there.
+    fn targets(&self, peer: &Peer) -> Vec<sip::Target> {
+        let now = self.now();
+        let mut places: Vec<Place> = peer
+            .places
+            .iter()
+            .copied()
+            .filter(|p| self.transports.can_reach((p.transport, p.address)))
+            .collect();
+        living_first(&mut places, |p| self.hops.dead.is_dead(now, &(p.transport, p.address)));
+        let target = |p: Place| sip::Target {
+            transport: p.transport,
+            remote: p.address,
+            contact: self.contact_for(Some(&peer.trunk), p.transport, p.address),
+        };
+        places.into_iter().map(target).collect()
     }
 
     fn place(
@@ -81,15 +102,16 @@ impl Driver {
             .find(|p| p.trunk.name == request.trunk)
             .cloned()
             .ok_or_else(|| none(format!("there is no trunk {}", request.trunk)))?;
-        let destination = peer
-            .addresses
-            .first()
-            .copied()
-            .ok_or_else(|| none(format!("the host {} is not known to DNS", peer.trunk.peer)))?;
+        let mut targets = self.targets(&peer);
+        if targets.is_empty() {
+            return Err(none(format!("the host {} is not known to DNS", peer.trunk.peer)));
+        }
+        let sip::Target { transport, remote: destination, contact } = targets.remove(0);
         let socket = self.ports.bind(destination.ip()).map_err(|e| none(format!("no media port: {e}")))?;
-        let transport = peer.transport();
-        let contact = self.contact(transport, destination);
-        let media = SocketAddr::new(self.seen_as(destination, socket.local.ip()), socket.local.port());
+        let media = SocketAddr::new(
+            self.media_ip(Some(&peer.trunk), destination, socket.local.ip()),
+            socket.local.port(),
+        );
         let call = sip::CallKey(key.0);
         let domain = peer.domain();
         let name: String =
@@ -123,6 +145,7 @@ impl Driver {
             Entry { leg, call, events: Some(events), socket: Some(socket), media: None, due: None, flow };
         self.legs.insert(key, entry);
         self.command(sip::Command::Invite(Box::new(invite)));
+        self.command(sip::Command::Alternatives { of: sip::Attempt::Call(call), targets });
         self.reschedule(key);
         Ok(())
     }
@@ -131,9 +154,14 @@ impl Driver {
         let Some(peer) = self.peers.get(number).cloned() else {
             return;
         };
-        let (Some(expires), Some(registrar)) = (peer.trunk.register, peer.addresses.first().copied()) else {
+        let Some(expires) = peer.trunk.register else {
             return;
         };
+        let mut targets = self.targets(&peer);
+        if targets.is_empty() {
+            return;
+        }
+        let sip::Target { transport, remote: registrar, contact } = targets.remove(0);
         let user = match (&peer.trunk.register_user, &peer.trunk.credentials) {
             (user, _) if !user.is_empty() => user.clone(),
             (_, Some((user, _))) => user.clone(),
@@ -142,17 +170,22 @@ impl Driver {
         let domain = peer.domain();
         let register = sip::Register {
             registration: sip::RegKey(number as u64),
-            transport: peer.transport(),
+            transport,
             registrar,
             request_uri: format!("sip:{domain}"),
             aor: format!("sip:{}@{domain}", escape(&user)),
-            contact: self.contact(peer.transport(), registrar),
+            contact,
             headers: Vec::new(),
             credentials: credentials(&peer),
             expires,
             outbound: None,
         };
+        let of = sip::Attempt::Registration(register.registration);
         self.command(sip::Command::Register(Box::new(register)));
+        self.command(sip::Command::Alternatives { of, targets });
+        if let Some(peer) = self.peers.get_mut(number) {
+            peer.registered = Some(Place { transport, address: registrar });
+        }
     }
 
     pub(super) fn command(&mut self, command: sip::Command) {
@@ -202,7 +235,10 @@ impl Driver {
         let Ok(socket) = self.ports.bind(incoming.remote.ip()) else {
             return refuse(self, 503);
         };
-        let media = SocketAddr::new(self.seen_as(incoming.remote, socket.local.ip()), socket.local.port());
+        let media = SocketAddr::new(
+            self.media_ip(Some(&peer.trunk), incoming.remote, socket.local.ip()),
+            socket.local.port(),
+        );
         let call_id = String::from_utf8_lossy(&incoming.request.call_id()).into_owned();
         let session = Session::new(media, rand::random());
         let mut leg = Leg::called(self.now(), call, policy, session, call_id.clone());

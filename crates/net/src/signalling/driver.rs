@@ -1,10 +1,12 @@
 //! The task that owns the SIP sockets: it carries messages, time and wishes to the machines, and what
 //! the machines want to the network, the media workers and the owners.
 
+use super::hops::Hops;
 use super::leg::{self, Leg};
 use super::peers::Peer;
 use crate::call::{CallEvent, IncomingCall, LegKey, Wish};
 use crate::config::Config;
+use crate::dns::Locator;
 use crate::media::{
     Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket, Start,
 };
@@ -39,7 +41,9 @@ pub(crate) struct Driver {
     pub(super) transports: Transports,
     pub(super) local: SocketAddr,
     /// Our address towards a remote one, as the system routes; asked again now and then.
-    pub(super) sources: HashMap<IpAddr, IpAddr>,
+    pub(super) sources: std::cell::RefCell<HashMap<IpAddr, IpAddr>>,
+    /// Names and failed places.
+    pub(super) hops: Hops,
     /// When idle connections are looked for.
     pub(super) sweep_at: Instant,
     pub(super) agent: sip::UserAgent,
@@ -72,9 +76,11 @@ pub(crate) struct Ends {
 
 impl Driver {
     /// Binds the sockets and starts the media workers.
-    pub(crate) async fn start(config: Config) -> io::Result<(Driver, Ends)> {
+    pub(crate) fn start(config: Config, locator: Locator) -> io::Result<(Driver, Ends)> {
         let transports = Transports::start(&config)?;
         let bound: Arc<[_]> = transports.bound.iter().map(|b| (b.transport, b.local)).collect();
+        let has = |ipv4| bound.iter().any(|(_, local)| local.is_ipv4() == ipv4);
+        let hops = Hops::new(locator.with_families(has(true), has(false)));
         let local = bound.first().map_or(config.sip, |(_, local)| *local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let media = Media::start(if config.workers == 0 { cores } else { config.workers })?;
@@ -85,6 +91,7 @@ impl Driver {
             user_agent: config.user_agent.clone(),
             seed: rand::random(),
             max_calls: config.max_calls,
+            large_by_tcp: true,
             ..sip::Config::default()
         });
         let traces = config.traces.clone().map(Traces::start).transpose()?;
@@ -96,7 +103,8 @@ impl Driver {
             config,
             transports,
             local,
-            sources: HashMap::new(),
+            hops,
+            sources: std::cell::RefCell::default(),
             sweep_at: Instant::ZERO,
             agent,
             began: tokio::time::Instant::now(),
@@ -116,6 +124,11 @@ impl Driver {
             traces,
         };
         Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound }))
+    }
+
+    /// What looks names up for this driver.
+    pub(crate) fn locator(&self) -> Locator {
+        self.hops.locator.clone()
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -176,15 +189,15 @@ impl Driver {
             self.input(key, leg::Input::Timeout);
         }
         loop {
-            if let Some((transport, remote)) = self.unreachable.pop() {
-                self.agent.handle(self.now(), sip::Input::Unreachable { transport, remote });
+            if let Some(peer) = self.unreachable.pop() {
+                self.tell_unreachable(peer);
             }
             let Some(output) = self.agent.poll() else {
                 break;
             };
             match output {
-                sip::Output::Send { transport, local, remote, octets } => {
-                    self.send((transport, remote), local, octets);
+                sip::Output::Send { transport, local, remote, hop, octets } => {
+                    self.forward((transport, remote), local, hop, octets);
                 }
                 sip::Output::Event(event) => self.event(event),
             }
@@ -211,6 +224,11 @@ impl Driver {
                 tracing::warn!(trunk, code, reason, ?retry_after, "not registered");
                 return;
             }
+            sip::Event::TargetFailed { transport, remote, code, retry_after } => {
+                tracing::warn!(transport = transport.via(), %remote, code, "a place failed; others come first");
+                let now = self.now();
+                return self.hops.dead.failed(now, (*transport, *remote), *retry_after);
+            }
             sip::Event::Unregistered { .. }
             | sip::Event::Asked(_)
             | sip::Event::Authenticated { .. }
@@ -221,6 +239,12 @@ impl Driver {
         match (call, event) {
             (Some(call), event) => {
                 if let Some(&key) = self.by_call.get(&call) {
+                    if let (sip::Event::Answered { remote, .. }, Some(entry)) =
+                        (&event, self.legs.get_mut(&key))
+                    {
+                        entry.flow.1 = *remote;
+                        self.hops.dead.answered(&entry.flow);
+                    }
                     self.input(key, leg::Input::Sip(event));
                 }
             }

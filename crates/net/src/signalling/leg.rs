@@ -325,6 +325,7 @@ impl Leg {
             | sip::Event::Asked(_)
             | sip::Event::Authenticated { .. }
             | sip::Event::AuthenticationFailed { .. }
+            | sip::Event::TargetFailed { .. }
             | sip::Event::PeerAlive { .. }
             | sip::Event::PeerSilent { .. } => {}
         }

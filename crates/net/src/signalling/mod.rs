@@ -1,7 +1,8 @@
-//! Signalling: one task with the SIP socket, the user agent and a [`leg::Leg`] for each call.
+//! Signalling: one task with the SIP sockets, the user agent and a [`leg::Leg`] for each call.
 
 mod calls;
 mod driver;
+mod hops;
 mod leg;
 mod peers;
 mod session;
@@ -9,4 +10,4 @@ mod switch;
 mod wire;
 
 pub(crate) use driver::Driver;
-pub(crate) use peers::resolve;
+pub use peers::hop;

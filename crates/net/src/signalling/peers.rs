@@ -1,28 +1,57 @@
 //! Where the trunks are, and whose calls are taken.
 
 use crate::config::Trunk;
-use fax_sip::Transport;
+use crate::dns::Place;
+use bytes::Bytes;
+use fax_sip::message::Uri;
+use fax_sip::{Hop, Transport};
 use std::net::{IpAddr, SocketAddr};
 
-/// SIP's port for UDP (RFC 3261 §19.1.2).
+/// SIP's ports (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5060;
+const SIPS_PORT: u16 = 5061;
 
-/// A trunk and the addresses its host has now.
+/// A trunk and the places where its host is now.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) trunk: Trunk,
-    pub(crate) addresses: Vec<SocketAddr>,
+    /// Best first.
+    pub(crate) places: Vec<Place>,
+    /// Where it was registered last.
+    pub(crate) registered: Option<Place>,
+}
+
+/// The hop that a trunk's `peer` names: a SIP URI, or a host or an address, with or without port. `None` where it is
+/// none of them.
+#[must_use]
+pub fn hop(trunk: &Trunk) -> Option<Hop> {
+    let peer = trunk.peer.trim();
+    let uri = |text: &str| Uri::read(Bytes::from(text.to_owned())).and_then(|uri| Hop::of(&uri));
+    let lower = peer.to_ascii_lowercase();
+    let mut hop = if lower.starts_with("sip:") || lower.starts_with("sips:") {
+        uri(peer)?
+    } else if let Ok(ip) = peer.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Hop { host: ip.to_string(), port: None, transport: None, secure: false }
+    } else {
+        uri(&format!("sip:{peer}"))?
+    };
+    hop.transport = trunk.transport.or(hop.transport);
+    Some(hop)
 }
 
 impl Peer {
     pub(crate) fn new(trunk: Trunk) -> Self {
-        let addresses = literal(&trunk.peer).into_iter().collect();
-        Peer { trunk, addresses }
+        let literal = hop(&trunk).and_then(|hop| {
+            let transport = if hop.secure { Transport::Tls } else { hop.transport.unwrap_or_default() };
+            let port = hop.port.unwrap_or(if transport == Transport::Tls { SIPS_PORT } else { SIP_PORT });
+            Some(Place { transport, address: SocketAddr::new(hop.host.parse().ok()?, port) })
+        });
+        Peer { trunk, places: literal.into_iter().collect(), registered: None }
     }
 
-    /// How it is reached.
-    pub(crate) fn transport(&self) -> Transport {
-        self.trunk.transport.unwrap_or_default()
+    /// The host in `peer`.
+    fn host(&self) -> String {
+        hop(&self.trunk).map_or_else(|| self.trunk.peer.clone(), |hop| hop.host)
     }
 
     /// Whose certificate it has to show; `None`: that of its address.
@@ -30,8 +59,8 @@ impl Peer {
         if !self.trunk.server_name.is_empty() {
             return Some(self.trunk.server_name.clone());
         }
-        let host = self.trunk.peer.rsplit_once(':').map_or(self.trunk.peer.as_str(), |(host, _)| host);
-        literal(&self.trunk.peer).is_none().then(|| host.to_owned())
+        let host = self.host();
+        host.parse::<IpAddr>().is_err().then_some(host)
     }
 
     /// The host in Request-URI, From and To.
@@ -39,35 +68,22 @@ impl Peer {
         if !self.trunk.domain.is_empty() {
             return self.trunk.domain.clone();
         }
-        match literal(&self.trunk.peer) {
-            Some(address) if address.port() == SIP_PORT && address.is_ipv4() => address.ip().to_string(),
-            Some(address) => address.to_string(),
-            None => self.trunk.peer.clone(),
+        let Some(hop) = hop(&self.trunk) else {
+            return self.trunk.peer.clone();
+        };
+        let host = if hop.host.contains(':') { format!("[{}]", hop.host) } else { hop.host };
+        match hop.port {
+            Some(port) if port != SIP_PORT => format!("{host}:{port}"),
+            Some(_) | None => host,
         }
     }
 
     /// Whether calls from `ip` are this trunk's.
     pub(crate) fn owns(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.addresses.iter().any(|a| a.ip().to_canonical() == ip)
+        self.places.iter().any(|p| p.address.ip().to_canonical() == ip)
             || self.trunk.accept_from.iter().any(|n| n.contains(ip))
     }
-}
-
-/// The address in a `peer` that is one: `192.0.2.1`, `192.0.2.1:5070`, `[2001:db8::1]:5060`.
-fn literal(peer: &str) -> Option<SocketAddr> {
-    let bare = peer.trim_start_matches('[').trim_end_matches(']');
-    peer.parse().ok().or_else(|| bare.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, SIP_PORT)))
-}
-
-/// Looks the host of `peer` up.
-pub(crate) async fn resolve(peer: &str) -> std::io::Result<Vec<SocketAddr>> {
-    if let Some(address) = literal(peer) {
-        return Ok(vec![address]);
-    }
-    let with_port = peer.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok());
-    let host = if with_port { peer.to_owned() } else { format!("{peer}:{SIP_PORT}") };
-    Ok(tokio::net::lookup_host(host).await?.collect())
 }
 
 #[cfg(test)]
@@ -76,16 +92,25 @@ mod tests {
 
     #[test]
     fn peers_are_read_in_every_form() {
-        for (peer, want) in [
-            ("192.0.2.1", "192.0.2.1:5060"),
-            ("192.0.2.1:5070", "192.0.2.1:5070"),
-            ("2001:db8::1", "[2001:db8::1]:5060"),
-            ("[2001:db8::1]", "[2001:db8::1]:5060"),
-            ("[2001:db8::1]:5070", "[2001:db8::1]:5070"),
+        for (peer, transport, address, domain) in [
+            ("192.0.2.1", Transport::Udp, "192.0.2.1:5060", "192.0.2.1"),
+            ("192.0.2.1:5070", Transport::Udp, "192.0.2.1:5070", "192.0.2.1:5070"),
+            ("2001:db8::1", Transport::Udp, "[2001:db8::1]:5060", "[2001:db8::1]"),
+            ("[2001:db8::1]", Transport::Udp, "[2001:db8::1]:5060", "[2001:db8::1]"),
+            ("[2001:db8::1]:5070", Transport::Udp, "[2001:db8::1]:5070", "[2001:db8::1]:5070"),
+            ("sip:192.0.2.1;transport=tcp", Transport::Tcp, "192.0.2.1:5060", "192.0.2.1"),
+            ("sips:192.0.2.1", Transport::Tls, "192.0.2.1:5061", "192.0.2.1"),
         ] {
-            assert_eq!(literal(peer), want.parse().ok(), "{peer}");
+            let peer = Peer::new(Trunk::new("t", peer));
+            assert_eq!(peer.places, [Place { transport, address: address.parse().unwrap() }]);
+            assert_eq!(peer.domain(), domain);
+            assert_eq!(peer.server_name(), None);
         }
-        assert_eq!(literal("sip.example.net:5060"), None);
+        let named = Peer::new(Trunk::new("t", "sip.example.net:5060"));
+        assert!(named.places.is_empty());
+        assert_eq!(named.domain(), "sip.example.net");
+        assert_eq!(named.server_name().as_deref(), Some("sip.example.net"));
+        assert!(hop(&Trunk::new("t", "two words")).is_none());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Messages between the network and the user agent, and our addresses as peers are to see them (RFC 3261 §18).
 
 use super::driver::Driver;
-use crate::transport::{Arrival, Peer, Received};
+use crate::config::Trunk;
+use crate::transport::{Arrival, Bound, Peer, Received};
 use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::time::Duration;
@@ -54,8 +55,8 @@ impl Driver {
     pub(super) fn send(&mut self, peer: Peer, local: Option<SocketAddr>, octets: Bytes) {
         let (transport, remote) = peer;
         if transport == sip::Transport::Tls && !self.transports.is_open(peer) {
-            let trunk = self.peers.iter().find(|p| p.addresses.contains(&remote));
-            if let Some(name) = trunk.and_then(|p| p.server_name()) {
+            let at = |p: &&super::peers::Peer| p.places.iter().any(|place| place.address == remote);
+            if let Some(name) = self.peers.iter().find(at).and_then(super::peers::Peer::server_name) {
                 self.transports.expect(remote, &name);
             }
         }
@@ -82,43 +83,67 @@ impl Driver {
 
     /// The listener behind an address that a peer was told.
     fn bound_as(&self, transport: sip::Transport, seen: SocketAddr) -> SocketAddr {
-        let same = |b: &&crate::transport::Bound| {
+        let same = |b: &&Bound| {
             b.transport == transport && b.local.port() == seen.port() && b.local.is_ipv4() == seen.is_ipv4()
         };
         self.transports.bound.iter().find(same).map_or(self.local, |b| b.local)
     }
 
-    /// Our SIP address as `remote` is to see it: of the listener of this transport and the remote's family, or of
-    /// whichever listener comes next to that.
-    pub(super) fn contact(&mut self, transport: sip::Transport, remote: SocketAddr) -> SocketAddr {
-        let same = |b: &&crate::transport::Bound| b.local.is_ipv4() == remote.is_ipv4();
+    /// Our SIP address as `remote` is to see it.
+    pub(super) fn contact(&self, transport: sip::Transport, remote: SocketAddr) -> SocketAddr {
+        self.contact_for(self.trunk_of(remote.ip()), transport, remote)
+    }
+
+    fn trunk_of(&self, ip: IpAddr) -> Option<&Trunk> {
+        // Only where trunks differ in this at all.
+        let differ = self.peers.iter().any(|p| p.trunk.advertise.is_some());
+        differ.then(|| self.peers.iter().find(|p| p.owns(ip)).map(|p| &p.trunk)).flatten()
+    }
+
+    /// The same for a trunk: of the listener of this transport and the remote's family, or of whichever listener comes
+    /// next to that.
+    pub(super) fn contact_for(
+        &self,
+        trunk: Option<&Trunk>,
+        transport: sip::Transport,
+        remote: SocketAddr,
+    ) -> SocketAddr {
+        let same = |b: &&Bound| b.local.is_ipv4() == remote.is_ipv4();
         let bound = &self.transports.bound;
         let exact = bound.iter().find(|b| b.transport == transport && same(b));
         let chosen = exact.or_else(|| bound.iter().find(same)).or_else(|| bound.first()).copied();
         let Some(chosen) = chosen else {
             return self.local;
         };
-        let told = chosen.advertise.filter(|ip| ip.is_ipv4() == remote.is_ipv4());
+        let family = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4();
+        let told = trunk.and_then(|t| t.advertise).filter(family).or(chosen.advertise.filter(family));
         let ip = told.unwrap_or_else(|| self.seen_as(remote, chosen.local.ip()));
         SocketAddr::new(ip, chosen.local.port())
     }
 
+    /// The address of media bound at `bound`, as `remote` is to see it.
+    pub(super) fn media_ip(&self, trunk: Option<&Trunk>, remote: SocketAddr, bound: IpAddr) -> IpAddr {
+        let told = trunk.and_then(|t| t.advertise).filter(|ip| ip.is_ipv4() == remote.is_ipv4());
+        told.unwrap_or_else(|| self.seen_as(remote, bound))
+    }
+
     /// The address bound as `bound`, as `remote` is to see it.
-    pub(super) fn seen_as(&mut self, remote: SocketAddr, bound: IpAddr) -> IpAddr {
+    fn seen_as(&self, remote: SocketAddr, bound: IpAddr) -> IpAddr {
         if let Some(ip) = self.config.advertise.filter(|ip| ip.is_ipv4() == remote.is_ipv4()) {
             return ip;
         }
         if !bound.is_unspecified() {
             return bound;
         }
-        if let Some(known) = self.sources.get(&remote.ip()) {
+        if let Some(known) = self.sources.borrow().get(&remote.ip()) {
             return *known;
         }
         let probe = std::net::UdpSocket::bind(SocketAddr::new(bound, 0));
         let towards = probe.and_then(|s| s.connect(remote).and_then(|()| s.local_addr()));
         let source = towards.map_or(bound, |a| a.ip());
-        if self.sources.len() < ROUTES {
-            self.sources.insert(remote.ip(), source);
+        let mut sources = self.sources.borrow_mut();
+        if sources.len() < ROUTES {
+            sources.insert(remote.ip(), source);
         }
         source
     }
@@ -129,10 +154,11 @@ impl Driver {
             return;
         }
         self.sweep_at = now + SWEEP;
-        self.sources.clear();
+        self.sources.borrow_mut().clear();
+        self.hops.sweep(now);
         let registered = self.peers.iter().filter(|p| p.trunk.register.is_some());
         let in_use: HashSet<Peer> = registered
-            .filter_map(|p| p.addresses.first().map(|a| (p.transport(), *a)))
+            .flat_map(|p| p.places.iter().map(|place| (place.transport, place.address)))
             .chain(self.legs.values().map(|e| e.flow))
             .collect();
         self.transports.sweep(&in_use);

@@ -129,6 +129,12 @@ impl Transports {
         self.udp.send(local, remote, octets)
     }
 
+    /// Whether anything can be sent there: a datagram needs a socket of the family.
+    pub(crate) fn can_reach(&self, (transport, remote): Peer) -> bool {
+        let here = |b: &Bound| b.transport == Transport::Udp && b.local.is_ipv4() == remote.is_ipv4();
+        transport != Transport::Udp || self.bound.iter().any(here)
+    }
+
     /// Whether a connection is there, or is being made.
     pub(crate) fn is_open(&self, peer: Peer) -> bool {
         self.connections.contains_key(&peer)

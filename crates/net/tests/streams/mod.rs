@@ -1,6 +1,8 @@
 //! What the tests of connections share: an authority with its certificates.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod dns;
+
 use fax_net::Identity;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use std::path::PathBuf;

@@ -1,0 +1,282 @@
+//! What goes elsewhere: the next target of a request that failed, TCP for large requests and back, and the next hop by
+//! name (RFC 3263 §4.3; RFC 3261 §8.1.2, §18.1.1, §18.2.2).
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use fax_base::Instant;
+use fax_base::time::Duration;
+
+use super::UserAgent;
+use super::call::Stage;
+use super::requests::contact_value;
+use super::schedule::{Due, TxId};
+use super::transactions::Owner;
+use crate::api::{Attempt, CallKey, Event, Hop, RegKey, Target, Transport};
+use crate::dialog::Flow;
+use crate::message::{Builder, Message, NameAddr, Uri};
+use crate::transaction::{Client, ClientState, Timer};
+
+/// The largest request that is sent by datagram (§18.1.1).
+const LARGEST_DATAGRAM: usize = 1_300;
+
+/// A place that has not said a word for so long is left for the next: five times a datagram was sent by then.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The other places of an attempt.
+#[derive(Debug)]
+pub(crate) struct Ways {
+    targets: VecDeque<Target>,
+    /// How many of them have been tried in vain since the last success.
+    tried: usize,
+}
+
+impl Hop {
+    /// The hop that a URI names.
+    #[must_use]
+    pub fn of(uri: &Uri) -> Option<Hop> {
+        if !uri.is_sip() {
+            return None;
+        }
+        let host = match uri.parameter("maddr") {
+            Some(maddr) => maddr,
+            None => String::from_utf8(uri.host().to_vec()).ok()?,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let transport = uri.parameter("transport").and_then(|t| match t.to_ascii_lowercase().as_str() {
+            "udp" => Some(Transport::Udp),
+            "tcp" => Some(Transport::Tcp),
+            "tls" => Some(Transport::Tls),
+            _ => None,
+        });
+        let secure = uri.scheme().eq_ignore_ascii_case(b"sips");
+        (!host.is_empty()).then(|| Hop { host, port: uri.port().filter(|p| *p != 0), transport, secure })
+    }
+}
+
+/// Where a request within a dialog goes by its headers. Datagrams find addresses without help.
+pub(crate) fn hop_of(request: &Message, transport: Transport) -> Option<Hop> {
+    request.to_tag()?;
+    let route = request.value("Route").and_then(NameAddr::read_list).and_then(|l| l.into_iter().next());
+    let hop = match route {
+        Some(route) if route.uri().parameter("lr").is_some() => Hop::of(route.uri()),
+        Some(_) | None => Hop::of(request.uri()?),
+    }?;
+    (transport.reliable() || hop.host.parse::<core::net::IpAddr>().is_err()).then_some(hop)
+}
+
+/// Where a response goes when the connection of its request is gone (§18.2.2).
+pub(crate) fn response_hop(request: &Message, transport: Transport, source: SocketAddr) -> Option<Hop> {
+    if !transport.reliable() {
+        return None;
+    }
+    let port = request.top_via().and_then(|v| v.port()).filter(|p| *p != 0);
+    let default = if transport == Transport::Tls { 5061 } else { 5060 };
+    let host = source.ip().to_string();
+    Some(Hop { host, port: port.or(Some(default)), transport: Some(transport), secure: false })
+}
+
+/// The same request with another transport in its Via, which nobody has seen yet.
+fn by_other_transport(request: &Message, transport: Transport) -> Message {
+    let via = request.value("Via").cloned().unwrap_or_default();
+    let rest = via.iter().position(u8::is_ascii_whitespace).and_then(|i| via.get(i..)).unwrap_or_default();
+    let via = [b"SIP/2.0/", transport.via().as_bytes(), rest].concat();
+    request.with_via(&via)
+}
+
+impl UserAgent {
+    /// Takes the list of other places.
+    pub(crate) fn alternatives(&mut self, now: Instant, of: Attempt, targets: Vec<Target>) {
+        let tx = match of {
+            Attempt::Call(key) => match self.calls.get(&key).map(|c| &c.stage) {
+                Some(Stage::Calling { tx, .. }) => Some(*tx),
+                Some(Stage::Ringing { .. } | Stage::Established | Stage::Over) | None => None,
+            },
+            Attempt::Registration(key) => self.registration_tx(key),
+        };
+        let Some(tx) = tx.filter(|_| !targets.is_empty()) else {
+            self.ways.remove(&of);
+            return;
+        };
+        self.ways.insert(of, Ways { targets: targets.into(), tried: 0 });
+        self.watch(now, of, tx);
+    }
+
+    /// Another place is tried when this transaction stays without any answer.
+    pub(crate) fn watch(&mut self, now: Instant, of: Attempt, tx: TxId) {
+        if self.ways.get(&of).is_some_and(|w| w.tried < w.targets.len()) {
+            self.schedule.set(Due::Elsewhere(tx), now + PATIENCE);
+        }
+    }
+
+    /// An attempt has come to something.
+    pub(crate) fn arrived(&mut self, of: Attempt) {
+        match of {
+            Attempt::Call(_) => drop(self.ways.remove(&of)),
+            Attempt::Registration(_) => {
+                if let Some(ways) = self.ways.get_mut(&of) {
+                    ways.tried = 0;
+                }
+            }
+        }
+    }
+
+    /// Tells that one of several places failed; the next, if there is one left.
+    fn failed_at(
+        &mut self,
+        of: Attempt,
+        failed: Target,
+        code: u16,
+        retry_after: Option<Duration>,
+    ) -> Option<Target> {
+        if !self.ways.contains_key(&of) {
+            return None;
+        }
+        let (transport, remote) = (failed.transport, failed.remote);
+        self.event(Event::TargetFailed { transport, remote, code, retry_after });
+        let ways = self.ways.get_mut(&of)?;
+        if ways.tried >= ways.targets.len() {
+            ways.tried = 0;
+            return None;
+        }
+        ways.tried += 1;
+        ways.targets.push_back(failed);
+        ways.targets.pop_front()
+    }
+
+    /// A transaction has been without any answer for a while.
+    pub(crate) fn silent(&mut self, now: Instant, id: TxId) {
+        let Some(entry) = self.clients.get(&id).filter(|e| e.machine.state() == ClientState::Calling) else {
+            return;
+        };
+        match entry.owner {
+            Owner::Invite(call) => {
+                if self.invite_elsewhere(now, id, call, 408, None) {
+                    // It is not repeated any more; what may still come of it is hung up.
+                    self.schedule.clear(Due::Client(id, Timer::A));
+                }
+            }
+            Owner::Register(key) => {
+                if self.register_elsewhere(now, key, 408, None) {
+                    self.forget_client(id);
+                }
+            }
+            Owner::Reinvite(_)
+            | Owner::Update(_)
+            | Owner::Bye(_)
+            | Owner::Prack(_)
+            | Owner::Ping(_)
+            | Owner::Nobody => {}
+        }
+    }
+
+    /// Tells that a place failed, and sends the INVITE to the next one; false where there is none, or where it has
+    /// rung already.
+    pub(crate) fn invite_elsewhere(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        key: CallKey,
+        code: u16,
+        retry_after: Option<Duration>,
+    ) -> bool {
+        let (Some(entry), Some(call)) = (self.clients.get(&id), self.calls.get(&key)) else {
+            return false;
+        };
+        let Stage::Calling { tx, ending: None, .. } = &call.stage else {
+            return false;
+        };
+        if *tx != id || (!call.earlies.is_empty() && retry_after.is_none() && entry.machine.is_open()) {
+            return false;
+        }
+        let (request, half) = (entry.request.clone(), entry.half.clone());
+        let failed =
+            Target { transport: call.flow.transport, remote: entry.remote, contact: call.flow.contact };
+        let Some(target) = self.failed_at(Attempt::Call(key), failed, code, retry_after) else {
+            return false;
+        };
+        if !self.has_room() {
+            return false;
+        }
+        let user = request.from().and_then(|f| f.uri().raw_user());
+        let contact = contact_value(user, target.contact, target.transport);
+        let via = self.new_via(target.transport, target.contact);
+        let cseq = request.cseq().map_or(1, |c| c.number);
+        // The same request once more (RFC 3263 §4.3): whoever got it from the first place knows it by its CSeq.
+        let again = Builder::again(&request, &via, cseq)
+            .copy(&request, "Authorization")
+            .copy(&request, "Proxy-Authorization")
+            .without("Contact")
+            .header("Contact", &contact)
+            .finish();
+        let flow =
+            Flow { transport: target.transport, local: None, contact: target.contact, remote: target.remote };
+        let new = self.start_client(now, again, &flow, target.remote, Owner::Invite(key));
+        if let (Some(entry), Some(mut half)) = (self.clients.get_mut(&new), half) {
+            half.1 = flow;
+            entry.half = Some(half);
+        }
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.flow = flow;
+            call.contact = contact;
+            call.earlies.clear();
+            if let Stage::Calling { tx, provisional, .. } = &mut call.stage {
+                (*tx, *provisional) = (new, false);
+            }
+        }
+        self.watch(now, Attempt::Call(key), new);
+        true
+    }
+
+    /// The same for a registration.
+    pub(crate) fn register_elsewhere(
+        &mut self,
+        now: Instant,
+        key: RegKey,
+        code: u16,
+        retry_after: Option<Duration>,
+    ) -> bool {
+        let Some(failed) = self.registration_target(key) else {
+            return false;
+        };
+        match self.failed_at(Attempt::Registration(key), failed, code, retry_after) {
+            Some(target) => {
+                self.register_at(now, key, target);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// How a request travels: by TCP where it is too large for a datagram. The third value says that this was why.
+    pub(crate) fn by_size(&self, request: Message, flow: &Flow) -> (Message, Bytes, Transport, bool) {
+        let octets = request.to_bytes();
+        let large =
+            self.config.large_by_tcp && flow.transport == Transport::Udp && octets.len() > LARGEST_DATAGRAM;
+        if !large {
+            return (request, octets, flow.transport, false);
+        }
+        let request = by_other_transport(&request, Transport::Tcp);
+        let octets = request.to_bytes();
+        (request, octets, Transport::Tcp, true)
+    }
+
+    /// TCP was refused to a large request: it goes by datagram after all (§18.1.1). Says whether that was so.
+    pub(crate) fn back_to_udp(&mut self, now: Instant, id: TxId) -> bool {
+        let Some(entry) = self.clients.get_mut(&id).filter(|e| e.large) else {
+            return false;
+        };
+        entry.large = false;
+        entry.transport = Transport::Udp;
+        entry.request = by_other_transport(&entry.request, Transport::Udp);
+        entry.octets = entry.request.to_bytes();
+        entry.hop = hop_of(&entry.request, Transport::Udp);
+        let invite = entry.request.method() == Some(&crate::message::Method::Invite);
+        entry.machine = Client::new(invite, false);
+        let steps = entry.machine.start();
+        self.schedule.clear_transaction(id);
+        self.run_client(now, id, &steps, None);
+        true
+    }
+}

@@ -1,0 +1,168 @@
+//! The next target when one fails, and TCP for large requests (RFC 3263 §4.3; RFC 3261 §18.1.1).
+
+use bytes::Bytes;
+use fax_base::time::Duration;
+use fax_sip::message::{Message, Method};
+use fax_sip::{
+    Attempt, CallKey, Command, Config, EndedBy, Event, Input, Invite, RegKey, Register, Target, Transport,
+};
+
+use super::bench::{Bench, OURS, PEER, addr};
+
+const SECOND: &str = "198.51.100.8:5062";
+const THIRD: &str = "198.51.100.9:5061";
+
+fn targets() -> Vec<Target> {
+    let at = |transport, remote: &str| Target { transport, remote: addr(remote), contact: addr(OURS) };
+    vec![at(Transport::Udp, SECOND), at(Transport::Tls, THIRD)]
+}
+
+fn invite(offer: usize) -> Command {
+    Command::Invite(Box::new(Invite {
+        call: CallKey(1),
+        transport: Transport::Udp,
+        destination: addr(PEER),
+        contact: addr(OURS),
+        request_uri: "sip:+49@trunk.example".into(),
+        from: "<sip:+4930@trunk.example>".into(),
+        to: "<sip:+49@trunk.example>".into(),
+        headers: vec![],
+        credentials: Bench::credentials(),
+        offer: Bytes::from(vec![b'v'; offer]),
+        ring_timeout: Duration::from_secs(60),
+    }))
+}
+
+/// Begins a call with two more places; the first INVITE.
+fn begin(b: &mut Bench) -> Message {
+    b.command(invite(10));
+    b.command(Command::Alternatives { of: Attempt::Call(CallKey(1)), targets: targets() });
+    let (to, first) = b.next_to();
+    assert_eq!(to, addr(PEER));
+    first
+}
+
+fn failed(b: &mut Bench, remote: &str, code: u16) {
+    match b.event() {
+        Event::TargetFailed { remote: r, code: c, .. } => assert_eq!((r, c), (addr(remote), code)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same request, as another transaction.
+fn same_again(b: &mut Bench, first: &Message, at: &str) -> Message {
+    let (to, again) = b.next_to();
+    assert_eq!(to, addr(at));
+    assert_eq!(again.method(), Some(&Method::Invite));
+    assert_eq!((again.call_id(), again.from_tag()), (first.call_id(), first.from_tag()));
+    assert_eq!(again.cseq().unwrap().number, first.cseq().unwrap().number);
+    assert_ne!(again.top_via().unwrap().branch(), first.top_via().unwrap().branch());
+    again
+}
+
+#[test]
+fn a_503_goes_to_the_next_place_and_the_last_one_ends_the_call() {
+    let mut b = Bench::new();
+    let first = begin(&mut b);
+    b.receive(&b.response(&first, 503, "a").header("Retry-After", "20").finish());
+    assert_eq!(b.request(&Method::Ack).top_via().unwrap().branch(), first.top_via().unwrap().branch());
+    failed(&mut b, PEER, 503);
+    let second = same_again(&mut b, &first, SECOND);
+    b.receive_from(&b.response(&second, 503, "b").finish(), SECOND);
+    b.request(&Method::Ack);
+    failed(&mut b, SECOND, 503);
+    let third = same_again(&mut b, &first, THIRD);
+    assert!(third.text("Contact").unwrap().contains("transport=tls"));
+    assert_eq!(third.top_via().unwrap().transport(), "TLS");
+    b.receive_from(&b.response(&third, 503, "c").finish(), THIRD);
+    b.request(&Method::Ack);
+    failed(&mut b, THIRD, 503);
+    match b.event() {
+        Event::Ended { cause, .. } => assert_eq!((cause.by, cause.code), (EndedBy::Remote, Some(503))),
+        other => panic!("{other:?}"),
+    }
+    b.quiet();
+}
+
+#[test]
+fn silence_goes_to_the_next_place_and_a_late_answer_is_hung_up() {
+    let mut b = Bench::new();
+    let first = begin(&mut b);
+    b.wait(8_000);
+    failed(&mut b, PEER, 408);
+    while b.sent.front().is_some_and(|(to, _)| *to == addr(PEER)) {
+        b.sent.pop_front();
+    }
+    let second = same_again(&mut b, &first, SECOND);
+    b.receive_from(&b.response(&second, 180, "b").finish(), SECOND);
+    assert!(matches!(b.event(), Event::Progress { code: 180, .. }));
+    // The first place wakes up.
+    let late = b.response(&first, 200, "a").header("Contact", format!("<sip:{PEER}>"));
+    b.receive(&late.finish());
+    b.request(&Method::Ack);
+    let bye = b.request(&Method::Bye);
+    assert_eq!(bye.to_tag().as_deref(), Some(&b"a"[..]));
+    b.receive(&b.response(&bye, 200, "a").finish());
+    // It rings at the second: that is waited for.
+    b.wait(30_000);
+    b.quiet();
+}
+
+#[test]
+fn a_connection_that_goes_before_it_rings_is_replaced_by_the_next_place() {
+    let mut b = Bench::new();
+    let first = begin(&mut b);
+    b.receive(&b.response(&first, 100, "").finish());
+    let gone = Input::Unreachable { transport: Transport::Udp, remote: addr(PEER) };
+    b.handle(gone);
+    failed(&mut b, PEER, 503);
+    same_again(&mut b, &first, SECOND);
+}
+
+#[test]
+fn a_registration_goes_round_the_places_once_and_then_waits() {
+    let mut b = Bench::new();
+    b.command(Command::Register(Box::new(Register {
+        registration: RegKey(1),
+        transport: Transport::Udp,
+        registrar: addr(PEER),
+        request_uri: "sip:trunk.example".into(),
+        aor: "sip:office@trunk.example".into(),
+        contact: addr(OURS),
+        headers: vec![],
+        credentials: Bench::credentials(),
+        expires: Duration::from_secs(300),
+        outbound: None,
+    })));
+    b.command(Command::Alternatives { of: Attempt::Registration(RegKey(1)), targets: targets() });
+    for at in [PEER, SECOND, THIRD] {
+        let (to, register) = b.next_to();
+        assert_eq!((to, register.method()), (addr(at), Some(&Method::Register)));
+        b.receive_from(&b.response(&register, 503, "a").finish(), at);
+        failed(&mut b, at, 503);
+    }
+    assert!(matches!(b.event(), Event::RegistrationFailed { code: 503, retry_after: Some(_), .. }));
+    b.quiet();
+    b.until_sent(60_000);
+    // It goes on where it stopped, and a success counts from there.
+    let (to, register) = b.next_to();
+    assert_eq!(to, addr(THIRD));
+    b.receive_from(&b.response(&register, 200, "a").header("Expires", "300").finish(), THIRD);
+    assert!(matches!(b.event(), Event::Registered { .. }));
+}
+
+#[test]
+fn a_large_request_goes_by_tcp_and_back_to_udp_where_that_is_refused() {
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    b.command(invite(1_400));
+    let (_, first) = b.next_to();
+    assert_eq!(first.top_via().unwrap().transport(), "TCP");
+    b.handle(Input::Unreachable { transport: Transport::Tcp, remote: addr(PEER) });
+    let (to, second) = b.next_to();
+    assert_eq!((to, &second.top_via().unwrap().transport()[..]), (addr(PEER), &b"UDP"[..]));
+    assert_eq!(second.top_via().unwrap().branch(), first.top_via().unwrap().branch());
+    assert_eq!(second.body.len(), 1_400);
+    // By datagram it is repeated.
+    b.wait(500);
+    assert_eq!(b.request(&Method::Invite).body.len(), 1_400);
+}
