@@ -17,6 +17,7 @@ pub mod message;
 pub mod registrar;
 pub mod sdp;
 mod transaction;
+mod transport;
 mod ua;
 
 pub use api::{

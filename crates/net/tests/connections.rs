@@ -141,7 +141,8 @@ async fn a_peer_that_does_not_read_delays_nobody_and_is_closed() {
         // It asks and asks, and never reads an answer.
         while Instant::now() < end {
             number += 1;
-            let asked = slow.write_all(options(number).as_bytes());
+            let question = options(number);
+            let asked = slow.write_all(question.as_bytes());
             match tokio::time::timeout(Duration::from_secs(5), asked).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return true,

@@ -15,7 +15,7 @@ use super::schedule::{Due, TxId};
 use super::transactions::Owner;
 use crate::api::{Attempt, CallKey, Event, Hop, RegKey, Target, Transport};
 use crate::dialog::Flow;
-use crate::message::{Builder, Message, NameAddr, Uri};
+use crate::message::{Builder, Message, NameAddr};
 use crate::transaction::{Client, ClientState, Timer};
 
 /// The largest request that is sent by datagram (§18.1.1).
@@ -30,29 +30,6 @@ pub(crate) struct Ways {
     targets: VecDeque<Target>,
     /// How many of them have been tried in vain since the last success.
     tried: usize,
-}
-
-impl Hop {
-    /// The hop that a URI names.
-    #[must_use]
-    pub fn of(uri: &Uri) -> Option<Hop> {
-        if !uri.is_sip() {
-            return None;
-        }
-        let host = match uri.parameter("maddr") {
-            Some(maddr) => maddr,
-            None => String::from_utf8(uri.host().to_vec()).ok()?,
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let transport = uri.parameter("transport").and_then(|t| match t.to_ascii_lowercase().as_str() {
-            "udp" => Some(Transport::Udp),
-            "tcp" => Some(Transport::Tcp),
-            "tls" => Some(Transport::Tls),
-            _ => None,
-        });
-        let secure = uri.scheme().eq_ignore_ascii_case(b"sips");
-        (!host.is_empty()).then(|| Hop { host, port: uri.port().filter(|p| *p != 0), transport, secure })
-    }
 }
 
 /// Where a request within a dialog goes by its headers. Datagrams find addresses without help.
