@@ -5,11 +5,12 @@
 //! switch's port for documents by URL, which never goes to addresses that are not public.
 //!
 //! A request passes through: [`request`] (id, query, body, verb), [`route`] (what is meant, which verbs it knows), [`auth`]
-//! (whose it is), then [`faxes`], [`boxes`] or [`attachment`], and leaves through [`envelope`].
+//! (whose it is), then [`faxes`], [`boxes`], [`attachment`] or [`destinations`], and leaves through [`envelope`].
 
 pub mod attachment;
 pub mod auth;
 pub mod boxes;
+pub mod destinations;
 pub mod document;
 pub mod envelope;
 pub mod faxes;

@@ -144,6 +144,7 @@ fn tx_result(job: &Job) -> Value {
         "image_size": job.size,
         "bad_rows": 0,
         "fax_bad_rows": 0,
+        "learnt": last.map(|a| a.applied.as_slice()).unwrap_or_default(),
         "time_elapsed": if last.is_some() { ended.since(job.created).as_secs() } else { 0 },
     })
 }

@@ -64,6 +64,14 @@ pub enum Route {
     SmtpLog(Scope),
     /// `…/faxes/smtplog/{id}`.
     SmtpLogEntry(Scope, String),
+    /// `/accounts/{A}/destinations`: what was learnt of numbers.
+    Destinations(String),
+    /// `/accounts/{A}/destinations/{number}`.
+    Destination(String, String),
+    /// `/accounts/{A}/trunks`: what was learnt of trunks.
+    Trunks(String),
+    /// `/accounts/{A}/trunks/{name}`.
+    Trunk(String, String),
 }
 
 impl Route {
@@ -88,6 +96,12 @@ impl Route {
             ["users", user, rest @ ..] if scope.user.is_none() && !rest.is_empty() => {
                 return Self::below_account(Scope { user: Some((*user).to_owned()), ..scope }, rest);
             }
+            ["destinations"] if scope.user.is_none() => Route::Destinations(scope.account),
+            ["destinations", number] if scope.user.is_none() => {
+                Route::Destination(scope.account, (*number).to_owned())
+            }
+            ["trunks"] if scope.user.is_none() => Route::Trunks(scope.account),
+            ["trunks", name] if scope.user.is_none() => Route::Trunk(scope.account, (*name).to_owned()),
             ["faxboxes"] => Route::Faxboxes(scope),
             ["faxboxes", id] => Route::Faxbox(scope, (*id).to_owned()),
             ["faxboxes", id, "faxes", rest @ ..] => {
@@ -125,7 +139,10 @@ impl Route {
             Route::Folder(_, Folder::Outgoing) => &[Method::GET, Method::PUT],
             Route::Fax(_, Folder::Outgoing, _) => &[Method::GET, Method::DELETE],
             Route::Fax(..) => &[Method::GET, Method::PUT, Method::DELETE],
+            Route::Destination(..) | Route::Trunk(..) => &[Method::GET, Method::PATCH, Method::DELETE],
             Route::Account(_)
+            | Route::Destinations(_)
+            | Route::Trunks(_)
             | Route::Faxboxes(_)
             | Route::Faxbox(..)
             | Route::Folder(..)
@@ -140,7 +157,11 @@ impl Route {
     pub fn account(&self) -> Option<&str> {
         match self {
             Route::ApiAuth | Route::UserAuth => None,
-            Route::Account(account) => Some(account),
+            Route::Account(account)
+            | Route::Destinations(account)
+            | Route::Destination(account, _)
+            | Route::Trunks(account)
+            | Route::Trunk(account, _) => Some(account),
             Route::Faxboxes(scope)
             | Route::Faxbox(scope, _)
             | Route::Faxes(scope)
@@ -183,7 +204,12 @@ mod tests {
             Route::of_path("accounts/A/users/U/faxes/inbox"),
             Some(Route::Folder(Scope { user: Some("U".into()), ..scope }, Folder::Inbox))
         );
+        let number = Route::Destination("A".into(), "%2B1415".into());
+        assert_eq!(Route::of_path("accounts/A/destinations/%2B1415"), Some(number));
+        assert_eq!(Route::of_path("accounts/A/trunks"), Some(Route::Trunks("A".into())));
         for nowhere in [
+            "accounts/A/users/U/destinations",
+            "accounts/A/destinations/1/2",
             "",
             "accounts",
             "accounts/A/nope",

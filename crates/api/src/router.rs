@@ -16,7 +16,7 @@ use crate::auth::{self, Tokens};
 use crate::envelope::{Fault, Frame, Success};
 use crate::request::{self, Envelope, Query};
 use crate::route::{Folder, Route};
-use crate::{attachment, boxes, faxes, submit};
+use crate::{attachment, boxes, destinations, faxes, submit};
 
 /// Settings of the REST face.
 #[derive(Clone, Debug)]
@@ -200,6 +200,14 @@ impl Face {
             Route::Folder(scope, folder) => faxes::list(service, &scope, folder, query).await?,
             Route::Fax(scope, folder, id) => {
                 faxes::one(service, &scope, folder, &id, &verb, envelope).await?
+            }
+            Route::Destinations(account) => destinations::list(service, &account, query).await?,
+            Route::Destination(account, number) => {
+                destinations::one(service, &account, &number, &verb, &envelope).await?
+            }
+            Route::Trunks(account) => destinations::trunks(service, &account).await?,
+            Route::Trunk(account, name) => {
+                destinations::trunk(service, &account, &name, &verb, &envelope).await?
             }
             Route::Attachment(scope, folder, id) => {
                 let format = self.config.attachment_format;

@@ -56,6 +56,15 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// See and cancel the jobs of a running server.
     Jobs(JobsArgs),
+    /// See, set, lock and forget what calls have taught about numbers: what works there, and what is left out.
+    ///
+    /// A failure that speaks for it (a refused T.38, a V.17 that never trains …) makes the next fax to the same number
+    /// start without it; after some time, or some deliveries, the better way is tried again.
+    #[command(after_long_help = TRAITS)]
+    Destinations(ProfilesArgs),
+    /// The same for trunks, where many numbers failed in the same way: for the operator's account.
+    #[command(after_long_help = TRAITS)]
+    Trunks(ProfilesArgs),
     /// Read a configuration and say everything that is wrong with it.
     Check(CheckArgs),
     /// Say where a SIP name is: the transports, servers and addresses in the order in which they are tried.
@@ -215,6 +224,78 @@ pub(crate) enum JobsCommand {
         id: String,
     },
 }
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfilesArgs {
+    #[command(subcommand)]
+    pub(crate) command: ProfilesCommand,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ProfilesCommand {
+    /// All of which anything is known, and what is left out there.
+    List,
+    /// All that is known of one.
+    Show {
+        /// The number, or the trunk's name.
+        name: String,
+    },
+    /// Set traits; calls put them to the test again in time.
+    Set {
+        /// The number, or the trunk's name.
+        name: String,
+        /// What and how: ecm=off, rate=9600, t38@carrier=off …
+        #[arg(required = true, value_name = "TRAIT=SETTING", value_parser = setting)]
+        traits: Vec<(String, Option<String>)>,
+    },
+    /// Lock traits, as they are or at a setting: calls do not change them, nor does a fax's own ladder.
+    Lock {
+        /// The number, or the trunk's name.
+        name: String,
+        /// What, and how if not as it is: ecm, ecm=off …
+        #[arg(required = true, value_name = "TRAIT[=SETTING]", value_parser = setting_or_none)]
+        traits: Vec<(String, Option<String>)>,
+    },
+    /// Unlock traits: calls change them again.
+    Unlock {
+        /// The number, or the trunk's name.
+        name: String,
+        /// Which.
+        #[arg(required = true, value_name = "TRAIT")]
+        traits: Vec<String>,
+    },
+    /// Forget all of it, locks included: the next call begins with the best.
+    Forget {
+        /// The number, or the trunk's name.
+        name: String,
+    },
+}
+
+/// `TRAIT=SETTING`.
+fn setting(text: &str) -> Result<(String, Option<String>), String> {
+    let parts = text.split_once('=').ok_or("write it as TRAIT=SETTING, such as ecm=off")?;
+    Ok((parts.0.to_owned(), Some(parts.1.to_owned())))
+}
+
+/// `TRAIT` or `TRAIT=SETTING`.
+fn setting_or_none(text: &str) -> Result<(String, Option<String>), String> {
+    if text.contains('=') { setting(text) } else { Ok((text.to_owned(), None)) }
+}
+
+const TRAITS: &str = "Traits and their settings, the best first:
+  t38             on, accept-only, off     (of a number also by one trunk: t38@NAME)
+  ecm             on, off                  error correction
+  v17             on, off                  without it V.29, 9600 bit/s at most
+  short_training  on, off                  without it V.17 is not used: T.30 has no other training before a page
+  rate            any, 12000, 9600, 7200, 4800, 2400
+  coding          any, mmr, mr, mh         the densest coding
+
+Examples:
+  ferrofax destinations list
+  ferrofax destinations lock +14155550199 ecm=off rate=9600
+  ferrofax destinations forget +14155550199";
 
 const LINE_EXAMPLES: &str = "Examples:
   Two machines, one call:

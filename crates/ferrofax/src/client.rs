@@ -56,6 +56,12 @@ impl Client {
         Ok(envelope(self.request(Method::GET, path).send().await?).await?["data"].take())
     }
 
+    /// PATCH with this `data`.
+    pub(crate) async fn patch(&self, path: &str, data: &Value) -> Result<Value> {
+        let request = self.request(Method::PATCH, path).json(&json!({ "data": data }));
+        Ok(envelope(request.send().await?).await?["data"].take())
+    }
+
     /// DELETE.
     pub(crate) async fn delete(&self, path: &str) -> Result<Value> {
         Ok(envelope(self.request(Method::DELETE, path).send().await?).await?["data"].take())

@@ -11,6 +11,7 @@ mod heading;
 mod jobs;
 mod line;
 mod pages;
+mod profiles;
 mod receive;
 mod replay;
 mod send;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
         Command::Replay(args) => told(replay::run(&args, cli.json)),
         Command::Line(args) => run(line::run(args, cli.json)),
         Command::Jobs(args) => run(jobs::run(args, cli.json)),
+        Command::Destinations(args) => run(profiles::run("destinations", args, cli.json)),
+        Command::Trunks(args) => run(profiles::run("trunks", args, cli.json)),
     }
 }
 

@@ -67,6 +67,8 @@ impl Server {
         settings.max_calls = config.queue.max_calls;
         settings.drain = config.queue.stop_timeout;
         settings.numbers = config.plan.clone();
+        settings.learning = config.learning;
+        settings.trunks = config.trunks.iter().map(|t| t.name.clone()).collect();
         if let Some(after) = config.queue.retry_after {
             every(&mut settings.retry, after);
         }
@@ -83,6 +85,7 @@ impl Server {
                 dialler: Arc::new(NetDialler {
                     endpoint: endpoint.clone(),
                     routes: config.account_trunks.iter().cloned().collect(),
+                    t38_policies: config.trunks.iter().map(|t| (t.name.clone(), t.t38)).collect(),
                     default_trunk: config.trunks.first().map(|t| t.name.clone()),
                 }),
                 converter: Arc::new(converter),

@@ -2,7 +2,7 @@
 
 use crate::event::Stage;
 use crate::finish::Turn;
-use crate::policy::{class, degrade, is_success};
+use crate::policy::{Plan, class, is_success};
 use crate::port::{CallEvent, CallOrder, CallResult};
 use crate::running::{Ticket, Why};
 use crate::service::Service;
@@ -85,7 +85,7 @@ impl Service {
                 tracing::error!(job = %job.id, error = %e, "the stored pages cannot be read");
                 let mut a = Attempt { started: self.now(), ended: self.now(), ..Attempt::default() };
                 a.outcome = outcome("l.file");
-                self.finish(&job, held, Turn::Call(Box::new(a))).await;
+                self.finish(&job, held, Turn::call(a)).await;
                 return;
             }
         };
@@ -148,7 +148,7 @@ impl Service {
             pages,
             first_page: first,
             pages_in_all: job.ledger.len(),
-            degrade: degrade(&job),
+            known: self.known(&job).await,
             cancel: ticket.entry.cancelled(),
         };
         tracing::info!(job = %job.id, to = %Redacted(&job.to_number), attempt = number + 1,
@@ -322,9 +322,12 @@ impl Service {
         };
         let known = outcome(key);
         let own = key == result.class;
-        Turn::Call(Box::new(Attempt {
+        let ended = self.now();
+        let lesson = self.lesson(&p.job, &result, key, ended);
+        let applied = result.plan.iter().flat_map(Plan::words).map(str::to_owned).collect();
+        let attempt = Attempt {
             started: p.started,
-            ended: self.now(),
+            ended,
             outcome: AttemptOutcome {
                 text: result.text.filter(|_| own).unwrap_or(known.text),
                 retry: result.retry.filter(|_| own).unwrap_or(known.retry),
@@ -345,9 +348,10 @@ impl Service {
             trunk: result.trunk,
             call_id: result.call_id,
             resends: result.resends,
-            applied: Vec::new(),
+            applied,
             recording: result.recording,
             trace: p.trace,
-        }))
+        };
+        Turn::Call(Box::new(attempt), lesson)
     }
 }

@@ -24,6 +24,8 @@ pub struct Account {
     pub max_outbound: u32,
     /// Its numbers, normalised.
     pub numbers: Vec<String>,
+    /// It is the operator's: it may see and change what concerns all accounts, as what was learnt of trunks.
+    pub operator: bool,
 }
 
 /// A person of an account.

@@ -16,6 +16,8 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long calls may take to come back after they were called off.
 const CALL_OFF: Duration = Duration::from_secs(10);
+/// Profiles removed in one request.
+const PURGE: usize = 500;
 /// Jobs taken in one request.
 const BATCH: usize = 64;
 
@@ -37,7 +39,10 @@ impl Service {
             }
             if now >= next_sweep {
                 let service = self.clone();
-                work.spawn(async move { service.sweep().await });
+                work.spawn(async move {
+                    service.sweep().await;
+                    service.purge().await;
+                });
                 next_sweep = now.plus(SWEEP_EVERY);
             }
             let next = match self.take(&mut work).await {
@@ -191,6 +196,20 @@ impl Service {
                 }
             }
             Err(e) => tracing::error!(error = %e, "leases could not be given back"),
+        }
+    }
+
+    /// Removes profiles that were not used for long or are too many.
+    async fn purge(&self) {
+        let Some(rules) = self.inner.config.learning else { return };
+        let before = self.now().minus(rules.keep);
+        loop {
+            let store = &self.inner.ports.store;
+            match store.purge_profiles(before, rules.max_profiles, PURGE).await {
+                Ok(PURGE) => {}
+                Ok(_) => return,
+                Err(e) => return tracing::warn!(error = %e, "old profiles could not be removed"),
+            }
         }
     }
 

@@ -1,12 +1,13 @@
 //! Ending an attempt, a conversion or an interrupted job: the new state and its notice in one commit.
 
 use crate::event::{EventSubject, JobEvent, Stage};
-use crate::policy::{RetryTable, Verdict, judge};
+use crate::policy::{Lesson, RetryTable, Verdict, judge};
 use crate::service::Service;
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::{Attempt, Job, JobState, Notice, NoticeKind, NoticeSubject, RetryPolicy, Timestamp};
 use fax_store::port::Guard;
+use std::sync::Arc;
 
 /// How long to wait before the store is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -14,8 +15,8 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// What came of a job's turn.
 #[derive(Clone, Debug)]
 pub(crate) enum Turn {
-    /// A call was made.
-    Call(Box<Attempt>),
+    /// A call was made, and taught something.
+    Call(Box<Attempt>, Option<Arc<Lesson>>),
     /// Nothing was done: back to where it was, for this time.
     Back(Timestamp),
     /// All pages were confirmed before.
@@ -28,6 +29,13 @@ pub(crate) enum Turn {
     Uncertain,
 }
 
+impl Turn {
+    /// A call was made, or should have been, and taught nothing.
+    pub(crate) fn call(attempt: Attempt) -> Self {
+        Turn::Call(Box::new(attempt), None)
+    }
+}
+
 const UNCERTAIN: &str = "The result is uncertain: the last page was sent, but its confirmation never came. \
      The fax may have been delivered; it is not sent again by itself.";
 
@@ -37,7 +45,7 @@ pub(crate) fn apply(job: &mut Job, turn: &Turn, table: &RetryTable, now: Timesta
     job.lease = None;
     let waiting = if job.document.is_some() { JobState::Pending } else { JobState::Converting };
     match turn {
-        Turn::Call(attempt) => {
+        Turn::Call(attempt, _) => {
             job.attempts.push((**attempt).clone());
             if attempt.outcome.retry != RetryPolicy::Local {
                 job.attempts_counted = job.attempts_counted.saturating_add(1);
@@ -146,7 +154,12 @@ impl Service {
             Ok(())
         });
         let told = !notices.is_empty();
-        let job = store.update_job(&job.id, guard, change, notices).await?;
+        let lessons = match (turn, &self.inner.config.learning) {
+            (Turn::Call(_, Some(lesson)), Some(rules)) => lesson.changes(rules),
+            _ => Vec::new(),
+        };
+        // In one commit: a lesson is counted once, whatever happens between.
+        let job = store.update_job_and_profiles(&job.id, guard, change, notices, lessons).await?;
         if told {
             self.inner.wake_notices.notify_one();
         }
@@ -154,7 +167,7 @@ impl Service {
         let (stage, text) = match job.state {
             JobState::Completed => (Stage::End, "Fax Successfully sent".to_owned()),
             JobState::Pending | JobState::Converting => match turn {
-                Turn::Call(_) => (Stage::Error, job.reason.clone().unwrap_or_default()),
+                Turn::Call(..) => (Stage::Error, job.reason.clone().unwrap_or_default()),
                 _ => (Stage::Prepare, "waiting in the queue".to_owned()),
             },
             _ => (Stage::Error, job.reason.clone().unwrap_or_default()),
@@ -169,7 +182,7 @@ impl Service {
         let turn = match job.state {
             JobState::Processing if job.pages > 0 && job.pages_confirmed() == job.pages => Turn::Complete,
             JobState::Processing if job.is_last_page_open() => Turn::Uncertain,
-            JobState::Processing => Turn::Call(Box::new(interrupted(job, now))),
+            JobState::Processing => Turn::call(interrupted(job, now)),
             _ => Turn::Back(job.not_before),
         };
         self.finish(job, Guard::Lease(job.lease.clone()), turn).await;

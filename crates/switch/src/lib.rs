@@ -10,6 +10,7 @@ pub mod directory;
 mod dispatcher;
 pub mod event;
 mod finish;
+mod lesson;
 pub mod number;
 pub mod policy;
 pub mod port;
@@ -20,5 +21,5 @@ pub use directory::{Account, Directory, Faxbox, User};
 pub use event::{EventSubject, JobEvent, Stage};
 pub use service::{
     Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, Ports, ReceivedFax, Service,
-    ServiceConfig, ServiceError, SubmitError, Which,
+    ServiceConfig, ServiceError, SubmitError, TraitSetting, Which,
 };

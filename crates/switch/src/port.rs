@@ -1,10 +1,13 @@
 //! The ports through which the switch reaches the outside: calls, conversion, fetching, the clock.
 
+use crate::policy::{Known, Plan};
 use async_trait::async_trait;
 use bytes::Bytes;
 use core::time::Duration;
+use fax_base::line::Modulation;
 use fax_document::FaxDocument;
 use fax_store::model::{AccountId, JobId, RetryPolicy, Timestamp};
+use fax_t30::PageRecord;
 use fax_terminal::CodedPage;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -48,10 +51,19 @@ pub struct CallOrder {
     pub first_page: usize,
     /// Pages of the whole document.
     pub pages_in_all: usize,
-    /// What to leave out this time, because it may have been the cause of the last failure.
-    pub degrade: Degrade,
+    /// What is known of the number and of the trunks, and what this job's own failures ask for: see
+    /// [`CallOrder::plan`].
+    pub known: Known,
     /// Becomes true when the call is to be given up: clear it and come back.
     pub cancel: watch::Receiver<bool>,
+}
+
+impl CallOrder {
+    /// How the call is to be made by this trunk.
+    #[must_use]
+    pub fn plan(&self, trunk: &str) -> Plan {
+        self.known.plan(trunk)
+    }
 }
 
 /// What to leave out after failures that looked like trouble on the line or in the procedure.
@@ -160,6 +172,66 @@ pub struct CallResult {
     pub duration: Duration,
     /// The name of the file in which the call was recorded.
     pub recording: Option<String>,
+    /// How it was planned: what [`CallOrder::plan`] said. Without it nothing is learnt from the call.
+    pub plan: Option<Plan>,
+    /// What was seen of the far end on the way.
+    pub observed: Observed,
+}
+
+/// What was seen of the far end in a call.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Observed {
+    /// What became of T.38.
+    pub t38: T38Course,
+    /// Training checks, in the order in which the modulations were first tried.
+    pub trainings: Vec<TrainingCount>,
+    /// The ledger of the pages that were begun to be sent.
+    pub pages: Vec<PageRecord>,
+    /// The information field of its last DIS.
+    pub dis: Option<Bytes>,
+    /// Who made it, by its NSF.
+    pub maker: Option<String>,
+}
+
+/// What became of T.38 in a call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum T38Course {
+    /// Nobody spoke of it.
+    #[default]
+    Unasked,
+    /// It was agreed, and the fax went by it to the end.
+    Agreed,
+    /// We offered it, and this SIP status refused it (200: an answer without it; 408: none at all).
+    Refused(u16),
+    /// It was agreed, and nothing ever came by it.
+    Silent,
+    /// It was agreed and had carried something, and the call went back to audio.
+    Left,
+}
+
+/// How often a modulation was trained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrainingCount {
+    /// Which.
+    pub modulation: Modulation,
+    /// Confirmed with CFR.
+    pub passed: u32,
+    /// Refused with FTT.
+    pub failed: u32,
+}
+
+impl Observed {
+    /// A training check was answered.
+    pub fn trained(&mut self, modulation: Modulation, passed: bool) {
+        let known = self.trainings.iter().position(|t| t.modulation == modulation);
+        if known.is_none() {
+            self.trainings.push(TrainingCount { modulation, passed: 0, failed: 0 });
+        }
+        if let Some(count) = self.trainings.iter_mut().find(|t| t.modulation == modulation) {
+            let n = if passed { &mut count.passed } else { &mut count.failed };
+            *n = n.saturating_add(1);
+        }
+    }
 }
 
 /// Makes documents into fax pages.

@@ -5,11 +5,13 @@ mod config;
 mod incoming;
 mod jobs;
 mod notices;
+mod profiles;
 mod submit;
 
 pub use attachment::{Attachment, Format, Which};
 pub use config::{Ports, ServiceConfig};
 pub use incoming::{Decision, IncomingCall, ReceivedFax};
+pub use profiles::TraitSetting;
 pub use submit::{NO_HEADER, NewDocument, NewJob, SubmitError};
 
 use crate::Directory;

@@ -73,7 +73,7 @@ async fn the_next_attempt_starts_at_the_first_unconfirmed_page() {
     assert_eq!(firsts, [(0, 5), (2, 3), (3, 2)]);
     let by: Vec<_> = job.ledger.iter().map(|p| p.attempt).collect();
     assert_eq!(by, [0, 0, 1, 2, 2]);
-    assert_eq!(b.dialler.calls.lock().unwrap()[2].degrade.max_bit_rate, Some(9600));
+    assert_eq!(b.dialler.calls.lock().unwrap()[2].known.degrade.max_bit_rate, Some(9600));
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_last_page_that_was_refused_is_not_uncertain() {
     b.clock.advance(3600);
     b.until_state(&id, JobState::Completed).await;
     let calls = b.dialler.calls.lock().unwrap();
-    assert_eq!((calls[1].first_page, calls[1].degrade.ecm), (1, Some(true)));
+    assert_eq!((calls[1].first_page, calls[1].known.degrade.ecm), (1, Some(true)));
 }
 
 #[tokio::test]

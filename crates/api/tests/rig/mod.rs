@@ -103,6 +103,7 @@ fn directory() -> Directory {
         api_keys_sha256: vec![digest(KEY)],
         users: vec![user],
         max_outbound: 4,
+        operator: true,
         ..Account::default()
     };
     let b = Account {
@@ -143,7 +144,8 @@ pub async fn start(config: Config, running: bool) -> Rig {
         fetcher: Arc::new(HttpFetcher::new(fetch)),
         clock: Arc::new(SystemClock),
     };
-    let service = Service::new(directory(), ServiceConfig::new(NodeId::new("n1")), ports.clone());
+    let settings = ServiceConfig { trunks: vec!["carrier".into()], ..ServiceConfig::new(NodeId::new("n1")) };
+    let service = Service::new(directory(), settings, ports.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);

@@ -389,9 +389,14 @@ pub(super) fn accounts(
                 .number("max_outbound", 1, 10_000)
                 .map_or(10, |n| u32::try_from(n.value).unwrap_or(10)),
             numbers: s.texts("numbers").into_iter().map(|n| n.value).collect(),
+            operator: s.flag("operator").is_some_and(|o| o.value),
             ..Account::default()
         });
         s.finish();
+    }
+    // Who is alone is the operator.
+    if let [only] = accounts.as_mut_slice() {
+        only.operator = true;
     }
     (accounts, routes)
 }

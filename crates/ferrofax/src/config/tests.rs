@@ -192,3 +192,22 @@ fn what_is_wrong_with_a_listener_or_a_trunk_is_said() {
         assert!(said(words), "{words}: {found:#?}");
     }
 }
+
+#[test]
+fn learning_is_on_by_default_and_can_be_set_and_turned_off() {
+    use fax_switch::policy::LearningRules;
+    use std::time::Duration;
+    let of = |more: &str| parse(&format!("{LEAST}\n{more}"), Path::new("/tmp")).unwrap();
+    let config = of("");
+    assert_eq!(config.learning, Some(LearningRules::default()));
+    assert!(config.directory.accounts()[0].operator, "who is alone is the operator");
+    let set = of("[learning]\nexpiry_days = 7\ntrunk_numbers = 3\nlongest_expiry_days = 2").learning.unwrap();
+    let week = Duration::from_secs(7 * 86_400);
+    assert_eq!((set.expiry, set.longest_expiry, set.trunk_numbers), (week, week, 3));
+    assert_eq!(of("[learning]\nenabled = false").learning, None);
+    let wrong = parse(&format!("{LEAST}\n[learning]\nexpiry = 7"), Path::new("/tmp")).unwrap_err();
+    assert!(
+        wrong[0].remedy.contains("expiry_days") || wrong[0].what.contains("learning.expiry"),
+        "{wrong:?}"
+    );
+}

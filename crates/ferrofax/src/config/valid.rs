@@ -1,12 +1,14 @@
-//! The second reading: what makes sense. Every default of ferrofax is in this file and in
-//! [`super::sections`].
+//! The second reading: what makes sense. Every default of ferrofax is in this file, in [`super::sections`] and in
+//! [`super::learning`].
 
 use super::Fault;
+use super::learning::learning;
 use super::sections;
 use super::written::File;
 use fax_net::{Listen, StreamLimits, Tls, TraceConfig, Trunk};
 use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
+use fax_switch::policy::LearningRules;
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -41,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) database: Option<Database>,
     /// Where calls are recorded, if they are.
     pub(crate) traces: Option<TraceConfig>,
+    /// `[learning]`; `None`: off.
+    pub(crate) learning: Option<LearningRules>,
     pub(crate) directory: Directory,
     /// The trunk of each account, by account id; the first trunk where none is named.
     pub(crate) account_trunks: Vec<(String, String)>,
@@ -171,6 +175,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         );
     }
     let traces = sections::trace(root, &base.join(data_dir.as_ref().map_or("", |d| &d.value)));
+    let learning = learning(root);
     let plan = match sections::choice(root, "number_plan", "nanp", &["nanp", "open"]).as_str() {
         "open" => NumberPlan::open(),
         _ => NumberPlan::default(),
@@ -197,6 +202,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         queue,
         database: database.map(|(database, _)| database),
         traces,
+        learning,
         directory: directory?,
         account_trunks,
         plan,

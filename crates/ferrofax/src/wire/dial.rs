@@ -2,13 +2,15 @@
 
 use super::end;
 use super::ladder::LiveLadder;
+use super::observe::Watch;
 use crate::heading::{Heading, headed};
 use async_trait::async_trait;
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
 use fax_net::{CallReport, CallRequest, Endpoint, T38Policy};
-use fax_switch::policy;
-use fax_switch::port::{CallEvent, CallOrder, CallResult, Degrade, Dialler};
+use fax_store::model::Ability;
+use fax_switch::policy::{self, Plan};
+use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler};
 use fax_t30 as t30;
 use std::collections::HashMap;
 use tokio::sync::{mpsc, watch};
@@ -18,6 +20,8 @@ pub(crate) struct NetDialler {
     pub(crate) endpoint: Endpoint,
     /// The trunk of each account, by account id.
     pub(crate) routes: HashMap<String, String>,
+    /// Who offers T.38 by each trunk, by name.
+    pub(crate) t38_policies: HashMap<String, T38Policy>,
     /// The trunk of all others.
     pub(crate) default_trunk: Option<String>,
 }
@@ -34,6 +38,10 @@ impl Dialler for NetDialler {
             };
         };
         let first = order.first_page;
+        let plan = order.plan(&trunk);
+        for words in plan.words() {
+            let _ = events.send(CallEvent::Ladder(format!("{:>12} {words}", ""))).await;
+        }
         let pages = if order.header.is_empty() {
             order.pages
         } else {
@@ -50,17 +58,17 @@ impl Dialler for NetDialler {
             terminal: fax_terminal::Config {
                 role: t30::Role::Calling,
                 ident: order.ident,
-                capabilities: capabilities(order.degrade),
+                capabilities: capabilities(&plan),
                 documents: vec![fax_terminal::Document::new(pages)],
                 sub_address: order.sub_address,
                 ..fax_terminal::Config::default()
             },
-            // After trouble with T.38 the next call goes by audio; T.38 after audio is the trunk's own way.
-            t38: (order.degrade.t38 == Some(false)).then_some(T38Policy::NEVER),
+            t38: self.t38(&trunk, &plan),
         };
         let mut call = self.endpoint.call(request);
         let mut cancel = order.cancel;
         let mut given_up = false;
+        let mut watch = Watch::default();
         let report = loop {
             let event = tokio::select! {
                 event = call.next() => event,
@@ -78,6 +86,7 @@ impl Dialler for NetDialler {
             match event {
                 Some(fax_net::CallEvent::Ended(report)) => break Some(*report),
                 Some(event) => {
+                    watch.see(&event);
                     for told in tell(event, first) {
                         // The switch is gone only when everything stops.
                         let _ = events.send(told).await;
@@ -92,7 +101,10 @@ impl Dialler for NetDialler {
                 text: Some("ferrofax stopped during the call.".to_owned()),
                 ..CallResult::default()
             },
-            |report| result(report, first, trunk),
+            |report| {
+                let observed = watch.end(&report);
+                CallResult { plan: Some(plan), observed, ..result(report, first, trunk) }
+            },
         )
     }
 }
@@ -102,24 +114,39 @@ async fn asked_to_stop(cancel: &mut watch::Receiver<bool>) -> bool {
     cancel.wait_for(|c| *c).await.is_ok()
 }
 
-/// What may be used after failures that looked like trouble with it.
-fn capabilities(degrade: Degrade) -> t30::Capabilities {
-    let mut capabilities = t30::Capabilities::default();
-    if let Some(most) = degrade.max_bit_rate {
-        capabilities.modulations.retain(|m| m.bit_rate() <= most);
-        if most <= 9600 {
-            capabilities.modulations.retain(|m| m.recommendation() != "V.17");
+impl NetDialler {
+    /// Who offers T.38 in this call, where that is not as the trunk says.
+    fn t38(&self, trunk: &str, plan: &Plan) -> Option<T38Policy> {
+        match plan.step(Ability::T38) {
+            0 => None,
+            1 => {
+                let policy = self.t38_policies.get(trunk).copied().unwrap_or_default();
+                Some(T38Policy { offer_as_called: None, offer_as_caller: None, ..policy })
+            }
+            _ => Some(T38Policy::NEVER),
         }
     }
-    if let Some(ecm) = degrade.ecm {
-        capabilities.ecm = ecm;
+}
+
+/// What may be used in this call.
+fn capabilities(plan: &Plan) -> t30::Capabilities {
+    let mut capabilities = t30::Capabilities::default();
+    if let Some(most) = plan.max_bit_rate() {
+        capabilities.max_rate = most;
     }
-    if degrade.mh_only {
-        capabilities.codings = vec![Coding::Mh];
+    if !plan.v17() {
+        capabilities.modulations.retain(|m| m.recommendation() != "V.17");
     }
-    if capabilities.modulations.is_empty() {
-        capabilities.modulations.push(Modulation::V27ter2400);
-    }
+    capabilities.ecm &= plan.step(Ability::Ecm) == 0;
+    let step = plan.step(Ability::Coding);
+    capabilities.codings.retain(|coding| match coding {
+        Coding::Mh => true,
+        Coding::Mr => step < 3,
+        Coding::Mmr => step < 2,
+        Coding::T85 => step < 1,
+        // Tones have nothing else that they could be sent in.
+        Coding::T81(_) => true,
+    });
     capabilities
 }
 

@@ -5,6 +5,7 @@ mod convert;
 mod dial;
 pub(crate) mod end;
 pub(crate) mod ladder;
+mod observe;
 mod spool;
 
 use fax_t30 as t30;

@@ -156,6 +156,8 @@ pub struct Trait {
     pub towards: String,
     /// Calls that spoke against it, in all.
     pub failures: u32,
+    /// Those among them since it worked last.
+    pub recent: u32,
     /// Calls that spoke for it, in all.
     pub successes: u32,
     /// The last call that spoke against it, and its class.
@@ -190,6 +192,7 @@ impl Trait {
             points: 0,
             towards: String::new(),
             failures: 0,
+            recent: 0,
             successes: 0,
             last_failure: None,
             last_success: None,
@@ -228,8 +231,8 @@ pub struct Witness {
     pub ability: Ability,
     /// Which number: a digest, as only being another one matters.
     pub number: String,
-    /// It works there.
-    pub works: bool,
+    /// The setting that was found right there: the best one, or what was decided for it.
+    pub setting: String,
     /// When it said so last.
     pub at: Timestamp,
 }

@@ -1,7 +1,7 @@
 //! What a service is made of: its settings and its ports.
 
 use crate::number::NumberPlan;
-use crate::policy::RetryTable;
+use crate::policy::{LearningRules, RetryTable};
 use crate::port::{Clock, Converter, Dialler, Fetcher};
 use core::time::Duration;
 use fax_store::model::NodeId;
@@ -23,8 +23,12 @@ pub struct ServiceConfig {
     pub serialise_numbers: bool,
     /// How long a lease lasts without being renewed.
     pub lease: Duration,
+    /// The names of the trunks.
+    pub trunks: Vec<String>,
     /// When failed jobs are tried again.
     pub retry: RetryTable,
+    /// How calls teach about numbers and trunks; `None`: nothing is learnt, and nothing that was is applied.
+    pub learning: Option<LearningRules>,
     /// Attempts in all of jobs that say nothing.
     pub default_retries: u32,
     /// Most attempts in all that a job may ask for.
@@ -54,7 +58,9 @@ impl ServiceConfig {
             default_max_outbound: 10,
             serialise_numbers: true,
             lease: Duration::from_secs(60),
+            trunks: Vec::new(),
             retry: RetryTable::default(),
+            learning: Some(LearningRules::default()),
             default_retries: 3,
             max_retries: 4,
             longest_call: Duration::from_secs(3600),

@@ -13,6 +13,7 @@ use fax_store::model::{FaxboxId, Job, JobId, JobState, NodeId, Notice, Timestamp
 use fax_store::redb::RedbStore;
 use fax_store::{Documents, Store};
 use fax_switch::number::NumberPlan;
+use fax_switch::policy::Plan;
 use fax_switch::port::{
     CallEvent, CallOrder, CallResult, Clock, ConvertError, Converter, Dialler, FetchOrder, Fetched, Fetcher,
 };
@@ -47,6 +48,8 @@ impl HandClock {
 pub enum Script {
     /// All pages are delivered.
     Deliver,
+    /// As the far end makes it of the plan for the trunk `carrier`; delivered if its class is.
+    Far(fn(&Plan) -> CallResult),
     /// The call is refused.
     Refuse(&'static str),
     /// So many pages are confirmed, then it fails.
@@ -130,6 +133,14 @@ impl Dialler for Scripted {
                 result("ok")
             }
             Script::Refuse(class) => result(class),
+            Script::Far(far) => {
+                let plan = order.plan("carrier");
+                let ended = far(&plan);
+                if ended.class == "ok" {
+                    confirm(&order, n, &events).await;
+                }
+                CallResult { plan: Some(plan), trunk: Some("carrier".into()), ..ended }
+            }
             Script::ConfirmThen(k, class) => {
                 confirm(&order, k, &events).await;
                 result(class)
