@@ -1,8 +1,9 @@
-//! A fax document: pages as Group 4 octets with their shape (T.6, RFC 2301).
+//! A fax document: pages as Group 4 octets with their shape (T.6, RFC 2301), and as JPEG in CIELAB where they have
+//! grey or colour (T.42, RFC 3949).
 
-use crate::{Format, RenderError};
+use crate::{Format, RenderError, colour};
 use bytes::Bytes;
-use fax_base::page::{Coding, PageShape, Resolution};
+use fax_base::page::{Coding, PageShape, Resolution, Tones};
 use fax_image::tiff::{self, Image, Quality, TiffPage, WriteOptions};
 use fax_image::{Bitmap, EncodeOptions, encode};
 
@@ -43,20 +44,56 @@ impl Page {
         }
     }
 
+    /// Its rendition in tones that is to be sent, if there is one.
+    pub(crate) fn in_tones(&self) -> Option<(Tones, &Bytes)> {
+        self.shape.tones.zip(self.jpeg.as_ref())
+    }
+
+    /// The page with these rows on top of it, such as its header line: they must be as wide as it is.
+    #[must_use]
+    pub fn with_rows_above(&self, above: &Bitmap) -> Page {
+        let mut bitmap = above.clone();
+        bitmap.append(&self.to_bitmap());
+        let mut page = Page::from_bitmap(&bitmap, self.shape);
+        // The rendition in tones has a line of its own resolution.
+        page.jpeg = self.jpeg.as_ref().and_then(|jpeg| {
+            let (from, to) = (self.shape.resolution, Resolution::Fine);
+            colour::with_rows_above(jpeg, &fax_image::scale::fit(above, from, to, self.shape.width))
+        });
+        if page.jpeg.is_none() {
+            page.shape.tones = None;
+        }
+        page
+    }
+
     /// The pels.
     #[must_use]
     pub fn to_bitmap(&self) -> Bitmap {
         self.image().to_bitmap()
     }
 
-    /// The page as a TIFF-F file has it.
+    /// The page as a TIFF-F file has it, or, in grey or colour, one of profile C.
     #[must_use]
     pub fn to_tiff_page(&self) -> TiffPage {
-        TiffPage {
-            quality: self.quality,
-            description: self.description.clone(),
-            ..TiffPage::new(self.image(), self.shape.resolution)
-        }
+        let in_tones = self.jpeg.clone().and_then(|jpeg| TiffPage::in_tones(jpeg).ok());
+        let page = in_tones.unwrap_or_else(|| TiffPage::new(self.image(), self.shape.resolution));
+        TiffPage { quality: self.quality, description: self.description.clone(), ..page }
+    }
+
+    /// A page of a file that is a fax page as it stands.
+    pub(crate) fn from_tiff_page(page: TiffPage) -> Option<Page> {
+        let shape = shape_of(&page)?;
+        let jpeg = match &page.image {
+            Image::Bitmap(_) | Image::T6 { .. } => None,
+            Image::T81 { octets, .. } => Some(octets.clone()),
+        };
+        Some(Page {
+            shape,
+            t6: page.image.to_t6(),
+            jpeg,
+            quality: page.quality,
+            description: page.description,
+        })
     }
 
     fn image(&self) -> Image {
@@ -90,7 +127,7 @@ impl FaxDocument {
         self.pages.get(i).map(|p| (p.shape, p.t6.clone()))
     }
 
-    /// Group 4 TIFF-F, one strip a page.
+    /// Group 4 TIFF-F, one strip a page; pages in grey or colour as TIFF-FX profile C.
     #[must_use]
     pub fn to_tiff(&self) -> Vec<u8> {
         self.to_tiff_with(&WriteOptions::default())
@@ -116,25 +153,16 @@ impl FaxDocument {
             ..FaxDocument::default()
         };
         for (i, page) in file.pages.into_iter().enumerate() {
-            let Some(shape) = shape_of(&page) else {
-                return Err(RenderError::broken(
-                    Format::Tiff,
-                    format!(
-                        "page {} is {} pels wide at {} × {} per inch, which is no fax page",
-                        i + 1,
-                        page.image.width(),
-                        page.x_per_inch,
-                        page.y_per_inch
-                    ),
-                ));
+            let width = page.image.width();
+            let (x, y) = (page.x_per_inch, page.y_per_inch);
+            let Some(page) = Page::from_tiff_page(page) else {
+                let what = format!(
+                    "page {} is {width} pels wide at {x} × {y} per inch, which is no fax page",
+                    i + 1
+                );
+                return Err(RenderError::broken(Format::Tiff, what));
             };
-            document.pages.push(Page {
-                shape,
-                t6: page.image.to_t6(),
-                jpeg: None,
-                quality: page.quality,
-                description: page.description,
-            });
+            document.pages.push(page);
         }
         if document.pages.is_empty() {
             return Err(RenderError::Empty);
@@ -146,7 +174,11 @@ impl FaxDocument {
 /// The shape of a page of a file, if it is a fax page as it stands.
 pub(crate) fn shape_of(page: &TiffPage) -> Option<PageShape> {
     let resolution: Resolution = page.resolution()?;
-    Some(PageShape { width: page.fax_width()?, resolution, rows: page.image.rows(), tones: None })
+    let tones = match &page.image {
+        Image::T81 { tones, .. } if resolution == Resolution::Fine => Some(*tones),
+        Image::Bitmap(_) | Image::T6 { .. } | Image::T81 { .. } => None,
+    };
+    Some(PageShape { width: page.fax_width()?, resolution, rows: page.image.rows(), tones })
 }
 
 pub(crate) fn tiff_error(e: tiff::Error) -> RenderError {

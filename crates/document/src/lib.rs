@@ -6,6 +6,7 @@
 //! outside is to be converted. [`to_pdf`] and [`FaxDocument::to_tiff`] write pages for people,
 //! [`first_page_png`] draws the preview for receipts.
 
+mod colour;
 mod document;
 mod error;
 mod format;

@@ -1,5 +1,7 @@
-//! Fax pages as a PDF, the Group 4 octets untouched (ISO 32000-1 §7.4.6, CCITTFaxDecode).
+//! Fax pages as a PDF: the Group 4 octets untouched (ISO 32000-1 §7.4.6, CCITTFaxDecode), grey and colour in sRGB
+//! (§7.4.8, DCTDecode), since hardly any program shows CIELAB in JPEG.
 
+use crate::colour::{Viewable, viewable};
 use crate::geometry::per_mm;
 use crate::{FaxDocument, Page};
 use pdf_writer::{Content, Date, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
@@ -61,14 +63,37 @@ fn write_info(pdf: &mut Pdf, id: Ref, info: &PdfInfo) {
     }
 }
 
-fn write_page(pdf: &mut Pdf, tree: Ref, page: &Page, [page_id, content_id, image_id]: [Ref; 3]) {
+/// The size of so many pels in points.
+fn points(count: u32, per_mm: f64) -> f32 {
+    (f64::from(count) / per_mm * 72.0 / 25.4) as f32
+}
+
+fn to_i32(v: u32) -> i32 {
+    i32::try_from(v).unwrap_or(i32::MAX)
+}
+
+/// The picture of a page in grey or colour, in sRGB; its size in points.
+fn write_picture(pdf: &mut Pdf, id: Ref, picture: &Viewable) -> (f32, f32) {
+    let mut image = pdf.image_xobject(id, &picture.jpeg);
+    image.filter(Filter::DctDecode);
+    image.width(to_i32(picture.width));
+    image.height(to_i32(picture.rows));
+    if picture.colour {
+        image.color_space().device_rgb();
+    } else {
+        image.color_space().device_gray();
+    }
+    image.bits_per_component(8);
+    let per_mm = f64::from(picture.per_inch) / 25.4;
+    (points(picture.width, per_mm), points(picture.rows.max(1), per_mm))
+}
+
+/// The pels of a page in black and white as they are; its size in points.
+fn write_pels(pdf: &mut Pdf, id: Ref, page: &Page) -> (f32, f32) {
     let (per_x, per_y) = per_mm(page.shape.resolution);
     let pels = page.shape.width.pels(page.shape.resolution);
-    let points = |count: u32, per_mm: f64| (f64::from(count) / per_mm * 72.0 / 25.4) as f32;
-    let (w, h) = (points(pels, per_x), points(page.shape.rows.max(1), per_y));
-    let to_i32 = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
 
-    let mut image = pdf.image_xobject(image_id, &page.t6);
+    let mut image = pdf.image_xobject(id, &page.t6);
     image.filter(Filter::CcittFaxDecode);
     image.width(to_i32(pels));
     image.height(to_i32(page.shape.rows));
@@ -81,7 +106,15 @@ fn write_page(pdf: &mut Pdf, tree: Ref, page: &Page, [page_id, content_id, image
     parms.end_of_block(ends_with_eofb(&page.t6));
     parms.finish();
     image.finish();
+    (points(pels, per_x), points(page.shape.rows.max(1), per_y))
+}
 
+fn write_page(pdf: &mut Pdf, tree: Ref, page: &Page, [page_id, content_id, image_id]: [Ref; 3]) {
+    let in_tones = page.jpeg.as_ref().and_then(|jpeg| viewable(jpeg));
+    let (w, h) = match in_tones {
+        Some(picture) => write_picture(pdf, image_id, &picture),
+        None => write_pels(pdf, image_id, page),
+    };
     let mut content = Content::new();
     content.save_state();
     content.transform([w, 0.0, 0.0, h, 0.0, 0.0]);

@@ -1,6 +1,7 @@
 //! TIFF files as fax pages: what is a fax page already passes untouched, the rest is fitted (RFC 2301;
 //! TIFF 6.0).
 
+use crate::colour::{for_the_line, grey_of_tones};
 use crate::document::{shape_of, tiff_error};
 use crate::geometry::per_mm;
 use crate::grey::{Grey, grey_of, over_white};
@@ -50,16 +51,20 @@ fn fit(page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
     if page.image.rows() == 0 {
         return Err(RenderError::broken(Format::Tiff, "a page has no rows"));
     }
-    if let Some(shape) = shape_of(&page) {
-        return Ok(Page {
-            shape,
-            t6: page.image.to_t6(),
-            jpeg: None,
-            quality: page.quality,
-            description: page.description,
-        });
+    if shape_of(&page).is_some() {
+        let wrong = || RenderError::broken(Format::Tiff, "a page cannot be read");
+        let mut page = Page::from_tiff_page(page).ok_or_else(wrong)?;
+        if page.shape.tones.is_some() {
+            page.jpeg = page.jpeg.and_then(|jpeg| for_the_line(&jpeg, page.shape.width));
+        }
+        return Ok(page);
     }
     check_pels(page.image.width(), page.image.rows(), options)?;
+    if let Image::T81 { octets, width, rows, .. } = &page.image {
+        let grey = grey_of_tones(octets).ok_or_else(|| RenderError::broken(Format::Tiff, "damaged JPEG"))?;
+        let mm = size_mm(*width, *rows, page.x_per_inch, page.y_per_inch);
+        return to_page(&grey, mm, f64::INFINITY, options);
+    }
     let bitmap = page.image.to_bitmap();
     if let Some(resolution) = page.resolution() {
         let pels = options.width.pels(resolution);

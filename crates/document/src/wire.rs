@@ -1,16 +1,19 @@
 //! What parent and child of the sandbox say to each other: one line of JSON, then octets.
 //!
 //! Request: [`Request`], newline, the document to the end of the stream. Answer: [`Answer`], newline,
-//! the T.6 octets of all pages one after the other. Both sides take nothing on trust.
+//! the T.6 octets of all pages one after the other, behind those of a page its JPEG. Both sides take nothing on trust.
 
 use crate::{FaxDocument, Format, Ink, Page, RenderError, RenderOptions};
 use bytes::Bytes;
 use core::time::Duration;
-use fax_base::page::{PageShape, Resolution, Width};
+use fax_base::page::{PageShape, Resolution, Tones, Width};
 use serde::{Deserialize, Serialize};
 
 /// Longest first line of either side. A page's entry takes well under 80 octets.
 pub(crate) const MAX_LINE: usize = 1 << 20;
+
+/// The tones by their numbers.
+const TONES: [Tones; 2] = [Tones::Grey, Tones::Colour];
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -65,9 +68,9 @@ pub(crate) enum Answer {
     Refused(RenderError),
 }
 
-/// Resolution and width by their place in `ALL`, rows, octets of T.6.
+/// Resolution and width by their place in `ALL`, rows, octets of T.6; tones by their number, octets of JPEG.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct PageEntry(usize, usize, u32, usize);
+pub(crate) struct PageEntry(usize, usize, u32, usize, Option<(u8, usize)>);
 
 impl Answer {
     /// The first line for a document, newline included.
@@ -91,21 +94,29 @@ impl Answer {
         };
         let mut at = end + 1;
         let mut document = FaxDocument { pages: Vec::new(), remarks };
-        for PageEntry(resolution, width, rows, length) in entries {
+        for PageEntry(resolution, width, rows, length, in_tones) in entries {
             let until = at.checked_add(length).filter(|u| *u <= octets.len())?;
+            let (tones, jpeg) = match in_tones {
+                None => (None, None),
+                Some((tones, length)) => {
+                    let jpeg_until = until.checked_add(length).filter(|u| *u <= octets.len())?;
+                    (Some(*TONES.get(usize::from(tones))?), Some(octets.slice(until..jpeg_until)))
+                }
+            };
+            let end = until + jpeg.as_ref().map_or(0, Bytes::len);
             document.pages.push(Page {
                 shape: PageShape {
                     width: *Width::ALL.get(width)?,
                     resolution: *Resolution::ALL.get(resolution)?,
                     rows,
-                    tones: None,
+                    tones,
                 },
                 t6: octets.slice(at..until),
-                jpeg: None,
+                jpeg,
                 quality: None,
                 description: None,
             });
-            at = until;
+            at = end;
         }
         (at == octets.len() && !document.pages.is_empty()).then_some(Ok(document))
     }
@@ -118,6 +129,10 @@ fn entry(page: &Page) -> PageEntry {
         find(Width::ALL.iter().position(|w| *w == page.shape.width)),
         page.shape.rows,
         page.t6.len(),
+        page.in_tones().map(|(tones, jpeg)| {
+            let number = TONES.iter().position(|t| *t == tones);
+            (number.and_then(|n| u8::try_from(n).ok()).unwrap_or(u8::MAX), jpeg.len())
+        }),
     )
 }
 
@@ -130,9 +145,14 @@ mod tests {
             pages: [Resolution::Fine, Resolution::R16]
                 .into_iter()
                 .map(|resolution| Page {
-                    shape: PageShape { width: Width::B4, resolution, rows: 7, tones: None },
+                    shape: PageShape {
+                        width: Width::B4,
+                        resolution,
+                        rows: 7,
+                        tones: (resolution == Resolution::Fine).then_some(Tones::Colour),
+                    },
                     t6: Bytes::from_static(b"\n{octets}"),
-                    jpeg: None,
+                    jpeg: (resolution == Resolution::Fine).then(|| Bytes::from_static(b"JPEG")),
                     quality: None,
                     description: None,
                 })
@@ -147,6 +167,7 @@ mod tests {
         let mut octets = Answer::of(&ok);
         for p in &document().pages {
             octets.extend_from_slice(&p.t6);
+            octets.extend_from_slice(p.jpeg.as_deref().unwrap_or_default());
         }
         assert_eq!(Answer::parse(&octets.clone().into()), Some(ok));
         for cut in 0..octets.len() {

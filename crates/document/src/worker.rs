@@ -53,6 +53,9 @@ fn answer(result: &Result<FaxDocument, RenderError>) -> std::io::Result<()> {
     out.write_all(&Answer::of(result))?;
     for page in result.iter().flat_map(|d| &d.pages) {
         out.write_all(&page.t6)?;
+        if let Some((_, jpeg)) = page.in_tones() {
+            out.write_all(jpeg)?;
+        }
     }
     out.flush()
 }

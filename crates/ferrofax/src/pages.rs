@@ -35,9 +35,7 @@ pub(crate) fn head(document: &mut FaxDocument, text: &str) {
     let count = document.pages.len();
     for (i, page) in document.pages.iter_mut().enumerate() {
         let PageShape { width, resolution, .. } = page.shape;
-        let mut bitmap = header(width, resolution, text, &format!("{}/{count}", i + 1));
-        bitmap.append(&page.to_bitmap());
-        *page = Page::from_bitmap(&bitmap, page.shape);
+        *page = page.with_rows_above(&header(width, resolution, text, &format!("{}/{count}", i + 1)));
     }
 }
 

@@ -124,6 +124,13 @@ impl Directory<'_> {
             .collect()
     }
 
+    /// The octets of a field of octets without a meaning of their own.
+    pub(super) fn octets(&self, tag: u16) -> Option<&[u8]> {
+        let f = self.field(tag)?;
+        matches!(f.kind, 1 | 7).then_some(())?;
+        self.file.octets.get(f.at..f.at.checked_add(f.count)?)
+    }
+
     /// The first value of a field of whole numbers.
     pub(super) fn number(&self, tag: u16) -> Option<u32> {
         let f = self.field(tag)?;

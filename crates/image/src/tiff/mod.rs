@@ -1,5 +1,7 @@
 //! TIFF-F: fax pages in files (RFC 2301, RFC 2306; TIFF 6.0).
 //!
+//! Pages in grey and colour are those of TIFF-FX profile C (RFC 3949 §6).
+//!
 //! [`read`] takes what is found in the field and says what was odd about it; [`write()`] writes the
 //! strict form: little-endian, first IFD at octet 8, one strip a page.
 
@@ -9,11 +11,12 @@ mod profile;
 mod remark;
 mod sink;
 mod strip;
+mod tones;
 mod write;
 
-use crate::Bitmap;
+use crate::{Bitmap, t42};
 use bytes::Bytes;
-use fax_base::page::{Coding, Resolution, Width};
+use fax_base::page::{Coding, Resolution, Tones, Width};
 pub use profile::Profile;
 pub use remark::{Remark, RemarkKind};
 use std::collections::HashSet;
@@ -51,6 +54,17 @@ pub enum Image {
         /// Rows.
         rows: u32,
     },
+    /// Grey or colour: JPEG in CIELAB (T.42), in a file of profile C.
+    T81 {
+        /// The stream, with the header of T.42 or without.
+        octets: Bytes,
+        /// Pels on a row.
+        width: u32,
+        /// Rows.
+        rows: u32,
+        /// Whether there is colour.
+        tones: Tones,
+    },
 }
 
 impl Image {
@@ -59,7 +73,7 @@ impl Image {
     pub fn width(&self) -> u32 {
         match self {
             Image::Bitmap(b) => b.width(),
-            Image::T6 { width, .. } => *width,
+            Image::T6 { width, .. } | Image::T81 { width, .. } => *width,
         }
     }
 
@@ -68,11 +82,11 @@ impl Image {
     pub fn rows(&self) -> u32 {
         match self {
             Image::Bitmap(b) => b.rows(),
-            Image::T6 { rows, .. } => *rows,
+            Image::T6 { rows, .. } | Image::T81 { rows, .. } => *rows,
         }
     }
 
-    /// As pels.
+    /// As pels; grey and colour as dots.
     #[must_use]
     pub fn to_bitmap(&self) -> Bitmap {
         match self {
@@ -80,15 +94,31 @@ impl Image {
             Image::T6 { octets, width, rows } => {
                 crate::decode(octets, Coding::Mmr, *width, crate::Limits { max_rows: *rows }).bitmap
             }
+            Image::T81 { octets, width, rows, .. } => {
+                let found = t42::decode(octets).map(|d| d.picture.to_bitmap());
+                let mut bitmap = Bitmap::new(*width);
+                bitmap.append(&found.unwrap_or_else(|_| Bitmap::blank(*width, *rows)));
+                bitmap
+            }
         }
     }
 
-    /// As T.6 with EOFB if it comes from a bitmap, else as it is.
+    /// Whether colour has one sample for 2 × 2 pels.
+    fn is_subsampled(&self) -> bool {
+        match self {
+            Image::Bitmap(_) | Image::T6 { .. } => false,
+            Image::T81 { octets, .. } => t42::decode(octets).is_ok_and(|d| d.subsampled),
+        }
+    }
+
+    /// As T.6: as it is, or, if it comes from something else, with EOFB.
     #[must_use]
     pub fn to_t6(&self) -> Bytes {
         match self {
-            Image::Bitmap(b) => crate::encode(b, Coding::Mmr, &crate::EncodeOptions::default()).into(),
             Image::T6 { octets, .. } => octets.clone(),
+            Image::Bitmap(_) | Image::T81 { .. } => {
+                crate::encode(&self.to_bitmap(), Coding::Mmr, &crate::EncodeOptions::default()).into()
+            }
         }
     }
 }
@@ -130,6 +160,19 @@ impl TiffPage {
             quality: None,
             description: None,
         }
+    }
+
+    /// A page of profile C: JPEG in CIELAB, of the size and the resolution that it states itself.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be decoded.
+    pub fn in_tones(octets: Bytes) -> Result<Self, t42::Error> {
+        let found = t42::decode(&octets)?;
+        let (width, rows) = (found.picture.width(), found.picture.rows());
+        let image = Image::T81 { octets, width, rows, tones: found.picture.tones() };
+        let per_inch = f32::from(found.header.per_inch);
+        Ok(TiffPage { x_per_inch: per_inch, y_per_inch: per_inch, ..TiffPage::new(image, Resolution::Fine) })
     }
 
     /// The fax resolution that the figures mean, if they are within 3 % of one.
@@ -176,7 +219,8 @@ pub enum Error {
 /// How a file is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WriteOptions {
-    /// Compression: MMR (Group 4) unless the reader of the file can do no more than MH or MR.
+    /// Compression of pages in black and white: MMR (Group 4) unless the reader of the file can do no more than MH or
+    /// MR. For MH and MR pages in grey and colour become black and white; otherwise they are JPEG.
     pub coding: Coding,
     /// FillOrder 2: the first bit of the line is the least significant one (profile S demands it).
     pub lsb_first: bool,

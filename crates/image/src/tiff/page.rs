@@ -4,6 +4,7 @@ use super::ifd::{Directory, File, damaged};
 use super::remark::RemarkKind;
 use super::sink::Sink;
 use super::strip::{self, Found, Scheme, msb_first};
+use super::tones;
 use super::{Error, Limits, Quality, TiffPage};
 use crate::MAX_WIDTH;
 use fax_base::page::{Resolution, Width};
@@ -26,6 +27,14 @@ pub(super) fn read(
     if dir.number(254).is_some_and(|t| t & 1 == 1) || dir.number(255) == Some(2) {
         remark(RemarkKind::ThumbnailSkipped);
         return Ok(None);
+    }
+    if tones::is_page(dir) {
+        let strips = strips(file, dir, u32::MAX, None, remark)?;
+        let page = tones::read(dir, &strips, pels_left)?;
+        let (x, y) = resolution(dir, &page.image, false, remark);
+        let description = dir.text(270).filter(|t| !t.is_empty());
+        let quality = quality(dir, Quality::default());
+        return Ok(Some(TiffPage { x_per_inch: x, y_per_inch: y, quality, description, ..page }));
     }
     let layout = Layout::read(dir, limits, remark)?;
     let strips = strips(file, dir, layout.rows_per_strip, layout.length, remark)?;

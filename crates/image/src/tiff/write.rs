@@ -4,18 +4,20 @@
 use super::{Image, TiffPage, WriteOptions};
 use crate::{EncodeOptions, Limits, k_for, recode};
 use fax_base::bits::reverse;
-use fax_base::page::{Coding, Resolution};
+use fax_base::page::{Coding, Resolution, Tones};
 use std::borrow::Cow;
 
 /// The values of a field.
 enum Values {
     Short([u16; 2], u32),
+    /// Three alike.
+    Thrice(u16),
     Long(u32),
     Text(String),
     Fraction(u32, u32),
 }
 
-use Values::{Fraction, Long, Short, Text};
+use Values::{Fraction, Long, Short, Text, Thrice};
 
 fn short(n: u16) -> Values {
     Short([n, 0], 1)
@@ -112,6 +114,11 @@ fn coded(page: &TiffPage, options: &WriteOptions) -> Vec<u8> {
     let mut data = match &page.image {
         Image::Bitmap(b) => crate::encode(b, options.coding, &how),
         Image::T6 { octets, .. } if options.coding == Coding::Mmr => octets.to_vec(),
+        Image::T81 { octets, .. } => match page_coding(page, options) {
+            // Octets have no other order of bits.
+            Coding::T81(_) => return octets.to_vec(),
+            coding => crate::encode(&page.image.to_bitmap(), coding, &how),
+        },
         Image::T6 { octets, width, rows } => {
             recode(octets, *width, options.coding, &how, Limits { max_rows: *rows }).octets
         }
@@ -124,6 +131,14 @@ fn coded(page: &TiffPage, options: &WriteOptions) -> Vec<u8> {
     data
 }
 
+/// How this page is coded in the file.
+fn page_coding(page: &TiffPage, options: &WriteOptions) -> Coding {
+    match (&page.image, options.coding) {
+        (Image::T81 { tones, .. }, Coding::Mmr | Coding::T85 | Coding::T81(_)) => Coding::T81(*tones),
+        (_, coding) => coding,
+    }
+}
+
 /// The fields in rising order; StripOffsets is set later.
 fn fields(
     page: &TiffPage,
@@ -133,14 +148,21 @@ fn fields(
     options: &WriteOptions,
 ) -> Vec<(u16, Values)> {
     let rows = page.image.rows();
+    let coding = page_coding(page, options);
+    let (samples, bits, photometric) = match coding {
+        Coding::Mh | Coding::Mr | Coding::Mmr | Coding::T85 => (1, short(1), 0),
+        Coding::T81(Tones::Grey) => (1, short(8), 10),
+        Coding::T81(Tones::Colour) => (3, Thrice(8), 10),
+    };
+    let lsb_first = options.lsb_first && coding.tones().is_none();
     let mut f = vec![
         (254, Long(2)),
         (256, Long(page.image.width())),
         (257, Long(rows)),
-        (258, short(1)),
-        (259, short(compression(options.coding))),
-        (262, short(0)),
-        (266, short(if options.lsb_first { 2 } else { 1 })),
+        (258, bits),
+        (259, short(compression(coding))),
+        (262, short(photometric)),
+        (266, short(if lsb_first { 2 } else { 1 })),
     ];
     if let Some(text) = &page.description {
         f.push((270, ascii(text)));
@@ -148,13 +170,13 @@ fn fields(
     f.extend([
         (273, Long(0)),
         (274, short(1)),
-        (277, short(1)),
+        (277, short(samples)),
         (278, Long(rows)),
         (279, Long(u32::try_from(octets).unwrap_or(u32::MAX))),
         (282, fraction(page.x_per_inch)),
         (283, fraction(page.y_per_inch)),
     ]);
-    match options.coding {
+    match coding {
         Coding::Mh => f.push((292, Long(0))),
         Coding::Mr => f.push((292, Long(1))),
         Coding::Mmr => f.push((293, Long(0))),
@@ -179,6 +201,10 @@ fn fields(
     if options.coding == Coding::T85 {
         // T82Options: nothing but T.85.
         f.push((435, Long(0)));
+    }
+    if coding.tones().is_some() {
+        let each = if page.image.is_subsampled() { 2 } else { 1 };
+        f.extend([(530, Short([each; 2], 2)), (531, short(1))]);
     }
     f
 }
@@ -225,6 +251,7 @@ fn directory(octets: &mut Vec<u8>, base: usize, fields: &[(u16, Values)]) -> usi
                 let (a, b) = (n[0].to_le_bytes(), n[1].to_le_bytes());
                 (3, *count, vec![a[0], a[1], b[0], b[1]].into())
             }
+            Thrice(n) => (3, 3, [n.to_le_bytes(); 3].concat().into()),
             Long(n) => (4, 1, n.to_le_bytes().to_vec().into()),
             Text(t) => (2, u32::try_from(t.len()).unwrap_or(0), t.as_bytes().into()),
             Fraction(n, d) => (5, 1, [n.to_le_bytes(), d.to_le_bytes()].concat().into()),
