@@ -3,8 +3,10 @@
 
 mod made;
 
-use fax_base::page::{Resolution, Width};
+use fax_base::page::{Resolution, Tones, Width};
 use fax_document::{FaxDocument, Format, PdfInfo, RenderOptions, first_page_png, page_png, render, to_pdf};
+use fax_image::t42::{self, Picture};
+use fax_image::tiff::{TiffPage, WriteOptions};
 use made::{Folder, run, testdata};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -125,4 +127,49 @@ fn previews_have_square_pels() {
     assert_eq!(first_page_png(&document, 600), page_png(&document, 0, 600));
     assert!(page_png(&document, 3, 600).is_empty());
     assert!(first_page_png(&FaxDocument::default(), 600).is_empty());
+}
+
+/// A page of four broad stripes.
+fn striped(tones: Tones) -> (FaxDocument, Vec<[u8; 3]>) {
+    let colours = vec![[200u8, 40, 40], [60, 150, 60], [70, 90, 160], [230, 230, 120]];
+    let stripes = colours.clone();
+    let rgb = (0..400u32).flat_map(|_| (0..1728usize).flat_map(|x| stripes[x / 432]).collect::<Vec<u8>>());
+    let picture = Picture::from_rgb(1728, tones, &rgb.collect::<Vec<u8>>());
+    let page = TiffPage::in_tones(t42::encode(&picture, &t42::Options::default()).into()).unwrap();
+    let file = fax_image::tiff::write(&[page], &WriteOptions::default());
+    (FaxDocument::from_tiff(&file).unwrap(), colours)
+}
+
+#[test]
+fn grey_and_colour_are_seen_by_others() {
+    let folder = Folder::new("colour");
+    for tones in [Tones::Colour, Tones::Grey] {
+        let (document, colours) = striped(tones);
+        assert_eq!(document.pages[0].shape.tones, Some(tones));
+        let file = folder.put("out.pdf", &to_pdf(&document, &PdfInfo::default()));
+        let (said, complaints) = run("mupdf-tools", "mutool", &["info", &file]);
+        assert_eq!(complaints, "");
+        assert!(said.contains("DCT"), "{said}");
+        let out = folder.path("p%d.ppm");
+        let draw = ["draw", "-q", "-A", "0", "-w", "1728", "-h", "400", "-f", "-c", "rgb", "-o", &out, &file];
+        run("mupdf-tools", "mutool", &draw);
+        let drawn = folder.get("p1.ppm");
+        let samples = &drawn[drawn.len() - 1728 * 400 * 3..];
+        for (i, colour) in colours.iter().enumerate() {
+            let at = (200 * 1728 + i * 432 + 216) * 3;
+            let got = &samples[at..at + 3];
+            match tones {
+                Tones::Colour => {
+                    let off = got.iter().zip(colour).map(|(a, b)| a.abs_diff(*b)).max();
+                    assert!(off <= Some(8), "{colour:?} became {got:?}");
+                }
+                Tones::Grey => assert!(got[0] == got[1] && got[1] == got[2], "{got:?}"),
+            }
+        }
+        // The file of profile C that goes into the inbox has the same octets as the line had.
+        let tiff = document.to_tiff();
+        let jpeg = document.pages[0].jpeg.clone().unwrap();
+        assert!(tiff.windows(jpeg.len()).any(|w| w == &jpeg[..]));
+        assert_eq!(FaxDocument::from_tiff(&tiff).unwrap(), document);
+    }
 }

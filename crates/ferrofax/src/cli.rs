@@ -340,8 +340,9 @@ pub(crate) struct LineArgs {
     /// The slowest rate, bit/s: the call is given up rather than go below it.
     #[arg(long, value_name = "BPS", default_value_t = 2400)]
     pub(crate) min_rate: u32,
-    /// The codings that are offered and used. MH is always one of them; MMR and T.85 need ECM, and T.85 goes before MMR.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values_t = [Compression::Mh, Compression::Mr, Compression::Mmr])]
+    /// The codings that are offered and used. MH is always one of them; MMR, T.85 and T.81 need ECM, and T.85 goes before MMR;
+    /// T.81 is for pages in grey and colour.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values_t = [Compression::Mh, Compression::Mr, Compression::Mmr, Compression::T81])]
     pub(crate) compression: Vec<Compression>,
     /// With --call: fetch what the other end has to send.
     #[arg(long, conflicts_with = "answer")]
@@ -442,6 +443,8 @@ pub(crate) enum Compression {
     Mmr,
     /// T.85 (JBIG).
     T85,
+    /// T.81 (JPEG) for pages in grey and colour.
+    T81,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]

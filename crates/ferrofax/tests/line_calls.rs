@@ -8,6 +8,9 @@
 mod papers;
 mod pipe;
 
+use fax_base::page::Tones;
+use fax_image::t42::{self, Picture};
+use fax_image::tiff::{Image, Limits, TiffPage, WriteOptions};
 use pipe::{BLOCK, Block, Clean, Come, Desk, Line, Machine, TEN_MINUTES, call, command};
 use spandsp_peer::tiff;
 use spandsp_peer::{AudioPeer, Options};
@@ -242,4 +245,62 @@ fn a_full_disk_is_told_and_the_page_not_confirmed() {
     assert_eq!((a.code, b.code), (Some(1), Some(2)), "{a:?} {b:?}");
     assert!(b.stderr.contains("fax-0001.tif") && b.stderr.contains("cannot be written"), "{}", b.stderr);
     assert_eq!(desk.report("a.json")["pages_sent"], 0);
+}
+
+/// A file of profile C with two pages in colour, and their streams.
+fn colour(desk: &Desk, name: &str) -> Vec<Vec<u8>> {
+    let streams: Vec<Vec<u8>> = (1..3u32)
+        .map(|seed| {
+            let rgb = (0..200u32)
+                .flat_map(|y| (0..1728u32).flat_map(move |x| [x / 7, y, x * seed / 16].map(|v| v as u8)));
+            let picture = Picture::from_rgb(1728, Tones::Colour, &rgb.collect::<Vec<u8>>());
+            t42::encode(&picture, &t42::Options::default())
+        })
+        .collect();
+    let page = |s: &Vec<u8>| TiffPage::in_tones(s.clone().into()).unwrap();
+    let pages: Vec<TiffPage> = streams.iter().map(page).collect();
+    std::fs::write(desk.path(name), fax_image::tiff::write(&pages, &WriteOptions::default())).unwrap();
+    streams
+}
+
+#[test]
+fn colour_arrives_as_it_was_sent() {
+    let desk = Desk::new();
+    let sent = colour(&desk, "colour.tif");
+    let (file, dir) = (desk.arg("colour.tif"), desk.arg("in"));
+    two(&desk, &["--send", &file], &["--receive", &dir], &mut Clean);
+    for name in ["a.json", "b.json"] {
+        assert_eq!(desk.report(name)["compression"], "T.81");
+    }
+    let got = std::fs::read(desk.path("in/fax-0001.tif")).unwrap();
+    let got = fax_image::tiff::read(&got, &Limits::default()).unwrap();
+    let streams: Vec<&[u8]> = got
+        .pages
+        .iter()
+        .map(|page| match &page.image {
+            Image::T81 { octets, tones: Tones::Colour, .. } => &octets[..],
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(streams, sent);
+    assert!(!desk.path("in/fax-0002.tif").exists());
+}
+
+#[test]
+fn colour_to_a_far_end_that_takes_none_of_it() {
+    let desk = Desk::new();
+    let sent = colour(&desk, "colour.tif");
+    let (file, dir) = (desk.arg("colour.tif"), desk.arg("in"));
+    let called = ["--receive", &dir, "--compression", "mh,mmr"];
+    two(&desk, &["--send", &file, "--header", "Clinic"], &called, &mut Clean);
+    assert_eq!(desk.report("a.json")["compression"], "T.6");
+    let got = std::fs::read(desk.path("in/fax-0001.tif")).unwrap();
+    let got = fax_image::tiff::read(&got, &Limits::default()).unwrap();
+    for (stream, page) in sent.iter().zip(&got.pages) {
+        let dots = t42::decode(stream).unwrap().picture.to_bitmap();
+        let page = page.image.to_bitmap();
+        let above = page.rows() - dots.rows();
+        assert!((8..80).contains(&above), "a header line of {above} rows");
+        assert!((0..dots.rows()).all(|y| page.row(above + y) == dots.row(y)));
+    }
 }

@@ -4,7 +4,7 @@ use crate::cli::{Compression, LineArgs, Modem, Switch};
 use crate::pages;
 use anyhow::{Result, ensure};
 use fax_base::line::Modulation;
-use fax_base::page::Coding;
+use fax_base::page::{Coding, Tones};
 use fax_t30::{Capabilities, Poll, Role};
 use std::path::Path;
 
@@ -83,6 +83,7 @@ fn capabilities(args: &LineArgs) -> Result<Capabilities> {
             Compression::Mr => codings.push(Coding::Mr),
             Compression::Mmr => codings.push(Coding::Mmr),
             Compression::T85 => codings.push(Coding::T85),
+            Compression::T81 => codings.push(Coding::T81(Tones::Colour)),
         }
     }
     let (min_rate, max_rate) = (args.min_rate, args.max_rate);

@@ -47,6 +47,10 @@ impl Profile {
     #[must_use]
     pub fn fitted(self, page: &TiffPage) -> TiffPage {
         let mut page = page.clone();
+        if matches!(page.image, Image::T81 { .. }) {
+            // Grey and colour are profile C's.
+            page.image = Image::Bitmap(page.image.to_bitmap());
+        }
         let shape = page.resolution().and_then(|r| Some((r, page.fax_width()?)));
         let (resolution, width) = match shape {
             Some((resolution, width)) if self.takes(resolution, width) => (resolution, width),
