@@ -64,7 +64,7 @@ pub(crate) async fn run(args: ReceiveArgs, as_json: bool) -> Result<ExitCode> {
 /// Receives one fax and writes it; whether it came well.
 async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: bool) -> Result<bool> {
     let from = incoming.from.clone();
-    let mut call = incoming.accept(called(ident));
+    let mut call = incoming.accept(called(ident, true));
     let mut received = Vec::new();
     let mut ladder = LiveLadder::new(Role::Called, 0);
     let report = loop {

@@ -142,8 +142,14 @@ impl Server {
             tokio::spawn(async move { service.run(stopped).await })
         };
         let (quiet_told, quiet) = oneshot::channel();
-        let answering =
-            tokio::spawn(answer_calls(service.clone(), spool, incoming, stopped.clone(), quiet_told));
+        let answering = tokio::spawn(answer_calls(
+            service.clone(),
+            spool,
+            config.receive_colour,
+            incoming,
+            stopped.clone(),
+            quiet_told,
+        ));
         let sip = endpoint.local_address();
         tracing::info!(%sip, ?api, ?smtp, trunks = config.trunks.len(), "ferrofax is up");
         Ok(Server {

@@ -28,6 +28,9 @@ fn the_least_is_enough_and_the_rest_has_defaults() {
     let config = parse(LEAST, Path::new("/base")).unwrap();
     assert_eq!(config.data_dir, Path::new("/base/data"));
     assert_eq!(config.sip.listen, [Listen::new(Transport::Udp, "0.0.0.0:5060".parse().unwrap())]);
+    assert!(config.receive_colour);
+    let without = format!("receive_colour = false\n{LEAST}");
+    assert!(!parse(&without, Path::new("/")).unwrap().receive_colour);
     assert!(config.api.is_none() && config.smtp.is_none() && config.mail.is_none());
     assert_eq!(config.trunks[0].t38.offer_as_caller, Some(Duration::from_secs(6)));
     let faxbox = config.directory.faxbox_by_number("+14155550100").unwrap();

@@ -49,6 +49,8 @@ pub(crate) struct Config {
     /// The trunk of each account, by account id; the first trunk where none is named.
     pub(crate) account_trunks: Vec<(String, String)>,
     pub(crate) plan: NumberPlan,
+    /// Callers are told that grey and colour are taken.
+    pub(crate) receive_colour: bool,
 }
 
 /// `[sip]`, `[[listen]]`, `[tls]`, `[connections]` and `[dns]`
@@ -180,6 +182,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         "open" => NumberPlan::open(),
         _ => NumberPlan::default(),
     };
+    let receive_colour = root.flag("receive_colour").is_none_or(|f| f.value);
     let (accounts, account_trunks) = sections::accounts(root, base, &trunks);
     let faxboxes = sections::faxboxes(root, &accounts);
     let directory = match Directory::new(accounts, faxboxes, &plan) {
@@ -206,5 +209,6 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         directory: directory?,
         account_trunks,
         plan,
+        receive_colour,
     })
 }

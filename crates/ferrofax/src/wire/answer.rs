@@ -20,6 +20,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) async fn answer_calls(
     service: Service,
     spool: Spool,
+    colour: bool,
     mut calls: mpsc::Receiver<IncomingCall>,
     mut stop: watch::Receiver<bool>,
     quiet: oneshot::Sender<()>,
@@ -39,7 +40,7 @@ pub(crate) async fn answer_calls(
             call = calls.recv() => match call {
                 Some(call) if stopping => call.reject(503, "Service Unavailable"),
                 Some(call) => {
-                    running.spawn(answer(service.clone(), spool.clone(), call));
+                    running.spawn(answer(service.clone(), spool.clone(), colour, call));
                 }
                 None => break,
             },
@@ -55,7 +56,7 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|s| *s).await;
 }
 
-async fn answer(service: Service, spool: Spool, incoming: IncomingCall) {
+async fn answer(service: Service, spool: Spool, colour: bool, incoming: IncomingCall) {
     let asked = fax_switch::IncomingCall {
         to_number: incoming.to.clone(),
         from_number: incoming.from.clone(),
@@ -67,7 +68,7 @@ async fn answer(service: Service, spool: Spool, incoming: IncomingCall) {
         Decision::Receive { account, faxbox, ident } => (account, faxbox, ident),
         Decision::Reject { code, reason } => return incoming.reject(code, &reason),
     };
-    let mut call = incoming.accept(called(ident));
+    let mut call = incoming.accept(called(ident, colour));
     let mut kept = spool.begin(&asked, &account, &faxbox);
     let mut pages = Vec::new();
     let mut trace = Vec::new();

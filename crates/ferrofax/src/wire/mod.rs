@@ -11,13 +11,12 @@ mod spool;
 use fax_t30 as t30;
 
 /// A terminal that answers: it can do everything, and sends nothing.
-pub(crate) fn called(ident: String) -> fax_terminal::Config {
-    fax_terminal::Config {
-        role: t30::Role::Called,
-        ident,
-        capabilities: t30::Capabilities::default(),
-        ..fax_terminal::Config::default()
+pub(crate) fn called(ident: String, colour: bool) -> fax_terminal::Config {
+    let mut capabilities = t30::Capabilities::default();
+    if !colour {
+        capabilities.codings.retain(|coding| coding.tones().is_none());
     }
+    fax_terminal::Config { role: t30::Role::Called, ident, capabilities, ..fax_terminal::Config::default() }
 }
 
 pub(crate) use answer::answer_calls;
