@@ -153,6 +153,7 @@ impl Receiver {
             return Taken::Other;
         };
         self.heard = now;
+        let told = position.told;
         let end = place.timestamp.wrapping_add(payload.len() as u32);
         let old = match law {
             Some(_) => distance(end, position.next) <= 0,
@@ -181,6 +182,10 @@ impl Receiver {
                     Some(_) | None => position.lose(given_up),
                 }
             }
+        }
+        if told > 0 && position.told == 0 {
+            // What was told while nothing came is accounted for and must not be told again.
+            position.since = now;
         }
         self.position = Some(position);
         Taken::Stream
