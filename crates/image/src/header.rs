@@ -73,8 +73,10 @@ pub fn put_above(strip: &Bitmap, t6: &[u8]) -> Vec<u8> {
 /// Draws a character into the cell at this place; a pel is black when any pel of the font within it is.
 fn draw(strip: &mut Bitmap, font: &mut PSF2Font<'_>, character: char, at: (u32, u32), cell: (u32, u32)) {
     let mut utf8 = [0; 4];
-    let known = font.glyph_for_utf8(character.encode_utf8(&mut utf8).as_bytes());
-    let Some(glyph) = known.or_else(|| font.glyph_for_utf8(b"?")) else {
+    let tried = [character, without_mark(character)];
+    let mut known = |c: &char| font.glyph_for_utf8(c.encode_utf8(&mut [0; 4]).as_bytes()).is_some();
+    let character = tried.into_iter().find(|c| known(c)).unwrap_or('?');
+    let Some(glyph) = font.glyph_for_utf8(character.encode_utf8(&mut utf8).as_bytes()) else {
         return;
     };
     for (row, pels) in (0..).zip(glyph) {
@@ -85,6 +87,19 @@ fn draw(strip: &mut Bitmap, font: &mut PSF2Font<'_>, character: char, at: (u32, 
                 }
             }
         }
+    }
+}
+
+/// The letter without its mark, where the font has no more.
+const fn without_mark(character: char) -> char {
+    match character {
+        'ë' => 'e',
+        'ï' => 'i',
+        'Ë' => 'E',
+        'Ï' => 'I',
+        'Å' => 'A',
+        'Đ' => 'D',
+        other => other,
     }
 }
 
@@ -150,7 +165,10 @@ mod tests {
     fn the_font_knows_these_languages() {
         let Ok(mut font) = PSF2Font::new(FONT_12X24) else { panic!("the font is broken") };
         let mut missing = |text: &str| -> String {
-            let lacks = |c: &char| font.glyph_for_utf8(c.encode_utf8(&mut [0; 4]).as_bytes()).is_none();
+            let lacks = |c: &char| {
+                let c = without_mark(*c);
+                font.glyph_for_utf8(c.encode_utf8(&mut [0; 4]).as_bytes()).is_none()
+            };
             text.chars().filter(lacks).collect()
         };
         let ascii: String = (' '..='~').collect();

@@ -14,10 +14,11 @@ pub fn run(manifest: &Path) -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     cargo(&["test", "--workspace", "--doc", "--quiet"], &[])?;
-    tests()?;
     // Two seconds each: enough to see that the targets live and what is new in the code does not fall over at once.
     let seconds = std::env::var("FERROFAX_FUZZ_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
-    fuzz::run(manifest, &fuzz::Fuzz { target: None, seconds })
+    fuzz::run(manifest, &fuzz::Fuzz { target: None, seconds })?;
+    // Last, so that the summary of the tests is what stands at the end.
+    tests()
 }
 
 /// nextest where it is installed, `cargo test` elsewhere.

@@ -134,7 +134,7 @@ impl End {
             match event {
                 MediaEvent::Page(page) => self.pages.push(page),
                 MediaEvent::End(outcome) => self.outcome = Some(outcome),
-                MediaEvent::Event(_) | MediaEvent::Tone(_) => {}
+                MediaEvent::Event(_) | MediaEvent::Signal(_) | MediaEvent::Tone(_) => {}
                 other => panic!("{other:?}"),
             }
         }
