@@ -6,7 +6,7 @@ use crate::api::{CallKey, RegKey};
 use crate::message::Uri;
 
 /// How messages travel (RFC 3261 §18). On TCP and TLS the driver cuts the stream into messages
-/// ([`crate::message::stream`]) and hands each in as a [`Input::Datagram`].
+/// ([`crate::message::stream`]) and hands each in as a [`crate::Input::Datagram`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Transport {
     /// Datagrams; lost ones are repeated by the transactions.

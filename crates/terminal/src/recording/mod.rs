@@ -2,7 +2,7 @@
 //! gone through again and checked (T.30 has no word for it; the format is ours).
 //!
 //! A [`crate::Terminal`] made by [`crate::Terminal::recorded`] keeps a [`Tape`]. Its driver takes the octets from it
-//! and writes them with [`file`]; [`Replay`] reads such a file and makes the call once more. A terminal reads no
+//! and writes them with [`mod@file`]; [`Replay`] reads such a file and makes the call once more. A terminal reads no
 //! clock and draws no chance, so the same inputs make the same outputs.
 //!
 //! A password is never in a recording: a call that has one, or in which one is sent, leaves none. Numbers of ours are
