@@ -99,8 +99,7 @@ pub(super) fn sip(root: &Section<'_, '_>, base: &Path) -> Option<Sip> {
     let mut listen = transport::listen(root, base);
     match parsed::<SocketAddr>(&s, "listen", "0.0.0.0:5060") {
         Some(address) => listen.insert(0, Listen::new(Transport::Udp, address)),
-        None if s.has("listen") => return None,
-        None if listen.is_empty() => {
+        None if listen.is_empty() && !s.has("listen") => {
             listen.push(Listen::new(Transport::Udp, SocketAddr::from(([0, 0, 0, 0], 5060))));
         }
         None => {}
