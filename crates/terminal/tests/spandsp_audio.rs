@@ -72,7 +72,7 @@ fn several_pages_sent() {
 
 #[test]
 fn several_pages_received() {
-    for way in [ECM_MMR, ECM_MR, ECM_MH, MR, MH] {
+    for way in [ECM_T85, ECM_MMR, ECM_MR, ECM_MH, MR, MH] {
         receive(&three(), way, Options::default(), t30::Capabilities::default());
     }
 }

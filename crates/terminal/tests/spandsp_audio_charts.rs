@@ -30,6 +30,7 @@ all_charts! {
     send_ecm_mh: send ECM_MH;
     send_mr: send MR;
     send_mh: send MH;
+    receive_ecm_t85: receive ECM_T85;
     receive_ecm_mmr: receive ECM_MMR;
     receive_ecm_mr: receive ECM_MR;
     receive_ecm_mh: receive ECM_MH;

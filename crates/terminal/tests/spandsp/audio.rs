@@ -45,7 +45,7 @@ pub fn send(document: &Document, way: Way, options: Options, capabilities: t30::
 /// spandsp calls and sends; we, limited to `way`, receive.
 pub fn receive(document: &Document, way: Way, options: Options, capabilities: t30::Capabilities) -> Seen {
     let what = format!("receiving {} {way:?} by {:?}", document.name, capabilities.modulations.last());
-    let desk = Desk::new(Some(document), options);
+    let desk = Desk::new(Some(document), way.known_to(options));
     let capabilities = t30::Capabilities { modulations: capabilities.modulations, ..way.ours() };
     let (seen, report, _) = held(ours(None, capabilities), &desk, Path::default(), 1);
     assert_received(&what, document, &seen, &report);

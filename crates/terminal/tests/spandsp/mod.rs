@@ -249,6 +249,14 @@ impl Way {
         Options { ecm: self.ecm, codings: vec![self.coding], ..options }
     }
 
+    /// spandsp free to choose, this way among the others.
+    pub fn known_to(self, mut options: Options) -> Options {
+        if !options.codings.contains(&self.coding) {
+            options.codings.push(self.coding);
+        }
+        options
+    }
+
     /// Ours limited to this way.
     pub fn ours(self) -> t30::Capabilities {
         t30::Capabilities { ecm: self.ecm, codings: vec![self.coding], ..Default::default() }

@@ -174,7 +174,7 @@ pub fn send(document: &Document, way: Way, path: Path) {
 /// spandsp calls and sends; we, limited to `way`, receive.
 pub fn receive(document: &Document, way: Way, path: Path) {
     let what = format!("receiving {} {way:?}", document.name);
-    let desk = Desk::new(Some(document), Options::default());
+    let desk = Desk::new(Some(document), way.known_to(Options::default()));
     let (seen, report) = call(&what, ours(None, way.ours()), &desk, path);
     assert_received(&what, document, &seen, &report);
     way.assert_taken(&what, &seen, &report);
