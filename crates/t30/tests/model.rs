@@ -233,6 +233,14 @@ fn bad_lines_at_length() {
     run(3000..3000 + calls.unwrap_or(1000));
 }
 
+/// The answer to EOM is lost after RNR, and the page that goes again after the new DIS breaks off: it is uncertain.
+#[test]
+fn a_page_that_may_have_been_taken_before_stays_uncertain() {
+    for seed in [47_315, 53_490, 60_474] {
+        assert_eq!(call(seed).2, Vec::<String>::new(), "seed {seed}");
+    }
+}
+
 #[test]
 fn bad_lines_a() {
     run(0..1000);

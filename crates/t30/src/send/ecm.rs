@@ -130,8 +130,9 @@ impl Blocks {
         }
         blocks.wanted = ecm::requested(map, blocks.frames.len());
         if !blocks.wanted.is_empty() {
-            // It lacks something, so it does not have the page.
-            call.tally.page_uncertain = None;
+            // It lacks something, so it does not have the page, unless it had taken it before.
+            let index = call.transmission.index();
+            call.tally.page_uncertain = call.transmission.unanswered.then_some(index);
         }
         blocks.requests += 1;
         if blocks.requests == 1 {

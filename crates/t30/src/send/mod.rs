@@ -40,6 +40,9 @@ pub(crate) struct Transmission {
     refused: u32,
     /// An answer to the page in hand may have been lost: the far end may have it, whatever it says later.
     pub(crate) doubtful: bool,
+    /// The page was once sent whole and never answered before the far end was back in phase B: it may be there,
+    /// whatever becomes of sending it again.
+    pub(crate) unanswered: bool,
     /// How many pages in a row were readable but not good.
     poor: u8,
     /// The far end's last DIS or DTC.
@@ -244,6 +247,7 @@ pub(crate) fn taken(call: &mut Call, poor: bool) {
     call.transmission.at += 1;
     call.transmission.refused = 0;
     call.transmission.doubtful = false;
+    call.transmission.unanswered = false;
     call.transmission.counter = call.transmission.counter.wrapping_add(1);
     call.transmission.poor = if poor { call.transmission.poor.saturating_add(1) } else { 0 };
 }
@@ -275,7 +279,10 @@ pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
     let index = call.transmission.index();
     match again {
         // It went back to phase B without a word about the page.
-        Again::Identified(_) => call.transmission.doubtful = true,
+        Again::Identified(_) => {
+            call.transmission.doubtful = true;
+            call.transmission.unanswered = true;
+        }
         Again::Slower => {}
     }
     call.tally.page_uncertain = call.transmission.doubtful.then_some(index);
