@@ -100,6 +100,21 @@ impl Via {
         ip_address(&self.host) != Some(source)
     }
 
+    /// Where the far end saw the request come from: `received` and `rport`, with sent-by for what it does not say
+    /// (RFC 3581 §4). `None`: it says nothing of it.
+    #[must_use]
+    pub fn seen_as(&self) -> Option<SocketAddr> {
+        let number =
+            |value: Bytes| core::str::from_utf8(&value).ok()?.trim().parse::<u16>().ok().filter(|p| *p != 0);
+        let received = self.params.get("received").and_then(|r| ip_address(&r));
+        let rport = self.params.get("rport").and_then(number);
+        if received.is_none() && rport.is_none() {
+            return None;
+        }
+        let ip = received.or_else(|| ip_address(&self.host))?;
+        Some(SocketAddr::new(ip, rport.or(self.port).filter(|p| *p != 0).unwrap_or(5060)))
+    }
+
     /// Where an answer to a request from `source` goes by datagram (§18.2.2, RFC 3581 §4).
     #[must_use]
     pub fn answer_to(&self, source: SocketAddr) -> SocketAddr {
@@ -108,5 +123,26 @@ impl Via {
         }
         let maddr = self.params.get("maddr").and_then(|m| ip_address(&m));
         SocketAddr::new(maddr.unwrap_or(source.ip()), self.port.filter(|p| *p != 0).unwrap_or(5060))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_we_were_seen_is_read_from_our_own_via() {
+        let seen = |v: &'static str| Via::read(&Bytes::from_static(v.as_bytes())).unwrap().seen_as();
+        let at = |a: &str| Some(a.parse().unwrap());
+        assert_eq!(seen("SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bKa"), None);
+        assert_eq!(
+            seen("SIP/2.0/UDP 10.0.0.1:5060;rport=4711;received=203.0.113.5;branch=z9hG4bKa"),
+            at("203.0.113.5:4711")
+        );
+        assert_eq!(seen("SIP/2.0/UDP 10.0.0.1:5070;received=203.0.113.5"), at("203.0.113.5:5070"));
+        assert_eq!(seen("SIP/2.0/UDP 10.0.0.1;rport=9"), at("10.0.0.1:9"));
+        assert_eq!(seen("SIP/2.0/TCP [2001:db8::1];received=2001:db8::9"), at("[2001:db8::9]:5060"));
+        assert_eq!(seen("SIP/2.0/UDP host.example;rport=9"), None);
+        assert_eq!(seen("SIP/2.0/UDP 10.0.0.1;rport=99999;received=x"), None);
     }
 }

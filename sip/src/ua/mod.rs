@@ -135,6 +135,11 @@ impl UserAgent {
         self.live_calls
     }
 
+    /// Takes so many calls at a time from now on, both ways; those that there are go on.
+    pub fn limit_calls(&mut self, most: usize) {
+        self.config.max_calls = most;
+    }
+
     /// How many transactions are remembered; for limits and figures.
     #[must_use]
     pub fn transactions(&self) -> usize {

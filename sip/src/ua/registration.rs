@@ -166,8 +166,17 @@ impl UserAgent {
                 self.schedule.set(Due::Registration(key), now + wait);
                 let routes = response.addresses("Service-Route");
                 let service_route = routes.iter().map(|r| text(r.as_bytes())).collect();
+                let (transport, remote) = (entry.register.transport, entry.register.registrar);
                 self.arrived(Attempt::Registration(key));
-                self.event(Event::Registered { registration: key, expires, service_route });
+                self.event(Event::Registered {
+                    registration: key,
+                    expires,
+                    service_route,
+                    transport,
+                    remote,
+                    seen: response.top_via().and_then(|via| via.seen_as()),
+                    outbound: response.has_token("Require", "outbound"),
+                });
             }
             401 | 407 => {
                 if entry.authentication.challenged(response) {

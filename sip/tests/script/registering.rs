@@ -41,8 +41,12 @@ fn a_registration_is_challenged_granted_renewed_and_taken_back() {
         .header("Contact", format!("<sip:other@192.0.2.77>;expires=30, <sip:office@{OURS}>;expires=100"))
         .header("Expires", "3600");
     b.receive(&ok.finish());
-    let (registration, expires) = (RegKey(1), Duration::from_secs(100));
-    assert_eq!(b.event(), Event::Registered { registration, expires, service_route: vec![] });
+    let Event::Registered { registration, expires, service_route, seen, outbound, .. } = b.event() else {
+        panic!("not registered")
+    };
+    assert_eq!((registration, expires), (RegKey(1), Duration::from_secs(100)));
+    assert!(service_route.is_empty() && !outbound);
+    assert_eq!(seen, Some(OURS.parse().unwrap()));
     b.wait(49_900);
     b.quiet();
     b.until_sent(30_200);
