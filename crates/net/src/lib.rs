@@ -7,6 +7,8 @@
 mod call;
 mod config;
 mod dns;
+#[cfg(feature = "lab")]
+pub mod lab;
 mod listen;
 mod media;
 mod signalling;

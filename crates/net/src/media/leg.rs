@@ -44,9 +44,28 @@ enum Mode {
 /// What is fed for time without sound.
 const QUIET: [i16; PACKET_SAMPLES] = [0; PACKET_SAMPLES];
 
+/// What a call's datagrams go out by and come in by.
+pub(crate) trait Wire {
+    /// Sends one. A full or refused send is a lost packet, as on any network.
+    fn send(&mut self, datagram: &[u8], to: SocketAddr);
+
+    /// The next one that has come: its length, and from where; `WouldBlock` when there is none.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)>;
+}
+
+impl Wire for UdpSocket {
+    fn send(&mut self, datagram: &[u8], to: SocketAddr) {
+        let _ = self.send_to(datagram, to);
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_from(buffer)
+    }
+}
+
 /// One call's media.
-pub(super) struct Leg {
-    pub(super) socket: UdpSocket,
+pub(crate) struct Leg<W = UdpSocket> {
+    pub(crate) socket: W,
     terminal: Terminal,
     sink: MediaSink,
     mode: Mode,
@@ -70,13 +89,18 @@ pub(super) struct Leg {
     good: bool,
 }
 
-impl Leg {
+impl<W: Wire> Leg<W> {
     /// Begins the call: its time starts now.
-    pub(super) fn start(start: Start) -> Self {
+    pub(crate) fn start(start: Start<W>) -> Self {
+        let sender = Sender::new(start.codec.payload_type, rand::random(), rand::random(), rand::random());
+        Self::start_with(start, sender)
+    }
+
+    /// The same, with a stream of RTP that begins as it is told.
+    pub(crate) fn start_with(start: Start<W>, sender: Sender) -> Self {
         let Start { socket, terminal, remote, codec, sink, recording } = start;
-        let sender = Sender::new(codec.payload_type, rand::random(), rand::random(), rand::random());
         let mut leg = Leg {
-            socket: socket.socket,
+            socket,
             terminal,
             sink,
             mode: Mode::Audio { codec, next_packet: Instant::ZERO },
@@ -100,7 +124,7 @@ impl Leg {
     }
 
     /// When this call wants its next turn, even if nothing comes.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = match &self.mode {
             Mode::Audio { next_packet, .. } => Some(*next_packet),
             Mode::T38 { since, heard, told_silent } => {
@@ -111,7 +135,7 @@ impl Leg {
     }
 
     /// Does what is due.
-    pub(super) fn turn(&mut self, now: Instant) {
+    pub(crate) fn turn(&mut self, now: Instant) {
         if self.terminal.deadline().is_some_and(|at| at <= now) {
             self.terminal.handle(now, Input::Timeout);
             self.flush(now);
@@ -137,7 +161,7 @@ impl Leg {
     }
 
     /// Carries out what signalling wants. Answers false when the call is over.
-    pub(super) fn command(&mut self, now: Instant, command: MediaCommand) -> bool {
+    pub(crate) fn command(&mut self, now: Instant, command: MediaCommand) -> bool {
         match command {
             MediaCommand::Start(_) => {}
             MediaCommand::Audio { remote, codec } => {
@@ -201,10 +225,10 @@ impl Leg {
     }
 
     /// Reads what has come, a batch at most.
-    pub(super) fn read(&mut self, now: Instant) {
+    pub(crate) fn read(&mut self, now: Instant) {
         let mut buffer = [0u8; DATAGRAM];
         for _ in 0..BATCH {
-            match self.socket.recv_from(&mut buffer) {
+            match self.socket.receive(&mut buffer) {
                 Ok((length, from)) => {
                     if let Some(datagram) = buffer.get(..length) {
                         self.receive(now, from, datagram);
@@ -262,8 +286,7 @@ impl Leg {
         let octets = samples.map(|s| codec.law.encode(s));
         let mut packet = [0u8; PACKET_SAMPLES + 12];
         if let Some(datagram) = self.sender.packet(&octets, &mut packet).and_then(|n| packet.get(..n)) {
-            // A full or refused send is a lost packet, as on any network.
-            let _ = self.socket.send_to(datagram, self.remote);
+            self.socket.send(datagram, self.remote);
         }
     }
 
@@ -271,7 +294,7 @@ impl Leg {
         while let Some(output) = self.terminal.poll() {
             match output {
                 Output::Datagram(datagram) => {
-                    let _ = self.socket.send_to(&datagram, self.remote);
+                    self.socket.send(&datagram, self.remote);
                 }
                 Output::FaxToneHeard(tone) => self.sink.send(MediaEvent::Tone(tone)),
                 Output::Signal(signal) => {

@@ -9,6 +9,10 @@ mod rtp;
 mod socket;
 mod worker;
 
+#[cfg(feature = "lab")]
+pub(crate) use leg::{Leg, Wire};
+#[cfg(feature = "lab")]
+pub(crate) use rtp::Sender;
 pub(crate) use socket::{MediaPorts, MediaSocket};
 pub(crate) use worker::{Media, MediaHandle, MediaSink};
 
@@ -17,7 +21,7 @@ use fax_base::line::Tone;
 use fax_dsp::g711::Law;
 use fax_t30 as t30;
 use fax_terminal::{ReceivedPage, Signal, Terminal};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
 /// Names a call's media at its worker.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -52,8 +56,8 @@ pub(crate) enum MediaCommand {
 }
 
 /// Everything a call's media begins with.
-pub(crate) struct Start {
-    pub(crate) socket: MediaSocket,
+pub(crate) struct Start<W = UdpSocket> {
+    pub(crate) socket: W,
     pub(crate) terminal: Terminal,
     pub(crate) remote: SocketAddr,
     pub(crate) codec: Codec,

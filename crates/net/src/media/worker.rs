@@ -276,7 +276,7 @@ mod tests {
                 let config = fax_terminal::Config { role: fax_t30::Role::Called, ..Default::default() };
                 let terminal = fax_terminal::Terminal::new(config);
                 let sink = MediaSink::new(key, sender.clone());
-                let socket = ports.bind(ip).unwrap();
+                let socket = ports.bind(ip).unwrap().socket;
                 media
                     .begin(key, Start { socket, terminal, remote, codec: Codec::PCMA, sink, recording: None })
                     .unwrap()

@@ -3,6 +3,7 @@
 
 use super::hops::Hops;
 use super::leg::{self, Leg};
+use super::outside::{Begin, Outside, call_of, drive};
 use super::peers::Peer;
 use crate::call::{CallEvent, IncomingCall, LegKey, Wish};
 use crate::config::Config;
@@ -205,51 +206,45 @@ impl Driver {
     }
 
     fn event(&mut self, event: sip::Event) {
-        let call = match &event {
-            sip::Event::Incoming(_) => None,
-            sip::Event::Progress { call, .. }
-            | sip::Event::Answered { call, .. }
-            | sip::Event::Confirmed { call, .. }
-            | sip::Event::ReinviteOffered { call, .. }
-            | sip::Event::Refreshed { call }
-            | sip::Event::ReinviteAnswered { call, .. }
-            | sip::Event::ReinviteRefused { call, .. }
-            | sip::Event::Ended { call, .. } => Some(*call),
+        if let Some(call) = call_of(&event) {
+            if let Some(&key) = self.by_call.get(&call) {
+                if let (sip::Event::Answered { remote, .. }, Some(entry)) = (&event, self.legs.get_mut(&key))
+                {
+                    entry.flow.1 = *remote;
+                    self.hops.dead.answered(&entry.flow);
+                }
+                self.input(key, leg::Input::Sip(event));
+            }
+            return;
+        }
+        match event {
+            sip::Event::Incoming(incoming) => self.called(*incoming),
             sip::Event::Registered { registration, expires, .. } => {
                 tracing::info!(trunk = self.trunk_name(registration.0), ?expires, "registered");
-                return;
             }
             sip::Event::RegistrationFailed { registration, code, reason, retry_after, .. } => {
                 let trunk = self.trunk_name(registration.0);
                 tracing::warn!(trunk, code, reason, ?retry_after, "not registered");
-                return;
             }
             sip::Event::TargetFailed { transport, remote, code, retry_after } => {
                 tracing::warn!(transport = transport.via(), %remote, code, "a place failed; others come first");
                 let now = self.now();
-                return self.hops.dead.failed(now, (*transport, *remote), *retry_after);
+                self.hops.dead.failed(now, (transport, remote), retry_after);
             }
-            sip::Event::Unregistered { .. }
+            sip::Event::Progress { .. }
+            | sip::Event::Answered { .. }
+            | sip::Event::Confirmed { .. }
+            | sip::Event::ReinviteOffered { .. }
+            | sip::Event::Refreshed { .. }
+            | sip::Event::ReinviteAnswered { .. }
+            | sip::Event::ReinviteRefused { .. }
+            | sip::Event::Ended { .. }
+            | sip::Event::Unregistered { .. }
             | sip::Event::Asked(_)
             | sip::Event::Authenticated { .. }
             | sip::Event::AuthenticationFailed { .. }
             | sip::Event::PeerAlive { .. }
-            | sip::Event::PeerSilent { .. } => return,
-        };
-        match (call, event) {
-            (Some(call), event) => {
-                if let Some(&key) = self.by_call.get(&call) {
-                    if let (sip::Event::Answered { remote, .. }, Some(entry)) =
-                        (&event, self.legs.get_mut(&key))
-                    {
-                        entry.flow.1 = *remote;
-                        self.hops.dead.answered(&entry.flow);
-                    }
-                    self.input(key, leg::Input::Sip(event));
-                }
-            }
-            (None, sip::Event::Incoming(incoming)) => self.called(*incoming),
-            (None, _) => {}
+            | sip::Event::PeerSilent { .. } => {}
         }
     }
 
@@ -264,57 +259,27 @@ impl Driver {
         let Some(entry) = self.legs.get_mut(&key) else {
             return;
         };
-        entry.leg.handle(now, input);
-        while let Some(output) = self.legs.get_mut(&key).and_then(|e| e.leg.poll()) {
-            self.carry_out(key, output);
-        }
-        self.reschedule(key);
-    }
-
-    fn carry_out(&mut self, key: LegKey, output: leg::Output) {
-        let now = self.now();
-        let Some(entry) = self.legs.get_mut(&key) else {
-            return;
+        let Entry { leg, call, events, socket, media, .. } = entry;
+        let call = *call;
+        let mut reach = Reach {
+            now,
+            key: MediaKey(key.0),
+            agent: &mut self.agent,
+            workers: &self.media,
+            told: &self.media_sender,
+            traces: self.traces.as_ref(),
+            events: events.as_ref(),
+            socket,
+            media,
         };
-        match output {
-            leg::Output::Sip(command) => self.command(command),
-            leg::Output::Begin { terminal, remote, codec } => {
-                let Some(socket) = entry.socket.take() else {
-                    return;
-                };
-                let media_key = MediaKey(key.0);
-                let sink = MediaSink::new(media_key, self.media_sender.clone());
-                let (terminal, recording) = match &self.traces {
-                    None => (fax_terminal::Terminal::new(*terminal), None),
-                    Some(traces) => record(traces, &mut entry.leg, *terminal),
-                };
-                let start = Start { socket, terminal, remote, codec, sink, recording };
-                entry.media = self.media.begin(media_key, start);
-                if entry.media.is_none() {
-                    entry.leg.handle(now, leg::Input::Media(MediaEvent::Failed));
-                }
+        if drive(leg, now, input, &mut reach) {
+            self.reschedule(key);
+        } else {
+            if let Some(at) = entry.due.take() {
+                self.wheel.remove(&(at, key));
             }
-            leg::Output::Media(command) => {
-                if let Some(media) = &entry.media {
-                    media.send(command);
-                }
-            }
-            leg::Output::Tell(event) => {
-                if let Some(events) = &entry.events {
-                    let _ = events.send(event);
-                }
-            }
-            leg::Output::Done => {
-                let call = entry.call;
-                if let (Some(media), true) = (entry.media.take(), true) {
-                    media.send(MediaCommand::Stop);
-                }
-                if let Some(at) = entry.due.take() {
-                    self.wheel.remove(&(at, key));
-                }
-                self.legs.remove(&key);
-                self.by_call.remove(&call);
-            }
+            self.legs.remove(&key);
+            self.by_call.remove(&call);
         }
     }
 
@@ -328,6 +293,52 @@ impl Driver {
         entry.due = entry.leg.deadline();
         if let Some(at) = entry.due {
             self.wheel.insert((at, key));
+        }
+    }
+}
+
+/// The network, the workers and the owner, as one leg reaches them.
+struct Reach<'a> {
+    now: Instant,
+    key: MediaKey,
+    agent: &'a mut sip::UserAgent,
+    workers: &'a Media,
+    told: &'a mpsc::UnboundedSender<(MediaKey, MediaEvent)>,
+    traces: Option<&'a Traces>,
+    events: Option<&'a mpsc::UnboundedSender<CallEvent>>,
+    socket: &'a mut Option<MediaSocket>,
+    media: &'a mut Option<MediaHandle>,
+}
+
+impl Outside for Reach<'_> {
+    fn sip(&mut self, command: sip::Command) {
+        self.agent.handle(self.now, sip::Input::Command(command));
+    }
+
+    fn begin(&mut self, leg: &mut Leg, begin: Begin) -> bool {
+        let Some(socket) = self.socket.take() else {
+            return false;
+        };
+        let Begin { terminal, remote, codec } = begin;
+        let sink = MediaSink::new(self.key, self.told.clone());
+        let (terminal, recording) = match self.traces {
+            None => (fax_terminal::Terminal::new(*terminal), None),
+            Some(traces) => record(traces, leg, *terminal),
+        };
+        let start = Start { socket: socket.socket, terminal, remote, codec, sink, recording };
+        *self.media = self.workers.begin(self.key, start);
+        self.media.is_some()
+    }
+
+    fn media(&mut self, command: MediaCommand) {
+        if let Some(media) = &self.media {
+            media.send(command);
+        }
+    }
+
+    fn tell(&mut self, event: CallEvent) {
+        if let Some(events) = self.events {
+            let _ = events.send(event);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A leg: one SIP session and its media, without I/O. It carries out what [`super::switch`] says about
 //! audio and T.38, and decides when the call is released.
 
+use super::outside::Begin;
 use super::session::{Agreed, Session};
 use super::switch::{Carrier, Switch};
 use crate::call::{CallEnd, CallEvent, CallReport};
@@ -47,7 +48,7 @@ enum Timer {
 
 /// What happened to a leg.
 #[derive(Debug)]
-pub(super) enum Input {
+pub(crate) enum Input {
     Sip(sip::Event),
     Media(MediaEvent),
     /// The owner answers an incoming call.
@@ -64,14 +65,9 @@ pub(super) enum Input {
 
 /// What a leg wants done.
 #[derive(Debug)]
-pub(super) enum Output {
+pub(crate) enum Output {
     Sip(sip::Command),
-    /// Begin the media with this terminal.
-    Begin {
-        terminal: Box<fax_terminal::Config>,
-        remote: SocketAddr,
-        codec: Codec,
-    },
+    Begin(Begin),
     Media(MediaCommand),
     Tell(CallEvent),
     /// The leg is done with; drop it.
@@ -110,7 +106,7 @@ enum State {
 }
 
 /// One leg.
-pub(super) struct Leg {
+pub(crate) struct Leg {
     call: sip::CallKey,
     switch: Switch,
     session: Session,
@@ -129,7 +125,7 @@ pub(super) struct Leg {
 
 impl Leg {
     /// A leg that calls. The INVITE is the driver's; its SDP comes from [`Leg::first_offer`].
-    pub(super) fn calling(
+    pub(crate) fn calling(
         now: Instant,
         call: sip::CallKey,
         policy: T38Policy,
@@ -141,7 +137,7 @@ impl Leg {
     }
 
     /// A leg that is called.
-    pub(super) fn called(
+    pub(crate) fn called(
         now: Instant,
         call: sip::CallKey,
         policy: T38Policy,
@@ -204,17 +200,17 @@ impl Leg {
     }
 
     /// The SDP of our INVITE.
-    pub(super) fn first_offer(&mut self) -> Bytes {
+    pub(crate) fn first_offer(&mut self) -> Bytes {
         self.session.audio_offer()
     }
 
     /// Reads the offer of an incoming INVITE; `None` when nothing in it serves us.
-    pub(super) fn offered(&mut self, offer: Option<&Bytes>) -> Option<()> {
+    pub(crate) fn offered(&mut self, offer: Option<&Bytes>) -> Option<()> {
         let Some(offer) = offer else { return Some(()) };
         self.session.take_first_offer(offer, self.switch.takes_t38())
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timers.deadline()
     }
 
@@ -375,10 +371,10 @@ impl Leg {
         self.media_up = true;
         match agreed {
             Agreed::Audio { remote, codec } => {
-                self.outputs.push_back(Output::Begin { terminal, remote, codec });
+                self.outputs.push_back(Output::Begin(Begin { terminal, remote, codec }));
             }
             Agreed::T38 { remote, config } => {
-                self.outputs.push_back(Output::Begin { terminal, remote, codec: Codec::PCMA });
+                self.outputs.push_back(Output::Begin(Begin { terminal, remote, codec: Codec::PCMA }));
                 self.switch_to_t38(remote, config);
             }
         }

@@ -4,6 +4,7 @@ mod calls;
 mod driver;
 mod hops;
 mod leg;
+mod outside;
 mod peers;
 mod session;
 mod switch;
@@ -11,3 +12,9 @@ mod wire;
 
 pub(crate) use driver::Driver;
 pub use peers::hop;
+#[cfg(feature = "lab")]
+pub(crate) use {
+    leg::{Input, Leg},
+    outside::{Begin, Outside, call_of, drive},
+    session::Session,
+};

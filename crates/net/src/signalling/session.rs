@@ -12,13 +12,13 @@ use std::net::SocketAddr;
 const MAX_DATAGRAM: u16 = 1_400;
 
 /// What both sides will do.
-pub(super) enum Agreed {
+pub(crate) enum Agreed {
     Audio { remote: SocketAddr, codec: Codec },
     T38 { remote: SocketAddr, config: fax_t38::Config },
 }
 
 /// One call's offers and answers.
-pub(super) struct Session {
+pub(crate) struct Session {
     port: u16,
     negotiation: Negotiation,
     /// The answer to the first offer, ready before the owner has decided.
@@ -27,7 +27,7 @@ pub(super) struct Session {
 
 impl Session {
     /// A call whose media are at `local`.
-    pub(super) fn new(local: SocketAddr, id: u32) -> Self {
+    pub(crate) fn new(local: SocketAddr, id: u32) -> Self {
         let negotiation = Negotiation::new(local.ip(), u64::from(id));
         Session { port: local.port(), negotiation, first: None }
     }

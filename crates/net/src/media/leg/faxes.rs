@@ -110,7 +110,7 @@ fn end(role: t30::Role, pages: Vec<Arc<CodedPage>>, remote: SocketAddr, codec: C
     });
     let (sender, events) = unbounded_channel();
     let ip = "127.0.0.1".parse().unwrap();
-    let socket = MediaPorts::new(vec![ip], None).bind(ip).unwrap();
+    let socket = MediaPorts::new(vec![ip], None).bind(ip).unwrap().socket;
     let leg = Leg::start(Start {
         socket,
         terminal,

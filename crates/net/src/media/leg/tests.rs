@@ -29,7 +29,7 @@ fn leg() -> Leg {
     Leg::start(Start {
         socket: {
             let ip = "127.0.0.1".parse().unwrap();
-            MediaPorts::new(vec![ip], None).bind(ip).unwrap()
+            MediaPorts::new(vec![ip], None).bind(ip).unwrap().socket
         },
         terminal,
         remote: address(PEER),

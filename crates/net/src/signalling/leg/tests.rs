@@ -119,7 +119,7 @@ impl Bench {
                         _ => format!("sip:{name}"),
                     }
                 }
-                Output::Begin { .. } => "Begin".to_owned(),
+                Output::Begin(_) => "Begin".to_owned(),
                 Output::Media(command) => format!("media:{command:?}"),
                 Output::Tell(CallEvent::Ended(report)) => {
                     assert!(self.report.is_none(), "ended twice");
