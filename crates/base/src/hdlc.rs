@@ -6,6 +6,7 @@
 
 mod deframer;
 mod framer;
+mod pieces;
 mod raw;
 mod repair;
 mod search;

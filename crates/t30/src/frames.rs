@@ -379,6 +379,37 @@ pub fn build(fcf: Fcf, x: bool, last: bool, fif: &[u8]) -> Bytes {
     octets.freeze()
 }
 
+/// Frames without a facsimile information field: a damaged one of that length can be no other than these.
+const SHORT: [Fcf; 21] = [
+    Fcf::Cfr,
+    Fcf::Ftt,
+    Fcf::Ctr,
+    Fcf::Eom,
+    Fcf::Mps,
+    Fcf::Eop,
+    Fcf::Eos,
+    Fcf::Rr,
+    Fcf::PriEom,
+    Fcf::PriMps,
+    Fcf::PriEop,
+    Fcf::Mcf,
+    Fcf::Rtn,
+    Fcf::RetrainPositive,
+    Fcf::Pin,
+    Fcf::Pip,
+    Fcf::Pid,
+    Fcf::Rnr,
+    Fcf::Err,
+    Fcf::Crp,
+    Fcf::Dcn,
+];
+
+/// The frames that have no information field, as they end a burst, with either value of the first bit.
+pub fn without_field() -> impl Iterator<Item = [u8; 3]> {
+    let frames = |fcf: Fcf| [false, true].map(|x| [ADDRESS, CONTROL_FINAL, fcf.octet(x)]);
+    SHORT.into_iter().flat_map(frames)
+}
+
 /// The name of the frame with these octets.
 #[must_use]
 pub fn name_of(octets: &Bytes) -> &'static str {

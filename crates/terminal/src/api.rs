@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use fax_base::level::Dbm0;
-use fax_base::line::Modulation;
 use fax_base::page::{PageFormat, PageShape};
 use fax_dsp::g711::Law;
-use fax_dsp::modem::Quality;
+pub use fax_dsp::listening::Signal;
 use fax_dsp::tone::USUAL_LEVEL;
 use fax_t30 as t30;
 use std::sync::Arc;
@@ -141,30 +140,6 @@ pub enum Output {
     Signal(Signal),
     /// The fax is over: release the call.
     End(Box<t30::Outcome>),
-}
-
-/// News of a fast modem's signal from the far end, over audio.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Signal {
-    /// Its training was followed.
-    Trained {
-        /// Modulation and rate.
-        modulation: Modulation,
-        /// How well it is received.
-        quality: Quality,
-    },
-    /// Its training could not be followed.
-    NotTrained {
-        /// Modulation and rate.
-        modulation: Modulation,
-    },
-    /// It is over.
-    Over {
-        /// Modulation and rate.
-        modulation: Modulation,
-        /// How well it was received.
-        quality: Quality,
-    },
 }
 
 /// A page as received.

@@ -209,7 +209,7 @@ impl Tap {
                     self.observe();
                 }
                 // The frame says it all.
-                Told::Repaired { .. } => {}
+                Told::Repaired { .. } | Told::Piece { .. } => {}
                 Told::Signal(signal) => {
                     let points = match signal {
                         Signal::Over { .. } => self.ear(side).audio.constellation().to_vec(),

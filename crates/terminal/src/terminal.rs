@@ -280,6 +280,8 @@ impl Terminal {
                     self.outputs.push_back(Output::Event(t30::Event::FrameRepaired { bits }));
                 }
                 Told::Signal(signal) => self.outputs.push_back(Output::Signal(signal)),
+                // T.30 wants whole frames.
+                Told::Piece { .. } => {}
             }
         }
         self.told = told;

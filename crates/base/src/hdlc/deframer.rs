@@ -1,6 +1,7 @@
 //! Bits into frames (T.30 §5.3; T.4 Annex A).
 
 use super::FLAG;
+use super::pieces::Pieces;
 use super::raw::Raw;
 use super::repair::Repair;
 use bytes::Bytes;
@@ -29,6 +30,9 @@ pub enum Deframed {
     },
     /// A frame whose FCS is wrong, or of which too much is missing.
     Damaged,
+    /// The next octets of a frame that is still coming, from its address octet on; nothing follows behind a
+    /// loss. Told only if asked for ([`Deframer::in_pieces`]); the frame's end is told besides.
+    Piece(Bytes),
 }
 
 /// Takes bits and losses in, gives frames out.
@@ -45,6 +49,8 @@ pub struct Deframer {
     /// Flags in a row.
     flags: u32,
     repair: Repair,
+    /// Frames are told as they come, too.
+    pieces: Option<Pieces>,
     out: VecDeque<Deframed>,
 }
 
@@ -60,6 +66,7 @@ impl Deframer {
             inside: false,
             flags: 0,
             repair: Repair::new(copies),
+            pieces: None,
             out: VecDeque::new(),
         }
     }
@@ -70,10 +77,15 @@ impl Deframer {
         self.repair.know(octets);
     }
 
+    /// From now on the octets of frames are told as they come.
+    pub fn in_pieces(&mut self) {
+        self.pieces = Some(Pieces::default());
+    }
+
     /// The low `count` bits of `bits`, the first received of them highest.
     pub fn put(&mut self, bits: u32, count: u32) {
         let count = count.min(32);
-        if self.inside && self.known == 0xFF && self.raw.len() + 32 <= LONGEST {
+        if self.pieces.is_none() && self.inside && self.known == 0xFF && self.raw.len() + 32 <= LONGEST {
             // All at once where no flag ends and nothing aborts.
             let line = u64::from(self.window) << count | u64::from(bits) & ((1 << count) - 1);
             let ones = line & line >> 1 & line >> 2 & line >> 3 & line >> 4 & line >> 5;
@@ -89,11 +101,20 @@ impl Deframer {
         for shift in (0..count).rev() {
             self.bit(bits >> shift & 1 == 1);
         }
+        self.tell_piece();
+    }
+
+    fn tell_piece(&mut self) {
+        let octets = self.pieces.as_mut().and_then(Pieces::take);
+        self.out.extend(octets.map(Deframed::Piece));
     }
 
     /// So many bits were lost here.
     pub fn lose(&mut self, bits: u32) {
         self.ones = 0;
+        if let Some(pieces) = &mut self.pieces {
+            pieces.lose();
+        }
         if bits as usize > LONGEST {
             self.abort();
         }
@@ -124,6 +145,9 @@ impl Deframer {
         self.known = self.known << 1 | 1;
         self.ones = if bit { self.ones + 1 } else { 0 };
         self.push(Some(bit));
+        if let Some(pieces) = self.pieces.as_mut().filter(|_| self.inside) {
+            pieces.bit(bit);
+        }
         if self.known == 0xFF && self.window == FLAG {
             self.flag();
         } else if self.ones == ABORT {
@@ -136,6 +160,9 @@ impl Deframer {
         if self.inside {
             self.raw.push(bit);
             if self.raw.len() > LONGEST + 8 {
+                if let Some(pieces) = &mut self.pieces {
+                    pieces.end();
+                }
                 self.abort();
                 self.out.push_back(Deframed::Damaged);
             }
@@ -145,6 +172,11 @@ impl Deframer {
     fn abort(&mut self) {
         self.inside = false;
         self.raw.clear();
+        self.tell_piece();
+        if self.pieces.as_mut().is_some_and(Pieces::end) {
+            // Who was told its beginning learns that it has no end.
+            self.out.push_back(Deframed::Damaged);
+        }
     }
 
     fn flag(&mut self) {
@@ -169,10 +201,23 @@ impl Deframer {
         }
         self.inside = true;
         self.raw.clear();
+        if let Some(pieces) = &mut self.pieces {
+            pieces.begin();
+        }
     }
 
     /// What was since a flag; `closed` when another followed.
     fn settle(&mut self, closed: bool) {
+        self.tell_piece();
+        let begun = self.pieces.as_mut().is_some_and(Pieces::end);
+        let before = self.out.len();
+        self.settle_raw(closed);
+        if begun && self.out.len() == before {
+            self.out.push_back(Deframed::Damaged);
+        }
+    }
+
+    fn settle_raw(&mut self, closed: bool) {
         if self.raw.len() < SHORTEST {
             return;
         }
@@ -311,6 +356,36 @@ mod tests {
         }
     }
 
+    /// Pieces are the frames, in order and without their FCS, and none is told of what nobody knows.
+    #[test]
+    fn pieces_make_the_frames_that_follow_them() {
+        for lost in [&[][..], &[380..389], &[150..190, 700..1100]] {
+            let mut deframer = Deframer::new(4);
+            deframer.in_pieces();
+            let out = deframe(&mut deframer, frames(), lost);
+            let (mut piece, mut ends) = (Vec::new(), 0);
+            for out in &out {
+                match out {
+                    Deframed::Piece(octets) => piece.extend_from_slice(octets),
+                    Deframed::Frame { octets, .. } => {
+                        assert!(octets.starts_with(&piece), "{octets:02x?} {piece:02x?}");
+                        // All but what might have been the FCS.
+                        assert!(!lost.is_empty() || piece.len() + 1 >= octets.len());
+                        piece.clear();
+                        ends += 1;
+                    }
+                    Deframed::Damaged => {
+                        piece.clear();
+                        ends += 1;
+                    }
+                    Deframed::Flags => {}
+                }
+            }
+            assert!(piece.is_empty());
+            assert!(!lost.is_empty() || ends == frames().len());
+        }
+    }
+
     #[test]
     fn a_wrong_bit_is_noticed() {
         let frame = frames()[1].clone();
@@ -333,7 +408,7 @@ mod tests {
             let out = deframe(&mut Deframer::new(0), vec![frame.clone()], &[from..from + 7]);
             let found = out.iter().find_map(|d| match d {
                 Deframed::Frame { octets, .. } => Some(octets.clone()),
-                Deframed::Flags | Deframed::Damaged => None,
+                Deframed::Flags | Deframed::Damaged | Deframed::Piece(_) => None,
             });
             assert_eq!(found, Some(frame.clone()), "{from} {out:?}");
         }

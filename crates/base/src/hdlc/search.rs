@@ -293,7 +293,7 @@ mod tests {
         out.iter()
             .filter_map(|d| match d {
                 Deframed::Frame { octets, .. } => Some(octets),
-                Deframed::Flags | Deframed::Damaged => None,
+                Deframed::Flags | Deframed::Damaged | Deframed::Piece(_) => None,
             })
             .collect()
     }

@@ -1,67 +1,54 @@
 //! One end of a T.38 session over UDPTL: a fax terminal that talks to a gateway or to another terminal
 //! (T.38 §7 to §9).
 
-mod receive;
-mod timing;
+pub(crate) mod timing;
 mod transmit;
 
-use crate::api::{Config, ErrorCorrection, Input, Output, Statistics};
+use crate::api::{Config, Input, Output, Statistics};
 use crate::ifp::Syntax;
-use crate::udptl::{Delivery, Receiver, Sender};
-use bytes::Bytes;
+use crate::port::{Outgoing, Port};
+use crate::reception::{Came, Reception};
+use crate::udptl::Delivery;
+use bytes::BytesMut;
 use fax_base::Instant;
-use fax_base::line::Heard;
+use fax_base::line::{Channel, Heard};
 use fax_base::time::earliest;
-use receive::Reception;
 use std::collections::VecDeque;
-use timing::{COPIES, KEEP_ALIVE, REPEAT};
-use transmit::{Outgoing, Transmitter};
-
-/// Copies of a datagram that are still to be sent.
-#[derive(Debug)]
-struct Repeat {
-    datagram: Bytes,
-    left: u8,
-    at: Instant,
-}
+use transmit::Transmitter;
 
 /// A T.38 terminal without I/O.
 #[derive(Debug)]
 pub struct Endpoint {
-    config: Config,
-    sender: Sender,
-    receiver: Receiver,
+    port: Port,
     transmitter: Transmitter,
     reception: Reception,
-    repeat: Option<Repeat>,
-    last_sent: Instant,
     outgoing: Vec<Outgoing>,
-    heard: VecDeque<Heard>,
+    came: VecDeque<Came>,
+    /// The far end's present signal, and the frame that is coming in it.
+    channel: Channel,
+    frame: BytesMut,
     outputs: VecDeque<Output>,
-    packets_sent: u64,
 }
 
 impl Endpoint {
     /// A session that begins now, with a `no-signal` that opens the way through NATs.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
-        let sender = Sender::new(config.far_max_datagram, config.error_correction);
         let syntax = Syntax::of_version(config.version);
-        let transmitter = Transmitter::new(syntax, sender.limits().ifp, now);
+        let reception = Reception::new(config.version, now);
+        let port = Port::new(config, now);
+        let transmitter = Transmitter::new(syntax, port.limits().ifp, now);
         let mut endpoint = Endpoint {
-            receiver: Receiver::new(config.version),
-            reception: Reception::new(config.version, now),
-            sender,
+            port,
             transmitter,
-            config,
-            repeat: None,
-            last_sent: now,
+            reception,
             outgoing: Vec::new(),
-            heard: VecDeque::new(),
+            came: VecDeque::new(),
+            channel: Channel::Control,
+            frame: BytesMut::new(),
             outputs: VecDeque::new(),
-            packets_sent: 0,
         };
-        endpoint.keep_alive(now, true);
+        endpoint.tell_state(now, true);
         endpoint
     }
 
@@ -69,7 +56,7 @@ impl Endpoint {
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Datagram(datagram) => {
-                if self.receiver.receive(now, datagram).is_ok() {
+                if self.port.receive(now, datagram) {
                     self.deliver(now);
                 }
             }
@@ -95,31 +82,20 @@ impl Endpoint {
     /// When [`Input::Timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let repeat = self.repeat.as_ref().map(|r| r.at);
-        let keep_alive = Some(self.last_sent + KEEP_ALIVE);
-        [repeat, keep_alive, self.receiver.deadline(), self.reception.deadline()]
-            .into_iter()
-            .fold(self.transmitter.deadline(), earliest)
+        let receiving = earliest(self.port.deadline(), self.reception.deadline());
+        earliest(self.transmitter.deadline(), receiving)
     }
 
     /// The counters of this session.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let received = self.receiver.counters();
-        Statistics {
-            packets_sent: self.packets_sent,
-            packets_received: received.packets,
-            packets_invalid: received.invalid,
-            packets_duplicate: received.duplicate,
-            recovered: received.recovered,
-            lost: received.lost,
-        }
+        self.port.statistics()
     }
 
     fn advance(&mut self, now: Instant) {
-        self.receiver.timeout(now);
+        self.port.timeout(now);
         self.deliver(now);
-        self.reception.timeout(now, &mut self.heard);
+        self.reception.timeout(now, &mut self.came);
         self.tell(now);
         let mut outgoing = core::mem::take(&mut self.outgoing);
         let sent = self.transmitter.step(now, &mut outgoing);
@@ -128,19 +104,18 @@ impl Endpoint {
         if sent {
             self.outputs.push_back(Output::Sent);
         }
-        self.send_repeats(now);
-        if self.last_sent + KEEP_ALIVE <= now {
-            self.keep_alive(now, false);
+        if self.port.is_silent(now) {
+            self.tell_state(now, false);
         }
     }
 
     fn deliver(&mut self, now: Instant) {
-        while let Some(delivery) = self.receiver.poll() {
+        while let Some(delivery) = self.port.delivery() {
             match delivery {
                 Delivery::Ifp { octets, padded } => {
-                    self.reception.ifp(now, &octets, padded, &mut self.heard);
+                    self.reception.ifp(now, &octets, padded, &mut self.came);
                 }
-                Delivery::Missing(count) => self.reception.missing(count, &mut self.heard),
+                Delivery::Missing(count) => self.reception.missing(count, &mut self.came),
             }
         }
         self.tell(now);
@@ -148,51 +123,61 @@ impl Endpoint {
 
     fn tell(&mut self, now: Instant) {
         // A far end without a modem may answer before our signal is over on its imagined line.
-        let answered = |h: &Heard| matches!(h, Heard::CarrierUp(_) | Heard::Frame { .. });
-        if self.transmitter.is_releasing() && self.heard.iter().any(answered) {
+        let answered = |c: &Came| matches!(c, Came::CarrierUp { .. } | Came::FrameEnd { .. });
+        if self.transmitter.is_releasing() && self.came.iter().any(answered) {
             let mut outgoing = core::mem::take(&mut self.outgoing);
             self.transmitter.release(now, &mut outgoing);
             self.send(now, &mut outgoing);
             self.outgoing = outgoing;
             self.outputs.push_back(Output::Sent);
         }
-        self.outputs.extend(self.heard.drain(..).map(Output::Heard));
+        while let Some(came) = self.came.pop_front() {
+            let heard = self.heard(came);
+            self.outputs.extend(heard.map(Output::Heard));
+        }
+    }
+
+    /// What it means to T.30, which wants frames whole.
+    fn heard(&mut self, came: Came) -> Option<Heard> {
+        Some(match came {
+            Came::Quiet => return None,
+            Came::Tone(tone) => Heard::Tone(tone),
+            Came::CarrierUp { channel, training: _ } => {
+                self.channel = channel;
+                Heard::CarrierUp(channel)
+            }
+            Came::Octets(octets) => {
+                self.frame.extend_from_slice(&octets);
+                return None;
+            }
+            Came::FrameEnd { good } => {
+                let octets = self.frame.split().freeze();
+                Heard::Frame { channel: self.channel, octets, good }
+            }
+            Came::Bits(octets) => match self.channel {
+                Channel::Image(modulation) => Heard::Bits { modulation, octets },
+                Channel::Control => return None,
+            },
+            Came::Lost { octets } => Heard::Lost { octets },
+            Came::CarrierDown(channel) => Heard::CarrierDown(channel),
+        })
     }
 
     fn send(&mut self, now: Instant, outgoing: &mut Vec<Outgoing>) {
-        for Outgoing { ifp, image, key } in outgoing.drain(..) {
-            let depth = match (self.config.error_correction, image) {
-                (ErrorCorrection::None, _) => 0,
-                (_, true) => self.config.image_redundancy,
-                (_, false) => self.config.control_redundancy,
-            };
-            let datagram = self.sender.packet(now, ifp, depth);
-            if datagram.is_empty() {
-                continue;
-            }
-            self.packets_sent += 1;
-            self.last_sent = now;
-            // A newer packet carries the older one: its copies would only come late.
-            self.repeat =
-                key.then(|| Repeat { datagram: datagram.clone(), left: COPIES - 1, at: now + REPEAT });
+        for outgoing in outgoing.drain(..) {
+            self.port.send(now, outgoing);
+        }
+        self.datagrams();
+    }
+
+    fn datagrams(&mut self) {
+        while let Some(datagram) = self.port.poll() {
             self.outputs.push_back(Output::Datagram(datagram));
         }
     }
 
-    fn send_repeats(&mut self, now: Instant) {
-        while let Some(repeat) = self.repeat.as_mut().filter(|r| r.at <= now) {
-            self.outputs.push_back(Output::Datagram(repeat.datagram.clone()));
-            repeat.left -= 1;
-            repeat.at += REPEAT;
-            if repeat.left == 0 {
-                self.repeat = None;
-            }
-        }
-    }
-
     /// Tells the present state again.
-    fn keep_alive(&mut self, now: Instant, key: bool) {
-        self.last_sent = now;
+    fn tell_state(&mut self, now: Instant, key: bool) {
         if let Some(state) = self.transmitter.indicator() {
             self.send(now, &mut vec![Outgoing { key, ..state }]);
         }

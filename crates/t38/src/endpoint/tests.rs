@@ -1,8 +1,10 @@
 //! What is sent and when, what is heard of it, and the oddities of peers.
 
 use super::*;
+use crate::api::ErrorCorrection;
 use crate::ifp::{Decoder, FieldType, Ifp, Indicator};
 use crate::udptl::{Packet, Recovery};
+use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::{Channel, Modulation, Tone, Training, Transmit};
 use proptest::prelude::*;

@@ -5,6 +5,7 @@ use super::timing::{
     TRAILING_ZEROS, line_bits, line_time, training,
 };
 use crate::ifp::{DataType, Field, FieldType, Ifp, Indicator, Syntax};
+use crate::port::Outgoing;
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::Instant;
@@ -15,16 +16,6 @@ use std::collections::VecDeque;
 const LATEST: Duration = Duration::from_millis(250);
 /// The most octets that are on top of a piece of data in its IFP.
 const IFP_HEAD: usize = 7;
-
-/// An IFP that leaves now.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) ifp: Bytes,
-    /// Image data rather than V.21 or an indicator.
-    pub(super) image: bool,
-    /// Send it more than once.
-    pub(super) key: bool,
-}
 
 #[derive(Debug)]
 enum Content {

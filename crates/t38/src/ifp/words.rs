@@ -176,6 +176,22 @@ impl Indicator {
         }
     }
 
+    /// The form of training that it announces, where the modulation has two.
+    #[must_use]
+    pub const fn training(self) -> Option<Training> {
+        match self {
+            Indicator::V17At7200Short
+            | Indicator::V17At9600Short
+            | Indicator::V17At12000Short
+            | Indicator::V17At14400Short => Some(Training::Short),
+            Indicator::V17At7200Long
+            | Indicator::V17At9600Long
+            | Indicator::V17At12000Long
+            | Indicator::V17At14400Long => Some(Training::Long),
+            _ => None,
+        }
+    }
+
     /// The channel on which this signal announces a carrier, of those that Group 3 without V.34 has.
     #[must_use]
     pub const fn channel(self) -> Option<Channel> {

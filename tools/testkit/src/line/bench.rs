@@ -162,7 +162,7 @@ impl Wire {
                     ours.receive(&block, &mut told);
                     heard.extend(told.into_iter().filter_map(|t| match t {
                         Told::Heard(one) => Some(one),
-                        Told::Repaired { .. } | Told::Signal(_) => None,
+                        Told::Repaired { .. } | Told::Signal(_) | Told::Piece { .. } => None,
                     }));
                 }
             }

@@ -14,20 +14,75 @@
 //! line, and nothing was lost in which its signal may have ended, V.21 is not looked for: it begins with a
 //! second of flags, and the end of the fast signal is known long before that is over.
 
-use super::Told;
-use super::control::Control;
-use super::image::Image;
-use fax_base::line::{Heard, Listen};
-use fax_dsp::ToneDetector;
+mod control;
+mod gaps;
+mod image;
+
+use crate::ToneDetector;
+use crate::modem::Quality;
+use bytes::Bytes;
+use control::Control;
+use fax_base::line::{Channel, Heard, Listen, Modulation};
+use gaps::{Gaps, Verdict};
+use image::Image;
 
 /// 2 s in samples: a loss is so long ago that an end in it would have shown.
 const NO_LOSS: usize = 16_000;
 /// 10 s in samples.
 const LONGEST_LOSS: usize = 80_000;
 
+/// News of a fast modem's signal from the far end.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Signal {
+    /// Its training was followed.
+    Trained {
+        /// Modulation and rate.
+        modulation: Modulation,
+        /// How well it is received.
+        quality: Quality,
+    },
+    /// Its training could not be followed.
+    NotTrained {
+        /// Modulation and rate.
+        modulation: Modulation,
+    },
+    /// It is over.
+    Over {
+        /// Modulation and rate.
+        modulation: Modulation,
+        /// How well it was received.
+        quality: Quality,
+    },
+}
+
+/// What the receivers have to tell, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Told {
+    /// A word for T.30.
+    Heard(Heard),
+    /// The control frame that comes next had lost so many bits and was put together again.
+    Repaired {
+        /// How many.
+        bits: u32,
+    },
+    /// News of the fast modem's signal.
+    Signal(Signal),
+    /// The next octets of a frame that is still coming; told only by [`Listening::in_pieces`]. The frame follows
+    /// whole when it has ended.
+    Piece {
+        /// Where.
+        channel: Channel,
+        /// Its octets, in order from the address on.
+        octets: Bytes,
+    },
+}
+
 /// All receivers.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub struct Listening {
+    gaps: Gaps,
+    /// Frames are told as they come.
+    pieces: bool,
     /// While a modem of ours sends.
     deaf: bool,
     /// None from the first V.21 flags on.
@@ -45,12 +100,17 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn new() -> Self {
+    /// Receivers that have heard nothing. `known` are control frames that may come, from the address octet on:
+    /// a damaged one that can be no other is taken for it.
+    #[must_use]
+    pub fn new(known: impl IntoIterator<Item = [u8; 3]>) -> Self {
         Listening {
+            gaps: Gaps::new(),
+            pieces: false,
             deaf: false,
             tones: Some(Box::new(ToneDetector::new())),
             tones_heard: Vec::with_capacity(4),
-            control: Control::new(),
+            control: Control::new(known),
             left_out: false,
             since_loss: 0,
             image: None,
@@ -58,27 +118,40 @@ impl Listening {
         }
     }
 
+    /// The same, telling the octets of frames as they come ([`Told::Piece`]).
+    #[must_use]
+    pub fn in_pieces(known: impl IntoIterator<Item = [u8; 3]>) -> Self {
+        let mut listening = Self::new(known);
+        listening.pieces = true;
+        listening.control.tell_pieces();
+        listening
+    }
+
     /// What T.30 expects from now on.
-    pub(super) fn expect(&mut self, listen: Listen) {
+    pub fn expect(&mut self, listen: Listen) {
         match listen {
             Listen::Control => self.image_expected = false,
             Listen::Image { modulation, training, framing } => {
                 self.image_expected = true;
                 match &mut self.image {
                     Some(image) if image.modulation() == modulation => image.expect(training, framing),
-                    image => *image = Some(Box::new(Image::new(modulation, training, framing))),
+                    image => {
+                        let new = Image::new(modulation, training, framing, self.pieces);
+                        *image = Some(Box::new(new));
+                    }
                 }
             }
         }
     }
 
     /// The last points of the image that is or was received.
-    pub(super) fn constellation(&self) -> &[[f32; 2]] {
+    #[must_use]
+    pub fn constellation(&self) -> &[[f32; 2]] {
         self.image.as_ref().map_or(&[], |image| image.constellation())
     }
 
     /// Whether a modem of ours is on the line.
-    pub(super) fn set_deaf(&mut self, deaf: bool) {
+    pub fn set_deaf(&mut self, deaf: bool) {
         if self.deaf && !deaf {
             self.control.begin();
             if let Some(image) = &mut self.image {
@@ -89,13 +162,46 @@ impl Listening {
     }
 
     /// Whether a signal is being received that cannot end here by itself.
-    pub(super) fn is_in_signal(&self) -> bool {
+    fn is_in_signal(&self) -> bool {
         let image = self.image.as_ref().filter(|_| self.image_expected);
         !self.deaf && (self.control.is_amid_burst() || image.is_some_and(|image| image.is_followed()))
     }
 
+    /// Whether a signal is being received: V.21 flags or frames, or a fast modem's training or data.
+    #[must_use]
+    pub fn is_receiving(&self) -> bool {
+        let image = self.image.as_ref().filter(|_| self.image_expected);
+        !self.deaf && (self.control.is_up() || image.is_some_and(|image| image.is_followed()))
+    }
+
     /// The far end's next samples.
-    pub(super) fn receive(&mut self, samples: &[i16], told: &mut Vec<Told>) {
+    pub fn receive(&mut self, samples: &[i16], told: &mut Vec<Told>) {
+        match self.gaps.judge(samples, self.is_in_signal()) {
+            Verdict::Audio { lost } => {
+                self.take_lost(lost, told);
+                self.take(samples, told);
+            }
+            Verdict::Held => {}
+            Verdict::Lost { lost } => self.take_lost(lost.saturating_add(samples.len()), told),
+            Verdict::Over { silent } => {
+                let mut left = silent;
+                while left > 0 {
+                    let part = [0; 160].get(..left.min(160)).unwrap_or_default();
+                    self.take(part, told);
+                    left -= part.len();
+                }
+                self.take(samples, told);
+            }
+        }
+    }
+
+    /// So many samples of the far end were lost.
+    pub fn lost(&mut self, samples: usize, told: &mut Vec<Told>) {
+        let held = self.gaps.lost();
+        self.take_lost(held.saturating_add(samples), told);
+    }
+
+    fn take(&mut self, samples: &[i16], told: &mut Vec<Told>) {
         if self.deaf {
             return;
         }
@@ -113,8 +219,7 @@ impl Listening {
         self.settle(told);
     }
 
-    /// So many of the far end's samples were lost.
-    pub(super) fn lost(&mut self, samples: usize, told: &mut Vec<Told>) {
+    fn take_lost(&mut self, samples: usize, told: &mut Vec<Told>) {
         if self.deaf || samples == 0 {
             return;
         }

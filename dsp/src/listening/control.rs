@@ -1,40 +1,17 @@
 //! V.21 heard: its bits become frames, flags make a carrier (T.30 §5.3; V.21 channel 2).
 
 use super::Told;
+use crate::FskReceiver;
+use crate::modem::Event;
 use bytes::Bytes;
 use fax_base::hdlc::{Deframed, Deframer};
 use fax_base::line::{Channel, Heard};
-use fax_dsp::FskReceiver;
-use fax_dsp::modem::Event;
-use fax_t30::frames::{ADDRESS, CONTROL_FINAL, Fcf};
 
 /// Damaged frames that are remembered, to be put together with their copies.
 const COPIES: usize = 16;
 
-/// Frames without a facsimile information field: a damaged one can be no other than these.
-const SHORT: [Fcf; 21] = [
-    Fcf::Cfr,
-    Fcf::Ftt,
-    Fcf::Ctr,
-    Fcf::Eom,
-    Fcf::Mps,
-    Fcf::Eop,
-    Fcf::Eos,
-    Fcf::Rr,
-    Fcf::PriEom,
-    Fcf::PriMps,
-    Fcf::PriEop,
-    Fcf::Mcf,
-    Fcf::Rtn,
-    Fcf::RetrainPositive,
-    Fcf::Pin,
-    Fcf::Pip,
-    Fcf::Pid,
-    Fcf::Rnr,
-    Fcf::Err,
-    Fcf::Crp,
-    Fcf::Dcn,
-];
+/// The control octet of the last frame of a burst (T.30 §5.3.5).
+const CONTROL_FINAL: u8 = 0xC8;
 
 /// The V.21 receiver.
 #[derive(Debug)]
@@ -51,12 +28,10 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(known: impl IntoIterator<Item = [u8; 3]>) -> Self {
         let mut deframer = Deframer::new(COPIES);
-        for fcf in SHORT {
-            for x in [false, true] {
-                deframer.know(&[ADDRESS, CONTROL_FINAL, fcf.octet(x)]);
-            }
+        for frame in known {
+            deframer.know(&frame);
         }
         Control {
             modem: FskReceiver::v21_channel_2(),
@@ -67,6 +42,11 @@ impl Control {
             final_frame: false,
             told: Vec::new(),
         }
+    }
+
+    /// Frames are told in pieces, too.
+    pub(super) fn tell_pieces(&mut self) {
+        self.deframer.in_pieces();
     }
 
     /// Whether flags were seen and the carrier is still there.
@@ -136,6 +116,11 @@ impl Control {
                     }
                     self.final_frame = octets.get(1) == Some(&CONTROL_FINAL);
                     self.told.push(Told::Heard(Heard::Frame { channel, octets, good: true }));
+                }
+                Deframed::Piece(octets) => {
+                    if self.up {
+                        self.told.push(Told::Piece { channel, octets });
+                    }
                 }
                 // Without flags before it this was noise.
                 Deframed::Damaged if !self.up => {}

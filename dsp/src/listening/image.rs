@@ -1,13 +1,12 @@
 //! The fast modem heard: its events become T.30's words (V.27ter, V.29, V.17; T.4 Annex A for frames).
 
 use super::Told;
-use crate::api;
+use crate::QamReceiver;
+use crate::modem::{Event, Mode, Quality};
 use bytes::{Bytes, BytesMut};
 use fax_base::hdlc::{Deframed, Deframer};
 use fax_base::line::{Channel, Framing, Heard, Modulation, Training};
 use fax_base::time::SAMPLE_RATE;
-use fax_dsp::QamReceiver;
-use fax_dsp::modem::{Event, Mode, Quality};
 
 /// What is known of the far end's signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,14 +45,18 @@ impl core::fmt::Debug for Image {
 }
 
 impl Image {
-    pub(super) fn new(modulation: Modulation, training: Training, framing: Framing) -> Self {
+    pub(super) fn new(modulation: Modulation, training: Training, framing: Framing, pieces: bool) -> Self {
+        let mut deframer = Deframer::new(COPIES);
+        if pieces {
+            deframer.in_pieces();
+        }
         Image {
             modulation,
             training,
             framing,
             modem: QamReceiver::new(Mode::from(modulation), training),
             events: Vec::with_capacity(64),
-            deframer: Deframer::new(COPIES),
+            deframer,
             bits: RawBits::default(),
             signal: Signal::None,
             presence: Presence::default(),
@@ -136,7 +139,7 @@ impl Image {
             let quality = self.quality.iter().flatten().next().copied();
             let (modulation, quality) = (self.modulation, quality.unwrap_or(self.modem.quality()));
             self.quality = [None; 16];
-            told.push(Told::Signal(api::Signal::Over { modulation, quality }));
+            told.push(Told::Signal(super::Signal::Over { modulation, quality }));
         }
         self.presence.forget();
         self.know(Signal::None, told);
@@ -159,6 +162,10 @@ impl Image {
         while let Some(deframed) = self.deframer.poll() {
             told.push(Told::Heard(match deframed {
                 Deframed::Flags => continue,
+                Deframed::Piece(octets) => {
+                    told.push(Told::Piece { channel, octets });
+                    continue;
+                }
                 Deframed::Frame { octets, repaired: _ } => Heard::Frame { channel, octets, good: true },
                 Deframed::Damaged => Heard::Frame { channel, octets: Bytes::new(), good: false },
             }));
@@ -173,12 +180,12 @@ impl Image {
                 Event::CarrierUp if control => {}
                 Event::CarrierUp => self.know(Signal::Training, told),
                 Event::Trained(quality) => {
-                    told.push(Told::Signal(api::Signal::Trained { modulation: self.modulation, quality }));
+                    told.push(Told::Signal(super::Signal::Trained { modulation: self.modulation, quality }));
                     self.know(Signal::Read, told);
                 }
                 // The signal is there all the same, and T.30 waits for its end.
                 Event::TrainingFailed => {
-                    told.push(Told::Signal(api::Signal::NotTrained { modulation: self.modulation }));
+                    told.push(Told::Signal(super::Signal::NotTrained { modulation: self.modulation }));
                     if self.signal != Signal::None {
                         self.know(Signal::Unreadable, told);
                     }

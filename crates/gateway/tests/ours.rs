@@ -1,0 +1,110 @@
+//! Our fax machine on both sides of the gateway, either calling.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // the exemption for tests does not reach the functions beside them
+
+mod bench;
+
+use bench::spandsp::{Document, ECM_MMR, ECM_MR, MH, MR, charts, three};
+use bench::{Call, Plan, Sender, Who, call, gaps};
+use core::time::Duration;
+use fax_base::line::Modulation;
+use spandsp_peer::pages;
+
+const SENDERS: [Sender; 2] = [Sender::OnT38, Sender::OnAudio];
+
+fn letter() -> Document {
+    Document { name: "letter".to_owned(), pages: vec![pages::generated(1, 600)] }
+}
+
+fn ours(sender: Sender, way: bench::spandsp::Way) -> Plan {
+    Plan::new(Who::Ours, Who::Ours, sender, way)
+}
+
+/// T.30 wants 75 ± 20 ms between two signals of one end. Where `late`, that end speaks so late of its next
+/// signal, for the sake of gateways that send on whole frames only, that the pause before it is longer.
+fn assert_gaps(call: &Call, late: bool) {
+    let gaps = gaps(&call.audio);
+    let longest = if late { 4_800 } else { 760 };
+    let out_of_order: Vec<_> = gaps.iter().filter(|gap| !(440..=longest).contains(*gap)).collect();
+    assert!(out_of_order.is_empty(), "{}: {out_of_order:?}\n{}", call.what, call.ladder());
+}
+
+#[test]
+fn a_page_in_every_direction() {
+    for sender in SENDERS {
+        for way in [ECM_MMR, ECM_MR, MR, MH] {
+            for version in [0, 3] {
+                let mut plan = ours(sender, way);
+                plan.gateway.t38.version = version;
+                let call = call("ours", &letter(), &plan);
+                call.assert_delivered(&letter());
+                call.assert_smooth();
+                assert_gaps(&call, false);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_chart() {
+    for chart in charts() {
+        for sender in SENDERS {
+            for way in [ECM_MMR, MR] {
+                let call = call("ours", &chart, &ours(sender, way));
+                call.assert_delivered(&chart);
+                call.assert_smooth();
+                assert_gaps(&call, false);
+            }
+        }
+    }
+}
+
+#[test]
+fn several_pages() {
+    let document = three();
+    for sender in SENDERS {
+        for way in [ECM_MMR, MH] {
+            let call = call("ours", &document, &ours(sender, way));
+            call.assert_delivered(&document);
+            call.assert_smooth();
+            assert_gaps(&call, false);
+        }
+    }
+}
+
+#[test]
+fn every_modulation() {
+    for modulation in Modulation::ALL {
+        for sender in SENDERS {
+            for way in [ECM_MMR, MR] {
+                let mut plan = ours(sender, way);
+                plan.modulations = vec![modulation];
+                let call = call("ours", &letter(), &plan);
+                call.assert_delivered(&letter());
+                call.assert_smooth();
+                assert_eq!(call.receiver.modulation, Some(modulation), "{}", call.what);
+                assert_gaps(&call, way.ecm && sender == Sender::OnT38 && modulation.bit_rate() <= 4_800);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_network_that_shuffles_and_loses() {
+    let document = Document { name: "letter".to_owned(), pages: vec![pages::generated(2, 1_100)] };
+    for seed in 1..=4 {
+        for sender in SENDERS {
+            for loss in [0.0, 0.01, 0.03] {
+                let mut plan = ours(sender, ECM_MMR);
+                plan.seed = seed;
+                plan.network.jitter = Duration::from_millis(60);
+                plan.network.loss = loss;
+                plan.network.duplicates = 0.02;
+                plan.network.reorder = 0.02;
+                let call = call("ours", &document, &plan);
+                println!("{} {:?} {:?} {:?}", call.what, call.took, call.statistics, call.sender.resends);
+                call.assert_delivered(&document);
+            }
+        }
+    }
+}
