@@ -1,7 +1,6 @@
 //! What is sent and when, what is heard of it, and the oddities of peers.
 
 use super::*;
-use crate::api::ErrorCorrection;
 use crate::ifp::{Decoder, FieldType, Ifp, Indicator};
 use crate::udptl::{Packet, Recovery};
 use bytes::Bytes;
