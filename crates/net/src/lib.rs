@@ -11,6 +11,7 @@ mod dns;
 pub mod lab;
 mod listen;
 mod media;
+mod onward;
 mod signalling;
 mod traces;
 mod transport;

@@ -1,5 +1,6 @@
 //! One call's media: its socket, its terminal, and which of RTP and UDPTL it is.
 
+use super::latch::Latch;
 use super::rtp::{Receiver, Sender, Step, Taken};
 use super::worker::MediaSink;
 use super::{Codec, MediaCommand, MediaEvent, Start};
@@ -9,7 +10,7 @@ use fax_base::time::Duration;
 use fax_t30 as t30;
 use fax_terminal::{Input, Output, Terminal};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
 #[cfg(test)]
 mod faxes;
@@ -18,23 +19,19 @@ mod tests;
 
 /// One RTP packet: 20 ms.
 pub(super) const PACKET: Duration = Duration::from_millis(20);
-const PACKET_SAMPLES: usize = 160;
+pub(super) const PACKET_SAMPLES: usize = 160;
 
 /// The largest datagram of interest; longer ones are cut and then refused as malformed.
-const DATAGRAM: usize = 2_048;
+pub(super) const DATAGRAM: usize = 2_048;
 
 /// Datagrams read from one socket in a turn, so that a flood on one call leaves the others their time.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 
 /// T.38 that stays silent for so long after it was agreed will stay so.
-const T38_PATIENCE: Duration = Duration::from_secs(5);
-
-/// So long after an address was agreed only its host, or the one that audio came from, is listened to; a
-/// peer behind a network address translator is latched on after that.
-const STRANGERS: Duration = Duration::from_millis(500);
+pub(super) const T38_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Frames told to the ladder in one second at most: a hostile peer must not fill the queue.
-const EVENTS_PER_SECOND: u32 = 100;
+pub(super) const EVENTS_PER_SECOND: u32 = 100;
 
 enum Mode {
     Audio { codec: Codec, next_packet: Instant },
@@ -42,7 +39,7 @@ enum Mode {
 }
 
 /// What is fed for time without sound.
-const QUIET: [i16; PACKET_SAMPLES] = [0; PACKET_SAMPLES];
+pub(super) const QUIET: [i16; PACKET_SAMPLES] = [0; PACKET_SAMPLES];
 
 /// What a call's datagrams go out by and come in by.
 pub(crate) trait Wire {
@@ -69,14 +66,7 @@ pub(crate) struct Leg<W = UdpSocket> {
     terminal: Terminal,
     sink: MediaSink,
     mode: Mode,
-    /// Where the session description says that the far end is.
-    announced: SocketAddr,
-    /// Where we send: the announced address, or where valid packets come from.
-    remote: SocketAddr,
-    latched: bool,
-    /// Who was latched on before the last change of address or carrier.
-    known: Option<IpAddr>,
-    strangers_from: Instant,
+    latch: Latch,
     sender: Sender,
     receiver: Receiver,
     recording: Option<Recording>,
@@ -104,11 +94,7 @@ impl<W: Wire> Leg<W> {
             terminal,
             sink,
             mode: Mode::Audio { codec, next_packet: Instant::ZERO },
-            announced: remote,
-            remote,
-            latched: false,
-            known: None,
-            strangers_from: Instant::ZERO + STRANGERS,
+            latch: Latch::new(Instant::ZERO, remote),
             sender,
             receiver: Receiver::new(codec),
             recording,
@@ -163,17 +149,17 @@ impl<W: Wire> Leg<W> {
     /// Carries out what signalling wants. Answers false when the call is over.
     pub(crate) fn command(&mut self, now: Instant, command: MediaCommand) -> bool {
         match command {
-            MediaCommand::Start(_) => {}
+            MediaCommand::Start(_) | MediaCommand::Bridge(_) | MediaCommand::Side { .. } => {}
             MediaCommand::Audio { remote, codec } => {
                 self.sender.set_payload_type(codec.payload_type);
                 match &mut self.mode {
                     Mode::Audio { codec: present, .. } => {
                         *present = codec;
                         self.receiver.set_codec(codec);
-                        self.turn_to(now, remote, false);
+                        self.latch.turn_to(now, remote, false);
                     }
                     Mode::T38 { .. } => {
-                        self.turn_to(now, remote, true);
+                        self.latch.turn_to(now, remote, true);
                         self.mode = Mode::Audio { codec, next_packet: now };
                         self.receiver = Receiver::new(codec);
                         self.terminal.handle(now, Input::SwitchToAudio);
@@ -182,7 +168,7 @@ impl<W: Wire> Leg<W> {
             }
             MediaCommand::T38 { remote, config } => {
                 let was_audio = matches!(self.mode, Mode::Audio { .. });
-                self.turn_to(now, remote, was_audio);
+                self.latch.turn_to(now, remote, was_audio);
                 if was_audio {
                     self.mode = Mode::T38 { since: now, heard: false, told_silent: false };
                     self.terminal.handle(now, Input::SwitchToT38(config));
@@ -197,31 +183,6 @@ impl<W: Wire> Leg<W> {
         }
         self.flush(now);
         true
-    }
-
-    /// The far end is at `remote`, as agreed now; `afresh`: by another carrier than before.
-    fn turn_to(&mut self, now: Instant, remote: SocketAddr, afresh: bool) {
-        if remote == self.announced && !afresh {
-            return;
-        }
-        if self.latched {
-            self.known = Some(self.remote.ip());
-        }
-        if remote != self.announced {
-            self.announced = remote;
-            self.remote = remote;
-        }
-        self.latched = false;
-        self.strangers_from = now + STRANGERS;
-    }
-
-    /// Whether a packet from there may be the far end's. Once the true source is known, nobody else is
-    /// listened to but the announced address, which goes before any other.
-    fn heeds(&self, now: Instant, from: SocketAddr) -> bool {
-        if self.latched {
-            return from == self.remote || from == self.announced;
-        }
-        now >= self.strangers_from || from.ip() == self.announced.ip() || Some(from.ip()) == self.known
     }
 
     /// Reads what has come, a batch at most.
@@ -243,7 +204,7 @@ impl<W: Wire> Leg<W> {
     }
 
     fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        if !self.heeds(now, from) {
+        if !self.latch.heeds(now, from) {
             return;
         }
         let mut valid = false;
@@ -270,9 +231,8 @@ impl<W: Wire> Leg<W> {
                 *heard |= valid;
             }
         }
-        if valid && (!self.latched || from == self.announced) {
-            self.latched = true;
-            self.remote = from;
+        if valid {
+            self.latch.valid(from);
         }
     }
 
@@ -286,7 +246,7 @@ impl<W: Wire> Leg<W> {
         let octets = samples.map(|s| codec.law.encode(s));
         let mut packet = [0u8; PACKET_SAMPLES + 12];
         if let Some(datagram) = self.sender.packet(&octets, &mut packet).and_then(|n| packet.get(..n)) {
-            self.socket.send(datagram, self.remote);
+            self.socket.send(datagram, self.latch.remote());
         }
     }
 
@@ -294,7 +254,7 @@ impl<W: Wire> Leg<W> {
         while let Some(output) = self.terminal.poll() {
             match output {
                 Output::Datagram(datagram) => {
-                    self.socket.send(&datagram, self.remote);
+                    self.socket.send(&datagram, self.latch.remote());
                 }
                 Output::FaxToneHeard(tone) => self.sink.send(MediaEvent::Tone(tone)),
                 Output::Signal(signal) => {

@@ -4,6 +4,8 @@
 //! a call is audio. Signalling talks to it in [`MediaCommand`]s and hears [`MediaEvent`]s; nothing is
 //! shared and nothing is locked.
 
+mod bridge;
+mod latch;
 mod leg;
 mod rtp;
 mod socket;
@@ -16,6 +18,7 @@ pub(crate) use rtp::Sender;
 pub(crate) use socket::{MediaPorts, MediaSocket};
 pub(crate) use worker::{Media, MediaHandle, MediaSink};
 
+use crate::onward::Side;
 use crate::traces::Recording;
 use fax_base::line::Tone;
 use fax_dsp::g711::Law;
@@ -51,8 +54,47 @@ pub(crate) enum MediaCommand {
     Cancel,
     /// The far end cleared the call: the terminal ends, and the media with it.
     HungUp,
+    /// A call that is passed on has media.
+    #[allow(dead_code)] // until signalling passes calls on
+    Bridge(Box<BridgeStart>),
+    /// One side of such a call goes by this from now on.
+    #[allow(dead_code)] // until signalling passes calls on
+    Side { side: Side, carrier: SideCarrier },
     /// The call is over.
     Stop,
+}
+
+/// Everything the media of a call that is passed on begin with: the sockets of sides A and B.
+pub(crate) struct BridgeStart {
+    pub(crate) sides: [MediaSocket; 2],
+    pub(crate) sink: MediaSink,
+}
+
+/// What one side of a call that is passed on goes by.
+#[allow(dead_code)] // until signalling passes calls on
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum SideCarrier {
+    /// Nothing is agreed, or it is on hold.
+    Off,
+    /// G.711, which is listened to and can be converted.
+    Audio { remote: SocketAddr, codec: Codec },
+    /// Whatever it is goes to the other side as it came.
+    Relay { remote: SocketAddr },
+    /// T.38 that is converted.
+    T38 { remote: SocketAddr, config: fax_t38::Config },
+}
+
+/// What a side of a call that is passed on tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SideHeard {
+    /// CNG, CED or the preamble of V.21 was heard in its audio.
+    Fax,
+    /// T.38 was agreed and nothing has come.
+    T38Silent,
+    /// After that, something has come.
+    T38Heard,
+    /// Nothing has come for a long time.
+    Timeout,
 }
 
 /// Everything a call's media begins with.
@@ -85,4 +127,10 @@ pub(crate) enum MediaEvent {
     Failed,
     /// The fax is over.
     End(Box<t30::Outcome>),
+    /// On one side of a call that is passed on.
+    #[allow(dead_code)] // until signalling passes calls on
+    Side { side: Side, heard: SideHeard },
+    /// A line of the ladder of a fax that is converted on its way.
+    #[allow(dead_code)] // until signalling passes calls on
+    Ladder(String),
 }

@@ -351,19 +351,59 @@ fn sequence_distance(a: u16, b: u16) -> i16 {
     a.wrapping_sub(b) as i16
 }
 
-/// Writes one stream of G.711 packets.
+/// What is known of a packet without keeping its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passing<'a> {
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) payload_type: u8,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Passing<'a> {
+    /// Reads a packet; `None` for what is no RTP, and for RTCP.
+    pub(crate) fn parse(datagram: &'a [u8]) -> Option<Self> {
+        let packet = RtpPacket::parse(datagram).ok()?;
+        let payload_type = packet.payload_type();
+        let end = datagram.len().checked_sub(packet.padding().map_or(0, usize::from))?;
+        let payload = datagram.get(end.checked_sub(packet.payload().len())?..end)?;
+        // RTCP (RFC 5761 §4).
+        (!(64..=95).contains(&payload_type)).then_some(Passing {
+            ssrc: packet.ssrc(),
+            sequence: packet.sequence_number(),
+            timestamp: packet.timestamp(),
+            marker: packet.marker_bit(),
+            payload_type,
+            payload,
+        })
+    }
+}
+
+/// A stream of others that goes on in ours.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    ssrc: u32,
+    /// What is added to its numbers and its time stamps.
+    sequence: u16,
+    timestamp: u32,
+}
+
+/// Writes one stream of G.711 packets, of our own or as others passed on.
 pub(crate) struct Sender {
     payload_type: u8,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
     first: bool,
+    passed: Option<Passed>,
 }
 
 impl Sender {
     /// A stream that begins at these (random) values.
     pub(crate) fn new(payload_type: u8, ssrc: u32, sequence: u16, timestamp: u32) -> Self {
-        Sender { payload_type, ssrc, sequence, timestamp, first: true }
+        Sender { payload_type, ssrc, sequence, timestamp, first: true, passed: None }
     }
 
     /// Another codec from the next packet on.
@@ -381,9 +421,54 @@ impl Sender {
             .marker_bit(self.first)
             .payload(payload);
         let length = builder.write_into(out).ok()?;
+        self.passed = None;
         self.first = false;
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(payload.len() as u32);
+        Some(length)
+    }
+
+    /// Writes a packet of another stream, with its place in it kept: lost and late ones are so in ours. A stream that
+    /// begins goes on where ours is.
+    pub(crate) fn pass(
+        &mut self,
+        packet: Passing<'_>,
+        payload_type: u8,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let begins = self.passed.is_none_or(|passed| passed.ssrc != packet.ssrc);
+        let jumps = self.passed.is_some_and(|passed| {
+            distance(packet.timestamp.wrapping_add(passed.timestamp), self.timestamp).abs() > RESTART
+        });
+        if begins || jumps {
+            self.passed = Some(Passed {
+                ssrc: packet.ssrc,
+                sequence: self.sequence.wrapping_sub(packet.sequence),
+                timestamp: self.timestamp.wrapping_sub(packet.timestamp),
+            });
+        }
+        let passed = self.passed?;
+        let sequence = packet.sequence.wrapping_add(passed.sequence);
+        let timestamp = packet.timestamp.wrapping_add(passed.timestamp);
+        let builder: RtpPacketBuilder<&[u8], &[u8]> = RtpPacketBuilder::new()
+            .payload_type(payload_type)
+            .ssrc(self.ssrc)
+            .sequence_number(sequence)
+            .timestamp(timestamp)
+            .marker_bit(packet.marker || begins || jumps)
+            .payload(payload);
+        let length = builder.write_into(out).ok()?;
+        self.first = false;
+        if sequence_distance(sequence.wrapping_add(1), self.sequence) > 0 {
+            self.sequence = sequence.wrapping_add(1);
+        }
+        // Octets are samples where it is audio; in an event the time stands still.
+        let samples = if payload_type == self.payload_type { payload.len() as u32 } else { 0 };
+        let end = timestamp.wrapping_add(samples);
+        if distance(end, self.timestamp) > 0 {
+            self.timestamp = end;
+        }
         Some(length)
     }
 }

@@ -1,13 +1,16 @@
 //! The worker threads: one a core, each with its own calls, one epoll and one heap of deadlines. A turn takes no
 //! memory from the system.
 
+use super::bridge::Bridge;
 use super::leg::Leg;
-use super::{MediaCommand, MediaEvent, MediaKey, Start};
+use super::{BridgeStart, MediaCommand, MediaEvent, MediaKey, Start};
+use crate::onward::Side;
 use fax_base::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
+use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +20,9 @@ use std::time::Duration;
 
 /// The token of a worker's own wake-up.
 const WAKE: u64 = u64::MAX;
+
+/// In the token of a call that is passed on: its side B.
+const SIDE_B: u64 = 1 << 63;
 
 /// Events fetched from the kernel at a time.
 const EVENTS: usize = 256;
@@ -80,10 +86,14 @@ impl Media {
     /// Begins a call's media at the worker that has the fewest calls.
     pub(crate) fn begin(&self, key: MediaKey, start: Start) -> Option<MediaHandle> {
         let worker = self.workers.iter().min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
-        worker.calls.fetch_add(1, Ordering::Relaxed);
-        let handle = MediaHandle { key, commands: worker.commands.clone(), wake: worker.wake.clone() };
-        handle.send(MediaCommand::Start(Box::new(start)));
-        Some(handle)
+        Some(worker.begin(key, MediaCommand::Start(Box::new(start))))
+    }
+
+    /// Begins the media of a call that is passed on.
+    #[allow(dead_code)] // until signalling passes calls on
+    pub(crate) fn bridge(&self, key: MediaKey, start: BridgeStart) -> Option<MediaHandle> {
+        let worker = self.workers.iter().min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
+        Some(worker.begin(key, MediaCommand::Bridge(Box::new(start))))
     }
 }
 
@@ -102,6 +112,13 @@ impl Drop for Media {
 }
 
 impl Worker {
+    fn begin(&self, key: MediaKey, command: MediaCommand) -> MediaHandle {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let handle = MediaHandle { key, commands: self.commands.clone(), wake: self.wake.clone() };
+        handle.send(command);
+        handle
+    }
+
     fn start(number: usize) -> io::Result<Worker> {
         let (commands, inbox) = channel();
         let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
@@ -123,8 +140,80 @@ impl Worker {
     }
 }
 
+/// What a call's media are.
+enum Unit {
+    /// A fax of ours.
+    Leg(Box<Leg>),
+    /// A call that is passed on.
+    Bridge(Box<Bridge>),
+}
+
+impl Unit {
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Unit::Leg(leg) => leg.deadline(),
+            Unit::Bridge(bridge) => bridge.deadline(),
+        }
+    }
+
+    fn turn(&mut self, now: Instant) {
+        match self {
+            Unit::Leg(leg) => leg.turn(now),
+            Unit::Bridge(bridge) => bridge.turn(now),
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: MediaCommand) -> bool {
+        match self {
+            Unit::Leg(leg) => leg.command(now, command),
+            Unit::Bridge(bridge) => bridge.command(now, command),
+        }
+    }
+
+    fn read(&mut self, now: Instant, side: Side) {
+        match self {
+            Unit::Leg(leg) => leg.read(now),
+            Unit::Bridge(bridge) => bridge.read(now, side),
+        }
+    }
+
+    /// Hands over what was recorded in this turn.
+    fn keep(&mut self, now: Instant) {
+        match self {
+            Unit::Leg(leg) => leg.keep(now),
+            Unit::Bridge(_) => {}
+        }
+    }
+
+    fn fail(&mut self) {
+        match self {
+            Unit::Leg(leg) => leg.fail(),
+            Unit::Bridge(bridge) => bridge.fail(),
+        }
+    }
+
+    fn close(self, now: Instant) {
+        match self {
+            Unit::Leg(leg) => leg.close(now),
+            Unit::Bridge(_) => {}
+        }
+    }
+
+    /// Its sockets with what their tokens have besides the call's key.
+    fn sockets(&self) -> impl Iterator<Item = (&UdpSocket, u64)> {
+        let (first, second) = match self {
+            Unit::Leg(leg) => (&leg.socket, None),
+            Unit::Bridge(bridge) => {
+                let [a, b] = bridge.sockets();
+                (a, Some(b))
+            }
+        };
+        core::iter::once((first, 0)).chain(second.map(|second| (second, SIDE_B)))
+    }
+}
+
 struct Owned {
-    leg: Leg,
+    unit: Unit,
     /// When the call began, on the worker's clock.
     began: Duration,
     /// When its next turn is due.
@@ -166,8 +255,9 @@ impl State {
                     let mut count = [0; 8];
                     let _ = rustix::io::read(&*self.wake, &mut count);
                 } else {
-                    self.with(token, |leg, now| {
-                        leg.read(now);
+                    let side = if token & SIDE_B == 0 { Side::A } else { Side::B };
+                    self.with(token & !SIDE_B, |unit, now| {
+                        unit.read(now, side);
                         true
                     });
                 }
@@ -180,21 +270,25 @@ impl State {
         while let Ok((key, command)) = self.inbox.try_recv() {
             match command {
                 None => return false,
-                Some(MediaCommand::Start(start)) => self.add(key.0, *start),
-                Some(command) => self.with(key.0, |leg, now| leg.command(now, command)),
+                Some(MediaCommand::Start(start)) => self.add(key.0, Unit::Leg(Box::new(Leg::start(*start)))),
+                Some(MediaCommand::Bridge(start)) => {
+                    self.add(key.0, Unit::Bridge(Box::new(Bridge::start(*start))));
+                }
+                Some(command) => self.with(key.0, |unit, now| unit.command(now, command)),
             }
         }
         true
     }
 
-    fn add(&mut self, key: u64, start: Start) {
+    fn add(&mut self, key: u64, unit: Unit) {
         let began = self.clock.elapsed();
-        let leg = Leg::start(start);
-        let flags = epoll::EventFlags::IN;
-        if let Err(error) = epoll::add(&self.poll, &leg.socket, epoll::EventData::new_u64(key), flags) {
-            tracing::error!(%error, "a media socket cannot be watched");
+        for (socket, side) in unit.sockets() {
+            let data = epoll::EventData::new_u64(key | side);
+            if let Err(error) = epoll::add(&self.poll, socket, data, epoll::EventFlags::IN) {
+                tracing::error!(%error, "a media socket cannot be watched");
+            }
         }
-        self.legs.insert(key, Owned { leg, began, due: None });
+        self.legs.insert(key, Owned { unit, began, due: None });
         self.with(key, |_, _| true);
     }
 
@@ -204,8 +298,8 @@ impl State {
             self.wheel.pop();
             if let Some(owned) = self.legs.get_mut(&key).filter(|o| o.due == Some(at)) {
                 owned.due = None;
-                self.with(key, |leg, now| {
-                    leg.turn(now);
+                self.with(key, |unit, now| {
+                    unit.turn(now);
                     true
                 });
             }
@@ -214,32 +308,34 @@ impl State {
 
     /// Gives a call its turn and puts it back into the wheel; false from the turn ends the call. A
     /// panic in one call's machines ends that call and no other.
-    fn with(&mut self, key: u64, turn: impl FnOnce(&mut Leg, Instant) -> bool) {
+    fn with(&mut self, key: u64, turn: impl FnOnce(&mut Unit, Instant) -> bool) {
         let Some(owned) = self.legs.get_mut(&key) else {
             return;
         };
         let micros = self.clock.elapsed().saturating_sub(owned.began).as_micros();
         let now = Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
-        let leg = &mut owned.leg;
+        let unit = &mut owned.unit;
         let turn = || {
-            let goes_on = turn(leg, now);
-            leg.keep(now);
+            let goes_on = turn(unit, now);
+            unit.keep(now);
             goes_on
         };
         let goes_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(turn)).unwrap_or_else(|_| {
             tracing::error!("a call's media failed; the call is given up");
-            owned.leg.fail();
+            owned.unit.fail();
             false
         });
         if !goes_on {
-            let _ = epoll::delete(&self.poll, &owned.leg.socket);
+            for (socket, _) in owned.unit.sockets() {
+                let _ = epoll::delete(&self.poll, socket);
+            }
             if let Some(owned) = self.legs.remove(&key) {
-                owned.leg.close(now);
+                owned.unit.close(now);
             }
             self.calls.fetch_sub(1, Ordering::Relaxed);
             return;
         }
-        let due = owned.leg.deadline().map(|at| owned.began + Duration::from_micros(at.as_micros()));
+        let due = owned.unit.deadline().map(|at| owned.began + Duration::from_micros(at.as_micros()));
         if due != owned.due {
             owned.due = due;
             self.wheel.extend(due.map(|at| Reverse((at, key))));
@@ -255,7 +351,6 @@ impl State {
 mod tests {
     use super::super::{Codec, MediaPorts};
     use super::*;
-    use std::net::UdpSocket;
 
     const CALLS: u64 = 40;
     const PACKETS: usize = 100;

@@ -78,6 +78,8 @@ impl std::fmt::Debug for MediaCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             MediaCommand::Start(_) => "Start",
+            MediaCommand::Bridge(_) => "Bridge",
+            MediaCommand::Side { .. } => "Side",
             MediaCommand::Audio { .. } => "Audio",
             MediaCommand::T38 { .. } => "T38",
             MediaCommand::Cancel => "Cancel",
@@ -499,6 +501,8 @@ impl Leg {
                 }
                 self.tell(CallEvent::Fax(event));
             }
+            // A leg of our own has no second side.
+            MediaEvent::Side { .. } | MediaEvent::Ladder(_) => {}
             MediaEvent::Signal(signal) => self.tell(CallEvent::Signal(signal)),
             MediaEvent::T38Silent => {
                 if matches!(self.state, State::Answered | State::Up) {

@@ -60,45 +60,45 @@ fn to_t38(leg: &mut Leg, ms: u64, remote: &str) {
 fn a_stranger_who_is_first_is_not_listened_to() {
     let mut leg = leg();
     rtp(&mut leg, 1, STRANGER);
-    assert_eq!((leg.latched, leg.remote), (false, address(PEER)));
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (false, address(PEER)));
     rtp(&mut leg, 2, PEER);
-    assert_eq!((leg.latched, leg.remote), (true, address(PEER)));
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(PEER)));
     rtp(&mut leg, 10_000, STRANGER);
-    assert_eq!(leg.remote, address(PEER));
+    assert_eq!(leg.latch.remote(), address(PEER));
 }
 
 #[test]
 fn another_port_of_the_far_end_is_latched_on_at_once() {
     let mut leg = leg();
     rtp(&mut leg, 1, PEER_ELSEWHERE);
-    assert_eq!((leg.latched, leg.remote), (true, address(PEER_ELSEWHERE)));
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(PEER_ELSEWHERE)));
 }
 
 #[test]
 fn a_peer_behind_a_translator_is_latched_on_and_kept_through_the_switch() {
     let mut leg = leg();
     rtp(&mut leg, 499, STRANGER);
-    assert!(!leg.latched);
+    assert!(!leg.latch.is_latched());
     rtp(&mut leg, 500, STRANGER);
-    assert_eq!((leg.latched, leg.remote), (true, address(STRANGER)));
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(STRANGER)));
     // Its T.38 is known by its host; nobody else is let in before.
     to_t38(&mut leg, 600, PEER);
-    assert_eq!(leg.remote, address(STRANGER), "the binding that works is kept");
+    assert_eq!(leg.latch.remote(), address(STRANGER), "the binding that works is kept");
     udptl(&mut leg, 601, 0, "198.51.100.66:9");
-    assert!(!leg.latched);
+    assert!(!leg.latch.is_latched());
     udptl(&mut leg, 602, 0, STRANGER);
-    assert_eq!((leg.latched, leg.remote), (true, address(STRANGER)));
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(STRANGER)));
 }
 
 #[test]
 fn the_announced_address_goes_before_a_stranger() {
     let mut leg = leg();
     rtp(&mut leg, 600, STRANGER);
-    assert_eq!(leg.remote, address(STRANGER));
+    assert_eq!(leg.latch.remote(), address(STRANGER));
     rtp(&mut leg, 700, PEER);
-    assert_eq!(leg.remote, address(PEER));
+    assert_eq!(leg.latch.remote(), address(PEER));
     rtp(&mut leg, 800, STRANGER);
-    assert_eq!(leg.remote, address(PEER));
+    assert_eq!(leg.latch.remote(), address(PEER));
 }
 
 #[test]
@@ -107,16 +107,16 @@ fn a_new_address_is_followed_and_the_same_one_again_changes_nothing() {
     rtp(&mut leg, 1, PEER);
     to_t38(&mut leg, 100, PEER);
     udptl(&mut leg, 101, 0, PEER);
-    assert!(leg.latched);
+    assert!(leg.latch.is_latched());
     // A session refresh in mid-fax.
     to_t38(&mut leg, 200, PEER);
-    assert!(leg.latched);
+    assert!(leg.latch.is_latched());
     to_t38(&mut leg, 300, "192.0.2.2:5000");
-    assert_eq!((leg.latched, leg.remote), (false, address("192.0.2.2:5000")));
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (false, address("192.0.2.2:5000")));
     udptl(&mut leg, 301, 1, STRANGER);
-    assert!(!leg.latched);
+    assert!(!leg.latch.is_latched());
     udptl(&mut leg, 302, 1, "192.0.2.2:5000");
-    assert!(leg.latched);
+    assert!(leg.latch.is_latched());
 }
 
 #[test]
@@ -125,10 +125,10 @@ fn noise_latches_nothing() {
     for datagram in [&b""[..], b"x", &[0x40; 200], &[0; 3]] {
         leg.receive(at(1), address(PEER_ELSEWHERE), datagram);
     }
-    assert!(!leg.latched);
+    assert!(!leg.latch.is_latched());
     to_t38(&mut leg, 10, PEER);
     for datagram in [&b""[..], b"x", &[0, 9, 200, 1, 2], &[0xFF; 64]] {
         leg.receive(at(11), address(PEER_ELSEWHERE), datagram);
     }
-    assert_eq!((leg.latched, leg.remote), (false, address(PEER)));
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (false, address(PEER)));
 }

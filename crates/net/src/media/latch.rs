@@ -1,0 +1,73 @@
+//! Whom a socket listens to and where it sends: the announced address, or where the far end's packets really come
+//! from, which behind an address translator is another.
+
+use fax_base::Instant;
+use fax_base::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+/// So long after an address was agreed only its host, or the one that was known before, is listened to; a
+/// peer behind a network address translator is latched on after that.
+const STRANGERS: Duration = Duration::from_millis(500);
+
+/// One far end.
+#[derive(Debug)]
+pub(super) struct Latch {
+    /// Where the session description says that the far end is.
+    announced: SocketAddr,
+    /// Where we send: the announced address, or where valid packets come from.
+    remote: SocketAddr,
+    latched: bool,
+    /// Who was latched on before the last change of address or carrier.
+    known: Option<IpAddr>,
+    strangers_from: Instant,
+}
+
+impl Latch {
+    pub(super) fn new(now: Instant, announced: SocketAddr) -> Self {
+        Latch { announced, remote: announced, latched: false, known: None, strangers_from: now + STRANGERS }
+    }
+
+    /// Where to send.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Whether the true source is known.
+    #[cfg(test)]
+    pub(super) fn is_latched(&self) -> bool {
+        self.latched
+    }
+
+    /// The far end is at `announced`, as agreed now; `afresh`: by another carrier than before.
+    pub(super) fn turn_to(&mut self, now: Instant, announced: SocketAddr, afresh: bool) {
+        if announced == self.announced && !afresh {
+            return;
+        }
+        if self.latched {
+            self.known = Some(self.remote.ip());
+        }
+        if announced != self.announced {
+            self.announced = announced;
+            self.remote = announced;
+        }
+        self.latched = false;
+        self.strangers_from = now + STRANGERS;
+    }
+
+    /// Whether a packet from there may be the far end's. Once the true source is known, nobody else is
+    /// listened to but the announced address, which goes before any other.
+    pub(super) fn heeds(&self, now: Instant, from: SocketAddr) -> bool {
+        if self.latched {
+            return from == self.remote || from == self.announced;
+        }
+        now >= self.strangers_from || from.ip() == self.announced.ip() || Some(from.ip()) == self.known
+    }
+
+    /// A valid packet came from there.
+    pub(super) fn valid(&mut self, from: SocketAddr) {
+        if !self.latched || from == self.announced {
+            self.latched = true;
+            self.remote = from;
+        }
+    }
+}
