@@ -246,6 +246,8 @@ pub struct Call {
     pub audio: Vec<i16>,
     pub ladders: [String; 2],
     pub took: Duration,
+    /// How long the gateway's machines ran.
+    pub gateway_cost: Duration,
 }
 
 impl Call {
@@ -296,6 +298,7 @@ pub fn call(what: &str, document: &Document, plan: &Plan) -> Call {
     let mut back = Wire::new(plan.line, plan.seed * 2 + 1);
     let (mut events, mut audio, mut sent) = (Vec::new(), Vec::new(), Vec::new());
     let mut one_over = None;
+    let mut gateway_cost = Duration::ZERO;
     let mut took = Instant::ZERO;
     for tick in 0..LIMIT {
         let now = Instant::from_millis(tick * 5);
@@ -313,15 +316,24 @@ pub fn call(what: &str, document: &Document, plan: &Plan) -> Call {
         if tick.is_multiple_of(4) {
             let (mut from_machine, mut to_machine): (Block, Block) = ([0; BLOCK], [0; BLOCK]);
             on_audio.machine().transmit(now, &mut from_machine);
+            let begun = std::time::Instant::now();
             gateway.transmit_audio(now, &mut to_machine);
+            gateway_cost += begun.elapsed();
             audio.extend_from_slice(&to_machine);
-            match there.carry(&from_machine) {
+            // What the hybrid at the machine throws back of the gateway's signal.
+            for (sample, echo) in from_machine.iter_mut().zip(back.echo(&to_machine)) {
+                *sample = sample.saturating_add(echo);
+            }
+            let carried = there.carry(&from_machine);
+            let begun = std::time::Instant::now();
+            match carried {
                 Some(block) => {
                     let octets = block.map(|sample| Law::Mu.encode(sample));
                     gateway.handle(now, Input::G711(Law::Mu, &octets));
                 }
                 None => gateway.handle(now, Input::AudioLost(BLOCK)),
             }
+            gateway_cost += begun.elapsed();
             match back.carry(&to_machine) {
                 Some(block) => on_audio.machine().receive(now, &block),
                 None => on_audio.machine().lost(now),
@@ -356,6 +368,7 @@ pub fn call(what: &str, document: &Document, plan: &Plan) -> Call {
         audio,
         ladders: [sender.ladder(), receiver.ladder()],
         took: took.since(Instant::ZERO),
+        gateway_cost,
     }
 }
 
@@ -374,4 +387,30 @@ pub fn gaps(audio: &[i16]) -> Vec<usize> {
         }
     }
     gaps
+}
+
+/// How many flags every burst of V.21 in this audio begins with.
+pub fn preambles(audio: &[i16]) -> Vec<usize> {
+    let mut modem = fax_dsp::FskReceiver::v21_channel_2();
+    let (mut bits, mut preambles) = (Vec::new(), Vec::new());
+    let mut events = Vec::new();
+    for block in audio.chunks(160) {
+        modem.receive(block, &mut events);
+        for event in events.drain(..) {
+            match event {
+                fax_dsp::modem::Event::Bits { bits: word, count } => {
+                    bits.extend((0..count).rev().map(|shift| word >> shift & 1 == 1));
+                }
+                fax_dsp::modem::Event::CarrierDown => {
+                    let flag = [false, true, true, true, true, true, true, false];
+                    let first = bits.windows(8).position(|window| window == flag);
+                    let rest = first.and_then(|first| bits.get(first..)).unwrap_or_default();
+                    preambles.push(rest.chunks(8).take_while(|octet| *octet == flag).count());
+                    bits.clear();
+                }
+                _ => {}
+            }
+        }
+    }
+    preambles
 }
