@@ -57,6 +57,7 @@ fn document(faxbox: &Faxbox) -> Value {
         "fax_header": faxbox.fax_header,
         "fax_identity": faxbox.fax_identity,
         "fax_timezone": faxbox.timezone,
+        "colour": faxbox.colour,
         "retries": faxbox.retries,
         "smtp_permission_list": faxbox.smtp_permission_list,
         "smtp_email_address": faxbox.mail_domain,

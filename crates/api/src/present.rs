@@ -51,6 +51,7 @@ pub fn job(job: &Job) -> Document {
         "fax_identity_number": job.ident,
         "fax_identity_name": job.header,
         "fax_timezone": job.timezone,
+        "colour": job.colour,
         "retries": job.retries,
         "attempts": job.attempts.len(),
         "notifications": { "email": { "send_to": job.notify } },

@@ -88,6 +88,7 @@ pub fn new_job(
     }
     let retries = fields.integer("retries", 0, 4);
     let not_before = fields.integer("send_at", 0, i64::MAX).map(Timestamp::from_gregorian_seconds);
+    let colour = fields.boolean("colour").or_else(|| fields.boolean("color"));
     let keep_number = fields.boolean("bypass_e164").unwrap_or(false);
     let mut notify = fields.addresses();
     let document = fields.document();
@@ -136,6 +137,7 @@ pub fn new_job(
         header,
         timezone,
         sub_address,
+        colour,
         retries: retries.and_then(|r| u32::try_from(r).ok()),
         notify,
         not_before,

@@ -75,9 +75,49 @@ impl Page {
     /// The page as a TIFF-F file has it, or, in grey or colour, one of profile C.
     #[must_use]
     pub fn to_tiff_page(&self) -> TiffPage {
-        let in_tones = self.jpeg.clone().and_then(|jpeg| TiffPage::in_tones(jpeg).ok());
-        let page = in_tones.unwrap_or_else(|| TiffPage::new(self.image(), self.shape.resolution));
+        let page = self.jpeg.clone().and_then(|jpeg| TiffPage::in_tones(jpeg).ok());
+        let page = page.or_else(|| self.as_it_came());
+        let page = page.unwrap_or_else(|| TiffPage::new(self.image(), self.shape.resolution));
         TiffPage { quality: self.quality, description: self.description.clone(), ..page }
+    }
+
+    /// A page in tones of which nothing can be read: one row of nothing, with the octets behind it for those who can make
+    /// something of them.
+    fn as_it_came(&self) -> Option<TiffPage> {
+        let (octets, tones) = (self.jpeg.clone()?, self.shape.tones?);
+        if self.shape.rows > 0 {
+            return None;
+        }
+        let width = self.shape.width.pels(Resolution::Fine);
+        Some(TiffPage::new(Image::T81 { octets, width, rows: 1, tones }, Resolution::Fine))
+    }
+
+    /// Why its rendition in tones cannot be decoded, if it cannot.
+    pub(crate) fn unreadable(&self) -> Option<String> {
+        TiffPage::in_tones(self.jpeg.clone()?).err().map(|e| e.to_string())
+    }
+
+    /// The page as it is kept until it is sent: its pels, and below them what it has in grey or colour.
+    fn to_stored_page(&self) -> TiffPage {
+        TiffPage {
+            quality: self.quality,
+            description: self.description.clone(),
+            tones: self.in_tones().map(|(_, jpeg)| jpeg.clone()),
+            ..TiffPage::new(self.image(), self.shape.resolution)
+        }
+    }
+
+    /// With its rendition in tones, if this is a good one: T.42, 200 per inch, as wide as the page.
+    pub(crate) fn with_tones(mut self, jpeg: Option<Bytes>) -> Page {
+        let found = jpeg.and_then(|jpeg| TiffPage::in_tones(jpeg).ok());
+        if let Some(found) = found
+            && shape_of(&found).is_some_and(|shape| shape.width == self.shape.width)
+            && let Image::T81 { octets, tones, .. } = found.image
+        {
+            self.jpeg = Some(octets);
+            self.shape.tones = Some(tones);
+        }
+        self
     }
 
     /// A page of a file that is a fax page as it stands.
@@ -140,6 +180,23 @@ impl FaxDocument {
         tiff::write(&pages, options)
     }
 
+    /// The document as it is kept until it is sent: Group 4 TIFF-F, with each page's grey or colour below it, where only
+    /// [`FaxDocument::from_stored_tiff`] finds it. For everybody else it is in black and white.
+    #[must_use]
+    pub fn to_stored_tiff(&self) -> Vec<u8> {
+        let pages: Vec<TiffPage> = self.pages.iter().map(Page::to_stored_page).collect();
+        tiff::write(&pages, &WriteOptions::default())
+    }
+
+    /// Reads what [`FaxDocument::to_stored_tiff`] or [`FaxDocument::to_tiff`] wrote, grey and colour included.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`FaxDocument::from_tiff`].
+    pub fn from_stored_tiff(octets: &[u8]) -> Result<Self, RenderError> {
+        FaxDocument::read(octets, true)
+    }
+
     /// Reads a TIFF of fax pages: a stored document of ours or one written by another fax system.
     /// Nothing is fitted or drawn; use [`crate::render`] for files from people.
     ///
@@ -147,22 +204,30 @@ impl FaxDocument {
     ///
     /// A damaged file, one without pages, or a page that is no fax page.
     pub fn from_tiff(octets: &[u8]) -> Result<Self, RenderError> {
+        FaxDocument::read(octets, false)
+    }
+
+    fn read(octets: &[u8], colour: bool) -> Result<Self, RenderError> {
         let file = tiff::read(octets, &tiff::Limits::default()).map_err(tiff_error)?;
         let mut document = FaxDocument {
             remarks: file.remarks.iter().map(|r| format!("Page {}: {}.", r.page + 1, r.kind)).collect(),
             ..FaxDocument::default()
         };
-        for (i, page) in file.pages.into_iter().enumerate() {
+        for (i, mut page) in file.pages.into_iter().enumerate() {
+            let tones = page.tones.take().filter(|_| colour);
             let width = page.image.width();
             let (x, y) = (page.x_per_inch, page.y_per_inch);
-            let Some(page) = Page::from_tiff_page(page) else {
+            let Some(mut page) = Page::from_tiff_page(page) else {
                 let what = format!(
                     "page {} is {width} pels wide at {x} × {y} per inch, which is no fax page",
                     i + 1
                 );
                 return Err(RenderError::broken(Format::Tiff, what));
             };
-            document.pages.push(page);
+            if colour && page.unreadable().is_some() {
+                (page.jpeg, page.shape.tones) = (None, None);
+            }
+            document.pages.push(page.with_tones(tones));
         }
         if document.pages.is_empty() {
             return Err(RenderError::Empty);

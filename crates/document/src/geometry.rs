@@ -14,6 +14,9 @@ pub(crate) const fn per_mm(resolution: Resolution) -> (f64, f64) {
     }
 }
 
+/// The same for pages in grey and colour, 200 per inch in both directions (T.30 Table 2, bit 44; T.42).
+pub(crate) const SQUARE: (f64, f64) = (200.0 / 25.4, 200.0 / 25.4);
+
 /// The ISO length that goes with a line length, in millimetres.
 const fn sheet_mm(width: Width) -> f64 {
     match width {
@@ -49,7 +52,28 @@ pub(crate) struct Placement {
 /// a small one is enlarged; one of about the width of the line keeps its true size. The page is
 /// as long as the sheet then is: short sheets give short pages, long ones long pages.
 pub(crate) fn place(
+    sheet: (f64, f64),
+    resolution: Resolution,
+    width: Width,
+    most: f64,
+    max_pels: u64,
+) -> Result<Placement, RenderError> {
+    place_at(sheet, per_mm(resolution), resolution, width, most, max_pels)
+}
+
+/// The same on a page in grey or colour, which counts as fine.
+pub(crate) fn place_in_tones(
+    sheet: (f64, f64),
+    width: Width,
+    most: f64,
+    max_pels: u64,
+) -> Result<Placement, RenderError> {
+    place_at(sheet, SQUARE, Resolution::Fine, width, most, max_pels)
+}
+
+fn place_at(
     (w, h): (f64, f64),
+    (per_x, per_y): (f64, f64),
     resolution: Resolution,
     width: Width,
     most: f64,
@@ -59,7 +83,6 @@ pub(crate) fn place(
     if !sane(w) || !sane(h) {
         return Err(RenderError::too_large("a page has no usable size"));
     }
-    let (per_x, per_y) = per_mm(resolution);
     let pels = width.pels(resolution);
     let line = f64::from(pels) / per_x;
     let sheet = sheet_mm(width);

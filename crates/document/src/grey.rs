@@ -1,14 +1,20 @@
-//! A page in shades of grey, before it is decided what becomes ink.
+//! A page in shades of grey, before it is decided what becomes ink, or in colour.
 
 /// Rows of grey octets, 0 = black, 255 = white.
+pub(crate) type Grey = Raster<u8>;
+
+/// Rows of pels in sRGB.
+pub(crate) type Rgb = Raster<[u8; 3]>;
+
+/// Rows of pels.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Grey {
+pub(crate) struct Raster<P> {
     /// Pels on a row, at least 1.
     pub(crate) width: usize,
     /// Rows, at least 1.
     pub(crate) rows: usize,
-    /// `width × rows` octets.
-    pub(crate) data: Vec<u8>,
+    /// `width × rows` pels.
+    pub(crate) data: Vec<P>,
 }
 
 impl Grey {
@@ -21,10 +27,25 @@ impl Grey {
     pub(crate) fn row(&self, y: usize) -> &[u8] {
         self.data.get(y * self.width..(y + 1) * self.width).unwrap_or(&[])
     }
+}
 
+impl Rgb {
+    /// A white page.
+    pub(crate) fn white(width: usize, rows: usize) -> Self {
+        Rgb { width, rows, data: vec![[255; 3]; width * rows] }
+    }
+
+    /// In shades of grey.
+    pub(crate) fn to_grey(&self) -> Grey {
+        let data = self.data.iter().map(|[r, g, b]| grey_of(*r, *g, *b)).collect();
+        Grey { width: self.width, rows: self.rows, data }
+    }
+}
+
+impl<P: Copy> Raster<P> {
     /// Turned clockwise by a quarter.
-    pub(crate) fn turned(&self) -> Grey {
-        let mut out = Grey::white(self.rows, self.width);
+    pub(crate) fn turned(&self) -> Self {
+        let mut out = Raster { width: self.rows, rows: self.width, data: self.data.clone() };
         for (y, row) in self.data.chunks_exact(self.width.max(1)).enumerate() {
             let column = self.rows - 1 - y;
             for (x, &v) in row.iter().enumerate() {

@@ -25,6 +25,8 @@ pub struct RenderOptions {
     pub width: Width,
     /// How grey becomes black and white.
     pub ink: Ink,
+    /// Draw pages that have grey or colour in that, too, beside their pels.
+    pub colour: bool,
     /// Most pages.
     pub max_pages: u32,
     /// Most octets of the document.
@@ -41,12 +43,13 @@ pub struct RenderOptions {
 }
 
 impl Default for RenderOptions {
-    /// Fine, A4, automatic; 500 pages, 64 MiB, 64 M pels a page, 128 M pels a picture, two minutes, 1 GiB.
+    /// Fine, A4, automatic, black and white; 500 pages, 64 MiB, 64 M pels a page, 128 M pels a picture, two minutes, 1 GiB.
     fn default() -> Self {
         RenderOptions {
             resolution: Resolution::Fine,
             width: Width::A4,
             ink: Ink::Auto,
+            colour: false,
             max_pages: 500,
             max_octets: 64 << 20,
             max_page_pels: 64 << 20,

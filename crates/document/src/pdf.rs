@@ -1,7 +1,8 @@
 //! PDF pages drawn at fax resolution (ISO 32000; the drawing is hayro's).
 
-use crate::geometry::{Placement, place};
-use crate::grey::{Grey, grey_of};
+use crate::colour::in_tones;
+use crate::geometry::{Placement, place, place_in_tones};
+use crate::grey::{Grey, Rgb, grey_of};
 use crate::ink::{Area, to_bitmap};
 use crate::{FaxDocument, Format, Page, RenderError, RenderOptions};
 use hayro::hayro_interpret::font::GlyphRun;
@@ -117,9 +118,44 @@ fn draw<'a>(
         page.raw().get::<f32>(b"UserUnit".as_slice()).filter(|u| u.is_finite() && *u > 0.0).unwrap_or(1.0),
     );
     let mm = (f64::from(w) * unit / POINTS_PER_MM, f64::from(h) * unit / POINTS_PER_MM);
+    let onto = |place: &Placement| {
+        onto_page(f64::from(w), f64::from(h), place) * page.initial_transform(true).to_kurbo()
+    };
+    let tones = if options.colour {
+        let place = place_in_tones(mm, options.width, f64::INFINITY, options.max_page_pels)?;
+        let mut sheet =
+            Rgb::white(place.shape.width.pels(place.shape.resolution) as usize, place.shape.rows as usize);
+        on_paper(page, cache, settings, onto(&place), &place, &mut sheet.data, |pel| pel)?;
+        in_tones(&sheet)
+    } else {
+        None
+    };
     let place = place(mm, options.resolution, options.width, f64::INFINITY, options.max_page_pels)?;
+    let transform = onto(&place);
+    let pels = place.shape.width.pels(place.shape.resolution) as usize;
+    let mut grey = Grey::white(pels, place.shape.rows as usize);
+    on_paper(page, cache, settings, transform, &place, &mut grey.data, |[r, g, b]| grey_of(r, g, b))?;
+
+    let pictures = if grey.data.iter().any(|v| (32..224).contains(v)) {
+        Some(pictures(page, settings, transform, &place))
+    } else {
+        None
+    };
+    let bitmap = to_bitmap(&grey, options.resolution, options.ink, pictures.as_deref());
+    Ok(Page::from_bitmap(&bitmap, place.shape).with_tones(tones))
+}
+
+/// Draws the page onto a white sheet of this shape.
+fn on_paper<'a, P>(
+    page: &'a PdfPage<'a>,
+    cache: &RenderCache<'a>,
+    settings: &InterpreterSettings,
+    transform: Affine,
+    place: &Placement,
+    sheet: &mut [P],
+    pel: impl Fn([u8; 3]) -> P,
+) -> Result<(), RenderError> {
     let (columns, rows) = (place.columns, place.shape.rows);
-    let transform = onto_page(f64::from(w), f64::from(h), &place) * page.initial_transform(true).to_kurbo();
     let (Ok(pixmap_w), Ok(pixmap_h)) = (u16::try_from(columns), u16::try_from(rows)) else {
         return Err(RenderError::too_large("a page has too many rows"));
     };
@@ -139,23 +175,14 @@ fn draw<'a>(
     );
 
     let pels = place.shape.width.pels(place.shape.resolution) as usize;
-    let mut grey = Grey::white(pels, rows as usize);
     for (src, dst) in
-        pixmap.data_as_u8_slice().chunks_exact(columns as usize * 4).zip(grey.data.chunks_exact_mut(pels))
+        pixmap.data_as_u8_slice().chunks_exact(columns as usize * 4).zip(sheet.chunks_exact_mut(pels))
     {
-        for (p, d) in src.as_chunks::<4>().0.iter().zip(dst.iter_mut().skip(place.x as usize)) {
-            *d = grey_of(p[0], p[1], p[2]);
+        for ([r, g, b, _], d) in src.as_chunks::<4>().0.iter().zip(dst.iter_mut().skip(place.x as usize)) {
+            *d = pel([*r, *g, *b]);
         }
     }
-    drop(pixmap);
-
-    let pictures = if grey.data.iter().any(|v| (32..224).contains(v)) {
-        Some(pictures(page, settings, transform, &place))
-    } else {
-        None
-    };
-    let bitmap = to_bitmap(&grey, options.resolution, options.ink, pictures.as_deref());
-    Ok(Page::from_bitmap(&bitmap, place.shape))
+    Ok(())
 }
 
 /// From points, y downwards, to pels of the drawn part of the page.

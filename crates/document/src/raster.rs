@@ -1,10 +1,12 @@
 //! Pictures as fax pages: decoded within limits, fitted to the sheet, then made black and white
 //! (T.81, ISO/IEC 15948).
 
-use crate::geometry::place;
-use crate::grey::{Grey, grey_of, over_white};
+use crate::colour::in_tones;
+use crate::geometry::{Placement, place, place_in_tones};
+use crate::grey::{Grey, Rgb, grey_of, over_white};
 use crate::ink::to_bitmap;
 use crate::{FaxDocument, Format, Page, RenderError, RenderOptions};
+use bytes::Bytes;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::error::ImageError;
@@ -33,9 +35,11 @@ pub(crate) fn render(
     let orientation = decoder.orientation().map_err(broken)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
     picture.apply_orientation(orientation);
-    let grey = to_grey(picture);
-    let mm = |pixels: usize| pixels as f64 / PER_INCH * 25.4;
-    let page = to_page(&grey, (mm(grey.width), mm(grey.rows)), MOST, options)?;
+    let mm = |pixels: u32| f64::from(pixels) / PER_INCH * 25.4;
+    let sheet = (mm(picture.width()), mm(picture.height()));
+    // Colour first: what it takes is given back before the page is made grey.
+    let tones = if options.colour { tones_of(&to_rgb(&picture), sheet, MOST, options)? } else { None };
+    let page = to_page(&to_grey(picture), sheet, MOST, options)?.with_tones(tones);
     Ok(FaxDocument { pages: vec![page], remarks: Vec::new() })
 }
 
@@ -85,6 +89,48 @@ fn to_grey(picture: DynamicImage) -> Grey {
     Grey { width, rows, data }
 }
 
+/// Over white paper.
+fn to_rgb(picture: &DynamicImage) -> Rgb {
+    let (width, rows) = (picture.width() as usize, picture.height() as usize);
+    let data = if picture.color().has_alpha() {
+        let pels = picture.to_rgba8();
+        pels.as_raw()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|[r, g, b, a]| [*r, *g, *b].map(|v| over_white(v, *a)))
+            .collect()
+    } else {
+        picture.to_rgb8().as_raw().as_chunks::<3>().0.to_vec()
+    };
+    Rgb { width, rows, data }
+}
+
+/// A picture of `mm` millimetres, fitted to a page, as JPEG for the line, if there is grey or colour in it.
+pub(crate) fn tones_of(
+    rgb: &Rgb,
+    mm: (f64, f64),
+    most: f64,
+    options: &RenderOptions,
+) -> Result<Option<Bytes>, RenderError> {
+    let Placement { shape, turned, x, columns } =
+        place_in_tones(mm, options.width, most, options.max_page_pels)?;
+    let (columns, rows) = (columns as usize, shape.rows as usize);
+    let scaled = |width: usize, rows: usize| -> Result<Rgb, RenderError> {
+        let octets = resize(rgb.data.as_flattened(), PixelType::U8x3, (rgb.width, rgb.rows), (width, rows))?;
+        Ok(Rgb { width, rows, data: octets.as_chunks::<3>().0.to_vec() })
+    };
+    let fitted = if turned { scaled(rows, columns)?.turned() } else { scaled(columns, rows)? };
+    let pels = shape.width.pels(shape.resolution) as usize;
+    let mut sheet = Rgb::white(pels, rows);
+    for (src, dst) in fitted.data.chunks_exact(columns).zip(sheet.data.chunks_exact_mut(pels)) {
+        for (s, d) in src.iter().zip(dst.iter_mut().skip(x as usize)) {
+            *d = *s;
+        }
+    }
+    Ok(in_tones(&sheet))
+}
+
 /// Fits a grey picture of `mm` millimetres to a page and decides what becomes ink.
 pub(crate) fn to_page(
     grey: &Grey,
@@ -94,8 +140,11 @@ pub(crate) fn to_page(
 ) -> Result<Page, RenderError> {
     let place = place(mm, options.resolution, options.width, most, options.max_page_pels)?;
     let (columns, rows) = (place.columns as usize, place.shape.rows as usize);
-    let fitted =
-        if place.turned { resize(grey, rows, columns)?.turned() } else { resize(grey, columns, rows)? };
+    let scaled = |width: usize, rows: usize| -> Result<Grey, RenderError> {
+        let data = resize(&grey.data, PixelType::U8, (grey.width, grey.rows), (width, rows))?;
+        Ok(Grey { width, rows, data })
+    };
+    let fitted = if place.turned { scaled(rows, columns)?.turned() } else { scaled(columns, rows)? };
     let pels = place.shape.width.pels(place.shape.resolution) as usize;
     let mut sheet = Grey::white(pels, rows);
     for (src, dst) in fitted.data.chunks_exact(columns).zip(sheet.data.chunks_exact_mut(pels)) {
@@ -108,17 +157,21 @@ pub(crate) fn to_page(
 }
 
 /// Averages over areas when it becomes smaller, interpolates when it becomes larger.
-fn resize(grey: &Grey, width: usize, rows: usize) -> Result<Grey, RenderError> {
+fn resize(
+    octets: &[u8],
+    pixels: PixelType,
+    from: (usize, usize),
+    to: (usize, usize),
+) -> Result<Vec<u8>, RenderError> {
     let failed = |e: &dyn core::fmt::Display| RenderError::too_large(e.to_string());
     let size = |v: usize| u32::try_from(v).map_err(|e| failed(&e));
-    if (width, rows) == (grey.width, grey.rows) {
-        return Ok(grey.clone());
+    if from == to {
+        return Ok(octets.to_vec());
     }
-    let source = ImageRef::new(size(grey.width)?, size(grey.rows)?, &grey.data, PixelType::U8)
-        .map_err(|e| failed(&e))?;
-    let mut target = Image::new(size(width)?, size(rows)?, PixelType::U8);
+    let source = ImageRef::new(size(from.0)?, size(from.1)?, octets, pixels).map_err(|e| failed(&e))?;
+    let mut target = Image::new(size(to.0)?, size(to.1)?, pixels);
     let filter =
         ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Hamming)).use_alpha(false);
     Resizer::new().resize(&source, &mut target, &filter).map_err(|e| failed(&e))?;
-    Ok(Grey { width, rows, data: target.into_vec() })
+    Ok(target.into_vec())
 }

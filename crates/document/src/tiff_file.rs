@@ -1,11 +1,11 @@
 //! TIFF files as fax pages: what is a fax page already passes untouched, the rest is fitted (RFC 2301;
 //! TIFF 6.0).
 
-use crate::colour::{for_the_line, grey_of_tones};
+use crate::colour::{for_the_line, rgb_of_tones};
 use crate::document::{shape_of, tiff_error};
 use crate::geometry::per_mm;
-use crate::grey::{Grey, grey_of, over_white};
-use crate::raster::{check_pels, to_page};
+use crate::grey::{Grey, Raster, Rgb, grey_of, over_white};
+use crate::raster::{check_pels, to_page, tones_of};
 use crate::{FaxDocument, Format, Page, RenderError, RenderOptions};
 use ::tiff::ColorType;
 use ::tiff::decoder::ifd::Value;
@@ -14,6 +14,7 @@ use ::tiff::tags::Tag;
 use fax_base::page::{PageShape, Resolution};
 use fax_image::Bitmap;
 use fax_image::tiff::{self, Image, TiffPage};
+use std::borrow::Cow;
 use std::io::Cursor;
 
 /// A scan without a stated resolution counts as one of so many pels to the inch.
@@ -47,23 +48,28 @@ pub(crate) fn render(octets: &[u8], options: &RenderOptions) -> Result<FaxDocume
 }
 
 /// A page of pels: untouched if it is a fax page, centred if it is only too narrow, else scaled.
-fn fit(page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
+fn fit(mut page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
     if page.image.rows() == 0 {
         return Err(RenderError::broken(Format::Tiff, "a page has no rows"));
     }
+    let tones = page.tones.take().filter(|_| options.colour);
     if shape_of(&page).is_some() {
         let wrong = || RenderError::broken(Format::Tiff, "a page cannot be read");
         let mut page = Page::from_tiff_page(page).ok_or_else(wrong)?;
+        if let Some(what) = page.unreadable() {
+            return Err(RenderError::broken(Format::Tiff, what));
+        }
         if page.shape.tones.is_some() {
             page.jpeg = page.jpeg.and_then(|jpeg| for_the_line(&jpeg, page.shape.width));
         }
-        return Ok(page);
+        let width = page.shape.width;
+        return Ok(page.with_tones(tones.and_then(|jpeg| for_the_line(&jpeg, width))));
     }
     check_pels(page.image.width(), page.image.rows(), options)?;
     if let Image::T81 { octets, width, rows, .. } = &page.image {
-        let grey = grey_of_tones(octets).ok_or_else(|| RenderError::broken(Format::Tiff, "damaged JPEG"))?;
+        let rgb = rgb_of_tones(octets).ok_or_else(|| RenderError::broken(Format::Tiff, "damaged JPEG"))?;
         let mm = size_mm(*width, *rows, page.x_per_inch, page.y_per_inch);
-        return to_page(&grey, mm, f64::INFINITY, options);
+        return in_colour(&rgb, mm, options);
     }
     let bitmap = page.image.to_bitmap();
     if let Some(resolution) = page.resolution() {
@@ -79,6 +85,12 @@ fn fit(page: TiffPage, options: &RenderOptions) -> Result<Page, RenderError> {
     }
     let mm = size_mm(bitmap.width(), bitmap.rows(), page.x_per_inch, page.y_per_inch);
     to_page(&grey_of_bitmap(&bitmap), mm, f64::INFINITY, options)
+}
+
+/// A page of a picture in colour: its pels, and itself if that is wanted.
+fn in_colour(rgb: &Rgb, mm: (f64, f64), options: &RenderOptions) -> Result<Page, RenderError> {
+    let tones = if options.colour { tones_of(rgb, mm, f64::INFINITY, options)? } else { None };
+    Ok(to_page(&rgb.to_grey(), mm, f64::INFINITY, options)?.with_tones(tones))
 }
 
 /// The size on paper. Fax resolutions are metric (T.30 Table 2), others as stated.
@@ -183,7 +195,9 @@ fn one_page(decoder: &mut Decoder<Cursor<&[u8]>>, options: &RenderOptions) -> Re
     let palette = decoder.find_tag(Tag::ColorMap).map_err(broken)?.and_then(|v| v.into_u16_vec().ok());
     let samples = decoder.read_image().map_err(broken)?;
 
-    let grey = turned(to_grey(&samples, colour, palette.as_deref(), w as usize, h as usize)?, orientation);
+    let size = (w as usize, h as usize);
+    let grey = pels(&samples, colour, palette.as_deref(), size, |[r, g, b]| grey_of(r, g, b))?;
+    let grey = turned(grey, orientation);
     let swapped = orientation >= 5.0;
     let (x, y) = if swapped { (y, x) } else { (x, y) };
     let (Ok(width), Ok(rows)) = (u32::try_from(grey.width), u32::try_from(grey.rows)) else {
@@ -209,7 +223,16 @@ fn one_page(decoder: &mut Decoder<Cursor<&[u8]>>, options: &RenderOptions) -> Re
             options,
         );
     }
-    to_page(&grey, size_mm(width, rows, x, y), f64::INFINITY, options)
+    let mm = size_mm(width, rows, x, y);
+    if options.colour && !matches!(colour, ColorType::Gray(1)) {
+        drop(grey);
+        return in_colour(
+            &turned(pels(&samples, colour, palette.as_deref(), size, |p| p)?, orientation),
+            mm,
+            options,
+        );
+    }
+    to_page(&grey, mm, f64::INFINITY, options)
 }
 
 fn number_of(value: &Value) -> Option<f64> {
@@ -225,14 +248,14 @@ fn number_of(value: &Value) -> Option<f64> {
     }
 }
 
-/// Samples of any depth as grey of eight bits.
-fn to_grey(
+/// Samples of any depth as pels, over white, made of what they are in sRGB.
+fn pels<P>(
     samples: &DecodingResult,
     colour: ColorType,
     palette: Option<&[u16]>,
-    width: usize,
-    rows: usize,
-) -> Result<Grey, RenderError> {
+    (width, rows): (usize, usize),
+    pel: impl Fn([u8; 3]) -> P,
+) -> Result<Raster<P>, RenderError> {
     let wrong = || RenderError::Unsupported { what: format!("TIFF in {colour:?}") };
     let high = |v: u16| v.to_be_bytes()[0];
     let (bits, channels) = match colour {
@@ -242,18 +265,18 @@ fn to_grey(
         ColorType::RGBA(b) | ColorType::CMYK(b) => (b, 4),
         _ => return Err(wrong()),
     };
-    let octets: Vec<u8> = match samples {
-        DecodingResult::U8(v) if bits == 8 => v.clone(),
+    let octets: Cow<'_, [u8]> = match samples {
+        DecodingResult::U8(v) if bits == 8 => v.into(),
         DecodingResult::U8(v) if bits < 8 && channels == 1 => {
             let is_palette = matches!(colour, ColorType::Palette(_));
-            unpack(v, bits, width, is_palette).ok_or_else(wrong)?
+            unpack(v, bits, width, is_palette).ok_or_else(wrong)?.into()
         }
         DecodingResult::U16(v) if bits == 16 && !matches!(colour, ColorType::Palette(_)) => {
             v.iter().map(|v| high(*v)).collect()
         }
         _ => return Err(wrong()),
     };
-    let data: Vec<u8> = octets
+    let data: Vec<P> = octets
         .chunks_exact(channels)
         .take(width * rows)
         .map(|p| match (colour, p) {
@@ -261,25 +284,33 @@ fn to_grey(
                 let map = palette.unwrap_or(&[]);
                 let n = map.len() / 3;
                 let at = |k: usize| map.get(k * n + usize::from(*i)).map_or(255, |v| high(*v));
-                grey_of(at(0), at(1), at(2))
+                [at(0), at(1), at(2)]
             }
-            (ColorType::GrayA(_), [v, a]) => over_white(*v, *a),
-            (ColorType::RGB(_), [r, g, b]) => grey_of(*r, *g, *b),
-            (ColorType::RGBA(_), [r, g, b, a]) => over_white(grey_of(*r, *g, *b), *a),
-            (ColorType::YCbCr(_), [y, ..]) => *y,
+            (ColorType::GrayA(_), [v, a]) => [over_white(*v, *a); 3],
+            (ColorType::RGB(_), [r, g, b]) => [*r, *g, *b],
+            (ColorType::RGBA(_), [r, g, b, a]) => [*r, *g, *b].map(|v| over_white(v, *a)),
+            (ColorType::YCbCr(_), [y, cb, cr]) => of_ycbcr(*y, *cb, *cr),
             (ColorType::CMYK(_), [c, m, y, k]) => {
                 let part = |v: u8| over_white(0, v);
                 let ink = |v: u8| u8::try_from(u32::from(part(v)) * u32::from(part(*k)) / 255).unwrap_or(0);
-                grey_of(ink(*c), ink(*m), ink(*y))
+                [ink(*c), ink(*m), ink(*y)]
             }
-            (_, [v, ..]) => *v,
-            _ => 255,
+            (_, [v, ..]) => [*v; 3],
+            _ => [255; 3],
         })
+        .map(pel)
         .collect();
     if data.len() < width * rows {
         return Err(RenderError::broken(Format::Tiff, "a page ends before its last row"));
     }
-    Ok(Grey { width, rows, data })
+    Ok(Raster { width, rows, data })
+}
+
+/// ITU-R BT.601, as in JFIF and TIFF 6.0 §21.
+fn of_ycbcr(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    let [y, cb, cr] = [f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0];
+    [y + 1.402 * cr, y - 0.344_14 * cb - 0.714_14 * cr, y + 1.772 * cb]
+        .map(|v| (v + 0.5).clamp(0.0, 255.0) as u8)
 }
 
 /// Samples of 1, 2 or 4 bits, rows beginning on octets. Palette indices stay as they are.
@@ -300,10 +331,10 @@ fn unpack(packed: &[u8], bits: u8, width: usize, is_palette: bool) -> Option<Vec
 }
 
 /// Upright, whatever Orientation (TIFF 6.0, tag 274) says.
-fn turned(grey: Grey, orientation: f64) -> Grey {
-    let mirrored = |mut g: Grey| {
+fn turned<P: Copy>(grey: Raster<P>, orientation: f64) -> Raster<P> {
+    let mirrored = |mut g: Raster<P>| {
         let w = g.width.max(1);
-        g.data.chunks_exact_mut(w).for_each(<[u8]>::reverse);
+        g.data.chunks_exact_mut(w).for_each(<[P]>::reverse);
         g
     };
     match orientation as u8 {

@@ -165,6 +165,10 @@ pub(crate) struct SendArgs {
     /// No line at the top of the pages. Many countries' law demands one.
     #[arg(long)]
     pub(crate) no_header: bool,
+    /// Send what is grey or in colour in the document as such, where the far end takes it, else in black and white. A
+    /// page in colour takes one to five minutes on the line, one in black and white a quarter to one minute.
+    #[arg(long, visible_alias = "color")]
+    pub(crate) colour: bool,
     /// With --peer: record the call in this folder, to be replayed.
     #[arg(long, value_name = "DIR", requires = "peer")]
     pub(crate) record: Option<PathBuf>,

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Sends and comes back with the exit status.
 pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<ExitCode> {
-    let document = pages::load(&args.file).await?;
+    let document = pages::load(&args.file, args.colour).await?;
     let coded = pages::coded(&document);
     let coded = if args.no_header {
         coded

@@ -10,13 +10,15 @@ use fax_terminal::{CodedPage, ReceivedPage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reads a document from disk and makes it into fax pages, in a child process.
-pub(crate) async fn load(path: &Path) -> Result<FaxDocument> {
+/// Reads a document from disk and makes it into fax pages, in a child process; with `colour` beside their pels in grey
+/// and colour.
+pub(crate) async fn load(path: &Path, colour: bool) -> Result<FaxDocument> {
     let octets = tokio::fs::read(path).await.with_context(|| format!("{} cannot be read", path.display()))?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
     let format = sniff(&octets, None, name.as_deref())
         .with_context(|| format!("{} is no PDF, TIFF, PNG or JPEG", path.display()))?;
-    sandbox::convert(Bytes::from(octets), format, &RenderOptions::default())
+    let options = RenderOptions { colour, ..RenderOptions::default() };
+    sandbox::convert(Bytes::from(octets), format, &options)
         .await
         .with_context(|| format!("{} cannot be faxed", path.display()))
 }

@@ -29,6 +29,9 @@ pub(crate) async fn run(args: SendArgs, as_json: bool) -> Result<ExitCode> {
     if let Some(header) = args.header.as_deref().or(args.no_header.then_some(fax_switch::NO_HEADER)) {
         fax["fax_identity_name"] = header.into();
     }
+    if args.colour {
+        fax["colour"] = true.into();
+    }
     let job = client.submit(&fax, format.media_type(), &octets).await?;
     let id = job["id"].as_str().context("the server named no job")?.to_owned();
     if args.no_wait {

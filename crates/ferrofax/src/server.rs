@@ -86,6 +86,7 @@ impl Server {
                     endpoint: endpoint.clone(),
                     routes: config.account_trunks.iter().cloned().collect(),
                     t38_policies: config.trunks.iter().map(|t| (t.name.clone(), t.t38)).collect(),
+                    compressions: config.trunk_compressions.clone(),
                     default_trunk: config.trunks.first().map(|t| t.name.clone()),
                 }),
                 converter: Arc::new(converter),

@@ -127,3 +127,46 @@ fn tables_in_a_field_of_their_own_and_damage() {
         let _ = read(&file[..cut], &Limits::default());
     }
 }
+
+/// Readers of plain fax files see black and white; who knows of it finds the colour below each page.
+#[test]
+fn colour_stands_below_pages_of_pels() {
+    let mut map = Bitmap::blank(1728, 40);
+    map.set(5, 5, true);
+    let jpeg: bytes::Bytes = stream(Tones::Colour, 1728, 41, &Options::default()).into();
+    let plain = TiffPage::new(Image::Bitmap(map.clone()), Resolution::Fine);
+    let pages = [
+        TiffPage { tones: Some(jpeg.clone()), description: Some("both".into()), ..plain.clone() },
+        plain.clone(),
+        TiffPage { tones: Some(jpeg.clone()), ..plain.clone() },
+        // Nothing that could be shown.
+        TiffPage { tones: Some(vec![0xFF, 0xD8].into()), ..plain.clone() },
+    ];
+    let file = write(&pages, &WriteOptions::default());
+    let found = read(&file, &Limits::default()).unwrap();
+    assert_eq!(found.remarks, []);
+    let tones: Vec<_> = found.pages.iter().map(|p| p.tones.clone()).collect();
+    assert_eq!(tones, [Some(jpeg.clone()), None, Some(jpeg), None]);
+    assert!(found.pages.iter().all(|p| p.image.to_bitmap() == map));
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("both.tif");
+    fs::write(&path, &file).unwrap();
+    let info = tool("tiffinfo", &[path.to_str().unwrap()]);
+    assert_eq!(info.matches("Compression Scheme: CCITT Group 4").count(), 4, "{info}");
+    for (text, count) in [("Compression Scheme: JPEG", 2), ("SubIFD Offsets", 2), ("Warning", 0)] {
+        assert_eq!(info.matches(text).count(), count, "{text} in\n{info}");
+    }
+
+    // Cut off anywhere it is a whole file or none, and never more than it was.
+    for cut in (0..file.len()).step_by(97) {
+        if let Ok(found) = read(&file[..cut], &Limits::default()) {
+            assert!(found.pages.len() <= 4);
+        }
+    }
+    // Where pages in tones cannot be, there are none.
+    let mh = WriteOptions { coding: Coding::Mh, ..WriteOptions::default() };
+    for file in [write(&pages, &mh), tiff::Profile::F.write(&pages, "ferrofax")] {
+        assert!(read(&file, &Limits::default()).unwrap().pages.iter().all(|p| p.tones.is_none()));
+    }
+}

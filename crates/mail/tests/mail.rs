@@ -48,7 +48,13 @@ impl Dialler for Idle {
 
 #[async_trait]
 impl Converter for Idle {
-    async fn convert(&self, _: Bytes, _: &str, _: Option<&str>) -> Result<FaxDocument, ConvertError> {
+    async fn convert(
+        &self,
+        _: Bytes,
+        _: &str,
+        _: Option<&str>,
+        _: bool,
+    ) -> Result<FaxDocument, ConvertError> {
         Err(ConvertError::Later("not here".into()))
     }
 }

@@ -118,7 +118,7 @@ impl Service {
         let octets = got.map_err(|e| e.to_string())?;
         let expected = job.ledger.len();
         let read = tokio::task::spawn_blocking(move || {
-            let document = FaxDocument::from_tiff(&octets).map_err(|e| e.to_string())?;
+            let document = FaxDocument::from_stored_tiff(&octets).map_err(|e| e.to_string())?;
             if document.pages.len() != expected {
                 return Err(format!("{} pages, not {expected}", document.pages.len()));
             }

@@ -68,12 +68,12 @@ impl Service {
         let (octets, content_type, file_name) = self.original_of(job).await?;
         let converter = &self.inner.ports.converter;
         let name = file_name.as_deref();
-        let document = converter.convert(octets, &content_type, name).await?;
+        let document = converter.convert(octets, &content_type, name, job.colour).await?;
         let pages = document.page_count();
         if pages == 0 {
             return Err(ConvertError::Document("The document has no pages.".into()));
         }
-        let tiff = tokio::task::spawn_blocking(move || document.to_tiff())
+        let tiff = tokio::task::spawn_blocking(move || document.to_stored_tiff())
             .await
             .map_err(|e| ConvertError::Later(e.to_string()))?;
         let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);

@@ -64,6 +64,8 @@ pub struct Faxbox {
     pub fax_identity: String,
     /// IANA time zone; empty: the account's.
     pub timezone: String,
+    /// What is sent from it goes in grey and colour to whoever takes that, unless the job says otherwise.
+    pub colour: bool,
     /// Attempts in all.
     pub retries: u32,
     /// Numbers on which it receives.

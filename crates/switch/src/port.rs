@@ -237,12 +237,13 @@ impl Observed {
 /// Makes documents into fax pages.
 #[async_trait]
 pub trait Converter: Send + Sync + 'static {
-    /// Makes a document into fax pages.
+    /// Makes a document into fax pages, and with `colour` draws what is grey or in colour in it in that, too.
     async fn convert(
         &self,
         octets: Bytes,
         content_type: &str,
         file_name: Option<&str>,
+        colour: bool,
     ) -> Result<FaxDocument, ConvertError>;
 }
 

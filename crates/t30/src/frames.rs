@@ -19,6 +19,11 @@ macro_rules! fcfs {
             Unknown,
         }
 
+        impl Fcf {
+            /// All that T.30 knows.
+            pub const ALL: &[Fcf] = &[$( Fcf::$variant, )*];
+        }
+
         /// Field, code in printed order with X = 0, whether the first bit is X, name.
         const TABLE: &[(Fcf, u8, bool, &str)] = &[
             $( (Fcf::$variant, $code, fcfs!(@x $x), $name), )*

@@ -10,48 +10,6 @@ use fax_t30::frames::{Fcf, build};
 use fax_t30::{Capabilities, Config, Document, Event, Input, Output, Poll, Role, Rules, Session, Verdict};
 use testkit::line::rng::Rng;
 
-/// The fields that mean something to a session, and some that do not.
-const FIELDS: [Fcf; 38] = [
-    Fcf::Cig,
-    Fcf::Pwd,
-    Fcf::Sep,
-    Fcf::Psa,
-    Fcf::Sid,
-    Fcf::Fnv,
-    Fcf::Eos,
-    Fcf::Pid,
-    Fcf::Dis,
-    Fcf::Csi,
-    Fcf::Nsf,
-    Fcf::Dtc,
-    Fcf::Dcs,
-    Fcf::Tsi,
-    Fcf::Sub,
-    Fcf::Ctc,
-    Fcf::Cfr,
-    Fcf::Ftt,
-    Fcf::Ctr,
-    Fcf::Eom,
-    Fcf::Mps,
-    Fcf::Eor,
-    Fcf::Eop,
-    Fcf::Rr,
-    Fcf::PriMps,
-    Fcf::Pps,
-    Fcf::Mcf,
-    Fcf::Rtn,
-    Fcf::RetrainPositive,
-    Fcf::Pin,
-    Fcf::Pip,
-    Fcf::Rnr,
-    Fcf::Err,
-    Fcf::Ppr,
-    Fcf::Crp,
-    Fcf::Tnr,
-    Fcf::Fcd,
-    Fcf::Dcn,
-];
-
 fn octets(rng: &mut Rng, most: u64) -> Vec<u8> {
     (0..rng.below(most)).map(|_| rng.draw() as u8).collect()
 }
@@ -81,7 +39,7 @@ fn frame(rng: &mut Rng) -> Bytes {
         return octets(rng, 400).into();
     }
     // DCN less often: it ends everything.
-    let mut fcf = rng.pick(&FIELDS);
+    let mut fcf = rng.pick(Fcf::ALL);
     if fcf == Fcf::Dcn && rng.below(8) > 0 {
         fcf = Fcf::Mcf;
     }

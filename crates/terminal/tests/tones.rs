@@ -6,7 +6,7 @@ use core::time::Duration;
 use fax_base::page::{Coding, PageShape, Resolution, Tones, Width};
 use fax_image::t42::{self, Picture};
 use fax_image::{Bitmap, Decoder, Limits};
-use fax_t30::{Capabilities, Role};
+use fax_t30::{Capabilities, Cause, Role};
 use fax_t38::ErrorCorrection;
 use fax_terminal::{CodedPage, Config, Document, ReceivedPage, Terminal};
 use std::sync::Arc;
@@ -150,4 +150,22 @@ fn without_ecm_there_is_no_colour() {
     assert_eq!((calling.cause(), called.cause()), (None, None));
     assert_eq!((called.pages[0].format.coding, &called.pages[0].jpeg), (Coding::Mr, &None));
     assert_eq!(pels(&called.pages[0]), pages::text(1728, 100, 8));
+}
+
+/// Every octet arrives and they are no JPEG: the sender is told, the receiver's owner is, and what came is kept.
+#[test]
+fn a_page_that_nobody_can_read_is_neither_confirmed_nor_lost() {
+    let octets: Vec<u8> =
+        [0xFF, 0xD8, 0xFF, 0xC0].into_iter().chain((0..900u16).map(|i| (i % 251) as u8)).collect();
+    let sent =
+        CodedPage { jpeg: Some(octets.clone().into()), ..(*page(Some(Tones::Colour), 100, 9)).clone() };
+    let calling = terminal(Role::Calling, Capabilities::default(), &[Arc::new(sent)]);
+    let called = terminal(Role::Called, Capabilities::default(), &[]);
+    let (calling, called) = pair::call(calling, called, &Plan::default());
+    assert_eq!(calling.cause(), Some(Cause::PageRefused));
+    assert_eq!(calling.outcome.unwrap().1.pages_confirmed, 0);
+    assert_eq!(called.cause(), Some(Cause::CallerLeftAfterRefusal));
+    let got = called.pages.last().unwrap();
+    assert_eq!((got.rows, got.confirmed), (0, false));
+    assert!(got.jpeg.as_ref().unwrap().starts_with(&octets));
 }

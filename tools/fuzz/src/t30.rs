@@ -42,47 +42,6 @@ pub fn frame(octets: &[u8]) {
     }
 }
 
-const FIELDS: [Fcf; 38] = [
-    Fcf::Cig,
-    Fcf::Pwd,
-    Fcf::Sep,
-    Fcf::Psa,
-    Fcf::Sid,
-    Fcf::Fnv,
-    Fcf::Eos,
-    Fcf::Pid,
-    Fcf::Dis,
-    Fcf::Csi,
-    Fcf::Nsf,
-    Fcf::Dtc,
-    Fcf::Dcs,
-    Fcf::Tsi,
-    Fcf::Sub,
-    Fcf::Ctc,
-    Fcf::Cfr,
-    Fcf::Ftt,
-    Fcf::Ctr,
-    Fcf::Eom,
-    Fcf::Mps,
-    Fcf::Eor,
-    Fcf::Eop,
-    Fcf::Rr,
-    Fcf::PriMps,
-    Fcf::Pps,
-    Fcf::Mcf,
-    Fcf::Rtn,
-    Fcf::RetrainPositive,
-    Fcf::Pin,
-    Fcf::Pip,
-    Fcf::Rnr,
-    Fcf::Err,
-    Fcf::Ppr,
-    Fcf::Crp,
-    Fcf::Tnr,
-    Fcf::Fcd,
-    Fcf::Dcn,
-];
-
 fn channel(c: &mut Choices<'_>) -> Channel {
     if c.flag() { Channel::Image(c.pick(&Modulation::ALL)) } else { Channel::Control }
 }
@@ -107,7 +66,7 @@ fn heard(c: &mut Choices<'_>) -> Heard {
             Heard::Frame { channel, octets, good: !c.flag() }
         }
         _ => {
-            let (fcf, x, last) = (c.pick(&FIELDS), c.flag(), !c.flag());
+            let (fcf, x, last) = (c.pick(Fcf::ALL), c.flag(), !c.flag());
             let octets = build(fcf, x, last, c.piece());
             Heard::Frame { channel: Channel::Control, octets, good: true }
         }

@@ -66,10 +66,12 @@ impl Converter for Renders {
         octets: Bytes,
         kind: &str,
         name: Option<&str>,
+        colour: bool,
     ) -> Result<FaxDocument, ConvertError> {
         let format = sniff(&octets, Some(kind), name)
             .ok_or_else(|| ConvertError::Document("This cannot be faxed.".into()))?;
-        render(&octets, format, &RenderOptions::default()).map_err(|e| ConvertError::Document(e.to_string()))
+        let options = RenderOptions { colour, ..RenderOptions::default() };
+        render(&octets, format, &options).map_err(|e| ConvertError::Document(e.to_string()))
     }
 }
 

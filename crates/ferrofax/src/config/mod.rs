@@ -3,6 +3,7 @@
 //! The first reading knows TOML, types and where everything stands; the second knows what makes
 //! sense. Both go on after a fault, so that one run names every one with its line and remedy.
 
+mod compressions;
 mod learning;
 mod sections;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod transport;
 mod valid;
 mod written;
 
+pub(crate) use compressions::Compressions;
 pub(crate) use valid::{Config, LogFormat, Smarthost};
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! The sections of the file, one function each, with their defaults.
 
+use super::compressions::{Compressions, compressions};
 use super::transport;
 use super::valid::{Api, Database, Queue, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
@@ -135,9 +136,13 @@ pub(super) fn sip(root: &Section<'_, '_>, base: &Path) -> Option<Sip> {
 }
 
 /// `[[trunk]]`
-pub(super) fn trunks(root: &Section<'_, '_>, base: &Path) -> Vec<Trunk> {
+pub(super) fn trunks(root: &Section<'_, '_>, base: &Path) -> Vec<(Trunk, Option<Compressions>)> {
     let mut names = BTreeSet::new();
-    root.sections("trunk").into_iter().filter_map(|s| trunk(s, base, &mut names)).collect()
+    let of = |s: Section<'_, '_>| {
+        let compressions = compressions(&s);
+        Some((trunk(s, base, &mut names)?, compressions))
+    };
+    root.sections("trunk").into_iter().filter_map(of).collect()
 }
 
 fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Option<Trunk> {
@@ -431,6 +436,7 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
             fax_header: s.text("header").map(|t| t.value).unwrap_or_default(),
             fax_identity: s.text("ident").map(|t| t.value).unwrap_or_default(),
             timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
+            colour: s.flag("colour").is_some_and(|c| c.value),
             retries: s.number("retries", 1, 20).map_or(3, |n| u32::try_from(n.value).unwrap_or(3)),
             numbers: texts("numbers"),
             mail_domain: domains.first().cloned().unwrap_or_default(),

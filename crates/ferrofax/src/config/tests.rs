@@ -1,6 +1,7 @@
 //! Configurations as people write them, right and wrong.
 
 use super::{Fault, parse};
+use fax_base::page::Coding;
 use fax_net::{Listen, TlsVersion, Transport};
 use std::path::Path;
 use std::time::Duration;
@@ -34,7 +35,9 @@ fn the_least_is_enough_and_the_rest_has_defaults() {
     assert!(config.api.is_none() && config.smtp.is_none() && config.mail.is_none());
     assert_eq!(config.trunks[0].t38.offer_as_caller, Some(Duration::from_secs(6)));
     let faxbox = config.directory.faxbox_by_number("+14155550100").unwrap();
-    assert_eq!((faxbox.name.as_str(), faxbox.retries), ("Desk", 3));
+    assert_eq!((faxbox.name.as_str(), faxbox.retries, faxbox.colour), ("Desk", 3, false));
+    let coloured = parse(&format!("{LEAST}colour = true\n"), Path::new("/")).unwrap();
+    assert!(coloured.directory.faxbox_by_number("+14155550100").unwrap().colour);
     assert_eq!(config.directory.account_by_key("0123456789abcdef").unwrap().name, "Clinic");
 }
 
@@ -213,4 +216,31 @@ fn learning_is_on_by_default_and_can_be_set_and_turned_off() {
         wrong[0].remedy.contains("expiry_days") || wrong[0].what.contains("learning.expiry"),
         "{wrong:?}"
     );
+}
+
+#[test]
+fn compressions_of_all_trunks_and_of_one() {
+    let of = |text: &str| {
+        let config = parse(text, Path::new("/")).unwrap();
+        config.trunk_compressions.get("carrier").map(|c| (c.codings.clone(), c.prefer_t85))
+    };
+    assert_eq!(of(LEAST), None);
+    let all = |list: &str| format!("compressions = {list}\n{LEAST}");
+    assert_eq!(of(&all("[\"mmr\", \"t85\"]")), Some((vec![Coding::Mmr, Coding::T85, Coding::Mh], false)));
+    let peer = "peer = \"sip.example.net\"\n";
+    let own =
+        all("[\"mr\"]").replace(peer, &format!("{peer}compressions = [\"t85\", \"mmr\", \"mr\", \"mh\"]\n"));
+    assert_eq!(of(&own), Some((vec![Coding::T85, Coding::Mmr, Coding::Mr, Coding::Mh], true)));
+    for (list, what) in [
+        ("[]", "compressions is empty"),
+        ("[\"g4\"]", "compressions has \"g4\""),
+        ("[\"mr\", \"mmr\"]", "compressions has mmr in a wrong place"),
+        ("[\"mmr\", \"mmr\"]", "compressions has mmr in a wrong place"),
+        ("[\"mmr\", \"mr\", \"t85\"]", "compressions has t85 in a wrong place"),
+    ] {
+        let found = faults(&all(list));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].what, what);
+        assert!(found[0].remedy.contains("in this order"), "{found:?}");
+    }
 }

@@ -2,6 +2,7 @@
 //! [`super::learning`].
 
 use super::Fault;
+use super::compressions::{Compressions, compressions};
 use super::learning::learning;
 use super::sections;
 use super::written::File;
@@ -10,6 +11,7 @@ use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
 use fax_switch::policy::LearningRules;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) sip: Sip,
     pub(crate) trunks: Vec<Trunk>,
+    /// The codings of each trunk that does not use all, by its name.
+    pub(crate) trunk_compressions: HashMap<String, Compressions>,
     pub(crate) api: Option<Api>,
     pub(crate) smtp: Option<Smtp>,
     pub(crate) mail: Option<Smarthost>,
@@ -163,7 +167,13 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
     log.finish();
 
     let sip = sections::sip(root, base);
+    let usual = compressions(root);
     let trunks = sections::trunks(root, base);
+    let trunk_compressions = trunks
+        .iter()
+        .filter_map(|(trunk, own)| Some((trunk.name.clone(), own.clone().or_else(|| usual.clone())?)))
+        .collect();
+    let trunks: Vec<Trunk> = trunks.into_iter().map(|(trunk, _)| trunk).collect();
     let api = sections::api(root);
     let smtp = sections::smtp(root);
     let mail = sections::mail(root, base);
@@ -199,6 +209,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         log_format,
         sip: sip?,
         trunks,
+        trunk_compressions,
         api,
         smtp,
         mail,

@@ -23,7 +23,7 @@ pub(super) async fn terminal(args: &LineArgs) -> Result<fax_terminal::Config> {
     let capabilities = capabilities(args)?;
     let mut documents = Vec::new();
     for file in &args.send {
-        let mut document = pages::load(file).await?;
+        let mut document = pages::load(file, false).await?;
         if let Some(text) = &args.header {
             pages::head(&mut document, text);
         }

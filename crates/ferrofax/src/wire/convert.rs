@@ -20,6 +20,7 @@ impl Converter for DocumentConverter {
         octets: Bytes,
         content_type: &str,
         file_name: Option<&str>,
+        colour: bool,
     ) -> Result<FaxDocument, ConvertError> {
         let Some(format) = sniff(&octets, Some(content_type), file_name) else {
             let kind = if content_type.is_empty() { "unknown" } else { content_type };
@@ -27,7 +28,8 @@ impl Converter for DocumentConverter {
                 "Documents of the type {kind} cannot be faxed; send a PDF, TIFF, PNG or JPEG."
             )));
         };
-        self.sandbox.convert(octets, format, &self.options).await.map_err(|error| {
+        let options = RenderOptions { colour, ..self.options.clone() };
+        self.sandbox.convert(octets, format, &options).await.map_err(|error| {
             if error.is_temporary() {
                 ConvertError::Later(error.to_string())
             } else {

@@ -3,6 +3,7 @@
 use super::end;
 use super::ladder::LiveLadder;
 use super::observe::Watch;
+use crate::config::Compressions;
 use crate::heading::{Heading, headed};
 use async_trait::async_trait;
 use fax_base::line::Modulation;
@@ -22,6 +23,8 @@ pub(crate) struct NetDialler {
     pub(crate) routes: HashMap<String, String>,
     /// Who offers T.38 by each trunk, by name.
     pub(crate) t38_policies: HashMap<String, T38Policy>,
+    /// The codings of each trunk that does not use all, by name.
+    pub(crate) compressions: HashMap<String, Compressions>,
     /// The trunk of all others.
     pub(crate) default_trunk: Option<String>,
 }
@@ -58,7 +61,7 @@ impl Dialler for NetDialler {
             terminal: fax_terminal::Config {
                 role: t30::Role::Calling,
                 ident: order.ident,
-                capabilities: capabilities(&plan),
+                capabilities: capabilities(&plan, self.compressions.get(&trunk)),
                 documents: vec![fax_terminal::Document::new(pages)],
                 sub_address: order.sub_address,
                 ..fax_terminal::Config::default()
@@ -129,8 +132,12 @@ impl NetDialler {
 }
 
 /// What may be used in this call.
-fn capabilities(plan: &Plan) -> t30::Capabilities {
+fn capabilities(plan: &Plan, compressions: Option<&Compressions>) -> t30::Capabilities {
     let mut capabilities = t30::Capabilities::default();
+    if let Some(wanted) = compressions {
+        capabilities.codings.retain(|c| c.tones().is_some() || wanted.codings.contains(c));
+        capabilities.prefer_t85 = wanted.prefer_t85;
+    }
     if let Some(most) = plan.max_bit_rate() {
         capabilities.max_rate = most;
     }
@@ -144,7 +151,7 @@ fn capabilities(plan: &Plan) -> t30::Capabilities {
         Coding::Mr => step < 3,
         Coding::Mmr => step < 2,
         Coding::T85 => step < 1,
-        // Tones have nothing else that they could be sent in.
+        // Pages in tones go without them where there is no error correction.
         Coding::T81(_) => true,
     });
     capabilities

@@ -28,7 +28,8 @@ pub struct Setup {
     pub peer: SocketAddr,
     /// Where its mails go.
     pub post: Option<SocketAddr>,
-    /// More lines of sections: `("api", "allow_private_urls = true")`; of `""`, whole sections.
+    /// More lines of sections: `("api", "allow_private_urls = true")`; of `top`, before the first one; of `""`, whole
+    /// sections.
     pub more: Vec<(&'static str, String)>,
 }
 
@@ -84,7 +85,7 @@ impl Setup {
         });
         format!(
             r#"data_dir = "data"
-
+{more_top}
 [log]
 format = "json"
 
@@ -109,7 +110,7 @@ ident = "{number}"
 mail_domain = "{name}.test"
 allow_senders = ["sender@{name}.test"]
 notify_inbound = ["inbox@{name}.test"]
-
+{more_faxbox}
 [api]
 listen = "127.0.0.1:0"
 {more_api}
@@ -121,8 +122,10 @@ hostname = "{name}.test"
 {more_queue}
 {mail}{more}"#,
             key = self.key(),
+            more_top = self.more("top"),
             more_sip = self.more("sip"),
             more_trunk = self.more("trunk"),
+            more_faxbox = self.more("faxbox"),
             more_api = self.more("api"),
             more_queue = self.more("queue"),
             more = self.more(""),
@@ -261,7 +264,15 @@ impl Daemon {
 
     /// Queues a document; the job's id.
     pub fn submit(&self, to: &str, media_type: &str, document: &[u8]) -> String {
-        let fax = serde_json::json!({ "data": { "to_number": to, "from_number": self.setup.number, "retries": 3 } });
+        self.submit_from("", to, media_type, document)
+    }
+
+    /// The same from a faxbox, by its id.
+    pub fn submit_from(&self, faxbox: &str, to: &str, media_type: &str, document: &[u8]) -> String {
+        let mut fax = serde_json::json!({ "data": { "to_number": to, "from_number": self.setup.number, "retries": 3 } });
+        if !faxbox.is_empty() {
+            fax["data"]["faxbox_id"] = faxbox.into();
+        }
         let mut body = format!(
             "--cut\r\nContent-Type: application/json\r\n\r\n{fax}\r\n--cut\r\nContent-Type: {media_type}\r\n\r\n"
         )

@@ -6,17 +6,24 @@ use fax_image::Bitmap;
 
 /// A PDF of so many pages, a few words and a bar on each.
 pub fn pdf(pages: usize) -> Vec<u8> {
-    let kids: Vec<String> = (0..pages).map(|i| format!("{} 0 R", 4 + 2 * i)).collect();
+    let page = |i: usize| {
+        let bar = 60 * (i + 1);
+        (842, format!("72 700 {bar} 8 re f BT /F1 24 Tf 72 740 Td (Page {} of {pages}) Tj ET", i + 1))
+    };
+    pdf_of(&(0..pages).map(page).collect::<Vec<_>>())
+}
+
+/// A PDF of pages so many points long, 595 wide, on which that is drawn.
+pub fn pdf_of(pages: &[(u32, String)]) -> Vec<u8> {
+    let kids: Vec<String> = (0..pages.len()).map(|i| format!("{} 0 R", 4 + 2 * i)).collect();
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        format!("<< /Type /Pages /Kids [{}] /Count {pages} >>", kids.join(" ")),
+        format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), pages.len()),
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
     ];
-    for i in 0..pages {
-        let bar = 60 * (i + 1);
-        let drawn = format!("72 700 {bar} 8 re f BT /F1 24 Tf 72 740 Td (Page {} of {pages}) Tj ET", i + 1);
+    for (i, (length, drawn)) in pages.iter().enumerate() {
         objects.push(format!(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> /Contents {} 0 R >>",
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 {length}] /Resources << /Font << /F1 3 0 R >> >> /Contents {} 0 R >>",
             5 + 2 * i
         ));
         objects.push(format!("<< /Length {} >>\nstream\n{drawn}\nendstream", drawn.len()));

@@ -2,7 +2,7 @@
 
 use super::header::{HEADER_OCTETS, Header};
 use super::stripe::{Line, Stripe};
-use super::{ABORT, ATMOVE, COMMENT, ESC, NEWLEN, SDNORM, SDRST, STUFF};
+use super::{ATMOVE, COMMENT, ESC, NEWLEN, SDNORM, SDRST, STUFF};
 
 /// Octets that are taken at once, so that those of a stripe are kept in small numbers.
 const PIECE: usize = 1024;
@@ -263,7 +263,8 @@ impl T85Rows {
                 (8, if moved { Scan::Progress } else { Scan::Damaged })
             }
             [ESC, ATMOVE, rest @ ..] if rest.len() < 6 => (0, Scan::Short),
-            [ESC, ABORT | ATMOVE, ..] | [ESC, ..] => (0, Scan::Damaged),
+            // ABORT, which ends a page prematurely, or a code that is none.
+            [ESC, ..] => (0, Scan::Damaged),
             [..] => {
                 picture.feed(rest.get(..data).unwrap_or(&[]));
                 (data, Scan::Progress)

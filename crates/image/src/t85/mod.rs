@@ -62,8 +62,6 @@ const STUFF: u8 = 0x00;
 const SDNORM: u8 = 0x02;
 /// The stripe ends; everything begins anew.
 const SDRST: u8 = 0x03;
-/// The page ends prematurely.
-const ABORT: u8 = 0x04;
 /// The number of lines, four octets.
 const NEWLEN: u8 = 0x05;
 /// The adaptive pel moves: line in the stripe, four octets; distance, one; zero, one.

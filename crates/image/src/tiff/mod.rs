@@ -147,6 +147,9 @@ pub struct TiffPage {
     pub quality: Option<Quality>,
     /// ImageDescription.
     pub description: Option<String>,
+    /// Beside a page of pels the same page in grey or colour, JPEG as T.42 has it: in a file a page of profile C below
+    /// this one (SubIFDs), which readers that know nothing of it leave alone. Read as it stands, not looked at.
+    pub tones: Option<Bytes>,
 }
 
 impl TiffPage {
@@ -159,6 +162,7 @@ impl TiffPage {
             y_per_inch: resolution.y_per_inch() as f32,
             quality: None,
             description: None,
+            tones: None,
         }
     }
 

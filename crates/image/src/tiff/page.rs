@@ -103,6 +103,7 @@ pub(super) fn read(
         y_per_inch: y,
         quality: quality(dir, bad),
         description: dir.text(270).filter(|t| !t.is_empty()),
+        tones: tones::beside(file, dir),
     }))
 }
 

@@ -46,7 +46,7 @@ impl Profile {
     /// resolution; else fitted to the best that is.
     #[must_use]
     pub fn fitted(self, page: &TiffPage) -> TiffPage {
-        let mut page = page.clone();
+        let mut page = TiffPage { tones: None, ..page.clone() };
         if matches!(page.image, Image::T81 { .. }) {
             // Grey and colour are profile C's.
             page.image = Image::Bitmap(page.image.to_bitmap());

@@ -83,23 +83,52 @@ impl Appender {
     pub fn page(&mut self, page: &TiffPage) -> Option<Addition> {
         let at = self.length;
         let mut octets = if at == 0 { HEADER.to_vec() } else { Vec::new() };
-        let data = coded(page, &self.options);
-        let fields = fields(page, self.pages, self.total, data.len(), &self.options);
+        let tones = beside(page, &self.options);
+        let mut parts = vec![self.part(page, tones.is_some())];
+        parts.extend(tones.map(|tones| self.part(&tones, false)));
         let link = at + octets.len();
-        // Directory, values and data of one page, and the padding between them.
-        let size = fields.len() * 12 + 8192 + data.len();
+        // Directories, values and data of one page, and the padding between them.
+        let size: usize = parts.iter().map(|(fields, data)| fields.len() * 12 + 8192 + data.len()).sum();
         if page.image.rows() == 0 || u32::try_from(link + size).is_err() {
             return None;
         }
-        let link_at = core::mem::replace(&mut self.link_at, directory(&mut octets, at, &fields));
-        octets.extend_from_slice(&data);
-        if octets.len() % 2 == 1 {
-            octets.push(0);
+        let mut link_at = None;
+        let mut below = None;
+        for (fields, data) in &parts {
+            if let Some(place) = below {
+                let here = at + octets.len();
+                put_u32(&mut octets, place, here);
+            }
+            let places = directory(&mut octets, at, fields);
+            octets.extend_from_slice(data);
+            if octets.len() % 2 == 1 {
+                octets.push(0);
+            }
+            link_at = link_at.or(Some(places.link));
+            below = places.below;
         }
+        let link_at = core::mem::replace(&mut self.link_at, link_at.unwrap_or_default());
         self.length = at + octets.len();
         self.pages += 1;
         Some(Addition { at, octets, link_at, link })
     }
+
+    /// The fields and the strip of a page, and room for the position of one below it.
+    fn part(&self, page: &TiffPage, below: bool) -> (Vec<(u16, Values)>, Vec<u8>) {
+        let data = coded(page, &self.options);
+        let mut fields = fields(page, self.pages, self.total, data.len(), &self.options);
+        if below {
+            let after = fields.partition_point(|(tag, _)| *tag < 330);
+            fields.insert(after, (330, Long(0)));
+        }
+        (fields, data)
+    }
+}
+
+/// The rendition in tones that stands below a page of pels, where pages in tones may be written.
+fn beside(page: &TiffPage, options: &WriteOptions) -> Option<TiffPage> {
+    let tones = page.tones.clone().and_then(|octets| TiffPage::in_tones(octets).ok())?;
+    page_coding(&tones, options).tones().map(|_| tones)
 }
 
 /// The strip.
@@ -139,7 +168,7 @@ fn page_coding(page: &TiffPage, options: &WriteOptions) -> Coding {
     }
 }
 
-/// The fields in rising order; StripOffsets is set later.
+/// The fields in rising order; StripOffsets and SubIFDs are set later.
 fn fields(
     page: &TiffPage,
     index: usize,
@@ -237,14 +266,22 @@ fn fraction(figure: f32) -> Values {
     }
 }
 
+/// What has to be filled in behind a directory.
+struct Places {
+    /// In the file: the position of the next directory.
+    link: usize,
+    /// In the octets at hand: the position of the directory below this one, if there is to be one.
+    below: Option<usize>,
+}
+
 /// Appends a directory and its values to octets that stand at `base` in the file; the strip is expected
-/// behind them. Gives the place in the file for the position of the next directory.
-fn directory(octets: &mut Vec<u8>, base: usize, fields: &[(u16, Values)]) -> usize {
+/// behind them.
+fn directory(octets: &mut Vec<u8>, base: usize, fields: &[(u16, Values)]) -> Places {
     let count = fields.len();
     octets.extend_from_slice(&u16::try_from(count).unwrap_or(0).to_le_bytes());
     let values_at = base + octets.len() + count * 12 + 4;
     let mut values: Vec<u8> = Vec::new();
-    let mut strip_offset = None;
+    let (mut strip_offset, mut below) = (None, None);
     for (tag, value) in fields {
         let (kind, number, bytes): (u16, u32, Cow<'_, [u8]>) = match value {
             Short(n, count) => {
@@ -259,8 +296,10 @@ fn directory(octets: &mut Vec<u8>, base: usize, fields: &[(u16, Values)]) -> usi
         octets.extend_from_slice(&tag.to_le_bytes());
         octets.extend_from_slice(&kind.to_le_bytes());
         octets.extend_from_slice(&number.to_le_bytes());
-        if *tag == 273 {
-            strip_offset = Some(octets.len());
+        match tag {
+            273 => strip_offset = Some(octets.len()),
+            330 => below = Some(octets.len()),
+            _ => {}
         }
         let value_at = octets.len();
         octets.extend_from_slice(&[0; 4]);
@@ -283,7 +322,7 @@ fn directory(octets: &mut Vec<u8>, base: usize, fields: &[(u16, Values)]) -> usi
     if let Some(to) = strip_offset {
         put_u32(octets, to, data_at);
     }
-    link
+    Places { link, below }
 }
 
 fn put_u32(octets: &mut [u8], at: usize, value: usize) {

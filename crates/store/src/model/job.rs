@@ -92,6 +92,9 @@ pub struct Job {
     /// Sub-address of the recipient.
     #[serde(default)]
     pub sub_address: Option<String>,
+    /// Grey and colour in the document go as such to whoever takes them.
+    #[serde(default)]
+    pub colour: bool,
     /// Attempts allowed in all; 0 and 1 both mean one.
     pub retries: u32,
     /// Attempts made, oldest first.
@@ -157,6 +160,7 @@ impl Job {
             header: String::new(),
             timezone: String::new(),
             sub_address: None,
+            colour: false,
             retries: 1,
             attempts: Vec::new(),
             attempts_counted: 0,

@@ -34,6 +34,8 @@ pub struct NewJob {
     pub timezone: Option<String>,
     /// Sub-address of the recipient.
     pub sub_address: Option<String>,
+    /// Send grey and colour as such to whoever takes them, which takes minutes a page.
+    pub colour: Option<bool>,
     /// Attempts in all.
     pub retries: Option<u32>,
     /// Who is told the result, besides nobody: the faxbox's list is added by the front if it wants.
@@ -64,6 +66,7 @@ impl NewJob {
             header: None,
             timezone: None,
             sub_address: None,
+            colour: None,
             retries: None,
             notify: Vec::new(),
             not_before: None,
@@ -160,7 +163,8 @@ impl Service {
             config.numbers.accept(&new.to_number)
         };
         let to_number = to_number.ok_or_else(|| SubmitError::BadNumber(new.to_number.clone()))?;
-        let (source, ready) = self.source(&new.account, new.document).await?;
+        let colour = new.colour;
+        let (source, ready) = self.source(&new.account, new.document, colour).await?;
 
         let filled = |own: Option<String>, from: Option<&String>| {
             own.filter(|s| !s.is_empty())
@@ -186,6 +190,8 @@ impl Service {
         let zone = filled(new.timezone, faxbox.map(|f| &f.timezone));
         job.timezone = filled(Some(zone), Some(&account.timezone));
         job.sub_address = new.sub_address;
+        let as_before = ready.as_ref().map(|ready| ready.colour);
+        job.colour = colour.or(as_before).unwrap_or_else(|| faxbox.is_some_and(|f| f.colour));
         let retries = new.retries.or(faxbox.map(|f| f.retries)).unwrap_or(config.default_retries);
         job.retries = retries.min(config.max_retries);
         job.notify = new.notify;
@@ -210,9 +216,10 @@ impl Service {
         &self,
         account: &AccountId,
         document: NewDocument,
+        colour: Option<bool>,
     ) -> Result<(Source, Option<FaxPages>), SubmitError> {
         let source = match document {
-            NewDocument::Copy(which) => return self.copy(account, &which).await,
+            NewDocument::Copy(which) => return self.copy(account, &which, colour).await,
             NewDocument::Octets { octets, content_type, file_name } => {
                 if octets.is_empty() {
                     return Err(SubmitError::EmptyDocument);
@@ -234,6 +241,7 @@ impl Service {
         &self,
         account: &AccountId,
         which: &Which,
+        colour: Option<bool>,
     ) -> Result<(Source, Option<FaxPages>), SubmitError> {
         let missing = |e| match e {
             ServiceError::Unavailable(why) => SubmitError::Unavailable(why),
@@ -242,7 +250,11 @@ impl Service {
         match which {
             Which::Job(id) => {
                 let job = self.job(account, id).await.map_err(missing)?;
-                let ready = job.document.map(|key| FaxPages { key, pages: job.pages, size: job.size });
+                let (pages, size, was) = (job.pages, job.size, job.colour);
+                let ready = job.document.map(|key| FaxPages { key, pages, size, colour: was });
+                // In another way than before it has to be drawn again.
+                let again = colour.is_some_and(|wanted| wanted != was);
+                let ready = ready.filter(|_| !again || matches!(job.source, Source::Url { .. }));
                 Ok((job.source, ready))
             }
             Which::Fax(id) => {
@@ -253,7 +265,7 @@ impl Service {
                     content_type: "image/tiff".into(),
                     file_name: None,
                 };
-                let ready = FaxPages { key, pages: fax.pages, size: fax.size };
+                let ready = FaxPages { key, pages: fax.pages, size: fax.size, colour: false };
                 Ok((source, Some(ready)))
             }
         }
@@ -265,4 +277,6 @@ struct FaxPages {
     key: DocumentKey,
     pages: u32,
     size: u64,
+    /// Grey and colour were asked for.
+    colour: bool,
 }

@@ -200,6 +200,7 @@ impl Converter for TextConverter {
         octets: Bytes,
         _content_type: &str,
         _file_name: Option<&str>,
+        _colour: bool,
     ) -> Result<FaxDocument, ConvertError> {
         let text = String::from_utf8_lossy(&octets).into_owned();
         match text.strip_prefix("pages:") {

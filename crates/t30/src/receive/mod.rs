@@ -112,13 +112,14 @@ fn respond(call: &mut Call, command: Vec<u8>, fcf: Fcf, fif: &[u8]) {
     call.send_burst(vec![frame]);
 }
 
-/// The same command came once more. PIP and PIN become MCF and RTN when it no longer asks for the operator.
+/// The same command came once more. PIP and PIN become MCF and RTN when it no longer asks for the operator; with error
+/// correction, which has no RTN, PIN stays.
 fn respond_to_repeat(call: &mut Call, command: &Frame) -> bool {
     let second = Fcf2::from_fcf(command.fcf).or_else(|| command.fcf2());
     let is_plain = second.is_some_and(|second| !second.is_interrupt());
     let plain = match answered(call) {
         Some(Fcf::Pip) if is_plain => Fcf::Mcf,
-        Some(Fcf::Pin) if is_plain => Fcf::Rtn,
+        Some(Fcf::Pin) if is_plain && command.fcf != Fcf::Pps => Fcf::Rtn,
         _ => return respond_again(call),
     };
     respond(call, key(command), plain, &[]);

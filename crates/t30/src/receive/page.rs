@@ -251,7 +251,10 @@ impl Judging {
         call.timers.clear(Timer::Assembly);
         call.timers.clear(Timer::Busy);
         let response = match self.ending {
-            // Every octet is right; what the decoder thinks of them is the sender's affair.
+            // Every octet is right, but there is no page in them: it was not received satisfactorily, and sending the
+            // same octets again needs somebody to look at it. Error correction has no RTN (T.30 Annex A.4.3).
+            Ending::Whole if verdict.rows == 0 => Fcf::Pin,
+            // What the decoder thinks of single rows is the sender's affair.
             Ending::Whole => Fcf::Mcf,
             Ending::GivenUp => Fcf::Err,
             Ending::Plain => grade(call, verdict),
@@ -262,7 +265,8 @@ impl Judging {
             Fcf::RetrainPositive => PageStatus::Poor,
             _ => PageStatus::Failed,
         };
-        if response == Fcf::Rtn {
+        let refused = matches!(response, Fcf::Rtn | Fcf::Pin);
+        if refused {
             call.reception.page = Page::Refused;
         } else {
             settle(call, status, Some(verdict), ends);
@@ -278,7 +282,7 @@ impl Judging {
         respond(call, self.command, said, &[]);
         match self.second.plain() {
             Fcf2::Eop if response == Fcf::Err => AwaitDisconnect::begin(Some(Cause::EcmGaveUp)),
-            Fcf2::Eop if response != Fcf::Rtn => AwaitDisconnect::begin(polling::not_done(call)),
+            Fcf2::Eop if !refused => AwaitDisconnect::begin(polling::not_done(call)),
             Fcf2::Eom => polling::next_message(call),
             Fcf2::Eop | Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
                 State::AwaitMessage(AwaitMessage)

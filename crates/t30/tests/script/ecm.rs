@@ -2,6 +2,7 @@
 
 use super::*;
 use fax_base::line::{Training, Transmit};
+use fax_t30::Verdict;
 use testkit::line::page::made_up;
 
 const IMAGE: &str = "V.17 14400 short";
@@ -468,6 +469,39 @@ fn four_ppr_with_fewer_frames_each_lead_to_ctc_at_the_same_rate() {
     assert_succeeded(&mut b);
 }
 
+/// All frames are there and nothing in them can be read, such as JPEG without a table: that is no page, and its sender is
+/// told so in the words that error correction has.
+#[test]
+fn a_page_without_a_readable_row_is_not_confirmed() {
+    let mut b = ready();
+    b.verdict = Verdict::default();
+    send(&mut b, &[0, 1], 0);
+    b.burst(&[pps(EOP, 0, 0, 2)]);
+    assert_eq!(b.sent(SECOND * 3), ["PIN"]);
+    assert_eq!(settled(&b), []);
+    // The command repeated is told the same.
+    b.burst(&[pps(EOP, 0, 0, 2)]);
+    assert_eq!(b.sent(SECOND * 3), ["PIN"]);
+    // It comes again, and can be read now.
+    b.verdict = Verdict { rows: 1000, ..Verdict::default() };
+    send(&mut b, &[0, 1, 2], 0);
+    b.burst(&[pps(EOP, 0, 0, 3)]);
+    assert_eq!(b.sent(SECOND * 3), ["MCF"]);
+    assert_eq!(settled(&b), [(false, false), (true, true)]);
+    b.burst(&[calling(Fcf::Dcn, &[])]);
+    assert_succeeded(&mut b);
+
+    // A sender that leaves: what came is kept, and the call has failed.
+    let mut b = ready();
+    b.verdict = Verdict::default();
+    send(&mut b, &[0], 0);
+    b.burst(&[pps(EOP, 0, 0, 1)]);
+    assert_eq!(b.sent(SECOND * 3), ["PIN"]);
+    b.burst(&[calling(Fcf::Dcn, &[])]);
+    assert_failed(&mut b, Cause::CallerLeftAfterRefusal);
+    assert_eq!(settled(&b), [(true, false)]);
+}
+
 /// The sender is kept waiting with RNR while our assembly has not laid the page down, and not for ever.
 #[test]
 fn a_receiver_that_is_not_ready_says_so() {
@@ -486,7 +520,7 @@ fn a_receiver_that_is_not_ready_says_so() {
     b.burst(&[pps(MPS, 0, 0, 2)]);
     assert_eq!(b.sent(SECOND * 3), ["RNR"]);
     assert_eq!(settled(&b), []);
-    b.input(fax_t30::Input::Verdict(fax_t30::Verdict { rows: 10, ..Default::default() }));
+    b.input(fax_t30::Input::Verdict(Verdict { rows: 10, ..Default::default() }));
     assert_eq!(b.sent(SECOND), Vec::<String>::new());
     b.burst(&[calling(Fcf::Rr, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["MCF"]);
