@@ -1,5 +1,5 @@
 //! Grey and colour in: drawn beside the pels where that is asked for, and kept below them in files (T.42).
-#![allow(clippy::unwrap_used)] // This is all tests.
+#![allow(clippy::unwrap_used, clippy::panic)] // This is all tests.
 
 mod made;
 
