@@ -8,6 +8,7 @@ use bench::spandsp::{Document, ECM_MMR, ECM_MR, MH, MR, charts, three};
 use bench::{Call, Plan, Sender, Who, call, gaps, preambles};
 use core::time::Duration;
 use fax_base::line::Modulation;
+use fax_gateway::{Event, Side};
 use spandsp_peer::pages;
 
 const SENDERS: [Sender; 2] = [Sender::OnT38, Sender::OnAudio];
@@ -115,6 +116,9 @@ fn a_network_that_shuffles_and_loses() {
                 let call = call("ours", &document, &plan);
                 println!("{} {:?} {:?} {:?}", call.what, call.took, call.statistics, call.sender.resends);
                 call.assert_delivered(&document);
+                if loss == 0.0 {
+                    call.assert_smooth();
+                }
             }
         }
     }
@@ -130,6 +134,19 @@ fn its_own_echo_is_not_listened_to() {
             let call = call("ours", &letter(), &plan);
             call.assert_delivered(&letter());
             call.assert_smooth();
+            let frames = |from: Side| {
+                let frame = move |event: &Event| match event {
+                    Event::Frame { side, octets, .. } if *side == from => Some(octets.clone()),
+                    _ => None,
+                };
+                call.events.iter().filter_map(move |(_, event)| frame(event))
+            };
+            assert!(frames(Side::Audio).count() > 3);
+            assert!(
+                frames(Side::Audio).all(|heard| frames(Side::T38).all(|sent| sent != heard)),
+                "{}",
+                call.ladder()
+            );
         }
     }
 }
