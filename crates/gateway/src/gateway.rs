@@ -130,7 +130,7 @@ impl Gateway {
 
     /// The next samples for the audio side, from `now` on.
     pub fn transmit_audio(&mut self, now: Instant, out: &mut [i16]) {
-        self.playing.transmit(now, out);
+        self.playing.transmit(now, self.listening.is_receiving(), out);
         // The line is half duplex: what comes back while a modem of ours sends is its echo.
         self.listening.set_deaf(self.playing.is_modem());
     }

@@ -71,6 +71,8 @@ struct Signal {
     content: Content,
     /// More of it may come.
     open: bool,
+    /// It was to begin while the other end spoke: none of it is sent.
+    talked_over: bool,
 }
 
 /// What makes its samples.
@@ -123,7 +125,7 @@ impl Playing {
             (Kind::Image(modulation, _), Framing::Hdlc) => Content::Frames(self.image_frames(modulation)),
             (Kind::Image(modulation, _), Framing::Raw) => Content::Raw(Raw::new(modulation.bit_rate())),
         };
-        self.signals.push_back(Signal { kind, came: now, content, open: true });
+        self.signals.push_back(Signal { kind, came: now, content, open: true, talked_over: false });
     }
 
     /// The next octets of a frame.
@@ -178,7 +180,9 @@ impl Playing {
     pub(crate) fn is_modem(&self) -> bool {
         match (&self.modem, self.signals.front()) {
             (Some(modem), _) => !matches!(modem, Modem::Tone { .. }),
-            (None, Some(signal)) => self.ended.is_some_and(|ended| signal.came < ended + FOLLOWS),
+            (None, Some(signal)) => {
+                !signal.talked_over && self.ended.is_some_and(|ended| signal.came < ended + FOLLOWS)
+            }
             (None, None) => false,
         }
     }
@@ -193,8 +197,9 @@ impl Playing {
         (self.aborted, self.fill)
     }
 
-    /// The next samples, from `now` on.
-    pub(crate) fn transmit(&mut self, now: Instant, out: &mut [i16]) {
+    /// The next samples, from `now` on; `talking` says whether the far end speaks. A command that would begin then is
+    /// not sent: on half a line both would be lost, and its sender will hear the other and know.
+    pub(crate) fn transmit(&mut self, now: Instant, talking: bool, out: &mut [i16]) {
         out.fill(0);
         let mut made = 0;
         while let Some(rest) = out.get_mut(made..).filter(|rest| !rest.is_empty()) {
@@ -205,8 +210,18 @@ impl Playing {
                     self.signals.pop_front();
                     continue;
                 }
+                if signal.talked_over {
+                    if signal.open {
+                        return;
+                    }
+                    self.signals.pop_front();
+                    continue;
+                }
                 let begin = begin_of(signal, self.ended);
-                if begin <= at {
+                if begin <= at && talking && signal.kind == Kind::Control {
+                    signal.talked_over = true;
+                    signal.content = Content::Nothing;
+                } else if begin <= at {
                     self.modem = Some(modem_for(signal.kind, self.level, self.talker_echo_protection));
                 } else {
                     made += usize::try_from(begin.since(at).as_micros().div_ceil(125)).unwrap_or(rest.len());

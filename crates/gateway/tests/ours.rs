@@ -7,8 +7,10 @@ mod bench;
 use bench::spandsp::{Document, ECM_MMR, ECM_MR, MH, MR, charts, three};
 use bench::{Call, Plan, Sender, Who, call, gaps, preambles};
 use core::time::Duration;
+use fax_base::level::Dbm0;
 use fax_base::line::Modulation;
 use fax_gateway::{Event, Side};
+use fax_t38::ErrorCorrection;
 use spandsp_peer::pages;
 
 const SENDERS: [Sender; 2] = [Sender::OnT38, Sender::OnAudio];
@@ -175,5 +177,52 @@ fn audio_with_losses() {
             let call = call("ours", &letter(), &plan);
             call.assert_delivered(&letter());
         }
+    }
+}
+
+/// Without ECM nothing is repaired: what redundancy brings back must be enough.
+#[test]
+fn redundancy_is_enough_without_ecm() {
+    for seed in 1..=4 {
+        for sender in SENDERS {
+            let mut plan = ours(sender, MR);
+            plan.seed = seed;
+            plan.network.jitter = Duration::from_millis(60);
+            plan.network.loss = 0.02;
+            plan.network.longest_burst = 2;
+            let call = call("ours", &letter(), &plan);
+            call.assert_delivered(&letter());
+            call.assert_smooth();
+        }
+    }
+}
+
+#[test]
+fn parity_or_nothing() {
+    for correction in [ErrorCorrection::Fec, ErrorCorrection::None] {
+        for sender in SENDERS {
+            let mut plan = ours(sender, ECM_MMR);
+            plan.gateway.t38.error_correction = correction;
+            plan.network.loss = 0.01;
+            plan.network.longest_burst = 1;
+            let call = call("ours", &letter(), &plan);
+            call.assert_delivered(&letter());
+        }
+    }
+}
+
+/// A line on which the fast rates cannot be trained: the ends fall back through the gateway.
+#[test]
+fn a_noisy_line_falls_back() {
+    for sender in SENDERS {
+        let mut plan = ours(sender, ECM_MMR);
+        plan.line.noise = Some(Dbm0(-30.0));
+        let call = call("ours", &letter(), &plan);
+        call.assert_delivered(&letter());
+        let modulation = call.receiver.modulation.unwrap();
+        println!("{} {modulation}", call.what);
+        assert!(modulation.bit_rate() < 14_400, "{}", call.ladder());
+        let failed = |event: &(_, Event)| matches!(event.1, Event::Frame { name: "FTT", .. });
+        assert!(call.events.iter().any(failed), "{}", call.ladder());
     }
 }

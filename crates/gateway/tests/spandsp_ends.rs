@@ -8,7 +8,7 @@ use bench::spandsp::{Document, ECM_MMR, ECM_MR, MH, MR, Way, charts};
 use bench::{Call, Plan, Sender, Who, call};
 use core::time::Duration;
 use fax_base::line::Modulation;
-use spandsp_peer::pages;
+use spandsp_peer::{Streaming, pages};
 
 const SENDERS: [Sender; 2] = [Sender::OnT38, Sender::OnAudio];
 /// Who is on the audio side and who on the T.38 side.
@@ -64,6 +64,21 @@ fn every_coding() {
                     plan.gateway.t38.version = version;
                     delivered(&letter(), &plan);
                 }
+            }
+        }
+    }
+}
+
+/// A terminal that tells its state again and again. (One that does not keep the time of modems cannot be helped: it
+/// waits for its answers from when it has said all, and is told by bit 123 of DIS that nobody can do without.)
+#[test]
+fn repeated_indicators() {
+    for streaming in [Streaming::RepeatedIndicators, Streaming::RepeatedIndicators2s] {
+        for (audio, way) in [(Who::Spandsp, ECM_MMR), (Who::Ours, ECM_MMR), (Who::Ours, MR)] {
+            for sender in SENDERS {
+                let mut plan = Plan::new(audio, Who::Spandsp, sender, way);
+                plan.streaming = streaming;
+                delivered(&letter(), &plan);
             }
         }
     }

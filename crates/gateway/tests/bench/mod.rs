@@ -16,7 +16,7 @@ use fax_terminal::Terminal;
 use spandsp::{Desk, Document, Seen, Way, ours};
 use spandsp_peer::tiff::{self, Page};
 use spandsp_peer::udptl::Protection;
-use spandsp_peer::{AudioPeer, Options, UdptlPeer};
+use spandsp_peer::{AudioPeer, Options, Streaming, UdptlPeer};
 use testkit::audio::{BLOCK, Block, Machine, Ours, Path, Wire};
 use testkit::network::{Impairments, Network};
 
@@ -46,6 +46,8 @@ pub struct Plan {
     pub gateway: Config,
     pub network: Impairments,
     pub line: Path,
+    /// How spandsp sends packets.
+    pub streaming: Streaming,
     pub seed: u64,
 }
 
@@ -60,6 +62,7 @@ impl Plan {
             gateway: Config::default(),
             network: Impairments::default(),
             line: Path::default(),
+            streaming: Streaming::Paced,
             seed: 1,
         }
     }
@@ -74,7 +77,11 @@ impl Plan {
 
     /// spandsp's options as the receiver or the sender. Its modems are the receiver's families.
     fn options(&self, sends: bool) -> Options {
-        let mut options = Options { t38_version: self.gateway.t38.version, ..Options::default() };
+        let mut options = Options {
+            t38_version: self.gateway.t38.version,
+            streaming: self.streaming,
+            ..Options::default()
+        };
         if !self.modulations.is_empty() && !sends {
             options.modems.retain(|r| {
                 self.modulations.iter().any(|m| format!("{r:?}").eq_ignore_ascii_case(&family(*m)))

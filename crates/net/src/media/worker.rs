@@ -349,7 +349,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Codec, MediaPorts};
+    use super::super::{Codec, MediaPorts, SideCarrier};
     use super::*;
 
     const CALLS: u64 = 40;
@@ -401,5 +401,41 @@ mod tests {
         );
         assert!(at(99) < Duration::from_millis(100), "a busy machine is late, but not so late: {:?}", at(99));
         handles.iter().for_each(|h| h.send(MediaCommand::Stop));
+    }
+
+    #[test]
+    fn both_sockets_of_a_bridge_are_read_and_its_end_ends_it() {
+        let media = Media::start(1).unwrap();
+        let ip = "127.0.0.1".parse().unwrap();
+        let ports = MediaPorts::new(vec![ip], None);
+        let far_ends = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        far_ends.iter().for_each(|end| end.set_read_timeout(Some(Duration::from_secs(10))).unwrap());
+        let sides = [0, 1].map(|_| ports.bind(ip).unwrap());
+        let at = sides.each_ref().map(|side| side.local);
+        let (sender, _events) = tokio::sync::mpsc::unbounded_channel();
+        let key = MediaKey(5);
+        let handle = media.bridge(key, BridgeStart { sides, sink: MediaSink::new(key, sender) }).unwrap();
+        for (side, end) in [Side::A, Side::B].into_iter().zip(&far_ends) {
+            let carrier = SideCarrier::Relay { remote: end.local_addr().unwrap() };
+            handle.send(MediaCommand::Side { side, carrier });
+        }
+        let mut buffer = [0; 64];
+        for (from, to) in [(0, 1), (1, 0)] {
+            let got = loop {
+                // The commands may not have been obeyed yet.
+                far_ends[from].send_to(b"passed on", at[from]).unwrap();
+                far_ends[to].set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+                if let Ok((length, sender)) = far_ends[to].recv_from(&mut buffer) {
+                    break (buffer[..length].to_vec(), sender);
+                }
+            };
+            assert_eq!(got, (b"passed on".to_vec(), at[to]));
+        }
+        handle.send(MediaCommand::Stop);
+        let gone = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            UdpSocket::bind(at[0]).is_ok()
+        });
+        assert!(gone, "its sockets are closed");
     }
 }
