@@ -226,3 +226,18 @@ fn a_noisy_line_falls_back() {
         assert!(call.events.iter().any(failed), "{}", call.ladder());
     }
 }
+
+/// The line turns round: DTC, and the called end sends.
+#[test]
+fn polling() {
+    for sender in SENDERS {
+        for way in [ECM_MMR, MR] {
+            let mut plan = ours(sender, way);
+            plan.polled = true;
+            let call = call("ours", &letter(), &plan);
+            call.assert_delivered(&letter());
+            call.assert_smooth();
+            assert_gaps(&call, false);
+        }
+    }
+}

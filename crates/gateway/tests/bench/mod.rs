@@ -46,6 +46,8 @@ pub struct Plan {
     pub gateway: Config,
     pub network: Impairments,
     pub line: Path,
+    /// The called machine sends, and the calling one polls it; only between machines of ours.
+    pub polled: bool,
     /// How spandsp sends packets.
     pub streaming: Streaming,
     pub seed: u64,
@@ -62,6 +64,7 @@ impl Plan {
             gateway: Config::default(),
             network: Impairments::default(),
             line: Path::default(),
+            polled: false,
             streaming: Streaming::Paced,
             seed: 1,
         }
@@ -110,7 +113,12 @@ impl End {
         let who = if on_t38 { plan.t38 } else { plan.audio };
         match (who, on_t38) {
             (Who::Ours, _) => {
-                let mut terminal = Terminal::new(ours(document, plan.capabilities(sends)));
+                let mut config = ours(document, plan.capabilities(sends));
+                if plan.polled {
+                    config.role = if sends { t30::Role::Called } else { t30::Role::Calling };
+                    config.poll = if sends { Vec::new() } else { vec![t30::Poll::default()] };
+                }
+                let mut terminal = Terminal::new(config);
                 if !on_t38 {
                     return End::OursAudio(Box::new(Ours::new(terminal)));
                 }
