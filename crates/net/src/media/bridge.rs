@@ -138,6 +138,7 @@ impl Bridge {
 
     /// Joins the sides by what they have now; a machine that does that already goes on.
     fn join(&mut self, now: Instant) {
+        let before = core::mem::discriminant(&self.link);
         let [a, b] = &self.sides;
         self.link = match (&a.carrier, &b.carrier, core::mem::replace(&mut self.link, Link::Nothing)) {
             (SideCarrier::Off, _, _) | (_, SideCarrier::Off, _) => Link::Nothing,
@@ -159,6 +160,9 @@ impl Bridge {
                 gateway(now, Side::B, config, before)
             }
         };
+        if core::mem::discriminant(&self.link) != before {
+            self.sides.iter_mut().for_each(Half::renumber);
+        }
     }
 
     /// Reads what has come at a side, a batch at most.
@@ -210,7 +214,7 @@ impl Bridge {
             (link, SideCarrier::T38 { .. }) => {
                 let valid = is_udptl(datagram);
                 if valid && matches!(link, Link::Untouched) {
-                    there.send(datagram);
+                    there.send_udptl(datagram);
                 }
                 valid
             }
@@ -241,16 +245,16 @@ impl Bridge {
             Link::Nothing | Link::Untouched | Link::Audio => {}
             Link::Remade(remade) => {
                 while let Some((side, datagram)) = remade.poll() {
-                    let [a, b] = &self.sides;
-                    if side == Side::A { a } else { b }.send(&datagram);
+                    let [a, b] = &mut self.sides;
+                    if side == Side::A { a } else { b }.send_udptl(&datagram);
                 }
             }
             Link::Gateway { audio, gateway, .. } => {
-                let [a, b] = &self.sides;
+                let [a, b] = &mut self.sides;
                 let t38 = if *audio == Side::A { b } else { a };
                 while let Some(output) = gateway.poll() {
                     match output {
-                        Output::Datagram(datagram) => t38.send(&datagram),
+                        Output::Datagram(datagram) => t38.send_udptl(&datagram),
                         Output::Event(event) => {
                             if now.since(self.events_from) >= Duration::from_secs(1) {
                                 (self.events_from, self.events) = (now, 0);

@@ -53,6 +53,9 @@ pub(super) struct Half {
     heard: Instant,
     told_gone: bool,
     watch: Option<Watch>,
+    /// UDPTL's number after the last one sent here, and what is added to those of who sends now.
+    next_number: Option<u16>,
+    offset: Option<u16>,
 }
 
 impl Half {
@@ -69,6 +72,8 @@ impl Half {
             heard: Instant::ZERO,
             told_gone: false,
             watch: None,
+            next_number: None,
+            offset: None,
         }
     }
 
@@ -137,6 +142,29 @@ impl Half {
     pub(super) fn send(&self, datagram: &[u8]) {
         if let Some(latch) = self.latch.as_ref().filter(|_| self.carrier != SideCarrier::Off) {
             let _ = self.socket.send_to(datagram, latch.remote());
+        }
+    }
+
+    /// Someone else sends UDPTL here from now on: it goes on with the numbers of who did before, as the far end takes
+    /// lower ones for late.
+    pub(super) fn renumber(&mut self) {
+        self.offset = None;
+    }
+
+    /// Sends a datagram of UDPTL.
+    pub(super) fn send_udptl(&mut self, datagram: &[u8]) {
+        let Some((number, rest)) = datagram.split_first_chunk::<2>() else { return };
+        let number = u16::from_be_bytes(*number);
+        let next = self.next_number;
+        let offset = *self.offset.get_or_insert_with(|| next.map_or(0, |next| next.wrapping_sub(number)));
+        let number = number.wrapping_add(offset);
+        if next.is_none_or(|next| (number.wrapping_sub(next) as i16) >= 0) {
+            self.next_number = Some(number.wrapping_add(1));
+        }
+        if offset == 0 {
+            self.send(datagram);
+        } else {
+            self.send(&[&number.to_be_bytes(), rest].concat());
         }
     }
 

@@ -198,11 +198,12 @@ fn t38_agreed_on_alike_passes_untouched_and_otherwise_is_made_anew() {
     a.send_to(&preamble, bench.at[0]).unwrap();
     a.send_to(&packet, bench.at[0]).unwrap();
     bench.turn(11);
+    // Numbers go on where they were.
     let first = take(&b).unwrap();
-    assert_eq!(first[..4], [0, 0, 1, 0x06]);
+    assert_eq!(first[..4], [0, 5, 1, 0x06]);
     let second = take(&b).unwrap();
     // The good FCS of 2002, with the first packet riding along.
-    let want = [0, 1, 9, 0xC0, 0x02, 0x80, 0x00, 0x02, 0xFF, 0xC8, 0x21, 0x10];
+    let want = [0, 6, 9, 0xC0, 0x02, 0x80, 0x00, 0x02, 0xFF, 0xC8, 0x21, 0x10];
     assert_eq!(second[..12], want);
     // A loss in a frame is told by its FCS.
     a.send_to(&udptl(9, &[0xC0, 0x01, 0x20]), bench.at[0]).unwrap();
@@ -374,4 +375,37 @@ fn t38_on_both_sides_in_different_versions_carries_a_fax() {
             }
         }
     });
+}
+
+/// One trunk agrees to T.38 sooner than the other: for a while the gateway speaks, then the far ends do, and what they
+/// say goes on with its numbers.
+#[test]
+fn who_agrees_later_is_not_taken_for_late() {
+    let config = fax_t38::Config::default();
+    for first in [0, 1] {
+        fax([Codec::PCMA, Codec::PCMA], |ms, bench, machines| {
+            for (n, side) in [Side::A, Side::B].into_iter().enumerate() {
+                if ms == if n == first { 400 } else { 3_000 } {
+                    let command = MediaCommand::T38 { remote: bench.at[n], config: config.clone() };
+                    machines[n].leg.command(at(ms), command);
+                    bench.set(ms, side, SideCarrier::T38 { remote: machines[n].at, config: config.clone() });
+                }
+            }
+        });
+    }
+    // The same, number by number.
+    let mut bench = bench();
+    let ((a, at_a), (b, at_b)) = (far_end(), far_end());
+    bench.set(0, Side::A, SideCarrier::Audio { remote: at_a, codec: PCMU });
+    bench.set(0, Side::B, SideCarrier::T38 { remote: at_b, config: config.clone() });
+    (1..4_000).for_each(|ms| bench.turn(ms));
+    let numbers: Vec<u16> =
+        core::iter::from_fn(|| take(&b)).map(|d| u16::from_be_bytes([d[0], d[1]])).collect();
+    let last = numbers.into_iter().max().unwrap();
+    bench.set(4_000, Side::A, SideCarrier::T38 { remote: at_a, config });
+    for n in 0..3 {
+        a.send_to(&udptl(n, &[0x06]), bench.at[0]).unwrap();
+        bench.turn(4_001);
+        assert_eq!(take(&b).unwrap(), udptl(last + 1 + n, &[0x06]));
+    }
 }
