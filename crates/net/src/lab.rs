@@ -230,7 +230,7 @@ impl Driver {
                 if let Some(media) = &mut self.media {
                     media.leg.socket.came.push_back(datagram);
                     let time = media.time(now);
-                    media.leg.read(time);
+                    while media.leg.read(time) {}
                 } else if let Some(air) = &mut self.air {
                     air.came.push_back(datagram);
                 }
@@ -331,7 +331,7 @@ impl Driver {
             if let Some(media) = &mut self.media {
                 let time = media.time(now);
                 while !media.leg.socket.came.is_empty() {
-                    media.leg.read(time);
+                    while media.leg.read(time) {}
                 }
                 if media.leg.deadline().is_some_and(|at| at <= time) {
                     media.leg.turn(time);

@@ -22,6 +22,7 @@ pub use dns::order::{Service, by_priority_and_weight};
 pub use dns::{Locator, Place, Places};
 pub use fax_sip::{Hop, Transport};
 pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
+pub use media::Punctuality;
 pub use signalling::hop;
 pub use traces::TraceConfig;
 
@@ -44,6 +45,7 @@ pub struct Endpoint {
     next: Arc<AtomicU64>,
     local: SocketAddr,
     bound: Arc<[(Transport, SocketAddr)]>,
+    times: Arc<[Arc<media::Times>]>,
 }
 
 impl Endpoint {
@@ -67,6 +69,7 @@ impl Endpoint {
             next: Arc::new(AtomicU64::new(1)),
             local: ends.local,
             bound: ends.bound,
+            times: ends.times,
         };
         Ok((endpoint, ends.incoming))
     }
@@ -81,6 +84,12 @@ impl Endpoint {
     #[must_use]
     pub fn local_addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.bound
+    }
+
+    /// How punctual the media workers have been since the start.
+    #[must_use]
+    pub fn punctuality(&self) -> Punctuality {
+        Punctuality::of(&self.times)
     }
 
     /// Makes a call.

@@ -16,7 +16,7 @@ mod remade;
 #[cfg(test)]
 mod tests;
 
-use super::leg::{BATCH, DATAGRAM, EVENTS_PER_SECOND, PACKET, PACKET_SAMPLES, QUIET};
+use super::leg::{DATAGRAM, EVENTS_PER_SECOND, PACKET, PACKET_SAMPLES, QUIET};
 use super::rtp::{Passing, Step, Taken};
 use super::worker::MediaSink;
 use super::{BridgeStart, Codec, MediaCommand, MediaEvent, SideCarrier, SideHeard};
@@ -165,22 +165,20 @@ impl Bridge {
         }
     }
 
-    /// Reads what has come at a side, a batch at most.
-    pub(super) fn read(&mut self, now: Instant, side: Side) {
+    /// Reads a datagram at a side; false when none was there.
+    pub(super) fn read(&mut self, now: Instant, side: Side) -> bool {
         let mut buffer = [0u8; DATAGRAM];
-        for _ in 0..BATCH {
-            match self.half(side).socket.recv_from(&mut buffer) {
-                Ok((length, from)) => {
-                    if let Some(datagram) = buffer.get(..length) {
-                        self.receive(now, side, from, datagram);
-                    }
+        match self.half(side).socket.recv_from(&mut buffer) {
+            Ok((length, from)) => {
+                if let Some(datagram) = buffer.get(..length) {
+                    self.receive(now, side, from, datagram);
+                    self.flush(now);
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                // A refused earlier packet (ICMP) is reported here; it says nothing about the next.
-                Err(_) => {}
+                true
             }
+            // A refused earlier packet (ICMP) is reported here, too; it says nothing about the next.
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
-        self.flush(now);
     }
 
     fn receive(&mut self, now: Instant, side: Side, from: SocketAddr, datagram: &[u8]) {

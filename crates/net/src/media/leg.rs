@@ -24,9 +24,6 @@ pub(super) const PACKET_SAMPLES: usize = 160;
 /// The largest datagram of interest; longer ones are cut and then refused as malformed.
 pub(super) const DATAGRAM: usize = 2_048;
 
-/// Datagrams read from one socket in a turn, so that a flood on one call leaves the others their time.
-pub(super) const BATCH: usize = 32;
-
 /// T.38 that stays silent for so long after it was agreed will stay so.
 pub(super) const T38_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -185,22 +182,20 @@ impl<W: Wire> Leg<W> {
         true
     }
 
-    /// Reads what has come, a batch at most.
-    pub(crate) fn read(&mut self, now: Instant) {
+    /// Reads a datagram; false when none was there.
+    pub(crate) fn read(&mut self, now: Instant) -> bool {
         let mut buffer = [0u8; DATAGRAM];
-        for _ in 0..BATCH {
-            match self.socket.receive(&mut buffer) {
-                Ok((length, from)) => {
-                    if let Some(datagram) = buffer.get(..length) {
-                        self.receive(now, from, datagram);
-                    }
+        match self.socket.receive(&mut buffer) {
+            Ok((length, from)) => {
+                if let Some(datagram) = buffer.get(..length) {
+                    self.receive(now, from, datagram);
+                    self.flush(now);
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                // A refused earlier packet (ICMP) is reported here; it says nothing about the next.
-                Err(_) => {}
+                true
             }
+            // A refused earlier packet (ICMP) is reported here, too; it says nothing about the next.
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
-        self.flush(now);
     }
 
     fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {

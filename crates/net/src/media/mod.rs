@@ -7,12 +7,15 @@
 mod bridge;
 mod latch;
 mod leg;
+mod punctuality;
 mod rtp;
 mod socket;
 mod worker;
 
 #[cfg(feature = "lab")]
 pub(crate) use leg::{Leg, Wire};
+pub use punctuality::Punctuality;
+pub(crate) use punctuality::Times;
 #[cfg(feature = "lab")]
 pub(crate) use rtp::Sender;
 pub(crate) use socket::{MediaPorts, MediaSocket};

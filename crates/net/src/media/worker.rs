@@ -1,12 +1,17 @@
 //! The worker threads: one a core, each with its own calls, one epoll and one heap of deadlines. A turn takes no
 //! memory from the system.
+//!
+//! A worker wakes at the beats of its own clock, every [`BEAT`], reads what has come for all its calls and does what is
+//! due. Waking for each packet would cost more than all that is done with it. All that happens in one beat happens at
+//! one [`Instant`], so that what a call wants some milliseconds later falls on a beat as well.
 
 use super::bridge::Bridge;
 use super::leg::Leg;
+use super::punctuality::Times;
 use super::{BridgeStart, MediaCommand, MediaEvent, MediaKey, Start};
 use crate::onward::Side;
 use fax_base::Instant;
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
@@ -25,7 +30,13 @@ const WAKE: u64 = u64::MAX;
 const SIDE_B: u64 = 1 << 63;
 
 /// Events fetched from the kernel at a time.
-const EVENTS: usize = 256;
+const EVENTS: usize = 1_024;
+
+/// How often a worker looks: a quarter of a packet, so that calls are spread and none waits noticeably.
+const BEAT: Duration = Duration::from_millis(5);
+
+/// Datagrams taken from one socket in one beat, so that a flood on one call leaves the others their time.
+const BATCH: usize = 32;
 
 /// Where a call's media events go.
 #[derive(Clone)]
@@ -57,6 +68,7 @@ struct Worker {
     commands: Sender<(MediaKey, Option<MediaCommand>)>,
     wake: Arc<OwnedFd>,
     calls: Arc<AtomicU64>,
+    times: Arc<Times>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,6 +93,11 @@ impl Media {
     pub(crate) fn start(count: usize) -> io::Result<Self> {
         let workers = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
         Ok(Media { workers })
+    }
+
+    /// What counts how punctual each worker is.
+    pub(crate) fn times(&self) -> Vec<Arc<Times>> {
+        self.workers.iter().map(|w| w.times.clone()).collect()
     }
 
     /// Begins a call's media at the worker that has the fewest calls.
@@ -122,21 +139,23 @@ impl Worker {
     fn start(number: usize) -> io::Result<Worker> {
         let (commands, inbox) = channel();
         let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&poll, &*wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let calls = Arc::new(AtomicU64::new(0));
+        let times = Arc::new(Times::default());
         let mut state = State {
             inbox,
             wake: wake.clone(),
-            poll,
+            epoll,
             calls: calls.clone(),
+            times: times.clone(),
             legs: HashMap::new(),
             wheel: BinaryHeap::new(),
             clock: std::time::Instant::now(),
+            beat: Duration::ZERO,
         };
         let thread =
             std::thread::Builder::new().name(format!("media-{number}")).spawn(move || state.run())?;
-        Ok(Worker { commands, wake, calls, thread: Some(thread) })
+        Ok(Worker { commands, wake, calls, times, thread: Some(thread) })
     }
 }
 
@@ -170,7 +189,7 @@ impl Unit {
         }
     }
 
-    fn read(&mut self, now: Instant, side: Side) {
+    fn read(&mut self, now: Instant, side: Side) -> bool {
         match self {
             Unit::Leg(leg) => leg.read(now),
             Unit::Bridge(bridge) => bridge.read(now, side),
@@ -211,6 +230,7 @@ impl Unit {
         core::iter::once((first, 0)).chain(second.map(|second| (second, SIDE_B)))
     }
 }
+type Events = Vec<epoll::Event>;
 
 struct Owned {
     unit: Unit,
@@ -223,44 +243,64 @@ struct Owned {
 struct State {
     inbox: Receiver<(MediaKey, Option<MediaCommand>)>,
     wake: Arc<OwnedFd>,
-    poll: OwnedFd,
+    epoll: OwnedFd,
     calls: Arc<AtomicU64>,
+    times: Arc<Times>,
     legs: HashMap<u64, Owned>,
     /// When a turn may be due; true of those that a call still has as [`Owned::due`].
     wheel: BinaryHeap<Reverse<(Duration, u64)>>,
     clock: std::time::Instant,
+    /// The present beat.
+    beat: Duration,
 }
 
 impl State {
     fn run(&mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
+            self.wait();
+            let elapsed = self.clock.elapsed();
+            let past = u64::try_from(elapsed.as_nanos() % BEAT.as_nanos()).unwrap_or(0);
+            let beat = elapsed.saturating_sub(Duration::from_nanos(past));
+            let next = beat > self.beat;
+            self.beat = beat;
             if !self.obey() {
                 return;
             }
-            self.turn_due();
-            let timeout = self.wheel.peek().map(|Reverse((at, _))| at.saturating_sub(self.clock.elapsed()));
-            let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
-            events.clear();
-            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    tracing::error!(%error, "the media worker's epoll failed");
-                    std::thread::sleep(Duration::from_millis(20));
-                }
+            if next {
+                self.read(&mut events);
+                self.turn_due();
             }
-            for event in &events {
-                let token = event.data.u64();
-                if token == WAKE {
-                    let mut count = [0; 8];
-                    let _ = rustix::io::read(&*self.wake, &mut count);
-                } else {
-                    let side = if token & SIDE_B == 0 { Side::A } else { Side::B };
-                    self.with(token & !SIDE_B, |unit, now| {
-                        unit.read(now, side);
-                        true
-                    });
-                }
+        }
+    }
+
+    /// Waits for the next beat, or for a command.
+    fn wait(&mut self) {
+        let rest = (self.beat + BEAT).saturating_sub(self.clock.elapsed());
+        // Without calls there is nothing to do until somebody calls.
+        let timeout = if self.legs.is_empty() { None } else { Timespec::try_from(rest).ok() };
+        let mut wake = [PollFd::new(&self.wake, PollFlags::IN)];
+        if poll(&mut wake, timeout.as_ref()).is_ok_and(|woken| woken > 0) {
+            let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        }
+    }
+
+    /// Reads what has come, from each socket in turn.
+    fn read(&mut self, events: &mut Events) {
+        for _ in 0..BATCH * (1 + self.legs.len() / EVENTS) {
+            events.clear();
+            let now = Some(&Timespec { tv_sec: 0, tv_nsec: 0 });
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), now) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => return,
+                Ok(_) => {}
+                Err(error) => return tracing::error!(%error, "the media worker's epoll failed"),
+            }
+            for token in events.iter().map(|event| event.data.u64()) {
+                let side = if token & SIDE_B == 0 { Side::A } else { Side::B };
+                self.with(token & !SIDE_B, |unit, now| {
+                    unit.read(now, side);
+                    true
+                });
             }
         }
     }
@@ -281,10 +321,10 @@ impl State {
     }
 
     fn add(&mut self, key: u64, unit: Unit) {
-        let began = self.clock.elapsed();
+        let began = self.beat;
         for (socket, side) in unit.sockets() {
             let data = epoll::EventData::new_u64(key | side);
-            if let Err(error) = epoll::add(&self.poll, socket, data, epoll::EventFlags::IN) {
+            if let Err(error) = epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN) {
                 tracing::error!(%error, "a media socket cannot be watched");
             }
         }
@@ -293,11 +333,11 @@ impl State {
     }
 
     fn turn_due(&mut self) {
-        let now = self.clock.elapsed();
-        while let Some(&Reverse((at, key))) = self.wheel.peek().filter(|Reverse((at, _))| *at <= now) {
+        while let Some(&Reverse((at, key))) = self.wheel.peek().filter(|Reverse((at, _))| *at <= self.beat) {
             self.wheel.pop();
             if let Some(owned) = self.legs.get_mut(&key).filter(|o| o.due == Some(at)) {
                 owned.due = None;
+                self.times.count(self.clock.elapsed().saturating_sub(at));
                 self.with(key, |unit, now| {
                     unit.turn(now);
                     true
@@ -312,7 +352,7 @@ impl State {
         let Some(owned) = self.legs.get_mut(&key) else {
             return;
         };
-        let micros = self.clock.elapsed().saturating_sub(owned.began).as_micros();
+        let micros = self.beat.saturating_sub(owned.began).as_micros();
         let now = Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
         let unit = &mut owned.unit;
         let turn = || {
@@ -327,7 +367,7 @@ impl State {
         });
         if !goes_on {
             for (socket, _) in owned.unit.sockets() {
-                let _ = epoll::delete(&self.poll, socket);
+                let _ = epoll::delete(&self.epoll, socket);
             }
             if let Some(owned) = self.legs.remove(&key) {
                 owned.unit.close(now);

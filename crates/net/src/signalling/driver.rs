@@ -73,6 +73,7 @@ pub(crate) struct Ends {
     pub(crate) incoming: mpsc::Receiver<IncomingCall>,
     pub(crate) local: SocketAddr,
     pub(crate) bound: Arc<[(sip::Transport, SocketAddr)]>,
+    pub(crate) times: Arc<[Arc<crate::media::Times>]>,
 }
 
 impl Driver {
@@ -85,6 +86,7 @@ impl Driver {
         let local = bound.first().map_or(config.sip, |(_, local)| *local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let media = Media::start(if config.workers == 0 { cores } else { config.workers })?;
+        let times = media.times().into();
         let (wish_sender, wishes) = mpsc::unbounded_channel();
         let (media_sender, media_events) = mpsc::unbounded_channel();
         let (incoming, incoming_calls) = mpsc::channel(64);
@@ -124,7 +126,7 @@ impl Driver {
             unreachable: Vec::new(),
             traces,
         };
-        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound }))
+        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound, times }))
     }
 
     /// What looks names up for this driver.

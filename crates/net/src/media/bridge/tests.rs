@@ -47,8 +47,8 @@ impl Bench {
     }
 
     fn turn(&mut self, ms: u64) {
-        self.bridge.read(at(ms), Side::A);
-        self.bridge.read(at(ms), Side::B);
+        while self.bridge.read(at(ms), Side::A) {}
+        while self.bridge.read(at(ms), Side::B) {}
         if self.bridge.deadline().is_some_and(|due| due <= at(ms)) {
             self.bridge.turn(at(ms));
         }
@@ -267,7 +267,7 @@ impl Machine {
     }
 
     fn turn(&mut self, ms: u64) {
-        self.leg.read(at(ms));
+        while self.leg.read(at(ms)) {}
         if self.leg.deadline().is_some_and(|due| due <= at(ms)) {
             self.leg.turn(at(ms));
         }
