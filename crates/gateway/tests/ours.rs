@@ -10,6 +10,7 @@ use core::time::Duration;
 use fax_base::level::Dbm0;
 use fax_base::line::Modulation;
 use fax_gateway::{Event, Side};
+use fax_t30::dis::Fif;
 use fax_t38::ErrorCorrection;
 use spandsp_peer::pages;
 
@@ -239,5 +240,26 @@ fn polling() {
             call.assert_smooth();
             assert_gaps(&call, false);
         }
+    }
+}
+
+/// What DIS says on the far side of a gateway that takes something out is what the sender goes by.
+#[test]
+fn what_is_not_wanted_is_not_offered() {
+    for sender in SENDERS {
+        let mut plan = ours(sender, ECM_MMR);
+        plan.gateway.ecm = false;
+        plan.gateway.max_rate = 9_600;
+        let call = call("ours", &letter(), &plan);
+        call.assert_delivered(&letter());
+        call.assert_smooth();
+        assert_eq!(call.receiver.modulation, Some(Modulation::V29At9600), "{}", call.ladder());
+        let edited = |event: &(_, Event)| matches!(event.1, Event::Frame { name: "DIS", edited: true, .. });
+        assert!(call.events.iter().any(edited), "{}", call.ladder());
+        let with_ecm = |event: &(_, Event)| match &event.1 {
+            Event::Frame { name, octets, .. } => *name == "DCS" && Fif::parse(&octets[3..]).bit(27),
+            _ => false,
+        };
+        assert!(!call.events.iter().any(with_ecm), "{}", call.ladder());
     }
 }

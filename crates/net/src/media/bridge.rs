@@ -162,6 +162,9 @@ impl Bridge {
         };
         if core::mem::discriminant(&self.link) != before {
             self.sides.iter_mut().for_each(Half::renumber);
+            if let Link::Gateway { audio, .. } = self.link {
+                self.half(audio).begin_stream();
+            }
         }
     }
 

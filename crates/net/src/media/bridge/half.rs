@@ -112,6 +112,13 @@ impl Half {
         early
     }
 
+    /// Its audio is listened to anew: where nobody did, the receiver is far behind.
+    pub(super) fn begin_stream(&mut self) {
+        if let SideCarrier::Audio { codec, .. } = self.carrier {
+            self.receiver = Receiver::new(codec);
+        }
+    }
+
     /// Whether a packet from there may be the far end's.
     pub(super) fn heeds(&self, now: Instant, from: SocketAddr) -> bool {
         self.latch.as_ref().is_some_and(|latch| latch.heeds(now, from))
