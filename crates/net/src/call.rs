@@ -1,7 +1,8 @@
 //! A call as its owner sees it: what was asked for, what happens, how it ended.
 
-use crate::config::T38Policy;
+use crate::config::{Config, T38Policy};
 use crate::dns::{Place, Places};
+use crate::state::TrunkState;
 use fax_base::time::Duration;
 use fax_sip::Hop;
 use fax_t30 as t30;
@@ -14,9 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 pub struct CallRequest {
     /// By which trunk, by name.
     pub trunk: String,
-    /// The number to be called, as the trunk wants it.
+    /// The number to be called, in E.164 with `+` where it is one: the trunk's format is applied to it.
     pub to: String,
-    /// The caller's number.
+    /// The caller's number, likewise.
     pub from: String,
     /// The caller's name; may be empty.
     pub from_name: String,
@@ -26,6 +27,28 @@ pub struct CallRequest {
     pub terminal: fax_terminal::Config,
     /// Who offers T.38 in this call; `None`: as the trunk says.
     pub t38: Option<T38Policy>,
+    /// The called side must not see who calls.
+    pub anonymous: bool,
+    /// Where the trunk has no line free, or begins no more calls this second: wait so long for it.
+    pub wait: Duration,
+}
+
+impl CallRequest {
+    /// A call without anything special.
+    #[must_use]
+    pub fn new(trunk: &str, to: &str, from: &str, terminal: fax_terminal::Config) -> Self {
+        CallRequest {
+            trunk: trunk.to_owned(),
+            to: to.to_owned(),
+            from: from.to_owned(),
+            from_name: String::new(),
+            headers: Vec::new(),
+            terminal,
+            t38: None,
+            anonymous: false,
+            wait: Duration::ZERO,
+        }
+    }
 }
 
 /// What happens in a call, in order. [`CallEvent::Ended`] is the last.
@@ -79,6 +102,31 @@ pub struct CallReport {
     pub duration: Duration,
     /// The file in the folder of recordings that the call was recorded in.
     pub trace: Option<String>,
+    /// The trunk answered the INVITE in some way. Without, it is the trunk that failed, not the number.
+    pub reached: bool,
+    /// When it is worth another try: Retry-After, or when the trunk has room or is tried again.
+    pub retry_after: Option<Duration>,
+}
+
+impl CallReport {
+    /// The report of a call of which nothing else is known.
+    #[must_use]
+    pub fn new(end: CallEnd, reason: &str) -> Self {
+        CallReport {
+            end,
+            outcome: None,
+            sip_status: None,
+            q850: None,
+            reason: reason.to_owned(),
+            t38: false,
+            t38_refused: None,
+            call_id: String::new(),
+            duration: Duration::ZERO,
+            trace: None,
+            reached: false,
+            retry_after: None,
+        }
+    }
 }
 
 /// The ways in which a call ends.
@@ -94,6 +142,10 @@ pub enum CallEnd {
     T38Silent,
     /// There is no such trunk, its host is unknown, or no port or place is free.
     NoRoute,
+    /// Not made: the trunk's lines are all in use, or as many calls were begun as it takes in a second.
+    TrunkFull,
+    /// Not made: the trunk is known to be down and is not tried yet.
+    TrunkDown,
     /// Our own machines failed.
     Internal,
 }
@@ -110,16 +162,58 @@ pub struct Call {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct LegKey(pub(crate) u64);
 
-/// What owners want of the driver.
+/// What owners want of the driver, and what comes back from look-ups.
 #[derive(Debug)]
 pub(crate) enum Wish {
-    Call { key: LegKey, request: Box<CallRequest>, events: mpsc::UnboundedSender<CallEvent> },
-    Accept { key: LegKey, terminal: Box<fax_terminal::Config>, events: mpsc::UnboundedSender<CallEvent> },
-    Reject { key: LegKey, code: u16, reason: String },
-    GiveUp { key: LegKey },
-    Located { trunk: String, places: Vec<Place> },
-    HopLocated { hop: Hop, places: Places },
-    Stop { done: oneshot::Sender<()> },
+    Call {
+        key: LegKey,
+        request: Box<CallRequest>,
+        events: mpsc::UnboundedSender<CallEvent>,
+    },
+    Accept {
+        key: LegKey,
+        terminal: Box<fax_terminal::Config>,
+        events: mpsc::UnboundedSender<CallEvent>,
+    },
+    Reject {
+        key: LegKey,
+        code: u16,
+        reason: String,
+    },
+    GiveUp {
+        key: LegKey,
+    },
+    /// A host of a trunk was looked up.
+    Located {
+        trunk: u64,
+        host: usize,
+        places: Vec<Place>,
+    },
+    HopLocated {
+        hop: Hop,
+        places: Places,
+    },
+    /// The first hop of a registration's Service-Route was looked up.
+    RouteLocated {
+        registration: u64,
+        route: Vec<String>,
+        places: Vec<Place>,
+    },
+    /// Where a redirection leads.
+    RedirectLocated {
+        key: LegKey,
+        places: Vec<Place>,
+    },
+    Trunks {
+        told: oneshot::Sender<Vec<TrunkState>>,
+    },
+    Reload {
+        config: Box<Config>,
+        done: oneshot::Sender<Vec<String>>,
+    },
+    Stop {
+        done: oneshot::Sender<()>,
+    },
 }
 
 impl Call {

@@ -1,8 +1,8 @@
 //! How the driver is set up: addresses, ports, trunks.
 
 use crate::listen::{Listen, StreamLimits, Tls};
+use crate::trunk::Trunk;
 use fax_base::time::Duration;
-use fax_sip::Transport;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -59,56 +59,6 @@ impl Config {
             trunks: Vec::new(),
             max_calls: 200,
             traces: None,
-        }
-    }
-}
-
-/// A configured peer.
-#[derive(Clone, Debug)]
-pub struct Trunk {
-    /// Its name in configuration, logs and reports.
-    pub name: String,
-    /// Where requests are sent: host or address, with or without port, or a SIP URI; a name is looked up by RFC 3263.
-    pub peer: String,
-    /// How the peer is reached; `None`: as DNS says, or UDP.
-    pub transport: Option<Transport>,
-    /// TLS: the name in the peer's certificate; empty: the host of `peer` (RFC 5922 §7.3).
-    pub server_name: String,
-    /// The domain in Request-URI, From and To; empty: the peer's host.
-    pub domain: String,
-    /// For 401 and 407, and for registering.
-    pub credentials: Option<(String, String)>,
-    /// Register there, asking for this long.
-    pub register: Option<Duration>,
-    /// The user we register as; empty: the user name of `credentials`.
-    pub register_user: String,
-    /// Who else may call us as this trunk, beside the peer's own address.
-    pub accept_from: Vec<Network>,
-    /// The address that this peer is told for signalling and media; `None`: as the listener and the driver say.
-    pub advertise: Option<IpAddr>,
-    /// Who offers T.38, and when.
-    pub t38: T38Policy,
-    /// A call that nobody answered for this long is cancelled.
-    pub ring_timeout: Duration,
-}
-
-impl Trunk {
-    /// A trunk to `peer` with sensible defaults.
-    #[must_use]
-    pub fn new(name: &str, peer: &str) -> Self {
-        Trunk {
-            name: name.to_owned(),
-            peer: peer.to_owned(),
-            transport: None,
-            server_name: String::new(),
-            domain: String::new(),
-            credentials: None,
-            register: None,
-            register_user: String::new(),
-            accept_from: Vec::new(),
-            advertise: None,
-            t38: T38Policy::default(),
-            ring_timeout: Duration::from_secs(60),
         }
     }
 }

@@ -13,30 +13,29 @@ mod listen;
 mod media;
 mod onward;
 mod signalling;
+mod state;
 mod traces;
 mod transport;
+mod trunk;
 
 pub use call::{Call, CallEnd, CallEvent, CallReport, CallRequest, IncomingCall};
-pub use config::{Config, Network, T38Policy, Trunk};
+pub use config::{Config, Network, T38Policy};
 pub use dns::order::{Service, by_priority_and_weight};
 pub use dns::{Locator, Place, Places};
-pub use fax_sip::{Hop, Transport};
+pub use fax_sip::{FaxPreference, Hop, Transport};
 pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
 pub use media::Punctuality;
 pub use signalling::hop;
+pub use state::{PlaceState, RegistrationState, TrunkState};
 pub use traces::TraceConfig;
+pub use trunk::{Advertise, Assertion, IdentityRules, NumberFormat, NumberStyle, Trunk, TrunkLimits};
 
 use call::{LegKey, Wish};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-
-/// The trunks' hosts are looked up again after their time to live, but not less often than this: the lots of equal
-/// servers are drawn anew.
-const LOOK_UP: Duration = Duration::from_secs(30);
 
 /// One SIP address and its calls. Clones are the same endpoint.
 #[derive(Clone, Debug)]
@@ -57,12 +56,7 @@ impl Endpoint {
     /// When the address cannot be bound or no thread can be started.
     pub async fn start(config: Config) -> io::Result<(Endpoint, mpsc::Receiver<IncomingCall>)> {
         let locator = Locator::new(&config.dns)?;
-        let hosts: Vec<(String, Hop)> =
-            config.trunks.iter().filter_map(|t| Some((t.name.clone(), signalling::hop(t)?))).collect();
         let (driver, ends) = signalling::Driver::start(config, locator)?;
-        for (trunk, hop) in hosts {
-            tokio::spawn(look_up(driver.locator(), trunk, hop, ends.wishes.clone()));
-        }
         tokio::spawn(driver.run());
         let endpoint = Endpoint {
             wishes: ends.wishes,
@@ -102,6 +96,21 @@ impl Endpoint {
         Call { events, give_up: self.wishes.clone(), key }
     }
 
+    /// How the trunks are, in the order of the configuration; none when the endpoint has stopped.
+    pub async fn trunks(&self) -> Vec<TrunkState> {
+        let (told, trunks) = oneshot::channel();
+        let _ = self.wishes.send(Wish::Trunks { told });
+        trunks.await.unwrap_or_default()
+    }
+
+    /// Takes the trunks and limits of another configuration; calls that run go on as they began. What it cannot
+    /// change while it runs, as listeners, it says in a sentence each, and leaves it.
+    pub async fn reload(&self, config: Config) -> Vec<String> {
+        let (done, reloaded) = oneshot::channel();
+        let _ = self.wishes.send(Wish::Reload { config: Box::new(config), done });
+        reloaded.await.unwrap_or_default()
+    }
+
     /// Takes registrations back, releases all calls and closes the sockets; comes back when that is
     /// done, or after a few seconds.
     pub async fn stop(&self) {
@@ -109,22 +118,5 @@ impl Endpoint {
         if self.wishes.send(Wish::Stop { done }).is_ok() {
             let _ = stopped.await;
         }
-    }
-}
-
-/// Keeps a trunk's places fresh, as long as the driver lives.
-async fn look_up(locator: Locator, trunk: String, hop: Hop, wishes: mpsc::UnboundedSender<Wish>) {
-    loop {
-        let found = locator.locate(&hop).await;
-        let wait = found.valid.min(LOOK_UP);
-        if found.places.is_empty() {
-            tracing::warn!(%trunk, host = hop.host, asked = ?found.steps, "the trunk's host cannot be looked up");
-        } else if wishes.send(Wish::Located { trunk: trunk.clone(), places: found.places }).is_err() {
-            return;
-        }
-        if hop.host.parse::<std::net::IpAddr>().is_ok() || wishes.is_closed() {
-            return;
-        }
-        tokio::time::sleep(wait).await;
     }
 }

@@ -2,12 +2,15 @@
 
 use super::driver::{Driver, Entry};
 use super::leg::{self, Leg};
+use super::limits::{Full, Way};
 use super::peers::Peer;
+use super::redirects::Invitation;
+use super::registrations::credentials;
 use super::session::Session;
-use crate::call::{CallEnd, CallEvent, CallReport, IncomingCall, LegKey, Wish};
+use super::waiting::Refusal;
+use crate::call::{CallEnd, CallEvent, CallRequest, IncomingCall, LegKey, Wish};
 use crate::dns::Place;
 use crate::dns::order::living_first;
-use bytes::Bytes;
 use fax_base::redact::Redacted;
 use fax_base::time::Duration;
 use fax_sip as sip;
@@ -20,23 +23,7 @@ const STOP: Duration = Duration::from_secs(5);
 impl Driver {
     pub(super) fn obey(&mut self, wish: Wish) {
         match wish {
-            Wish::Call { key, request, events } => {
-                if let Err((end, sentence)) = self.place(key, *request, events.clone()) {
-                    let report = CallReport {
-                        end,
-                        outcome: None,
-                        sip_status: None,
-                        q850: None,
-                        reason: sentence,
-                        t38: false,
-                        t38_refused: None,
-                        call_id: String::new(),
-                        trace: None,
-                        duration: Duration::ZERO,
-                    };
-                    let _ = events.send(CallEvent::Ended(Box::new(report)));
-                }
-            }
+            Wish::Call { key, request, events } => self.call(key, request, events),
             Wish::Accept { key, terminal, events } => {
                 if let Some(entry) = self.legs.get_mut(&key) {
                     entry.events = Some(events);
@@ -44,36 +31,38 @@ impl Driver {
                 }
             }
             Wish::Reject { key, code, reason } => self.input(key, leg::Input::Reject { code, reason }),
-            Wish::GiveUp { key } => self.input(key, leg::Input::GiveUp),
-            Wish::Located { trunk, places } => self.located(&trunk, places),
+            Wish::GiveUp { key } => {
+                if !self.give_up_waiting(key) {
+                    self.input(key, leg::Input::GiveUp);
+                }
+            }
+            Wish::Located { trunk, host, places } => self.located(trunk, host, places),
             Wish::HopLocated { hop, places } => self.hop_located(&hop, places),
+            Wish::RouteLocated { registration, route, places } => {
+                self.route_located(registration, &route, places);
+            }
+            Wish::RedirectLocated { key, places } => self.invite_again(key, places),
+            // Who asked may be gone.
+            Wish::Trunks { told } => drop(told.send(self.trunk_states())),
+            Wish::Reload { config, done } => drop(done.send(self.reload(*config))),
             Wish::Stop { done } => self.stop(done),
         }
     }
 
-    fn located(&mut self, trunk: &str, places: Vec<Place>) {
-        let Some(number) = self.peers.iter().position(|p| p.trunk.name == trunk) else {
-            return;
-        };
-        let Some(peer) = self.peers.get_mut(number) else {
-            return;
-        };
-        peer.places = places;
-        // A registration stays where it is as long as that place is one of the trunk's.
-        if peer.registered.is_none_or(|place| !peer.places.contains(&place)) {
-            self.register(number);
+    fn located(&mut self, trunk: u64, host: usize, places: Vec<Place>) {
+        let Some(peer) = self.peer_mut(trunk) else { return };
+        if let Some((_, known)) = peer.hosts.get_mut(host) {
+            *known = places;
         }
+        peer.settle_places();
+        self.settle_registrations(trunk);
     }
 
-    /// Where a trunk can be reached now, best first, with our address as it is seen there.
-    fn targets(&self, peer: &Peer) -> Vec<sip::Target> {
+    /// Where these places can be reached now, those that failed last, with our address as it is seen there.
+    pub(super) fn targets(&self, peer: &Peer, places: &[Place]) -> Vec<sip::Target> {
         let now = self.now();
-        let mut places: Vec<Place> = peer
-            .places
-            .iter()
-            .copied()
-            .filter(|p| self.transports.can_reach((p.transport, p.address)))
-            .collect();
+        let reachable = |p: &&Place| self.transports.can_reach((p.transport, p.address));
+        let mut places: Vec<Place> = places.iter().filter(reachable).copied().collect();
         living_first(&mut places, |p| self.hops.dead.is_dead(now, &(p.transport, p.address)));
         let target = |p: Place| sip::Target {
             transport: p.transport,
@@ -83,109 +72,80 @@ impl Driver {
         places.into_iter().map(target).collect()
     }
 
-    fn place(
+    /// Sends the INVITE of a call that has a line.
+    pub(super) fn place(
         &mut self,
         key: LegKey,
-        request: crate::call::CallRequest,
+        id: u64,
+        request: CallRequest,
         events: mpsc::UnboundedSender<CallEvent>,
-    ) -> Result<(), (CallEnd, String)> {
-        let none = |s: String| (CallEnd::NoRoute, s);
+    ) -> Result<(), Refusal> {
         if self.stopping.is_some() {
-            return Err(none("ferrofax is stopping".to_owned()));
+            return Err(Refusal::no_route("ferrofax is stopping"));
         }
         if self.legs.len() >= self.config.max_calls {
-            return Err(none(format!("{} calls are running already", self.legs.len())));
+            return Err(Refusal::no_route(format!("{} calls are running already", self.legs.len())));
         }
-        let peer = self
-            .peers
-            .iter()
-            .find(|p| p.trunk.name == request.trunk)
-            .cloned()
-            .ok_or_else(|| none(format!("there is no trunk {}", request.trunk)))?;
-        let mut targets = self.targets(&peer);
+        self.admit(id).map_err(|(why, wait)| Refusal {
+            end: CallEnd::TrunkDown,
+            reason: format!("trunk {} is down: {why}", request.trunk),
+            retry_after: Some(wait),
+        })?;
+        let gone = || Refusal::no_route(format!("there is no trunk {}", request.trunk));
+        let peer = self.peer(id).ok_or_else(gone)?;
+        let (route, mut targets) = self.route_of(peer);
         if targets.is_empty() {
-            return Err(none(format!("the host {} is not known to DNS", peer.trunk.peer)));
+            return Err(Refusal::no_route(format!("the host {} is not known to DNS", peer.named())));
         }
         let sip::Target { transport, remote: destination, contact } = targets.remove(0);
-        let socket = self.ports.bind(destination.ip()).map_err(|e| none(format!("no media port: {e}")))?;
-        let media = SocketAddr::new(
-            self.media_ip(Some(&peer.trunk), destination, socket.local.ip()),
-            socket.local.port(),
-        );
+        let no_port = |e| Refusal::no_route(format!("no media port: {e}"));
+        let socket = self.ports.bind(destination.ip()).map_err(no_port)?;
+        let trunk = &peer.trunk;
+        let media =
+            SocketAddr::new(self.media_ip(Some(trunk), destination, socket.local.ip()), socket.local.port());
         let call = sip::CallKey(key.0);
         let domain = peer.domain();
-        let name: String =
-            request.from_name.chars().filter(|c| !c.is_control() && !"\"\\".contains(*c)).collect();
-        let from_user = escape(&request.from);
-        let invite = |offer: Bytes| sip::Invite {
+        let (rules, numbers) = (&trunk.identity, &trunk.numbers);
+        let identity = rules.of(numbers, &request.from, &request.from_name, &domain, request.anonymous);
+        let session = Session::new(media, rand::random());
+        let policy = request.t38.unwrap_or(trunk.t38);
+        let mut leg = Leg::calling(self.now(), call, policy, session, Box::new(request.terminal));
+        let mut headers: Vec<(String, String)> =
+            route.into_iter().map(|value| ("Route".to_owned(), value)).collect();
+        headers.extend(identity.headers());
+        headers.extend(fax_preference(trunk.fax_preference));
+        headers.extend(request.headers);
+        let invite = sip::Invite {
             call,
             transport,
             destination,
             contact,
-            request_uri: format!("sip:{}@{domain}", escape(&request.to)),
-            from: if name.is_empty() {
-                format!("<sip:{from_user}@{domain}>")
-            } else {
-                format!("\"{name}\" <sip:{from_user}@{domain}>")
-            },
-            to: format!("<sip:{}@{domain}>", escape(&request.to)),
-            headers: request.headers.clone(),
-            credentials: credentials(&peer),
-            offer,
-            ring_timeout: peer.trunk.ring_timeout,
+            request_uri: numbers.uri(&request.to, &domain, true),
+            from: identity.from_header(),
+            to: format!("<{}>", numbers.uri(&request.to, &domain, true)),
+            headers,
+            credentials: credentials(&trunk.credentials),
+            offer: leg.first_offer(),
+            ring_timeout: trunk.ring_timeout,
         };
-        let session = Session::new(media, rand::random());
-        let policy = request.t38.unwrap_or(peer.trunk.t38);
-        let mut leg = Leg::calling(self.now(), call, policy, session, Box::new(request.terminal));
-        let invite = invite(leg.first_offer());
-        tracing::info!(trunk = %peer.trunk.name, to = %Redacted(&request.to), "calling");
+        tracing::info!(trunk = %trunk.name, to = %Redacted(&request.to), "calling");
         self.by_call.insert(call, key);
-        let flow = (transport, destination);
-        let entry =
-            Entry { leg, call, events: Some(events), socket: Some(socket), media: None, due: None, flow };
+        let entry = Entry {
+            leg,
+            call,
+            events: Some(events),
+            socket: Some(socket),
+            media: None,
+            due: None,
+            flow: (transport, destination),
+            line: Some((id, Way::Out)),
+            invitation: Some(Invitation::new(id, invite.clone())),
+        };
         self.legs.insert(key, entry);
         self.command(sip::Command::Invite(Box::new(invite)));
         self.command(sip::Command::Alternatives { of: sip::Attempt::Call(call), targets });
         self.reschedule(key);
         Ok(())
-    }
-
-    pub(super) fn register(&mut self, number: usize) {
-        let Some(peer) = self.peers.get(number).cloned() else {
-            return;
-        };
-        let Some(expires) = peer.trunk.register else {
-            return;
-        };
-        let mut targets = self.targets(&peer);
-        if targets.is_empty() {
-            return;
-        }
-        let sip::Target { transport, remote: registrar, contact } = targets.remove(0);
-        let user = match (&peer.trunk.register_user, &peer.trunk.credentials) {
-            (user, _) if !user.is_empty() => user.clone(),
-            (_, Some((user, _))) => user.clone(),
-            (_, None) => return,
-        };
-        let domain = peer.domain();
-        let register = sip::Register {
-            registration: sip::RegKey(number as u64),
-            transport,
-            registrar,
-            request_uri: format!("sip:{domain}"),
-            aor: format!("sip:{}@{domain}", escape(&user)),
-            contact,
-            headers: Vec::new(),
-            credentials: credentials(&peer),
-            expires,
-            outbound: None,
-        };
-        let of = sip::Attempt::Registration(register.registration);
-        self.command(sip::Command::Register(Box::new(register)));
-        self.command(sip::Command::Alternatives { of, targets });
-        if let Some(peer) = self.peers.get_mut(number) {
-            peer.registered = Some(Place { transport, address: registrar });
-        }
     }
 
     pub(super) fn command(&mut self, command: sip::Command) {
@@ -195,10 +155,11 @@ impl Driver {
 
     fn stop(&mut self, done: oneshot::Sender<()>) {
         self.stopping = Some((self.now() + STOP, done));
-        for number in 0..self.peers.len() {
-            if self.peers.get(number).is_some_and(|p| p.trunk.register.is_some()) {
-                self.command(sip::Command::Unregister { registration: sip::RegKey(number as u64) });
-            }
+        let trunks: Vec<u64> = self.peers.iter().map(|p| p.id).collect();
+        trunks.into_iter().for_each(|id| self.unregister(id));
+        let waiting: Vec<LegKey> = self.peers.iter().flat_map(|p| p.waiting.iter().map(|w| w.key)).collect();
+        for key in waiting {
+            self.give_up_waiting(key);
         }
         let keys: Vec<LegKey> = self.legs.keys().copied().collect();
         for key in keys {
@@ -231,7 +192,8 @@ impl Driver {
         if self.stopping.is_some() || self.legs.len() >= self.config.max_calls {
             return refuse(self, 503);
         }
-        let (policy, trunk) = (peer.trunk.t38, peer.trunk.name.clone());
+        let (policy, trunk, line) = (peer.trunk.t38, peer.trunk.name.clone(), (peer.id, Way::In));
+        let numbers = peer.trunk.numbers.clone();
         let Ok(socket) = self.ports.bind(incoming.remote.ip()) else {
             return refuse(self, 503);
         };
@@ -245,13 +207,18 @@ impl Driver {
         if leg.offered(incoming.offer.as_ref()).is_none() {
             return refuse(self, 488);
         }
+        match self.take_line(line.0) {
+            Ok(()) => {}
+            Err(Full::Lines) => return refuse(self, 486),
+            Err(Full::Rate(_)) => return refuse(self, 503),
+        }
         let key = LegKey(self.next_incoming);
         self.next_incoming += 1;
         let caller = incoming.identity.network_caller().unwrap_or(&incoming.from);
         let offer = IncomingCall {
-            to: incoming.request_uri.user().unwrap_or_default(),
-            to_header: incoming.to.uri().user().unwrap_or_default(),
-            from: caller.uri().user().unwrap_or_default(),
+            to: numbers.read(&incoming.request_uri.user().unwrap_or_default()),
+            to_header: numbers.read(&incoming.to.uri().user().unwrap_or_default()),
+            from: numbers.read(&caller.uri().user().unwrap_or_default()),
             from_name: caller.display_name(),
             trunk,
             remote: incoming.remote,
@@ -262,7 +229,17 @@ impl Driver {
         };
         tracing::info!(trunk = %offer.trunk, to = %Redacted(&offer.to), from = %Redacted(&offer.from), "called");
         let flow = (incoming.transport, incoming.remote);
-        let entry = Entry { leg, call, events: None, socket: Some(socket), media: None, due: None, flow };
+        let entry = Entry {
+            leg,
+            call,
+            events: None,
+            socket: Some(socket),
+            media: None,
+            due: None,
+            flow,
+            line: Some(line),
+            invitation: None,
+        };
         self.legs.insert(key, entry);
         self.by_call.insert(call, key);
         if let Err(full) = self.incoming.try_send(offer) {
@@ -272,20 +249,11 @@ impl Driver {
     }
 }
 
-fn credentials(peer: &Peer) -> Option<sip::Credentials> {
-    let (username, password) = peer.trunk.credentials.clone()?;
-    Some(sip::Credentials { username, password })
-}
-
-/// A user part of a SIP URI (RFC 3261 §25.1: unreserved and user-unreserved stay as they are).
-fn escape(user: &str) -> String {
-    let mut out = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+/// What we say of fax (RFC 6913 §3, RFC 3841 §9.2).
+fn fax_preference(preference: Option<sip::FaxPreference>) -> Option<(String, String)> {
+    let value = match preference? {
+        sip::FaxPreference::T38 => "t38",
+        sip::FaxPreference::Passthrough => "passthrough",
+    };
+    Some(("Accept-Contact".to_owned(), format!("*;+sip.fax=\"{value}\"")))
 }

@@ -3,11 +3,13 @@
 
 use super::hops::Hops;
 use super::leg::{self, Leg};
+use super::limits::Way;
 use super::outside::{Begin, Outside, call_of, drive};
 use super::peers::Peer;
+use super::redirects::Invitation;
 use crate::call::{CallEvent, IncomingCall, LegKey, Wish};
 use crate::config::Config;
-use crate::dns::Locator;
+use crate::dns::{Locator, Place};
 use crate::media::{
     Media, MediaCommand, MediaEvent, MediaHandle, MediaKey, MediaPorts, MediaSink, MediaSocket, Start,
 };
@@ -22,6 +24,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
+/// Keys of calls that were redirected come after those of the owners' calls and before those that come in.
+const REDIRECTED: u64 = 1 << 61;
+
 /// The largest SIP datagram.
 const DATAGRAM: usize = 65_535;
 
@@ -34,6 +39,10 @@ pub(super) struct Entry {
     pub(super) due: Option<Instant>,
     /// How its peer is reached: a connection in use is not idle.
     pub(super) flow: crate::transport::Peer,
+    /// The line of a trunk that it takes.
+    pub(super) line: Option<(u64, Way)>,
+    /// What our INVITE was, as long as it may be sent elsewhere.
+    pub(super) invitation: Option<Box<Invitation>>,
 }
 
 /// The signalling task's state.
@@ -65,6 +74,13 @@ pub(crate) struct Driver {
     pub(super) unreachable: Vec<crate::transport::Peer>,
     /// Where calls are recorded, if they are.
     pub(super) traces: Option<Traces>,
+    /// The number of the youngest trunk.
+    pub(super) next_peer: u64,
+    /// The key of the youngest call that was redirected.
+    pub(super) next_call: u64,
+    pub(super) next_ping: u64,
+    /// Pings without an answer: of which trunk, to which place.
+    pub(super) pings: HashMap<sip::PingKey, (u64, Place)>,
 }
 
 /// The ends of the driver that its owner keeps.
@@ -102,7 +118,11 @@ impl Driver {
             config.media_ip.into_iter().chain(bound.iter().map(|(_, local)| local.ip())).collect();
         let ports = MediaPorts::new(media_ips, config.media_ports.clone());
         let driver = Driver {
-            peers: config.trunks.iter().cloned().map(Peer::new).collect(),
+            next_peer: config.trunks.len() as u64,
+            next_call: REDIRECTED,
+            next_ping: 0,
+            pings: HashMap::new(),
+            peers: (1..).zip(config.trunks.iter().cloned()).map(|(id, t)| Peer::new(id, t)).collect(),
             config,
             transports,
             local,
@@ -129,11 +149,6 @@ impl Driver {
         Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound, times }))
     }
 
-    /// What looks names up for this driver.
-    pub(crate) fn locator(&self) -> Locator {
-        self.hops.locator.clone()
-    }
-
     pub(super) fn now(&self) -> Instant {
         let micros = self.began.elapsed().as_micros();
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
@@ -142,15 +157,17 @@ impl Driver {
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self) {
         let mut buffer = vec![0u8; DATAGRAM];
-        for number in 0..self.peers.len() {
-            self.register(number);
+        let trunks: Vec<u64> = self.peers.iter().map(|p| p.id).collect();
+        for id in trunks {
+            self.settle_trunk(id);
         }
         self.settle();
         loop {
             let wheel = self.wheel.first().map(|(at, _)| *at);
             let stop = self.stopping.as_ref().map(|(at, _)| *at);
-            let deadline =
-                [wheel, self.agent.deadline(), stop, Some(self.sweep_at)].into_iter().flatten().min();
+            let trunks = [self.waiting_due(), self.next_ping_due()];
+            let deadline = [wheel, self.agent.deadline(), stop, Some(self.sweep_at)];
+            let deadline = deadline.into_iter().chain(trunks).flatten().min();
             let wait = deadline.map(|at| at.since(self.now()));
             tokio::select! {
                 wish = self.wishes.recv() => match wish {
@@ -178,6 +195,8 @@ impl Driver {
     fn settle(&mut self) {
         let now = self.now();
         self.sweep(now);
+        self.ping_due(now);
+        self.serve_waiting(now);
         if self.agent.deadline().is_some_and(|at| at <= now) {
             self.agent.handle(now, sip::Input::Timeout);
         }
@@ -210,6 +229,9 @@ impl Driver {
     fn event(&mut self, event: sip::Event) {
         if let Some(call) = call_of(&event) {
             if let Some(&key) = self.by_call.get(&call) {
+                if self.trunk_shows(key, &event) {
+                    return;
+                }
                 if let (sip::Event::Answered { remote, .. }, Some(entry)) = (&event, self.legs.get_mut(&key))
                 {
                     entry.flow.1 = *remote;
@@ -221,13 +243,13 @@ impl Driver {
         }
         match event {
             sip::Event::Incoming(incoming) => self.called(*incoming),
-            sip::Event::Registered { registration, expires, .. } => {
-                tracing::info!(trunk = self.trunk_name(registration.0), ?expires, "registered");
+            sip::Event::Registered { .. } | sip::Event::RegistrationFailed { .. } => {
+                self.registration_event(event);
             }
-            sip::Event::RegistrationFailed { registration, code, reason, retry_after, .. } => {
-                let trunk = self.trunk_name(registration.0);
-                tracing::warn!(trunk, code, reason, ?retry_after, "not registered");
+            sip::Event::PeerAlive { ping, code, round_trip } => {
+                self.pinged(ping, Some((code, round_trip)));
             }
+            sip::Event::PeerSilent { ping } => self.pinged(ping, None),
             sip::Event::TargetFailed { transport, remote, code, retry_after } => {
                 tracing::warn!(transport = transport.via(), %remote, code, "a place failed; others come first");
                 let now = self.now();
@@ -244,15 +266,39 @@ impl Driver {
             | sip::Event::Unregistered { .. }
             | sip::Event::Asked(_)
             | sip::Event::Authenticated { .. }
-            | sip::Event::AuthenticationFailed { .. }
-            | sip::Event::PeerAlive { .. }
-            | sip::Event::PeerSilent { .. } => {}
+            | sip::Event::AuthenticationFailed { .. } => {}
         }
     }
 
-    pub(super) fn trunk_name(&self, number: u64) -> &str {
-        let peer = usize::try_from(number).ok().and_then(|n| self.peers.get(n));
-        peer.map_or("?", |p| &p.trunk.name)
+    /// What a call shows of the trunk it goes by; says whether it goes on elsewhere.
+    fn trunk_shows(&mut self, key: LegKey, event: &sip::Event) -> bool {
+        let Some(entry) = self.legs.get_mut(&key) else { return false };
+        let Some(peer) = entry.invitation.as_ref().map(|i| i.peer) else { return false };
+        match event {
+            sip::Event::Progress { .. } => self.trunk_lives(peer),
+            sip::Event::Answered { .. } => {
+                entry.invitation = None;
+                self.trunk_lives(peer);
+            }
+            sip::Event::Ended { cause, .. } => {
+                self.judge(peer, cause);
+                return self.redirected(key, cause);
+            }
+            _ => {}
+        }
+        false
+    }
+
+    pub(super) fn peer(&self, id: u64) -> Option<&Peer> {
+        self.peers.iter().find(|p| p.id == id)
+    }
+
+    pub(super) fn peer_mut(&mut self, id: u64) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|p| p.id == id)
+    }
+
+    pub(super) fn trunk_name(&self, id: u64) -> &str {
+        self.peer(id).map_or("?", |p| &p.trunk.name)
     }
 
     /// Gives a leg something and carries out what it wants.
@@ -280,8 +326,11 @@ impl Driver {
             if let Some(at) = entry.due.take() {
                 self.wheel.remove(&(at, key));
             }
-            self.legs.remove(&key);
+            let line = self.legs.remove(&key).and_then(|entry| entry.line);
             self.by_call.remove(&call);
+            if let Some(line) = line {
+                self.release_line(line);
+            }
         }
     }
 

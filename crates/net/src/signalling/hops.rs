@@ -23,6 +23,12 @@ const WAITING: usize = 64;
 /// A message whose hop is being looked up: the flow it would take without, our address, and itself.
 type Waiting = (Peer, Option<SocketAddr>, Bytes);
 
+/// The hop that the value of a Route names, or a URI.
+pub(super) fn first_hop(route: &str) -> Option<Hop> {
+    let route = sip::message::NameAddr::read(&Bytes::copy_from_slice(route.as_bytes()))?;
+    Hop::of(route.uri())
+}
+
 /// What is known about next hops.
 pub(super) struct Hops {
     pub(super) locator: Locator,

@@ -173,20 +173,14 @@ impl Leg {
             began: now,
             timers,
             outputs: VecDeque::new(),
-            report: CallReport {
-                end: CallEnd::NotAnswered,
-                outcome: None,
-                sip_status: None,
-                q850: None,
-                reason: String::new(),
-                t38: false,
-                t38_refused: None,
-                call_id: String::new(),
-                duration: Duration::ZERO,
-                trace: None,
-            },
+            report: CallReport::new(CallEnd::NotAnswered, ""),
             good_kept: true,
         }
+    }
+
+    /// The call goes on under another key: it was redirected and has not been answered.
+    pub(super) fn redirected(&mut self, call: sip::CallKey) {
+        self.call = call;
     }
 
     /// What a recording of the call is labelled with.
@@ -304,6 +298,7 @@ impl Leg {
     fn sip(&mut self, now: Instant, event: sip::Event) {
         match event {
             sip::Event::Progress { .. } => {
+                self.report.reached = true;
                 if self.state == State::Calling {
                     self.tell(CallEvent::Ringing);
                 }
@@ -330,6 +325,7 @@ impl Leg {
     }
 
     fn answered(&mut self, now: Instant, answer: Option<Bytes>) {
+        self.report.reached = true;
         if self.state != State::Calling {
             return;
         }
@@ -466,6 +462,8 @@ impl Leg {
         if cause.by != sip::EndedBy::Local {
             self.report.q850 = cause.q850.or(self.report.q850);
             self.report.sip_status = cause.code.or(self.report.sip_status);
+            self.report.retry_after = cause.retry_after.or(self.report.retry_after);
+            self.report.reached |= cause.by == sip::EndedBy::Remote;
             if self.report.reason.is_empty() {
                 self.report.reason = cause.warning.unwrap_or(cause.reason);
             }

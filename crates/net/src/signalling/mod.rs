@@ -2,12 +2,20 @@
 
 mod calls;
 mod driver;
+mod health;
 mod hops;
 mod leg;
+mod limits;
 mod outside;
 mod peers;
+mod pings;
+mod redirects;
+mod registrations;
+mod reload;
 mod session;
+mod status;
 mod switch;
+mod waiting;
 mod wire;
 
 pub(crate) use driver::Driver;

@@ -1,8 +1,8 @@
 //! Messages between the network and the user agent, and our addresses as peers are to see them (RFC 3261 §18).
 
 use super::driver::Driver;
-use crate::config::Trunk;
 use crate::transport::{Arrival, Bound, Peer, Received};
+use crate::trunk::{Advertise, Trunk};
 use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::time::Duration;
@@ -56,7 +56,7 @@ impl Driver {
         let (transport, remote) = peer;
         if transport == sip::Transport::Tls && !self.transports.is_open(peer) {
             let at = |p: &&super::peers::Peer| p.places.iter().any(|place| place.address == remote);
-            if let Some(name) = self.peers.iter().find(at).and_then(super::peers::Peer::server_name) {
+            if let Some(name) = self.peers.iter().find(at).and_then(|p| p.server_name(remote)) {
                 self.transports.expect(remote, &name);
             }
         }
@@ -96,7 +96,7 @@ impl Driver {
 
     fn trunk_of(&self, ip: IpAddr) -> Option<&Trunk> {
         // Only where trunks differ in this at all.
-        let differ = self.peers.iter().any(|p| p.trunk.advertise.is_some());
+        let differ = self.peers.iter().any(|p| p.trunk.advertise != Advertise::Usual);
         differ.then(|| self.peers.iter().find(|p| p.owns(ip)).map(|p| &p.trunk)).flatten()
     }
 
@@ -116,19 +116,32 @@ impl Driver {
             return self.local;
         };
         let family = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4();
-        let told = trunk.and_then(|t| t.advertise).filter(family).or(chosen.advertise.filter(family));
-        let ip = told.unwrap_or_else(|| self.seen_as(remote, chosen.local.ip()));
-        SocketAddr::new(ip, chosen.local.port())
+        let told = self.told(trunk).filter(|told| family(&told.ip()));
+        // The port that datagrams are seen to come from is the one that reaches us; a connection's says nothing.
+        let port = told.map(|t| t.port()).filter(|p| *p != 0 && transport == sip::Transport::Udp);
+        let ip = told.map(|t| t.ip()).or(chosen.advertise.filter(family));
+        let ip = ip.unwrap_or_else(|| self.seen_from(remote, chosen.local.ip()));
+        SocketAddr::new(ip, port.unwrap_or(chosen.local.port()))
+    }
+
+    /// What a trunk is told of itself: an address, and the port where that is another one, too.
+    fn told(&self, trunk: Option<&Trunk>) -> Option<SocketAddr> {
+        let trunk = trunk?;
+        match trunk.advertise {
+            Advertise::Usual => None,
+            Advertise::Fixed(ip) => Some(SocketAddr::new(ip, 0)),
+            Advertise::AsSeen => self.peers.iter().find(|p| p.trunk.name == trunk.name)?.seen,
+        }
     }
 
     /// The address of media bound at `bound`, as `remote` is to see it.
     pub(super) fn media_ip(&self, trunk: Option<&Trunk>, remote: SocketAddr, bound: IpAddr) -> IpAddr {
-        let told = trunk.and_then(|t| t.advertise).filter(|ip| ip.is_ipv4() == remote.is_ipv4());
-        told.unwrap_or_else(|| self.seen_as(remote, bound))
+        let told = self.told(trunk).map(|t| t.ip()).filter(|ip| ip.is_ipv4() == remote.is_ipv4());
+        told.unwrap_or_else(|| self.seen_from(remote, bound))
     }
 
     /// The address bound as `bound`, as `remote` is to see it.
-    fn seen_as(&self, remote: SocketAddr, bound: IpAddr) -> IpAddr {
+    fn seen_from(&self, remote: SocketAddr, bound: IpAddr) -> IpAddr {
         if let Some(ip) = self.config.advertise.filter(|ip| ip.is_ipv4() == remote.is_ipv4()) {
             return ip;
         }

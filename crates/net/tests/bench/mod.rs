@@ -68,15 +68,7 @@ pub fn terminal(role: t30::Role, pages: Vec<Arc<CodedPage>>, ecm: bool) -> fax_t
 }
 
 pub fn request(terminal: fax_terminal::Config) -> CallRequest {
-    CallRequest {
-        trunk: "peer".to_owned(),
-        to: "+4930456".to_owned(),
-        from: "+4930123".to_owned(),
-        from_name: String::new(),
-        headers: Vec::new(),
-        terminal,
-        t38: None,
-    }
+    CallRequest::new("peer", "+4930456", "+4930123", terminal)
 }
 
 /// Everything that a call told.
@@ -97,18 +89,7 @@ pub struct Story {
 /// Follows a call to its end, which must come within `bound`.
 pub async fn story_within(mut call: Call, bound: Duration) -> Story {
     let mut story = Story {
-        report: Box::new(CallReport {
-            trace: None,
-            end: fax_net::CallEnd::Internal,
-            outcome: None,
-            sip_status: None,
-            q850: None,
-            reason: String::new(),
-            t38: false,
-            t38_refused: None,
-            call_id: String::new(),
-            duration: fax_base::time::Duration::ZERO,
-        }),
+        report: Box::new(CallReport::new(fax_net::CallEnd::Internal, "")),
         pages: Vec::new(),
         confirmed: Vec::new(),
         rang: false,

@@ -1,0 +1,205 @@
+//! Calls that are sent elsewhere by a 3xx: followed a few times, to hosts that the trunk allows (RFC 3261 §8.1.3.4).
+
+use super::driver::Driver;
+use super::hops::first_hop;
+use super::peers::{Peer, literal};
+use crate::call::{LegKey, Wish};
+use crate::config::Network;
+use crate::dns::Place;
+use crate::dns::order::living_first;
+use fax_sip as sip;
+use sip::message::Uri;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// Places that a call is sent on to at most.
+const MOST: usize = 5;
+
+/// Contacts of one answer that are looked at.
+const CONTACTS: usize = 8;
+
+/// What an INVITE was, as long as it may be sent elsewhere.
+#[derive(Debug)]
+pub(super) struct Invitation {
+    pub(super) peer: u64,
+    pub(super) invite: sip::Invite,
+    /// Where it was sent on to.
+    visited: Vec<String>,
+    /// Where else it may be sent on to.
+    contacts: VecDeque<Uri>,
+}
+
+impl Invitation {
+    pub(super) fn new(peer: u64, invite: sip::Invite) -> Box<Self> {
+        let visited = vec![invite.request_uri.clone()];
+        Box::new(Invitation { peer, invite, visited, contacts: VecDeque::new() })
+    }
+}
+
+/// Whether a trunk's calls may be sent to this host.
+fn is_allowed(peer: &Peer, host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    let ip = host.parse::<IpAddr>().ok();
+    if ip.is_some_and(|ip| peer.owns(ip))
+        || peer.hosts.iter().any(|(h, _)| h.host.eq_ignore_ascii_case(&host))
+    {
+        return true;
+    }
+    if first_hop(&format!("sip:{}", peer.domain())).is_some_and(|d| d.host.eq_ignore_ascii_case(&host)) {
+        return true;
+    }
+    peer.trunk.redirects.iter().any(|allowed| match (ip, allowed.parse::<Network>()) {
+        (Some(ip), Ok(network)) => network.contains(ip),
+        (None, Err(_)) => {
+            let allowed = allowed.to_ascii_lowercase();
+            host == allowed.trim_start_matches('.') || (allowed.starts_with('.') && host.ends_with(&allowed))
+        }
+        (Some(_), Err(_)) | (None, Ok(_)) => false,
+    })
+}
+
+impl Driver {
+    /// Sends a call that failed on to where a redirection allows it; says whether that is so.
+    pub(super) fn redirected(&mut self, key: LegKey, cause: &sip::EndCause) -> bool {
+        let Some(mut invitation) = self.legs.get_mut(&key).and_then(|e| e.invitation.take()) else {
+            return false;
+        };
+        let redirect = cause.by == sip::EndedBy::Remote && matches!(cause.code, Some(300..=399));
+        let troubled = match cause.by {
+            sip::EndedBy::Unreachable => true,
+            sip::EndedBy::Timeout => cause.code == Some(408),
+            sip::EndedBy::Remote => matches!(cause.code, Some(404 | 410 | 480 | 500..=599)),
+            sip::EndedBy::Local => false,
+        };
+        if redirect {
+            for contact in cause.contacts.iter().take(CONTACTS).rev() {
+                if invitation.contacts.len() < CONTACTS {
+                    invitation.contacts.push_front(contact.uri.clone());
+                }
+            }
+        }
+        (redirect || troubled) && self.follow(key, invitation)
+    }
+
+    fn follow(&mut self, key: LegKey, mut invitation: Box<Invitation>) -> bool {
+        if self.stopping.is_some() {
+            return false;
+        }
+        while let Some(uri) = invitation.contacts.pop_front() {
+            let text = uri.to_string();
+            if invitation.visited.len() > MOST || invitation.visited.contains(&text) || uri.has_headers() {
+                continue;
+            }
+            let Some(peer) = self.peer(invitation.peer) else { return false };
+            let name = peer.trunk.name.clone();
+            let Some(hop) = sip::Hop::of(&uri) else { continue };
+            if !is_allowed(peer, &hop.host) {
+                tracing::warn!(trunk = name, host = hop.host, "redirected to a host that is not allowed");
+                continue;
+            }
+            tracing::info!(trunk = name, host = hop.host, "redirected");
+            // The trunk's own host is where the trunk is.
+            let own = peer.hosts.iter().find(|(h, places)| {
+                h.host.eq_ignore_ascii_case(&hop.host)
+                    && (hop.port.is_none() || h.port == hop.port)
+                    && !places.is_empty()
+            });
+            let usual = invitation.invite.transport;
+            let places = own.map(|(_, places)| places.clone()).or_else(|| Some(vec![literal(&hop, usual)?]));
+            invitation.visited.push(text.clone());
+            invitation.invite.request_uri = text;
+            let Some(entry) = self.legs.get_mut(&key) else { return false };
+            entry.invitation = Some(invitation);
+            match places {
+                Some(places) => self.invite_again(key, places),
+                None => {
+                    let (locator, wishes) = (self.hops.locator.clone(), self.wish_sender.clone());
+                    tokio::spawn(async move {
+                        let places = locator.locate(&hop).await.places;
+                        let _ = wishes.send(Wish::RedirectLocated { key, places });
+                    });
+                }
+            }
+            return true;
+        }
+        false
+    }
+
+    /// The place of a redirection is known: the INVITE goes there as a call of its own.
+    pub(super) fn invite_again(&mut self, key: LegKey, mut places: Vec<Place>) {
+        let now = self.now();
+        let Some(entry) = self.legs.get_mut(&key) else { return };
+        let Some(invitation) = entry.invitation.as_deref() else { return };
+        let ipv4 = entry.flow.1.is_ipv4();
+        places.retain(|p| p.address.is_ipv4() == ipv4 && self.transports.can_reach((p.transport, p.address)));
+        living_first(&mut places, |p| self.hops.dead.is_dead(now, &(p.transport, p.address)));
+        let mut invite = invitation.invite.clone();
+        let peer = invitation.peer;
+        let mut targets = self.peer(peer).map(|peer| self.targets(peer, &places)).unwrap_or_default();
+        if targets.is_empty() {
+            let mut cause = sip::EndCause::new(sip::EndedBy::Unreachable, Some(503), "");
+            "the place of a redirection is not known".clone_into(&mut cause.reason);
+            if !self.redirected(key, &cause) {
+                let call = invite.call;
+                self.input(key, super::leg::Input::Sip(sip::Event::Ended { call, cause }));
+            }
+            return;
+        }
+        let first = targets.remove(0);
+        self.next_call += 1;
+        let call = sip::CallKey(self.next_call);
+        invite.call = call;
+        (invite.transport, invite.destination, invite.contact) =
+            (first.transport, first.remote, first.contact);
+        // The route led to where the call was redirected.
+        invite.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Route"));
+        if let Some(entry) = self.legs.get_mut(&key) {
+            self.by_call.remove(&entry.call);
+            entry.call = call;
+            entry.flow = (first.transport, first.remote);
+            entry.leg.redirected(call);
+        }
+        self.by_call.insert(call, key);
+        self.command(sip::Command::Invite(Box::new(invite)));
+        self.command(sip::Command::Alternatives { of: sip::Attempt::Call(call), targets });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trunk::Trunk;
+
+    #[test]
+    fn redirections_lead_to_the_trunk_and_to_what_it_allows() {
+        let mut trunk = Trunk::new("t", "192.0.2.1");
+        trunk.domain = "trunk.example:5070".to_owned();
+        trunk.peers.push("pop.example".to_owned());
+        trunk.redirects =
+            ["media.example", ".edge.example", "203.0.113.0/24", "2001:db8::7"].map(str::to_owned).to_vec();
+        let peer = Peer::new(1, trunk);
+        for host in [
+            "192.0.2.1",
+            "trunk.example",
+            "POP.example",
+            "media.example",
+            "a.b.edge.example",
+            "edge.example",
+            "203.0.113.77",
+            "[2001:db8::7]",
+        ] {
+            assert!(is_allowed(&peer, host), "{host}");
+        }
+        for host in [
+            "192.0.2.2",
+            "x.media.example",
+            "sledge.example",
+            "",
+            "evil.example",
+            "2001:db8::8",
+            "203.0.114.1",
+        ] {
+            assert!(!is_allowed(&peer, host), "{host}");
+        }
+    }
+}

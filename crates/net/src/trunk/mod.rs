@@ -1,0 +1,114 @@
+//! A trunk: a peer that we call through and that calls us, and what it wants.
+
+mod identity;
+mod numbers;
+
+pub use identity::{Assertion, IdentityRules};
+pub(crate) use numbers::escape;
+pub use numbers::{NumberFormat, NumberStyle};
+
+use crate::config::{Network, T38Policy};
+use fax_base::time::Duration;
+use fax_sip::{FaxPreference, Transport};
+use std::net::IpAddr;
+
+/// A configured peer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Trunk {
+    /// Its name in configuration, logs and reports.
+    pub name: String,
+    /// Where requests are sent, its points of presence, the best first: host or address, with or without port, or a
+    /// SIP URI; names are looked up by RFC 3263.
+    pub peers: Vec<String>,
+    /// How the peer is reached; `None`: as DNS says, or UDP.
+    pub transport: Option<Transport>,
+    /// TLS: the name in the peer's certificate; empty: the host of `peer` (RFC 5922 §7.3).
+    pub server_name: String,
+    /// The domain in Request-URI and To, and in From where nothing else is said; empty: the first peer's host.
+    pub domain: String,
+    /// For 401 and 407, and for registering.
+    pub credentials: Option<(String, String)>,
+    /// Register there, asking for this long.
+    pub register: Option<Duration>,
+    /// The user we register as; empty: the user name of `credentials`.
+    pub register_user: String,
+    /// Register at every one of `peers` as one instance with several ways (RFC 5626): its `urn:uuid:…`. `None`: at
+    /// one of them at a time.
+    pub outbound: Option<String>,
+    /// Who else may call us as this trunk, beside the peer's own address.
+    pub accept_from: Vec<Network>,
+    /// The address that this peer is told for signalling and media.
+    pub advertise: Advertise,
+    /// Who offers T.38, and when.
+    pub t38: T38Policy,
+    /// A call that nobody answered for this long is cancelled.
+    pub ring_timeout: Duration,
+    /// How numbers are written.
+    pub numbers: NumberFormat,
+    /// How it is told who calls.
+    pub identity: IdentityRules,
+    /// How many calls, and how fast.
+    pub limits: TrunkLimits,
+    /// Ask it for a sign of life so often: OPTIONS to each of its places. `None`: never.
+    pub ping: Option<Duration>,
+    /// Hosts that a 3xx may send us to, beside the trunk's own: names, names with a dot before them for everything
+    /// below, addresses, networks.
+    pub redirects: Vec<String>,
+    /// What is said of fax in Accept-Contact (RFC 6913 §3); `None`: nothing.
+    pub fax_preference: Option<FaxPreference>,
+}
+
+/// The address that a peer is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Advertise {
+    /// As the listener and the driver say.
+    #[default]
+    Usual,
+    /// This one.
+    Fixed(IpAddr),
+    /// The one it says it sees us at, in the Via of its answers to REGISTER (RFC 3581).
+    AsSeen,
+}
+
+/// How many calls a trunk takes, and how fast.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TrunkLimits {
+    /// Calls at a time, both ways together.
+    pub calls: Option<usize>,
+    /// … that we make.
+    pub calls_out: Option<usize>,
+    /// … that come in.
+    pub calls_in: Option<usize>,
+    /// Calls begun in a second by us.
+    pub per_second_out: Option<u32>,
+    /// … by the peer.
+    pub per_second_in: Option<u32>,
+}
+
+impl Trunk {
+    /// A trunk to `peer` with sensible defaults.
+    #[must_use]
+    pub fn new(name: &str, peer: &str) -> Self {
+        Trunk {
+            name: name.to_owned(),
+            peers: vec![peer.to_owned()],
+            transport: None,
+            server_name: String::new(),
+            domain: String::new(),
+            credentials: None,
+            register: None,
+            register_user: String::new(),
+            outbound: None,
+            accept_from: Vec::new(),
+            advertise: Advertise::Usual,
+            t38: T38Policy::default(),
+            ring_timeout: Duration::from_secs(60),
+            numbers: NumberFormat::default(),
+            identity: IdentityRules::default(),
+            limits: TrunkLimits::default(),
+            ping: None,
+            redirects: Vec::new(),
+            fax_preference: None,
+        }
+    }
+}
