@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use fax_store::model::{Ability, AccountId, Profile, ProfileKey, Timestamp, Trait};
+use fax_switch::port::TrunkStatus;
 use fax_switch::{Service, ServiceError, TraitSetting};
 use serde_json::{Map, Value, json};
 
@@ -88,12 +89,34 @@ const MAX_NUMBER: usize = 32;
 pub async fn trunks(service: &Service, account: &str) -> Result<Success, Fault> {
     operators_only(service, account)?;
     let known = service.trunks().await.map_err(|e| Fault::of_service(&e, account))?;
-    let all = service.config().trunks.iter().map(|name| {
+    let states = service.trunk_states().await;
+    let config = service.config();
+    let all = config.trunks.iter().map(|name| {
         let key = ProfileKey::trunk(name.as_str());
         let found = known.iter().find(|p| p.key == key).cloned();
-        Value::Object(present(service, &found.unwrap_or(Profile { key, ..Profile::default() })))
+        let mut shown = present(service, &found.unwrap_or(Profile { key, ..Profile::default() }));
+        add_state(&mut shown, &states, name);
+        Value::Object(shown)
     });
     Ok(Success::ok(Value::Array(all.collect())))
+}
+
+/// How the trunk is, beside what was learnt of it.
+fn add_state(shown: &mut Map<String, Value>, states: &[TrunkStatus], name: &str) {
+    if let Some(state) = states.iter().find(|s| s.name == name) {
+        shown.insert("state".to_owned(), Value::Object(state.fields.clone()));
+    }
+}
+
+/// `PUT …/reload`: the configuration is read again; `restart_needed` names what waits for the next start.
+///
+/// # Errors
+///
+/// 403 for accounts that are not operators, 409 with the faults of a configuration that is refused, 503.
+pub async fn reload(service: &Service, account: &str) -> Result<Success, Fault> {
+    operators_only(service, account)?;
+    let kept = service.ask_for_reload().await.map_err(|e| Fault::of_service(&e, account))?;
+    Ok(Success::ok(json!({ "reloaded": true, "restart_needed": kept })))
 }
 
 /// `GET`, `PATCH` and `DELETE …/trunks/{name}`.
@@ -113,7 +136,19 @@ pub async fn trunk(
     if !service.config().trunks.contains(&name) {
         return Err(Fault::bad_identifier(&name));
     }
-    of_key(service, &ProfileKey::trunk(name), verb, envelope).await
+    let key = ProfileKey::trunk(name.as_str());
+    let found = match of_key(service, &key, verb, envelope).await {
+        // A trunk by which nothing was called yet has a state all the same.
+        Err(_) if *verb == Method::GET && service.profile(&key).await == Err(ServiceError::NotFound) => {
+            Success::ok(Value::Object(present(service, &Profile { key, ..Profile::default() })))
+        }
+        found => found?,
+    };
+    let mut found = found;
+    if let Value::Object(shown) = &mut found.data {
+        add_state(shown, &service.trunk_states().await, &name);
+    }
+    Ok(found)
 }
 
 /// Trunks are everybody's: an account that is not the operator's does not touch them.

@@ -72,6 +72,8 @@ pub enum Route {
     Trunks(String),
     /// `/accounts/{A}/trunks/{name}`.
     Trunk(String, String),
+    /// `/accounts/{A}/reload`: the configuration is read again.
+    Reload(String),
 }
 
 impl Route {
@@ -100,6 +102,7 @@ impl Route {
             ["destinations", number] if scope.user.is_none() => {
                 Route::Destination(scope.account, (*number).to_owned())
             }
+            ["reload"] if scope.user.is_none() => Route::Reload(scope.account),
             ["trunks"] if scope.user.is_none() => Route::Trunks(scope.account),
             ["trunks", name] if scope.user.is_none() => Route::Trunk(scope.account, (*name).to_owned()),
             ["faxboxes"] => Route::Faxboxes(scope),
@@ -135,7 +138,7 @@ impl Route {
     #[must_use]
     pub fn verbs(&self) -> &'static [Method] {
         match self {
-            Route::ApiAuth | Route::UserAuth | Route::Faxes(_) => &[Method::PUT],
+            Route::ApiAuth | Route::UserAuth | Route::Faxes(_) | Route::Reload(_) => &[Method::PUT],
             Route::Folder(_, Folder::Outgoing) => &[Method::GET, Method::PUT],
             Route::Fax(_, Folder::Outgoing, _) => &[Method::GET, Method::DELETE],
             Route::Fax(..) => &[Method::GET, Method::PUT, Method::DELETE],
@@ -161,7 +164,8 @@ impl Route {
             | Route::Destinations(account)
             | Route::Destination(account, _)
             | Route::Trunks(account)
-            | Route::Trunk(account, _) => Some(account),
+            | Route::Trunk(account, _)
+            | Route::Reload(account) => Some(account),
             Route::Faxboxes(scope)
             | Route::Faxbox(scope, _)
             | Route::Faxes(scope)
@@ -207,6 +211,8 @@ mod tests {
         let number = Route::Destination("A".into(), "%2B1415".into());
         assert_eq!(Route::of_path("accounts/A/destinations/%2B1415"), Some(number));
         assert_eq!(Route::of_path("accounts/A/trunks"), Some(Route::Trunks("A".into())));
+        assert_eq!(Route::of_path("accounts/A/reload"), Some(Route::Reload("A".into())));
+        assert_eq!(Route::of_path("accounts/A/users/u/reload"), None);
         for nowhere in [
             "accounts/A/users/U/destinations",
             "accounts/A/destinations/1/2",

@@ -206,6 +206,7 @@ impl Face {
                 destinations::one(service, &account, &number, &verb, &envelope).await?
             }
             Route::Trunks(account) => destinations::trunks(service, &account).await?,
+            Route::Reload(account) => destinations::reload(service, &account).await?,
             Route::Trunk(account, name) => {
                 destinations::trunk(service, &account, &name, &verb, &envelope).await?
             }

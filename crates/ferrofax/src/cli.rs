@@ -65,6 +65,13 @@ pub(crate) enum Command {
     /// The same for trunks, where many numbers failed in the same way: for the operator's account.
     #[command(after_long_help = TRAITS)]
     Trunks(ProfilesArgs),
+    /// Let a running server read its configuration again: trunks, accounts, faxboxes and limits change, calls go on.
+    ///
+    /// A file with a fault is refused, and the old configuration stays. The same is done by SIGHUP. For the operator's
+    /// account.
+    ///
+    /// Exit status: 0 done, 2 refused, or no connection.
+    Reload(ReloadArgs),
     /// Read a configuration and say everything that is wrong with it.
     Check(CheckArgs),
     /// Say where a SIP name is: the transports, servers and addresses in the order in which they are tried.
@@ -393,6 +400,12 @@ pub(crate) struct AnalyzeArgs {
     /// With --pages: write them as fax-0001.pdf, too.
     #[arg(long, requires = "pages")]
     pub(crate) pdf: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Args, Debug)]

@@ -56,6 +56,12 @@ impl Client {
         Ok(envelope(self.request(Method::GET, path).send().await?).await?["data"].take())
     }
 
+    /// PUT without anything, the `data` of the answer.
+    pub(crate) async fn put(&self, path: &str) -> Result<Value> {
+        let request = self.request(Method::PUT, path).json(&json!({ "data": {} }));
+        Ok(envelope(request.send().await?).await?["data"].take())
+    }
+
     /// PATCH with this `data`.
     pub(crate) async fn patch(&self, path: &str, data: &Value) -> Result<Value> {
         let request = self.request(Method::PATCH, path).json(&json!({ "data": data }));
@@ -104,6 +110,9 @@ async fn envelope(answer: reqwest::Response) -> Result<Value> {
     match status {
         StatusCode::UNAUTHORIZED => bail!("the server does not take this API key ({message})"),
         StatusCode::BAD_REQUEST => bail!("the server refuses this: {message}: {}", value["data"]),
+        StatusCode::CONFLICT => {
+            bail!("the server refuses this: {}", value["data"]["cause"].as_str().unwrap_or(message))
+        }
         _ => bail!("the server answered {status}: {message}"),
     }
 }

@@ -39,20 +39,17 @@ pub(crate) async fn send(args: &SendArgs, peer: &str, as_json: bool) -> Result<E
         .with_context(|| format!("the host {peer} is not known"))?;
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
+    let from = if args.from.is_empty() { "ferrofax" } else { &args.from };
+    let terminal = fax_terminal::Config {
+        role: t30::Role::Calling,
+        ident: args.from.clone(),
+        capabilities: t30::Capabilities::default(),
+        documents: vec![fax_terminal::Document::new(coded)],
+        ..fax_terminal::Config::default()
+    };
     let mut call = endpoint.call(CallRequest {
-        trunk: "peer".to_owned(),
-        to: args.number.clone(),
-        from: if args.from.is_empty() { "ferrofax".to_owned() } else { args.from.clone() },
-        from_name: String::new(),
-        headers: Vec::new(),
-        terminal: fax_terminal::Config {
-            role: t30::Role::Calling,
-            ident: args.from.clone(),
-            capabilities: t30::Capabilities::default(),
-            documents: vec![fax_terminal::Document::new(coded)],
-            ..fax_terminal::Config::default()
-        },
         t38: args.audio.then_some(T38Policy::NEVER),
+        ..CallRequest::new("peer", &args.number, from, terminal)
     });
     let total = document.pages.len();
     let mut ladder = LiveLadder::new(t30::Role::Calling, 0);

@@ -2,20 +2,19 @@
 
 use crate::cli::{DnsArgs, SipTransport};
 use anyhow::{Context, Result};
-use fax_net::{Locator, Transport, Trunk};
+use fax_net::{Locator, Transport};
 use serde_json::json;
 use std::process::ExitCode;
 
 /// Asks, and prints what was asked and what came of it.
 pub(crate) async fn run(args: DnsArgs, json: bool) -> Result<ExitCode> {
-    let mut trunk = Trunk::new("", &args.name);
-    trunk.transport = args.transport.map(|transport| match transport {
+    let transport = args.transport.map(|transport| match transport {
         SipTransport::Udp => Transport::Udp,
         SipTransport::Tcp => Transport::Tcp,
         SipTransport::Tls => Transport::Tls,
     });
-    let hop =
-        fax_net::hop(&trunk).with_context(|| format!("{} is no host, address or SIP URI", args.name))?;
+    let hop = fax_net::hop(&args.name, transport)
+        .with_context(|| format!("{} is no host, address or SIP URI", args.name))?;
     let found = Locator::new(&args.server)?.locate(&hop).await;
     if json {
         let places: Vec<_> = found

@@ -13,10 +13,12 @@ mod line;
 mod pages;
 mod profiles;
 mod receive;
+mod reload;
 mod replay;
 mod send;
 mod serve;
 mod server;
+mod trunk_sheet;
 mod wire;
 
 use clap::Parser;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Line(args) => run(line::run(args, cli.json)),
         Command::Jobs(args) => run(jobs::run(args, cli.json)),
         Command::Destinations(args) => run(profiles::run("destinations", args, cli.json)),
+        Command::Reload(args) => run(reload::run(args, cli.json)),
         Command::Trunks(args) => run(profiles::run("trunks", args, cli.json)),
     }
 }

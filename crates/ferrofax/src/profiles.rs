@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 
 /// Seconds from the year 0, from which REST counts, to 1970.
-const GREGORIAN_OFFSET: i64 = 62_167_219_200;
+pub(crate) const GREGORIAN_OFFSET: i64 = 62_167_219_200;
 
 /// Runs the command on the resource `destinations` or `trunks`.
 pub(crate) async fn run(resource: &str, args: ProfilesArgs, as_json: bool) -> Result<ExitCode> {
@@ -105,6 +105,9 @@ fn table(list: &[Value]) {
             day(&p["last_delivered"]),
             left_out(p)
         );
+        for words in crate::trunk_sheet::lines(&p["state"]) {
+            println!("{:<20} {words}", "");
+        }
     }
 }
 
@@ -124,6 +127,9 @@ fn sheet(p: &Value) -> String {
         p["delivered"],
         day(&p["last_delivered"])
     );
+    for words in crate::trunk_sheet::lines(&p["state"]) {
+        out.push_str(&format!("  {words}\n"));
+    }
     let mut line = |words: String| out.push_str(&format!("  {words}\n"));
     if p["last_failure"].is_object() {
         line(format!("last failure {}: {}", day(&p["last_failure"]["at"]), text(&p["last_failure"]["text"])));

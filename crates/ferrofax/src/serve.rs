@@ -4,17 +4,49 @@ use crate::cli::{CheckArgs, ServeArgs};
 use crate::config::{self, Config, LogFormat};
 use crate::server::Server;
 use anyhow::Result;
+use std::path::Path;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let config = config::load(&args.config)?;
     log(&config);
-    let server = Server::start(config).await?;
-    stop_signal().await?;
+    let mut server = Server::start(config).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        let asked = tokio::select! {
+            _ = terminate.recv() => break,
+            interrupted = tokio::signal::ctrl_c() => break interrupted?,
+            _ = hang_up.recv() => None,
+            asked = server.reload_asked() => asked,
+        };
+        let outcome = reload(&mut server, &args.config).await;
+        if let Some(asked) = asked {
+            // Who asked may be gone.
+            let _ = asked.send(outcome);
+        }
+    }
     server.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration again. A bad one is refused with its faults, and the old one stays.
+async fn reload(server: &mut Server, path: &Path) -> Result<Vec<String>, String> {
+    match config::load(path) {
+        Ok(config) => {
+            let kept = server.reload(config).await;
+            tracing::info!(file = %path.display(), "the configuration was read again");
+            kept.iter().for_each(|what| tracing::warn!("{what}"));
+            Ok(kept)
+        }
+        Err(error) => {
+            tracing::error!("the new configuration is refused and the old one stays: {error}");
+            Err(error.to_string())
+        }
+    }
 }
 
 /// Says whether a configuration is in order.
@@ -46,14 +78,4 @@ fn log(config: &Config) {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder.try_init(),
     };
-}
-
-async fn stop_signal() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! One ferrofax server: everything wired, started, and stopped in the right order.
 
 use crate::config::{Config, Smarthost};
-use crate::wire::{DocumentConverter, NetDialler, Spool, answer_calls};
+use crate::wire::{DocumentConverter, NetDialler, Spool, Ways, answer_calls};
 use anyhow::{Context, Result};
 use fax_mail::mailer::{MailerConfig, Security};
 use fax_net::Endpoint;
@@ -12,12 +12,12 @@ use fax_store::postgres::PostgresStore;
 use fax_store::redb::RedbStore;
 use fax_switch::policy::RetryTable;
 use fax_switch::port::SystemClock;
-use fax_switch::{Ports, Service, ServiceConfig};
+use fax_switch::{Ports, ReloadRequest, Service, ServiceConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// How long fronts and the dispatcher may take to end beyond their own limits.
@@ -30,6 +30,9 @@ pub(crate) struct Server {
     pub(crate) api: Option<SocketAddr>,
     pub(crate) smtp: Option<SocketAddr>,
     endpoint: Endpoint,
+    dialler: Arc<NetDialler>,
+    /// Somebody asks for the configuration to be read again.
+    reloads: mpsc::Receiver<ReloadRequest>,
     stop: watch::Sender<bool>,
     fronts: Vec<JoinHandle<()>>,
     dispatcher: JoinHandle<()>,
@@ -49,46 +52,21 @@ impl Server {
         let documents = FolderDocuments::open(folder.join("documents"))
             .with_context(|| format!("{} cannot hold documents", folder.display()))?;
 
-        let first = config.sip.listen.first().map_or(([0, 0, 0, 0], 5060).into(), |l| l.address);
-        let mut net = fax_net::Config::new(first);
-        net.listen.clone_from(&config.sip.listen);
-        net.tls.clone_from(&config.sip.tls);
-        net.streams = config.sip.streams;
-        net.dns.clone_from(&config.sip.dns);
-        net.advertise = config.sip.advertise;
-        net.media_ports.clone_from(&config.sip.media_ports);
-        net.workers = config.sip.workers;
-        net.max_calls = config.sip.max_calls;
-        net.trunks.clone_from(&config.trunks);
-        net.traces.clone_from(&config.traces);
-        let (endpoint, incoming) = Endpoint::start(net).await.context("SIP cannot be listened for")?;
+        let (endpoint, incoming) =
+            Endpoint::start(network(&config)).await.context("SIP cannot be listened for")?;
 
-        let mut settings = ServiceConfig::new(NodeId::new(&config.node));
-        settings.max_calls = config.queue.max_calls;
-        settings.drain = config.queue.stop_timeout;
-        settings.numbers = config.plan.clone();
-        settings.learning = config.learning;
-        settings.trunks = config.trunks.iter().map(|t| t.name.clone()).collect();
-        if let Some(after) = config.queue.retry_after {
-            every(&mut settings.retry, after);
-        }
         let mut converter = DocumentConverter::default();
         converter.options.max_pages = config.queue.max_pages;
         converter.options.time_limit = config.queue.conversion_timeout;
         let private = config.api.as_ref().is_some_and(|a| a.allow_private_urls);
+        let dialler = Arc::new(NetDialler::new(endpoint.clone(), ways(&config)));
         let service = Service::new(
             config.directory.clone(),
-            settings,
+            settings(&config),
             Ports {
                 store,
                 documents: Arc::new(documents),
-                dialler: Arc::new(NetDialler {
-                    endpoint: endpoint.clone(),
-                    routes: config.account_trunks.iter().cloned().collect(),
-                    t38_policies: config.trunks.iter().map(|t| (t.name.clone(), t.t38)).collect(),
-                    compressions: config.trunk_compressions.clone(),
-                    default_trunk: config.trunks.first().map(|t| t.name.clone()),
-                }),
+                dialler: dialler.clone(),
                 converter: Arc::new(converter),
                 fetcher: Arc::new(fax_api::HttpFetcher::new(fax_api::FetchConfig {
                     allow_private_urls: private,
@@ -98,6 +76,8 @@ impl Server {
             },
         );
 
+        let (ask, reloads) = mpsc::channel(4);
+        service.on_reload(ask);
         let spool = Spool::open(folder.join("incoming"))?;
         spool.recover(&service).await?;
 
@@ -159,6 +139,8 @@ impl Server {
             api,
             smtp,
             endpoint,
+            dialler,
+            reloads,
             stop,
             fronts,
             dispatcher,
@@ -167,6 +149,22 @@ impl Server {
             mailer,
             stop_timeout: config.queue.stop_timeout,
         })
+    }
+
+    /// Somebody who asks for a reload; they wait for what comes of it.
+    pub(crate) async fn reload_asked(&mut self) -> Option<ReloadRequest> {
+        self.reloads.recv().await
+    }
+
+    /// Works by another configuration from now on, as far as that goes while it runs; says in sentences what waits for
+    /// the next start. Calls that run go on as they began.
+    pub(crate) async fn reload(&mut self, config: Config) -> Vec<String> {
+        let kept = self.endpoint.reload(network(&config)).await;
+        self.dialler.change(ways(&config));
+        self.service.reconfigure(settings(&config));
+        self.service.reload(config.directory);
+        self.stop_timeout = config.queue.stop_timeout;
+        kept
     }
 
     /// Stops: no new work, running calls to their end or the time limit, then everything else.
@@ -191,6 +189,46 @@ impl Server {
             let _ = tokio::time::timeout(GRACE, mailer).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// What the network is set up with.
+fn network(config: &Config) -> fax_net::Config {
+    let first = config.sip.listen.first().map_or(([0, 0, 0, 0], 5060).into(), |l| l.address);
+    let mut net = fax_net::Config::new(first);
+    net.listen.clone_from(&config.sip.listen);
+    net.tls.clone_from(&config.sip.tls);
+    net.streams = config.sip.streams;
+    net.dns.clone_from(&config.sip.dns);
+    net.advertise = config.sip.advertise;
+    net.media_ports.clone_from(&config.sip.media_ports);
+    net.workers = config.sip.workers;
+    net.max_calls = config.sip.max_calls;
+    net.trunks.clone_from(&config.trunks);
+    net.traces.clone_from(&config.traces);
+    net
+}
+
+/// What the switch is set up with.
+fn settings(config: &Config) -> ServiceConfig {
+    let mut settings = ServiceConfig::new(NodeId::new(&config.node));
+    settings.max_calls = config.queue.max_calls;
+    settings.drain = config.queue.stop_timeout;
+    settings.numbers = config.plan.clone();
+    settings.learning = config.learning;
+    settings.trunks = config.trunks.iter().map(|t| t.name.clone()).collect();
+    if let Some(after) = config.queue.retry_after {
+        every(&mut settings.retry, after);
+    }
+    settings
+}
+
+/// By which trunks calls are made.
+fn ways(config: &Config) -> Ways {
+    Ways {
+        routing: config.trunk_routing.clone(),
+        t38_policies: config.trunks.iter().map(|t| (t.name.clone(), t.t38)).collect(),
+        compressions: config.trunk_compressions.clone(),
     }
 }
 

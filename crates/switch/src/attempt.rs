@@ -29,6 +29,10 @@ const LEDGER_TRIES: usize = 3;
 /// How long a call may take to come back after it was called off.
 const CALL_OFF: Duration = Duration::from_secs(30);
 
+/// How long a job waits that no trunk has room for.
+const SHORTEST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Results by which the far end said that it has not got the page.
 const REFUSED: [&str; 2] = ["d.rtn", "d.ecm.give-up"];
 
@@ -63,7 +67,7 @@ struct Progress {
 impl Service {
     /// Makes one call for a job that this node holds, and ends its turn.
     pub(crate) async fn attempt(self, job: Job, ticket: Ticket) {
-        let node = self.inner.config.node.clone();
+        let node = self.config().node.clone();
         self.tell_job(&job, Stage::Start, "job acquired".into(), None);
         let held = Guard::HeldBy(node);
         if job.cancel || ticket.entry.why() == Some(Why::Sender) {
@@ -170,7 +174,7 @@ impl Service {
         let mut call = JoinSet::new();
         call.spawn(async move { dialler.call(order, events).await });
         let clock = self.inner.ports.clock.clone();
-        let mut limit = progress.started.plus(self.inner.config.longest_call);
+        let mut limit = progress.started.plus(self.config().longest_call);
         let mut told_to_stop = false;
         let result = loop {
             tokio::select! {
@@ -191,6 +195,12 @@ impl Service {
         // What it told before it ended comes before its end.
         while let Ok(event) = inbox.try_recv() {
             self.on_event(&mut progress, event, ticket).await;
+        }
+        if let Some(wait) = result.as_ref().and_then(|r| r.not_made).filter(|_| ticket.entry.why().is_none())
+        {
+            let words = result.and_then(|r| r.text).unwrap_or_default();
+            tracing::info!(job = %progress.job.id, ?wait, reason = words, "no trunk has room for the call: it waits");
+            return Turn::Back(self.now().plus(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)));
         }
         let result = result.unwrap_or_else(|| CallResult {
             class: if told_to_stop { "call.timeout" } else { "l.internal" }.into(),
@@ -273,8 +283,8 @@ impl Service {
     async fn write_pages(&self, p: &mut Progress, ticket: &Ticket) -> bool {
         while let Some((page, state)) = p.unwritten.first().copied() {
             let entry = PageEntry { state, attempt: p.number, at: self.now() };
-            let (store, node) = (&self.inner.ports.store, &self.inner.config.node);
-            match store.record_page(&p.job.id, node, page, entry).await {
+            let (store, config) = (&self.inner.ports.store, self.config());
+            match store.record_page(&p.job.id, &config.node, page, entry).await {
                 Ok(()) => {
                     p.unwritten.remove(0);
                 }

@@ -27,7 +27,7 @@ struct Stored {
 impl Service {
     /// Converts the document of a job that this node holds, and ends its turn.
     pub(crate) async fn convert(self, job: Job, ticket: Ticket) {
-        let held = Guard::HeldBy(self.inner.config.node.clone());
+        let held = Guard::HeldBy(self.config().node.clone());
         if job.cancel {
             self.finish(&job, held, Turn::CalledOff).await;
             return;
@@ -103,7 +103,7 @@ impl Service {
                     content_type: content_type.clone(),
                 };
                 let got = self.inner.ports.fetcher.fetch(order).await?;
-                if got.octets.len() > self.inner.config.max_document {
+                if got.octets.len() > self.config().max_document {
                     return Err(ConvertError::Document("The document is too large.".into()));
                 }
                 Ok((got.octets, got.content_type, got.file_name))

@@ -35,7 +35,7 @@ impl Service {
             let now = clock.now();
             if now >= next_care {
                 self.care(now).await;
-                next_care = now.plus(self.inner.config.lease / 3);
+                next_care = now.plus(self.config().lease / 3);
             }
             if now >= next_sweep {
                 let service = self.clone();
@@ -67,7 +67,8 @@ impl Service {
     /// Takes back what this node held when it stopped.
     async fn begin(&self, shutdown: &watch::Receiver<bool>) {
         let ports = &self.inner.ports;
-        let node = &self.inner.config.node;
+        let config = self.config();
+        let node = &config.node;
         while !*shutdown.borrow() {
             let held = match ports.store.refresh_queue().await {
                 Ok(()) => ports.store.stale(Some(node), self.now()).await,
@@ -95,10 +96,11 @@ impl Service {
     async fn care(&self, now: Timestamp) {
         let inner = &self.inner;
         let store = &inner.ports.store;
-        let until = now.plus(inner.config.lease);
+        let config = self.config();
+        let until = now.plus(config.lease);
         let running = inner.running.jobs();
         if !running.is_empty() {
-            match store.renew(&inner.config.node, running, until).await {
+            match store.renew(&config.node, running, until).await {
                 // One that has just ended is not held any more, and not running.
                 Ok(lost) => lost.iter().for_each(|id| inner.running.call_off(id, Why::LeaseLost)),
                 Err(e) => tracing::error!(error = %e, "leases could not be renewed"),
@@ -120,9 +122,9 @@ impl Service {
     /// Takes what is due and starts it. Answers when there will be more to take.
     async fn take(&self, work: &mut JoinSet<()>) -> Result<Option<Timestamp>, StoreError> {
         let inner = &self.inner;
-        let config = &inner.config;
         let store = &inner.ports.store;
         loop {
+            let config = self.config();
             let now = self.now();
             let until = now.plus(config.lease);
             let room = |most: usize, of| most.saturating_sub(inner.running.count(of)).min(BATCH);
@@ -150,7 +152,7 @@ impl Service {
     }
 
     fn request(&self, now: Timestamp, until: Timestamp, limit: usize) -> LeaseRequest {
-        let config = &self.inner.config;
+        let config = self.config();
         let directory = self.directory();
         let other = |a: &&crate::Account| a.max_outbound != config.default_max_outbound;
         let account_limits: HashMap<_, _> =
@@ -169,12 +171,12 @@ impl Service {
     /// Lets running calls end, calls off what takes too long, and gives back the rest.
     async fn drain(&self, mut work: JoinSet<()>) {
         let clock = self.inner.ports.clock.clone();
-        let until = clock.now().plus(self.inner.config.drain);
+        let until = clock.now().plus(self.config().drain);
         self.inner.running.stop_conversions();
         for (until, last) in [(until, false), (until.plus(CALL_OFF), true)] {
             // Leases are renewed while calls go on.
             loop {
-                let tick = clock.now().plus(self.inner.config.lease / 3).min(until);
+                let tick = clock.now().plus(self.config().lease / 3).min(until);
                 tokio::select! {
                     ended = work.join_next() => if ended.is_none() { break },
                     () = clock.sleep_until(tick) => {
@@ -188,7 +190,8 @@ impl Service {
             }
         }
         work.shutdown().await;
-        let node = Some(&self.inner.config.node);
+        let config = self.config();
+        let node = Some(&config.node);
         match self.inner.ports.store.stale(node, clock.now()).await {
             Ok(jobs) => {
                 for job in jobs {
@@ -201,7 +204,7 @@ impl Service {
 
     /// Removes profiles that were not used for long or are too many.
     async fn purge(&self) {
-        let Some(rules) = self.inner.config.learning else { return };
+        let Some(rules) = self.config().learning else { return };
         let before = self.now().minus(rules.keep);
         loop {
             let store = &self.inner.ports.store;
@@ -216,7 +219,7 @@ impl Service {
     /// Removes documents that no row names and that are too old to be on their way to one.
     async fn sweep(&self) {
         let ports = &self.inner.ports;
-        let age = self.inner.config.sweep_after;
+        let age = self.config().sweep_after;
         match ports.documents.older_than(age).await {
             Ok(keys) => {
                 for key in keys {

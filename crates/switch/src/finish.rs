@@ -140,7 +140,7 @@ impl Service {
         let now = self.now();
         let read = store.job(&job.id).await?.ok_or(StoreError::NotFound)?;
         let mut then = read.clone();
-        apply(&mut then, turn, &self.inner.config.retry, now);
+        apply(&mut then, turn, &self.config().retry, now);
         let notices: Vec<Notice> = notice(&then, now).into_iter().collect();
         let written = then.clone();
         let change = Box::new(move |j: &mut Job| {
@@ -154,7 +154,7 @@ impl Service {
             Ok(())
         });
         let told = !notices.is_empty();
-        let lessons = match (turn, &self.inner.config.learning) {
+        let lessons = match (turn, &self.config().learning) {
             (Turn::Call(_, Some(lesson)), Some(rules)) => lesson.changes(rules),
             _ => Vec::new(),
         };

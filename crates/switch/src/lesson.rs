@@ -13,7 +13,7 @@ impl Service {
     /// What is known of the number and the trunks before a call. A store that fails now does not keep it from being made.
     pub(crate) async fn known(&self, job: &Job) -> Known {
         let mut known = Known { degrade: degrade(job), now: self.now(), ..Known::default() };
-        let Some(rules) = self.inner.config.learning else {
+        let Some(rules) = self.config().learning else {
             return known;
         };
         known.rules = Some(rules);
@@ -36,7 +36,7 @@ impl Service {
         key: &str,
         at: Timestamp,
     ) -> Option<Arc<Lesson>> {
-        self.inner.config.learning?;
+        self.config().learning?;
         let (plan, trunk) = (result.plan.as_ref()?, result.trunk.as_ref()?);
         let own = class(key).is_none_or(|c| matches!(c.policy, RetryPolicy::Local | RetryPolicy::Never));
         if key != result.class || own {

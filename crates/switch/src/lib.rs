@@ -20,6 +20,6 @@ pub mod service;
 pub use directory::{Account, Directory, Faxbox, User};
 pub use event::{EventSubject, JobEvent, Stage};
 pub use service::{
-    Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, Ports, ReceivedFax, Service,
-    ServiceConfig, ServiceError, SubmitError, TraitSetting, Which,
+    Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, Ports, ReceivedFax,
+    ReloadRequest, Service, ServiceConfig, ServiceError, SubmitError, TraitSetting, Which,
 };

@@ -1,14 +1,18 @@
 //! What a failure means and what follows it: classes, sentences, retry policies (T.30 §5, TSB-85; RFC 3261 §21, Q.850); and
 //! what calls teach about numbers and trunks.
 
+mod causes;
 mod classes;
 mod learning;
 mod plan;
 mod schedule;
 mod testimony;
+mod trunks;
 
-pub use classes::{Class, class, class_of_cause, class_of_sip, is_success};
+pub use causes::{CallCause, Course, call_cause};
+pub use classes::{Class, class, class_of_cause, is_success};
 pub use learning::{LearningRules, Lesson, is_on_probation, set_by_operator};
 pub use plan::{Known, Plan, Planned, Source};
 pub use schedule::{RetryTable, Schedule, Verdict, degrade, judge};
 pub use testimony::{Says, Testimony, testify};
+pub use trunks::{AccountRoute, CallerRules, Prefix, TrunkRoute, TrunkRouting};

@@ -19,6 +19,20 @@ pub trait Dialler: Send + Sync + 'static {
     /// is told through `events` as it happens and in order; waiting for room there is right, since
     /// the switch makes each confirmed page durable before it takes the next event.
     async fn call(&self, order: CallOrder, events: mpsc::Sender<CallEvent>) -> CallResult;
+
+    /// How the trunks are now, by name, as it is shown to operators.
+    async fn trunks(&self) -> Vec<TrunkStatus> {
+        Vec::new()
+    }
+}
+
+/// How a trunk is.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TrunkStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state, field by field, as REST gives it.
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One call to be made.
@@ -176,6 +190,8 @@ pub struct CallResult {
     pub plan: Option<Plan>,
     /// What was seen of the far end on the way.
     pub observed: Observed,
+    /// No call was made, since no trunk has room or is up: the job waits so long, and nothing counts.
+    pub not_made: Option<Duration>,
 }
 
 /// What was seen of the far end in a call.

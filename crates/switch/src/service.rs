@@ -20,8 +20,8 @@ use crate::running::Running;
 use fax_store::StoreError;
 use fax_store::model::{JobState, Timestamp};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio::sync::{Notify, broadcast};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// Why the service did not do what was asked.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -51,6 +51,10 @@ impl From<StoreError> for ServiceError {
     }
 }
 
+/// An operator asks for the configuration to be read again, and waits for what comes of it: what cannot change before the
+/// next start, in a sentence each; or why the new configuration is refused.
+pub type ReloadRequest = oneshot::Sender<Result<Vec<String>, String>>;
+
 /// The switch. Clones are the same switch.
 #[derive(Clone)]
 pub struct Service {
@@ -58,9 +62,11 @@ pub struct Service {
 }
 
 pub(crate) struct Inner {
-    pub(crate) config: ServiceConfig,
+    pub(crate) config: RwLock<Arc<ServiceConfig>>,
     pub(crate) ports: Ports,
     pub(crate) directory: RwLock<Arc<Directory>>,
+    /// Who reads the configuration again when an operator asks for it.
+    reload: OnceLock<mpsc::Sender<ReloadRequest>>,
     pub(crate) events: broadcast::Sender<JobEvent>,
     /// Something may be due.
     pub(crate) wake: Notify,
@@ -79,9 +85,10 @@ impl Service {
         let (events, _) = broadcast::channel(1024);
         Service {
             inner: Arc::new(Inner {
-                config,
+                config: RwLock::new(Arc::new(config)),
                 ports,
                 directory: RwLock::new(Arc::new(directory)),
+                reload: OnceLock::new(),
                 events,
                 wake: Notify::new(),
                 wake_notices: Notify::new(),
@@ -106,10 +113,43 @@ impl Service {
         self.inner.wake.notify_one();
     }
 
-    /// The configuration.
+    /// Replaces the settings: limits, retries, trunks, numbers. The node's name stays, whatever is said: it stands in
+    /// leases. Calls that run go on as they began.
+    pub fn reconfigure(&self, config: ServiceConfig) {
+        let mut now = self.inner.config.write().unwrap_or_else(PoisonError::into_inner);
+        *now = Arc::new(ServiceConfig { node: now.node.clone(), ..config });
+        drop(now);
+        self.inner.wake.notify_one();
+    }
+
+    /// Requests to read the configuration again go there; the first call counts.
+    pub fn on_reload(&self, requests: mpsc::Sender<ReloadRequest>) {
+        let _ = self.inner.reload.set(requests);
+    }
+
+    /// Lets the configuration be read again. What cannot change before the next start, in a sentence each.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Conflict`] with the faults of a configuration that is refused: the old one stays.
+    /// [`ServiceError::Unavailable`] where nobody reads it.
+    pub async fn ask_for_reload(&self) -> Result<Vec<String>, ServiceError> {
+        let nobody = || ServiceError::Unavailable("this server has no configuration to read".to_owned());
+        let requests = self.inner.reload.get().ok_or_else(nobody)?;
+        let (done, outcome) = oneshot::channel();
+        requests.send(done).await.map_err(|_| nobody())?;
+        outcome.await.map_err(|_| nobody())?.map_err(ServiceError::Conflict)
+    }
+
+    /// How the trunks are now.
+    pub async fn trunk_states(&self) -> Vec<crate::port::TrunkStatus> {
+        self.inner.ports.dialler.trunks().await
+    }
+
+    /// The configuration as it is now.
     #[must_use]
-    pub fn config(&self) -> &ServiceConfig {
-        &self.inner.config
+    pub fn config(&self) -> Arc<ServiceConfig> {
+        self.inner.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The time by the switch's clock.

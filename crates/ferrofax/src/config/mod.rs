@@ -9,6 +9,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod trunks;
 mod valid;
 mod written;
 

@@ -1,14 +1,13 @@
 //! The sections of the file, one function each, with their defaults.
 
-use super::compressions::{Compressions, compressions};
 use super::transport;
 use super::valid::{Api, Database, Queue, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
-use fax_net::{Listen, Network, T38Policy, TraceConfig, Transport, Trunk};
+use fax_net::{Listen, TraceConfig, Transport, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
+use fax_switch::policy::AccountRoute;
 use fax_switch::{Account, Faxbox};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -54,7 +53,7 @@ pub(super) fn size(section: &Section<'_, '_>, key: &'static str, default: u64, m
 }
 
 /// A secret: in the file, in a file of its own, or in an environment variable.
-fn secret(section: &Section<'_, '_>, base: &Path, keys: [&'static str; 3]) -> Option<At<String>> {
+pub(super) fn secret(section: &Section<'_, '_>, base: &Path, keys: [&'static str; 3]) -> Option<At<String>> {
     let [here, in_file, in_env] = keys;
     let (a, b, c) = (section.text(here), section.text(in_file), section.text(in_env));
     let given = [&a, &b, &c].into_iter().flatten().count();
@@ -135,78 +134,7 @@ pub(super) fn sip(root: &Section<'_, '_>, base: &Path) -> Option<Sip> {
     })
 }
 
-/// `[[trunk]]`
-pub(super) fn trunks(root: &Section<'_, '_>, base: &Path) -> Vec<(Trunk, Option<Compressions>)> {
-    let mut names = BTreeSet::new();
-    let of = |s: Section<'_, '_>| {
-        let compressions = compressions(&s);
-        Some((trunk(s, base, &mut names)?, compressions))
-    };
-    root.sections("trunk").into_iter().filter_map(of).collect()
-}
-
-fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Option<Trunk> {
-    let name = required(&s, "name", "name = \"carrier\"");
-    let peer = required(&s, "peer", "peer = \"sip.example.net:5060\"");
-    let mut trunk =
-        Trunk::new(name.as_ref().map_or("", |n| &n.value), peer.as_ref().map_or("", |p| &p.value));
-    if let Some(name) = &name
-        && !names.insert(name.value.clone())
-    {
-        s.fault(name.line, format!("trunk {} is there twice", name.value), "give each its own name");
-    }
-    if let Some(peer) = peer.as_ref().filter(|p| !p.value.trim().is_empty() && fax_net::hop(&trunk).is_none())
-    {
-        s.fault(
-            peer.line,
-            format!("trunk.peer is {:?}", peer.value),
-            "write a host, an address or a SIP URI",
-        );
-    }
-    trunk.transport = transport::of_trunk(&s);
-    trunk.server_name = s.text("server_name").map(|n| n.value).unwrap_or_default();
-    trunk.advertise = parsed::<IpAddr>(&s, "advertise", "203.0.113.5");
-    trunk.domain = s.text("domain").map(|d| d.value).unwrap_or_default();
-    let username = s.text("username");
-    let password = secret(&s, base, ["password", "password_file", "password_env"]);
-    match (&username, &password) {
-        (Some(u), Some(p)) => trunk.credentials = Some((u.value.clone(), p.value.clone())),
-        (Some(u), None) => {
-            s.fault(u.line, "a username without a password", "add password_file, password_env or password");
-        }
-        (None, Some(p)) => s.fault(p.line, "a password without a username", "add username"),
-        (None, None) => {}
-    }
-    let register = s.flag("register");
-    let expires = s.number("register_expires_s", 60, 86_400).map_or(3600, |n| n.value);
-    trunk.register_user = s.text("register_user").map(|u| u.value).unwrap_or_default();
-    if let Some(register) = register.filter(|r| r.value) {
-        trunk.register = Some(Duration::from_secs(expires));
-        if trunk.credentials.is_none() && trunk.register_user.is_empty() {
-            s.fault(register.line, "register without a user", "add username and password, or register_user");
-        }
-    }
-    for said in s.texts("accept_from") {
-        match said.value.parse::<Network>() {
-            Ok(network) => trunk.accept_from.push(network),
-            Err(what) => s.fault(said.line, what, "write addresses or networks, as \"203.0.113.0/24\""),
-        }
-    }
-    let after = seconds(&s, "t38_after_s", 6, 60);
-    let policy = choice(&s, "t38", "either", &["either", "receiver-only", "accept-only", "never"]);
-    let usual = T38Policy::default();
-    trunk.t38 = match policy.as_str() {
-        "receiver-only" => T38Policy { offer_as_caller: None, ..usual },
-        "accept-only" => T38Policy { offer_as_caller: None, offer_as_called: None, accept: true },
-        "never" => T38Policy::NEVER,
-        _ => T38Policy { offer_as_caller: Some(after), ..usual },
-    };
-    trunk.ring_timeout = seconds(&s, "ring_timeout_s", 60, 300);
-    s.finish();
-    (name.is_some() && peer.is_some()).then_some(trunk)
-}
-
-fn required(s: &Section<'_, '_>, key: &'static str, example: &str) -> Option<At<String>> {
+pub(super) fn required(s: &Section<'_, '_>, key: &'static str, example: &str) -> Option<At<String>> {
     let said = s.text(key);
     if !s.has(key) {
         s.fault(s.line, format!("{} is missing", s.path(key)), format!("add {example}"));
@@ -352,12 +280,12 @@ fn id_of(kind: &str, name: &str) -> String {
     digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
-/// `[[account]]`, with the trunk each names.
+/// `[[account]]`, with what each says of its calls.
 pub(super) fn accounts(
     root: &Section<'_, '_>,
     base: &Path,
     trunks: &[Trunk],
-) -> (Vec<Account>, Vec<(String, String)>) {
+) -> (Vec<Account>, Vec<(AccountId, AccountRoute)>) {
     let mut accounts = Vec::new();
     let mut routes = Vec::new();
     for s in root.sections("account") {
@@ -372,9 +300,14 @@ pub(super) fn accounts(
                 "use at least 16 characters, as `openssl rand -hex 32` makes",
             );
         }
-        if let Some(trunk) = s.text("trunk") {
+        let mut route = AccountRoute {
+            callers: super::trunks::callers(&s),
+            anonymous: s.flag("anonymous").is_some_and(|a| a.value),
+            trunks: Vec::new(),
+        };
+        for trunk in s.texts("trunk") {
             if trunks.iter().any(|t| t.name == trunk.value) {
-                routes.push((id.clone(), trunk.value));
+                route.trunks.push(trunk.value);
             } else {
                 s.fault(
                     trunk.line,
@@ -383,6 +316,7 @@ pub(super) fn accounts(
                 );
             }
         }
+        routes.push((AccountId::new(id.clone()), route));
         accounts.push(Account {
             id: AccountId::new(id),
             name,

@@ -5,11 +5,12 @@ use super::Fault;
 use super::compressions::{Compressions, compressions};
 use super::learning::learning;
 use super::sections;
+use super::trunks;
 use super::written::File;
 use fax_net::{Listen, StreamLimits, Tls, TraceConfig, Trunk};
 use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
-use fax_switch::policy::LearningRules;
+use fax_switch::policy::{LearningRules, TrunkRouting};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -50,8 +51,8 @@ pub(crate) struct Config {
     /// `[learning]`; `None`: off.
     pub(crate) learning: Option<LearningRules>,
     pub(crate) directory: Directory,
-    /// The trunk of each account, by account id; the first trunk where none is named.
-    pub(crate) account_trunks: Vec<(String, String)>,
+    /// By which trunks calls are made.
+    pub(crate) trunk_routing: TrunkRouting,
     pub(crate) plan: NumberPlan,
     /// Callers are told that grey and colour are taken.
     pub(crate) receive_colour: bool,
@@ -168,12 +169,16 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
 
     let sip = sections::sip(root, base);
     let usual = compressions(root);
-    let trunks = sections::trunks(root, base);
-    let trunk_compressions = trunks
-        .iter()
-        .filter_map(|(trunk, own)| Some((trunk.name.clone(), own.clone().or_else(|| usual.clone())?)))
-        .collect();
-    let trunks: Vec<Trunk> = trunks.into_iter().map(|(trunk, _)| trunk).collect();
+    let mut trunks = Vec::new();
+    let mut trunk_routes = Vec::new();
+    let mut trunk_compressions = HashMap::new();
+    for configured in trunks::trunks(root, base) {
+        if let Some(own) = configured.compressions.or_else(|| usual.clone()) {
+            trunk_compressions.insert(configured.trunk.name.clone(), own);
+        }
+        trunks.push(configured.trunk);
+        trunk_routes.push(configured.route);
+    }
     let api = sections::api(root);
     let smtp = sections::smtp(root);
     let mail = sections::mail(root, base);
@@ -193,7 +198,8 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         _ => NumberPlan::default(),
     };
     let receive_colour = root.flag("receive_colour").is_none_or(|f| f.value);
-    let (accounts, account_trunks) = sections::accounts(root, base, &trunks);
+    let (accounts, account_routes) = sections::accounts(root, base, &trunks);
+    let trunk_routing = TrunkRouting { trunks: trunk_routes, accounts: account_routes.into_iter().collect() };
     let faxboxes = sections::faxboxes(root, &accounts);
     let directory = match Directory::new(accounts, faxboxes, &plan) {
         Ok(directory) => Some(directory),
@@ -218,7 +224,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         traces,
         learning,
         directory: directory?,
-        account_trunks,
+        trunk_routing,
         plan,
         receive_colour,
     })

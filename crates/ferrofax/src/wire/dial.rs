@@ -1,75 +1,204 @@
-//! The switch's calls, made by the network driver.
+//! The switch's calls, made by the network driver: by the trunks that routing names, one after the other where one
+//! fails before the call is answered.
 
 use super::end;
 use super::ladder::LiveLadder;
 use super::observe::Watch;
+use super::trunk_state;
 use crate::config::Compressions;
 use crate::heading::{Heading, headed};
 use async_trait::async_trait;
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
-use fax_net::{CallReport, CallRequest, Endpoint, T38Policy};
+use fax_net::{CallEnd, CallReport, CallRequest, Endpoint, T38Policy};
 use fax_store::model::Ability;
-use fax_switch::policy::{self, Plan};
-use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler};
+use fax_switch::policy::{self, Course, Plan, TrunkRouting};
+use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler, TrunkStatus};
 use fax_t30 as t30;
+use fax_terminal::CodedPage;
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// Makes the switch's calls through trunks.
-pub(crate) struct NetDialler {
-    pub(crate) endpoint: Endpoint,
-    /// The trunk of each account, by account id.
-    pub(crate) routes: HashMap<String, String>,
+/// How long a call waits for a line where every trunk is full.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// How long a job waits before it tries full trunks again.
+const FULL: Duration = Duration::from_secs(5);
+
+/// By which trunks calls are made, until there is another configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Ways {
+    pub(crate) routing: TrunkRouting,
     /// Who offers T.38 by each trunk, by name.
     pub(crate) t38_policies: HashMap<String, T38Policy>,
     /// The codings of each trunk that does not use all, by name.
     pub(crate) compressions: HashMap<String, Compressions>,
-    /// The trunk of all others.
-    pub(crate) default_trunk: Option<String>,
+}
+
+/// Makes the switch's calls through trunks.
+pub(crate) struct NetDialler {
+    endpoint: Endpoint,
+    ways: RwLock<Arc<Ways>>,
+}
+
+/// What one trunk made of a call.
+enum Tried {
+    /// The call was answered, or no trunk would do better.
+    Over(CallResult),
+    /// The trunk failed; the next may do.
+    Failed(CallResult),
+    /// It made no call; when it may, if that is known.
+    NotMade(CallEnd, String, Option<Duration>),
+}
+
+/// What stays the same whatever the trunk.
+struct Errand {
+    order: CallOrder,
+    pages: Vec<Arc<CodedPage>>,
 }
 
 #[async_trait]
 impl Dialler for NetDialler {
     async fn call(&self, order: CallOrder, events: mpsc::Sender<CallEvent>) -> CallResult {
-        let trunk = self.routes.get(order.account.as_str()).or(self.default_trunk.as_ref());
-        let Some(trunk) = trunk.cloned() else {
-            return CallResult {
-                class: "call.failed".to_owned(),
-                text: Some("No trunk is configured; add a [[trunk]] section.".to_owned()),
-                ..CallResult::default()
-            };
-        };
-        let first = order.first_page;
-        let plan = order.plan(&trunk);
-        for words in plan.words() {
-            let _ = events.send(CallEvent::Ladder(format!("{:>12} {words}", ""))).await;
+        let ways = self.ways.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if ways.routing.trunks.is_empty() {
+            return failed("call.failed", "No trunk is configured; add a [[trunk]] section.");
         }
+        let lot = |most| rand::random_range(0..=most);
+        let mut trunks = Vec::new();
+        let mut unshown = false;
+        for trunk in ways.routing.order(&order.account, &order.to_number, lot) {
+            match ways.routing.caller(&order.account, trunk, &order.from_number) {
+                Some((from, anonymous)) => trunks.push((trunk.name.clone(), from, anonymous)),
+                None => unshown = true,
+            }
+        }
+        if trunks.is_empty() {
+            let text = if unshown {
+                "No trunk takes this caller's number; see caller_ids of the account and of the trunks."
+            } else {
+                "No trunk is used for this number; see prefixes of the trunks."
+            };
+            return failed("l.notrunk", text);
+        }
+        let first = order.first_page;
         let pages = if order.header.is_empty() {
-            order.pages
+            order.pages.clone()
         } else {
             let heading = Heading::new(&order.header, &order.ident, &order.timezone);
             headed(&order.pages, &heading, first, order.pages_in_all)
         };
+        let errand = Errand { order, pages };
+        self.by_turns(&ways, &errand, &trunks, &events).await
+    }
+
+    async fn trunks(&self) -> Vec<TrunkStatus> {
+        self.endpoint.trunks().await.iter().map(trunk_state::status).collect()
+    }
+}
+
+fn failed(class: &str, text: &str) -> CallResult {
+    CallResult { class: class.to_owned(), text: Some(text.to_owned()), ..CallResult::default() }
+}
+
+impl NetDialler {
+    pub(crate) fn new(endpoint: Endpoint, ways: Ways) -> Self {
+        NetDialler { endpoint, ways: RwLock::new(Arc::new(ways)) }
+    }
+
+    /// Calls that are begun from now on go by these ways.
+    pub(crate) fn change(&self, ways: Ways) {
+        *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
+    }
+
+    /// Tries the trunks in their order: those that are full or down are passed over, then the first full one is waited for.
+    async fn by_turns(
+        &self,
+        ways: &Ways,
+        errand: &Errand,
+        trunks: &[(String, String, bool)],
+        events: &mpsc::Sender<CallEvent>,
+    ) -> CallResult {
+        let mut last: Option<CallResult> = None;
+        let mut words = Vec::new();
+        let mut full = None;
+        let mut soonest: Option<Duration> = None;
+        let turns = trunks.iter().map(Some).chain([None]);
+        for turn in turns {
+            // At the end the first full one is waited for, unless another was tried and failed.
+            let waits = turn.is_none();
+            let Some(trunk) = turn.or(full.filter(|_| last.is_none())) else { break };
+            if *errand.order.cancel.borrow() {
+                break;
+            }
+            let wait = if waits { WAIT } else { Duration::ZERO };
+            match self.by_trunk(ways, errand, trunk, wait, events).await {
+                Tried::Over(result) if words.is_empty() || policy::is_success(&result.class) => {
+                    return result;
+                }
+                Tried::Over(result) => return told(result, &words),
+                Tried::Failed(result) => {
+                    let text = result.text.clone().unwrap_or_default();
+                    words.push(format!("{}: {text}", trunk.0));
+                    let line = format!("{:>12} trunk {} failed before the call was answered", "", trunk.0);
+                    let _ = events.send(CallEvent::Ladder(line)).await;
+                    last = Some(result);
+                }
+                Tried::NotMade(end, why, again) => {
+                    if end == CallEnd::TrunkFull && full.is_none() {
+                        full = Some(trunk);
+                    }
+                    let again = again.unwrap_or(FULL);
+                    soonest = Some(soonest.map_or(again, |s| s.min(again)));
+                    if !waits {
+                        let _ = events.send(CallEvent::Ladder(format!("{:>12} {why}", ""))).await;
+                        words.push(why);
+                    }
+                }
+            }
+        }
+        match (last, soonest) {
+            (Some(result), _) => told(result, &words),
+            (None, Some(wait)) => {
+                CallResult { not_made: Some(wait), ..failed("l.notrunk", &words.join("; ")) }
+            }
+            (None, None) => failed("call.cancelled", "The fax was called off."),
+        }
+    }
+
+    /// Makes the call by one trunk.
+    async fn by_trunk(
+        &self,
+        ways: &Ways,
+        errand: &Errand,
+        (trunk, from, anonymous): &(String, String, bool),
+        wait: Duration,
+        events: &mpsc::Sender<CallEvent>,
+    ) -> Tried {
+        let order = &errand.order;
+        let first = order.first_page;
+        let plan = order.plan(trunk);
+        let mut words: Vec<String> = plan.words().map(str::to_owned).collect();
         let mut ladder = LiveLadder::new(t30::Role::Calling, first);
+        let terminal = fax_terminal::Config {
+            role: t30::Role::Calling,
+            ident: order.ident.clone(),
+            capabilities: capabilities(&plan, ways.compressions.get(trunk)),
+            documents: vec![fax_terminal::Document::new(errand.pages.clone())],
+            sub_address: order.sub_address.clone(),
+            ..fax_terminal::Config::default()
+        };
         let request = CallRequest {
-            trunk: trunk.clone(),
-            to: order.to_number,
-            from: order.from_number,
-            from_name: order.from_name,
-            headers: Vec::new(),
-            terminal: fax_terminal::Config {
-                role: t30::Role::Calling,
-                ident: order.ident,
-                capabilities: capabilities(&plan, self.compressions.get(&trunk)),
-                documents: vec![fax_terminal::Document::new(pages)],
-                sub_address: order.sub_address,
-                ..fax_terminal::Config::default()
-            },
-            t38: self.t38(&trunk, &plan),
+            from_name: order.from_name.clone(),
+            t38: t38(ways, trunk, &plan),
+            anonymous: *anonymous,
+            wait,
+            ..CallRequest::new(trunk, &order.to_number, from, terminal)
         };
         let mut call = self.endpoint.call(request);
-        let mut cancel = order.cancel;
+        let mut cancel = order.cancel.clone();
         let mut given_up = false;
         let mut watch = Watch::default();
         let report = loop {
@@ -83,11 +212,15 @@ impl Dialler for NetDialler {
                     continue;
                 }
             };
-            for line in event.as_ref().map(|event| ladder.lines(event)).unwrap_or_default() {
+            let made = !matches!(&event, Some(fax_net::CallEvent::Ended(report)) if is_not_made(report.end));
+            for line in words.drain(..).filter(|_| made) {
+                let _ = events.send(CallEvent::Ladder(format!("{:>12} {line}", ""))).await;
+            }
+            for line in event.as_ref().filter(|_| made).map(|event| ladder.lines(event)).unwrap_or_default() {
                 let _ = events.send(CallEvent::Ladder(line)).await;
             }
             match event {
-                Some(fax_net::CallEvent::Ended(report)) => break Some(*report),
+                Some(fax_net::CallEvent::Ended(report)) => break *report,
                 Some(event) => {
                     watch.see(&event);
                     for told in tell(event, first) {
@@ -95,21 +228,33 @@ impl Dialler for NetDialler {
                         let _ = events.send(told).await;
                     }
                 }
-                None => break None,
+                None => return Tried::Over(failed("call.failed", "ferrofax stopped during the call.")),
             }
         };
-        report.map_or_else(
-            || CallResult {
-                class: "call.failed".to_owned(),
-                text: Some("ferrofax stopped during the call.".to_owned()),
-                ..CallResult::default()
-            },
-            |report| {
-                let observed = watch.end(&report);
-                CallResult { plan: Some(plan), observed, ..result(report, first, trunk) }
-            },
-        )
+        if is_not_made(report.end) {
+            return Tried::NotMade(report.end, report.reason, report.retry_after);
+        }
+        let observed = watch.end(&report);
+        let course = end::course(&report);
+        let result = CallResult { plan: Some(plan), observed, ..result(report, first, trunk.clone()) };
+        match course {
+            Course::NextTrunk if !*order.cancel.borrow() => Tried::Failed(result),
+            Course::NextTrunk | Course::GiveUp | Course::LaterHere => Tried::Over(result),
+        }
     }
+}
+
+/// Whether the trunk did not even try.
+fn is_not_made(end: CallEnd) -> bool {
+    matches!(end, CallEnd::TrunkFull | CallEnd::TrunkDown)
+}
+
+/// A result with what the other trunks said.
+fn told(result: CallResult, words: &[String]) -> CallResult {
+    if words.len() < 2 {
+        return result;
+    }
+    CallResult { text: Some(words.join("; ")), ..result }
 }
 
 /// Comes back when the call is to be given up (true), or when nobody can ask for that any more.
@@ -117,17 +262,15 @@ async fn asked_to_stop(cancel: &mut watch::Receiver<bool>) -> bool {
     cancel.wait_for(|c| *c).await.is_ok()
 }
 
-impl NetDialler {
-    /// Who offers T.38 in this call, where that is not as the trunk says.
-    fn t38(&self, trunk: &str, plan: &Plan) -> Option<T38Policy> {
-        match plan.step(Ability::T38) {
-            0 => None,
-            1 => {
-                let policy = self.t38_policies.get(trunk).copied().unwrap_or_default();
-                Some(T38Policy { offer_as_called: None, offer_as_caller: None, ..policy })
-            }
-            _ => Some(T38Policy::NEVER),
+/// Who offers T.38 in this call, where that is not as the trunk says.
+fn t38(ways: &Ways, trunk: &str, plan: &Plan) -> Option<T38Policy> {
+    match plan.step(Ability::T38) {
+        0 => None,
+        1 => {
+            let policy = ways.t38_policies.get(trunk).copied().unwrap_or_default();
+            Some(T38Policy { offer_as_called: None, offer_as_caller: None, ..policy })
         }
+        _ => Some(T38Policy::NEVER),
     }
 }
 

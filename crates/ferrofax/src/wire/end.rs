@@ -1,7 +1,7 @@
 //! How a call ended, in the switch's classes and in a sentence for people.
 
 use fax_net::{CallEnd, CallReport};
-use fax_switch::policy;
+use fax_switch::policy::{self, Course};
 
 /// What came of the call, and in brackets what an engineer wants to know.
 pub(crate) fn sentence(report: &CallReport) -> String {
@@ -20,12 +20,27 @@ pub(crate) fn class(report: &CallReport) -> &'static str {
             Some(outcome) => outcome.failure.as_ref().map_or("ok", |f| policy::class_of_cause(f.cause)),
             None => "call.dropped",
         },
-        CallEnd::NotAnswered => match report.sip_status {
-            Some(status) => policy::class_of_sip(status, report.q850),
-            None => "call.failed",
-        },
+        // Nothing that we ended ourselves says anything of the trunk.
+        CallEnd::NotAnswered if report.sip_status.is_none() => "call.failed",
+        CallEnd::NotAnswered => policy::call_cause(report.sip_status, report.q850, report.reached).class,
         CallEnd::NoCommonMedia | CallEnd::T38Silent => "call.media",
         CallEnd::NoRoute | CallEnd::Internal => "call.failed",
+        CallEnd::TrunkFull | CallEnd::TrunkDown => "l.notrunk",
+    }
+}
+
+/// Whether another trunk may do better within this attempt. A call that was answered is over with its end.
+pub(crate) fn course(report: &CallReport) -> Course {
+    match report.end {
+        CallEnd::NotAnswered if report.sip_status.is_some() => {
+            policy::call_cause(report.sip_status, report.q850, report.reached).course
+        }
+        CallEnd::NoRoute | CallEnd::TrunkFull | CallEnd::TrunkDown => Course::NextTrunk,
+        CallEnd::NotAnswered
+        | CallEnd::Fax
+        | CallEnd::NoCommonMedia
+        | CallEnd::T38Silent
+        | CallEnd::Internal => Course::GiveUp,
     }
 }
 

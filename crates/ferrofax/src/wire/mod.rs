@@ -7,6 +7,7 @@ pub(crate) mod end;
 pub(crate) mod ladder;
 mod observe;
 mod spool;
+mod trunk_state;
 
 use fax_t30 as t30;
 
@@ -21,5 +22,5 @@ pub(crate) fn called(ident: String, colour: bool) -> fax_terminal::Config {
 
 pub(crate) use answer::answer_calls;
 pub(crate) use convert::DocumentConverter;
-pub(crate) use dial::NetDialler;
+pub(crate) use dial::{NetDialler, Ways};
 pub(crate) use spool::Spool;

@@ -229,9 +229,7 @@ impl Driver {
     fn event(&mut self, event: sip::Event) {
         if let Some(call) = call_of(&event) {
             if let Some(&key) = self.by_call.get(&call) {
-                if self.trunk_shows(key, &event) {
-                    return;
-                }
+                let Some(event) = self.trunk_shows(key, event) else { return };
                 if let (sip::Event::Answered { remote, .. }, Some(entry)) = (&event, self.legs.get_mut(&key))
                 {
                     entry.flow.1 = *remote;
@@ -270,23 +268,26 @@ impl Driver {
         }
     }
 
-    /// What a call shows of the trunk it goes by; says whether it goes on elsewhere.
-    fn trunk_shows(&mut self, key: LegKey, event: &sip::Event) -> bool {
-        let Some(entry) = self.legs.get_mut(&key) else { return false };
-        let Some(peer) = entry.invitation.as_ref().map(|i| i.peer) else { return false };
+    /// What a call shows of the trunk it goes by. What its leg is to hear of it; nothing when it goes on elsewhere.
+    fn trunk_shows(&mut self, key: LegKey, event: sip::Event) -> Option<sip::Event> {
+        let Some(entry) = self.legs.get_mut(&key) else { return Some(event) };
+        let Some(peer) = entry.invitation.as_ref().map(|i| i.peer) else { return Some(event) };
         match event {
             sip::Event::Progress { .. } => self.trunk_lives(peer),
             sip::Event::Answered { .. } => {
                 entry.invitation = None;
                 self.trunk_lives(peer);
             }
-            sip::Event::Ended { cause, .. } => {
-                self.judge(peer, cause);
-                return self.redirected(key, cause);
+            sip::Event::Ended { call, cause } => {
+                if !entry.invitation.as_ref().is_some_and(|i| i.was_redirected()) {
+                    self.judge(peer, &cause);
+                }
+                let cause = self.redirected(key, cause)?;
+                return Some(sip::Event::Ended { call, cause });
             }
             _ => {}
         }
-        false
+        Some(event)
     }
 
     pub(super) fn peer(&self, id: u64) -> Option<&Peer> {

@@ -27,12 +27,18 @@ pub(super) struct Invitation {
     visited: Vec<String>,
     /// Where else it may be sent on to.
     contacts: VecDeque<Uri>,
+    /// The last redirection: it stands where nobody answers at the place it led to.
+    cause: Option<sip::EndCause>,
 }
 
 impl Invitation {
     pub(super) fn new(peer: u64, invite: sip::Invite) -> Box<Self> {
         let visited = vec![invite.request_uri.clone()];
-        Box::new(Invitation { peer, invite, visited, contacts: VecDeque::new() })
+        Box::new(Invitation { peer, invite, visited, contacts: VecDeque::new(), cause: None })
+    }
+
+    pub(super) fn was_redirected(&self) -> bool {
+        self.visited.len() > 1
     }
 }
 
@@ -59,26 +65,32 @@ fn is_allowed(peer: &Peer, host: &str) -> bool {
 }
 
 impl Driver {
-    /// Sends a call that failed on to where a redirection allows it; says whether that is so.
-    pub(super) fn redirected(&mut self, key: LegKey, cause: &sip::EndCause) -> bool {
+    /// Sends a call that failed on to where a redirection allows it; gives the cause back where there is no such place.
+    pub(super) fn redirected(&mut self, key: LegKey, cause: sip::EndCause) -> Option<sip::EndCause> {
         let Some(mut invitation) = self.legs.get_mut(&key).and_then(|e| e.invitation.take()) else {
-            return false;
+            return Some(cause);
         };
         let redirect = cause.by == sip::EndedBy::Remote && matches!(cause.code, Some(300..=399));
-        let troubled = match cause.by {
+        let silent = match cause.by {
             sip::EndedBy::Unreachable => true,
             sip::EndedBy::Timeout => cause.code == Some(408),
-            sip::EndedBy::Remote => matches!(cause.code, Some(404 | 410 | 480 | 500..=599)),
-            sip::EndedBy::Local => false,
+            sip::EndedBy::Remote | sip::EndedBy::Local => false,
         };
+        let troubled = silent
+            || (cause.by == sip::EndedBy::Remote && matches!(cause.code, Some(404 | 410 | 480 | 500..=599)));
         if redirect {
             for contact in cause.contacts.iter().take(CONTACTS).rev() {
                 if invitation.contacts.len() < CONTACTS {
                     invitation.contacts.push_front(contact.uri.clone());
                 }
             }
+            invitation.cause = Some(cause.clone());
         }
-        (redirect || troubled) && self.follow(key, invitation)
+        let before = invitation.cause.clone().filter(|_| silent);
+        if (redirect || troubled) && self.follow(key, invitation) {
+            return None;
+        }
+        Some(before.unwrap_or(cause))
     }
 
     fn follow(&mut self, key: LegKey, mut invitation: Box<Invitation>) -> bool {
@@ -139,8 +151,8 @@ impl Driver {
         if targets.is_empty() {
             let mut cause = sip::EndCause::new(sip::EndedBy::Unreachable, Some(503), "");
             "the place of a redirection is not known".clone_into(&mut cause.reason);
-            if !self.redirected(key, &cause) {
-                let call = invite.call;
+            let call = invite.call;
+            if let Some(cause) = self.redirected(key, cause) {
                 self.input(key, super::leg::Input::Sip(sip::Event::Ended { call, cause }));
             }
             return;

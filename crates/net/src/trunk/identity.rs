@@ -60,9 +60,11 @@ impl IdentityRules {
             Assertion::Asserted => asserted.push(caller.clone()),
             Assertion::Preferred => preferred = Some(caller.clone()),
         }
+        // Quotes and what escapes them are more than some peers can read.
+        let name: String = name.chars().filter(|c| !c.is_control() && !"\"\\".contains(*c)).collect();
         let known = !asserted.is_empty() || preferred.is_some();
         OutgoingIdentity {
-            display: if self.display { name.to_owned() } else { String::new() },
+            display: if self.display { name } else { String::new() },
             address: if self.from_user.is_empty() {
                 caller
             } else {
@@ -109,8 +111,8 @@ mod tests {
         assert_eq!(
             told(&by_account, "A \"B\"\r\nX: y", false),
             [
-                "From: \"A \\\"B\\\"X: y\" <sip:acct%207@pbx.example>",
-                "P-Preferred-Identity: \"A \\\"B\\\"X: y\" <sip:4930456@pbx.example>"
+                "From: \"A BX: y\" <sip:acct%207@pbx.example>",
+                "P-Preferred-Identity: \"A BX: y\" <sip:4930456@pbx.example>"
             ]
         );
     }

@@ -126,31 +126,6 @@ pub const fn class_of_cause(cause: Cause) -> &'static str {
     cause.meaning().class
 }
 
-/// The class of a call that was refused with this SIP status (0: no answer at all) and, if it came with one,
-/// this cause of Q.850, which knows better.
-#[must_use]
-pub const fn class_of_sip(status: u16, q850: Option<u16>) -> &'static str {
-    match q850 {
-        Some(1 | 22 | 28) => return "call.unallocated",
-        Some(17) => return "call.busy",
-        Some(18 | 19) => return "call.noanswer",
-        Some(21) => return "call.rejected",
-        Some(34 | 38 | 41 | 42 | 44 | 47) => return "call.congestion",
-        Some(65 | 88) => return "call.media",
-        _ => {}
-    }
-    match status {
-        486 | 600 => "call.busy",
-        0 | 408 | 480 | 487 => "call.noanswer",
-        404 | 410 | 484 | 604 => "call.unallocated",
-        403 | 433 | 603 | 607 | 608 => "call.rejected",
-        429 | 500 | 502 | 503 | 504 => "call.congestion",
-        415 | 488 | 606 => "call.media",
-        491 => "call.glare",
-        _ => "call.failed",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,17 +142,6 @@ mod tests {
     fn every_cause_has_its_class() {
         for cause in Cause::ALL {
             assert!(class(class_of_cause(cause)).is_some(), "{cause:?}");
-        }
-    }
-
-    #[test]
-    fn the_cause_knows_better_than_the_status() {
-        assert_eq!(class_of_sip(480, Some(17)), "call.busy");
-        assert_eq!(class_of_sip(480, None), "call.noanswer");
-        assert_eq!(class_of_sip(503, Some(1)), "call.unallocated");
-        assert_eq!(class_of_sip(503, Some(16)), "call.congestion");
-        for status in 0..700 {
-            assert!(class(class_of_sip(status, None)).is_some());
         }
     }
 }

@@ -76,11 +76,12 @@ impl Service {
     #[must_use]
     pub fn incoming(&self, call: &IncomingCall) -> Decision {
         let directory = self.directory();
-        let number = self.inner.config.numbers.normalise(&call.to_number);
+        let number = self.config().numbers.normalise(&call.to_number);
         let Some(faxbox) = directory.faxbox_by_number(&number) else {
             return Decision::Reject { code: 404, reason: "Not Found".into() };
         };
-        let ident = [&faxbox.fax_identity, &self.inner.config.default_ident]
+        let config = self.config();
+        let ident = [&faxbox.fax_identity, &config.default_ident]
             .into_iter()
             .find(|i| !i.is_empty())
             .unwrap_or(&number);
@@ -115,7 +116,8 @@ impl Service {
         let document = if tiff.is_empty() { None } else { Some(inner.ports.documents.put(tiff).await?) };
         let directory = self.directory();
         let notify = directory.faxbox(&fax.faxbox).map(|f| f.notify_inbound.clone()).unwrap_or_default();
-        let numbers = &inner.config.numbers;
+        let config = self.config();
+        let numbers = &config.numbers;
         let row = Received {
             id: FaxId::generate(),
             account: fax.account,

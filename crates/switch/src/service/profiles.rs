@@ -22,7 +22,7 @@ impl Service {
     /// The rules of learning as they are, or their defaults where it is off.
     #[must_use]
     pub fn learning(&self) -> LearningRules {
-        self.inner.config.learning.unwrap_or_default()
+        self.config().learning.unwrap_or_default()
     }
 
     /// Whether the next call tries something better than this decision.
@@ -58,7 +58,7 @@ impl Service {
     /// The key of a number's profile, however the number is written.
     #[must_use]
     pub fn destination_key(&self, account: &AccountId, number: &str) -> ProfileKey {
-        ProfileKey::number(account.clone(), self.inner.config.numbers.normalise(number))
+        ProfileKey::number(account.clone(), self.config().numbers.normalise(number))
     }
 
     /// A profile.

@@ -145,7 +145,7 @@ impl Service {
     /// See [`SubmitError`]; nothing is left behind but perhaps a document without a row, which is
     /// swept later.
     pub async fn submit(&self, new: NewJob) -> Result<Job, SubmitError> {
-        let config = &self.inner.config;
+        let config = self.config();
         let directory = self.directory();
         let account = directory.account(&new.account).ok_or(SubmitError::UnknownAccount)?;
         let faxbox = match &new.faxbox {
@@ -224,8 +224,8 @@ impl Service {
                 if octets.is_empty() {
                     return Err(SubmitError::EmptyDocument);
                 }
-                if octets.len() > self.inner.config.max_document {
-                    return Err(SubmitError::TooLarge(self.inner.config.max_document));
+                if octets.len() > self.config().max_document {
+                    return Err(SubmitError::TooLarge(self.config().max_document));
                 }
                 let original = self.inner.ports.documents.put(octets).await?;
                 Source::Stored { original, content_type, file_name }
