@@ -99,6 +99,8 @@ fn peers(s: &Section<'_, '_>) -> Vec<String> {
     let said = s.texts("peer");
     if !s.has("peer") {
         s.fault(s.line, format!("{} is missing", s.path("peer")), format!("add {example}"));
+    } else if said.is_empty() {
+        s.fault(s.line, format!("{} is empty", s.path("peer")), format!("write {example}"));
     }
     let good = |peer: &At<String>| {
         if peer.value.trim().is_empty() {
@@ -257,4 +259,83 @@ pub(super) fn callers(s: &Section<'_, '_>) -> CallerRules {
         );
     }
     CallerRules { allowed: allowed.into_iter().map(|a| a.value).collect(), default }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Fault, parse};
+
+    fn read(trunk: &str, account: &str) -> Result<Config, Vec<Fault>> {
+        let text = format!(
+            "data_dir = \"data\"\n[[trunk]]\nname = \"carrier\"\n{trunk}\n[[trunk]]\nname = \"other\"\npeer = \
+             \"192.0.2.9\"\n[[account]]\nname = \"Clinic\"\napi_key = \"0123456789abcdef\"\n{account}\n"
+        );
+        parse(&text, Path::new("/base"))
+    }
+
+    #[test]
+    fn a_trunk_says_what_carriers_want() {
+        let config = read(
+            "peer = [\"a.example\", \"sip:b.example;transport=tcp\"]\nusername = \"u\"\npassword = \"p\"\n\
+             register = true\ninstance = \"urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6\"\n\
+             advertise = \"received\"\nnumber_format = \"national\"\ncountry_code = \"49\"\n\
+             tech_prefix = \"77\"\nuser_phone = true\nidentity = \"preferred\"\nfrom_user = \"u\"\n\
+             caller_name = false\nmax_calls = 30\nmax_calls_out = 20\ncalls_per_second = 2\nping_s = 30\n\
+             redirect_to = [\".example\"]\nfax_preference = \"t38\"\nprefixes = [\"+49\", \"+4915 = 90\", \
+             \"!+49900\"]\ncost = 10\nweight = 3\ncaller_ids = [\"+4930*\", \"+49301\"]",
+            "trunk = [\"other\", \"carrier\"]\nanonymous = true\ndefault_caller_id = \"+49301\"",
+        )
+        .unwrap();
+        let trunk = &config.trunks[0];
+        assert_eq!(trunk.peers, ["a.example", "sip:b.example;transport=tcp"]);
+        assert_eq!(trunk.advertise, Advertise::AsSeen);
+        assert!(trunk.outbound.is_some() && trunk.register.is_some());
+        assert_eq!(trunk.numbers.write("+4930123"), "030123");
+        assert_eq!(trunk.identity.assertion, Assertion::Preferred);
+        let limits = TrunkLimits {
+            calls: Some(30),
+            calls_out: Some(20),
+            calls_in: None,
+            per_second_out: Some(2),
+            per_second_in: None,
+        };
+        assert_eq!((trunk.limits, trunk.ping), (limits, Some(Duration::from_secs(30))));
+        let route = &config.trunk_routing.trunks[0];
+        let prefix = |begins: &str, cost, barred| Prefix { begins: begins.to_owned(), cost, barred };
+        assert_eq!(
+            route.prefixes,
+            [prefix("+49", None, false), prefix("+4915", Some(90), false), prefix("+49900", None, true)]
+        );
+        assert_eq!((route.cost, route.weight, route.outgoing), (10, Some(3), true));
+        let account = config.trunk_routing.accounts.values().next().unwrap();
+        assert_eq!(account.trunks, ["other", "carrier"]);
+        assert!(account.anonymous);
+        // The least there is.
+        let least = read("peer = \"192.0.2.1\"", "").unwrap();
+        assert_eq!(least.trunks[0], Trunk::new("carrier", "192.0.2.1"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_trunk_is_said_with_its_line() {
+        for (trunk, account, what) in [
+            ("peer = []", "", "trunk.peer is empty"),
+            ("peer = [\"192.0.2.1\", \"\"]", "", "trunk.peer is empty"),
+            ("peer = \"x\"\nadvertise = \"somewhere\"", "", "trunk.advertise is \"somewhere\""),
+            ("peer = \"x\"\nnumber_format = \"national\"", "", "national numbers without a country"),
+            ("peer = \"x\"\ncountry_code = \"+49\"", "", "trunk.country_code is \"+49\""),
+            ("peer = \"x\"\nprefixes = [\"49a\"]", "", "trunk.prefixes has \"49a\""),
+            ("peer = \"x\"\nprefixes = [\"+49 = cheap\"]", "", "trunk.prefixes has \"+49 = cheap\""),
+            ("peer = \"x\"\nprefixes = [\"!+49 = 3\"]", "", "trunk.prefixes has \"!+49 = 3\""),
+            ("peer = \"x\"\ncaller_ids = [\"+49*\"]", "", "only ranges of callers' numbers"),
+            ("peer = \"x\"\ninstance = \"me\"", "", "trunk.instance is \"me\""),
+            ("peer = \"x\"\nidentity = \"rpid\"", "", "trunk.identity is \"rpid\""),
+            ("peer = \"x\"\ncalls_per_second = 0", "", "trunk.calls_per_second is 0"),
+            ("peer = \"x\"", "trunk = [\"carrier\", \"gone\"]", "there is no trunk gone"),
+            ("peer = \"x\"", "caller_ids = [\"+1*\"]", "only ranges of callers' numbers"),
+        ] {
+            let found = read(trunk, account).err().unwrap_or_default();
+            assert!(found.iter().any(|f| f.what.contains(what) && f.line > 1), "{what}: {found:#?}");
+        }
+    }
 }
