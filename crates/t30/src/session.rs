@@ -170,6 +170,12 @@ impl Session {
         earliest(self.call.timers.deadline(), self.call.command_at())
     }
 
+    /// From now on the line carries no image that we send faster than this, bit/s: a far end of T.38 may say so
+    /// (T38MaxBitRate). It holds for what is agreed from here on.
+    pub fn limit_rate(&mut self, bit_rate: u32) {
+        self.call.line_rate = bit_rate;
+    }
+
     fn live(&self) -> bool {
         !matches!(self.state, State::Idle | State::Ended)
     }

@@ -28,6 +28,9 @@ pub struct Config {
     pub control_redundancy: u8,
     /// Earlier packets in each packet of image data, as far as `far_max_datagram` allows.
     pub image_redundancy: u8,
+    /// What the far end takes of images, bit/s (its T38MaxBitRate); the endpoint leaves it to T.30 to go no
+    /// faster. The largest number: it set no limit below that of its modems.
+    pub far_max_bit_rate: u32,
 }
 
 impl Default for Config {
@@ -38,6 +41,7 @@ impl Default for Config {
             error_correction: ErrorCorrection::Redundancy,
             control_redundancy: 3,
             image_redundancy: 3,
+            far_max_bit_rate: u32::MAX,
         }
     }
 }

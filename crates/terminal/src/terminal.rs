@@ -121,6 +121,7 @@ impl Terminal {
                 if matches!(self.line, Line::T38(_)) {
                     self.line = Line::Audio(Box::new(AudioLine::new(self.audio)));
                     self.early.clear();
+                    self.session.limit_rate(u32::MAX);
                     self.session.handle(now, t30::Input::LineChanged);
                 }
             }
@@ -236,6 +237,7 @@ impl Terminal {
         if self.is_t38() {
             return;
         }
+        self.session.limit_rate(config.far_max_bit_rate);
         self.line = Line::T38(Box::new(t38::Endpoint::new(config, now)));
         self.session.handle(now, t30::Input::LineChanged);
         self.advance(now);

@@ -132,6 +132,26 @@ fn calls_that_change_their_carrier() {
     }
 }
 
+/// What the far end says of its bit rate is on the tape: T.30 goes by it.
+#[test]
+fn a_limited_bit_rate_is_kept_and_replays() {
+    let calling = fax_t38::Config { far_max_bit_rate: 9_600, ..fax_t38::Config::default() };
+    let plan = Plan { switch: Switch::After(Duration::from_millis(700)), calling, ..Plan::default() };
+    let [octets, _] =
+        over_t38("limited", config(Role::Calling, coded(1, 60)), config(Role::Called, vec![]), &plan);
+    let (steps, _) = replayed(&octets, &[]);
+    let limit = |s: &Step| matches!(s, Step::Carrier(Carrier::T38(c)) if c.far_max_bit_rate == 9_600);
+    assert!(steps.iter().any(|(_, s)| limit(s)));
+    let rates: Vec<u32> = events(&steps)
+        .into_iter()
+        .filter_map(|e| match e {
+            Event::Negotiated { modulation, .. } => Some(modulation.bit_rate()),
+            _ => None,
+        })
+        .collect();
+    assert!(!rates.is_empty() && rates.iter().all(|r| *r <= 9_600), "{rates:?}");
+}
+
 #[test]
 fn calls_over_audio_that_is_clean_or_lost() {
     let calling = || config(Role::Calling, coded(1, 150));

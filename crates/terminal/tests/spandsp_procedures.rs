@@ -283,6 +283,7 @@ fn spandsp_waits_while_we_are_not_ready() {
         error_correction: t38::ErrorCorrection::Redundancy,
         control_redundancy: 3,
         image_redundancy: 3,
+        ..t38::Config::default()
     };
     let mut line = Endpoint::new(agreed, Instant::ZERO);
     let (mut page, mut pages, mut outcome, mut not_ready) = (Vec::new(), Vec::new(), None, 0);

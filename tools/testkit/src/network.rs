@@ -79,19 +79,19 @@ impl Default for Impairments {
     }
 }
 
-/// One direction.
+/// One direction, for packets of this type.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct Network<P = Bytes> {
     impairments: Impairments,
     random: Random,
-    in_flight: BTreeMap<(Instant, u64), Bytes>,
+    in_flight: BTreeMap<(Instant, u64), P>,
     sent: u64,
     lost: u64,
     /// In a burst of losses: how many so far.
     losing: u32,
 }
 
-impl Network {
+impl<P: Clone> Network<P> {
     /// A network.
     #[must_use]
     pub fn new(impairments: Impairments, seed: u64) -> Self {
@@ -106,7 +106,7 @@ impl Network {
     }
 
     /// Gives it a packet.
-    pub fn send(&mut self, now: Instant, packet: Bytes) {
+    pub fn send(&mut self, now: Instant, packet: P) {
         self.sent += 1;
         if self.loses() {
             self.lost += 1;
@@ -139,7 +139,7 @@ impl Network {
     }
 
     /// The next packet that has arrived.
-    pub fn poll(&mut self, now: Instant) -> Option<Bytes> {
+    pub fn poll(&mut self, now: Instant) -> Option<P> {
         let entry = self.in_flight.first_entry().filter(|e| e.key().0 <= now)?;
         Some(entry.remove())
     }

@@ -11,6 +11,9 @@ use std::net::SocketAddr;
 /// Octets of a UDPTL packet that we take.
 const MAX_DATAGRAM: u16 = 1_400;
 
+/// The fastest that G3 fax goes without V.34, bit/s: no limit at all.
+const FASTEST: u32 = 14_400;
+
 /// What both sides will do.
 pub(crate) enum Agreed {
     Audio { remote: SocketAddr, codec: Codec },
@@ -39,7 +42,7 @@ impl Session {
     fn image(&self) -> ImageLine {
         let parameters = T38Parameters {
             version: 0,
-            max_bit_rate: 14_400,
+            max_bit_rate: FASTEST,
             max_datagram: Some(MAX_DATAGRAM),
             error_correction: Some(ErrorCorrection::Redundancy),
             ..T38Parameters::default()
@@ -136,6 +139,10 @@ fn translate(agreed: sdp::Agreed) -> Agreed {
                     ErrorCorrection::None => fax_t38::ErrorCorrection::None,
                     ErrorCorrection::Redundancy => fax_t38::ErrorCorrection::Redundancy,
                     ErrorCorrection::Fec => fax_t38::ErrorCorrection::Fec,
+                },
+                far_max_bit_rate: match image.parameters.max_bit_rate {
+                    FASTEST.. => u32::MAX,
+                    limit => limit,
                 },
                 ..fax_t38::Config::default()
             };

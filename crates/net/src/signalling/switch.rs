@@ -11,7 +11,8 @@
 //! 3. The called side offers T.38 so long after the answer as the trunk says, or as soon as it hears CNG.
 //!    The calling side leaves that to the called one: it offers when its own time has come and CED or the
 //!    preamble of V.21 was heard [`THEIRS_FIRST`] ago; without either, three times as late.
-//! 4. T.38 is offered once in a call. After a refusal the far end's own offer is still taken.
+//! 4. T.38 is offered once in a call, and not at all after the far end has left it for audio. Its own offer is
+//!    still taken, also after a refusal.
 //! 5. T.38 that is agreed and stays silent: audio is offered, and if it is taken the call keeps to it. If
 //!    it is not, T.38 goes on until T.30's own timers end the call.
 
@@ -68,7 +69,10 @@ impl Switch {
 
     /// The carrier is agreed; true when it is another than before.
     pub(super) fn turn_to(&mut self, carrier: Carrier) -> bool {
-        core::mem::replace(&mut self.carrier, carrier) != carrier
+        let changed = core::mem::replace(&mut self.carrier, carrier) != carrier;
+        // T.38 was left for audio: it is not offered anew.
+        self.offered |= changed && carrier == Carrier::Audio;
+        changed
     }
 
     /// Both ends talk.

@@ -87,6 +87,8 @@ pub(crate) struct Tally {
 pub(crate) struct Call {
     pub(crate) now: Instant,
     pub(crate) config: Config,
+    /// The line carries no image of ours faster than this, bit/s.
+    pub(crate) line_rate: u32,
     pub(crate) timers: Timers<Timer>,
     outputs: VecDeque<Output>,
     phase: Phase,
@@ -128,6 +130,7 @@ impl Call {
         Call {
             now: Instant::ZERO,
             config,
+            line_rate: u32::MAX,
             timers: Timers::new(),
             outputs: VecDeque::new(),
             phase: Phase::A,

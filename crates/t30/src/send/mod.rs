@@ -146,7 +146,9 @@ pub(crate) fn identified(call: &mut Call, burst: &Burst) -> State {
 /// To whom we send is known, and that it takes it: trains.
 pub(crate) fn begin(call: &mut Call) -> State {
     let transmission = &mut call.transmission;
-    match transmission.ladder.meet(&transmission.dis, &call.config.capabilities) {
+    let mut capabilities = call.config.capabilities.clone();
+    capabilities.max_rate = capabilities.max_rate.min(call.line_rate);
+    match transmission.ladder.meet(&transmission.dis, &capabilities) {
         Some(_) => training::train(call),
         None => release::disconnect(call, Some(Cause::Incompatible)),
     }

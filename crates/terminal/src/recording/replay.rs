@@ -277,8 +277,10 @@ impl<'a> Replay<'a> {
         let now = self.now;
         match first {
             tag::START => self.terminal.handle(now, Input::Start),
-            tag::T38 => {
-                let config = setup::t38(cursor)?;
+            tag::T38 | tag::T38_LIMITED => {
+                let limit = if first == tag::T38 { u32::MAX.into() } else { cursor.number()? };
+                let mut config = setup::t38(cursor)?;
+                config.far_max_bit_rate = u32::try_from(limit).unwrap_or(u32::MAX);
                 self.steps.push_back((now, Step::Carrier(Carrier::T38(config.clone()))));
                 self.terminal.handle(now, Input::SwitchToT38(config));
             }

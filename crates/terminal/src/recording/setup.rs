@@ -319,8 +319,15 @@ fn page(cursor: &mut Cursor<'_>, hashes: &mut Vec<u64>) -> Result<Arc<CodedPage>
 
 /// Writes what was agreed for T.38.
 pub(super) fn put_t38(out: &mut Vec<u8>, config: &t38::Config) {
-    let t38::Config { version, far_max_datagram, error_correction, control_redundancy, image_redundancy } =
-        config;
+    let t38::Config {
+        version,
+        far_max_datagram,
+        error_correction,
+        control_redundancy,
+        image_redundancy,
+        // The tape writes it where there is one.
+        far_max_bit_rate: _,
+    } = config;
     number(out, (*version).into());
     number(out, (*far_max_datagram).into());
     number(out, place(&CORRECTIONS, error_correction));
@@ -339,5 +346,6 @@ pub(super) fn t38(cursor: &mut Cursor<'_>) -> Result<t38::Config, Fault> {
         error_correction: at(&CORRECTIONS, cursor, "error correction")?,
         control_redundancy: octet(cursor)?,
         image_redundancy: octet(cursor)?,
+        far_max_bit_rate: u32::MAX,
     })
 }

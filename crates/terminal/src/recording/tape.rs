@@ -26,6 +26,8 @@ pub(super) mod tag {
     pub(in super::super) const FETCH: u8 = 11;
     /// 160 samples were fetched.
     pub(in super::super) const FETCH_BLOCK: u8 = 12;
+    /// As [`T38`], with the far end's limit of the bit rate before it.
+    pub(in super::super) const T38_LIMITED: u8 = 13;
     /// What was fetched: silence (or something that is not compared), or a digest of it.
     pub(in super::super) const SILENCE: u8 = 32;
     pub(in super::super) const SAMPLES: u8 = 33;
@@ -125,6 +127,7 @@ impl Tape {
     pub(crate) fn input(&mut self, now: Instant, input: &Input<'_>) {
         let (tag, size) = match input {
             Input::Start => (tag::START, 0),
+            Input::SwitchToT38(config) if config.far_max_bit_rate < u32::MAX => (tag::T38_LIMITED, 12),
             Input::SwitchToT38(_) => (tag::T38, 8),
             Input::SwitchToAudio => (tag::AUDIO, 0),
             Input::Datagram(datagram) => (tag::DATAGRAM, datagram.len()),
@@ -141,7 +144,12 @@ impl Tape {
         }
         let out = &mut self.records;
         match input {
-            Input::SwitchToT38(config) => setup::put_t38(out, config),
+            Input::SwitchToT38(config) => {
+                if tag == tag::T38_LIMITED {
+                    number(out, config.far_max_bit_rate.into());
+                }
+                setup::put_t38(out, config);
+            }
             Input::Datagram(content) | Input::G711(_, content) => octets(out, content),
             Input::Audio(samples) => {
                 number(out, samples.len() as u64);

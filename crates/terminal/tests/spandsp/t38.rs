@@ -78,6 +78,7 @@ impl Path {
             error_correction,
             control_redundancy: redundancy,
             image_redundancy: redundancy,
+            ..fax_t38::Config::default()
         }
     }
 }
