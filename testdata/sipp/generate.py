@@ -432,5 +432,83 @@ def uac():
     s.recv("100", optional="true").recv("488").call("ACK", branch="z9hG4bK[pid]video").write()
 
 
+def onward():
+    s = Scenario("onward-uac", "The caller of a call that is passed on: voice codecs, early media, BYE.")
+    opus = "m=audio 6000 RTP/AVP 96 8 101\na=rtpmap:96 opus/48000/2\na=rtpmap:101 telephone-event/8000\n"
+    identity = (
+        "P-Asserted-Identity: <sip:+493099@a.example>\n"
+        "Diversion: <sip:+493077@a.example>;reason=unconditional\n"
+    )
+    s.call("INVITE", sdp(opus), extra=identity, in_dialog=False)
+    s.recv("100", optional="true").recv("183", s.ereg("m=audio [1-9][0-9]* RTP/AVP 96 101"))
+    s.recv("200", s.ereg("m=audio [1-9][0-9]* RTP/AVP 96 101"), s.ereg("a=rtpmap:96 opus/48000/2"))
+    s.call("ACK").pause(300).call("BYE", cseq=2, extra="Reason: Q.850;cause=31\n").recv("200").write()
+
+    s = Scenario("onward-uas", "The called side of a call that is passed on.")
+    s.recv(
+        "INVITE",
+        s.ereg("a=rtpmap:96 opus/48000/2"),
+        s.ereg("m=audio [1-9][0-9]* RTP/AVP 96 8 101"),
+        s.ereg("m=audio 6000", absent=True),
+        s.ereg("69", "Max-Forwards"),
+        s.ereg("<sip:.493099@", "P-Asserted-Identity"),
+        s.ereg("<sip:.493077@a.example>;reason=unconditional", "Diversion"),
+        s.ereg("<sip:.4930456@", "To"),
+    )
+    answer = sdp("m=audio 6004 RTP/AVP 96 101\na=rtpmap:96 opus/48000/2\na=rtpmap:101 telephone-event/8000\n")
+    s.reply("183 Session Progress", answer, tag=True, final=False).pause(200)
+    s.reply("200 OK", answer, tag=True).recv("ACK")
+    s.released(s.ereg("cause=31", "Reason")).write()
+
+    s = Scenario("onward-uac-t38", "The caller of a call that is passed on takes T.38; the called side's cause comes with BYE.")
+    s.calls().recv("INVITE", *t38_checks(s)).reply("200 OK", sdp(image(), version=2)).recv("ACK")
+    s.released(s.ereg("cause=16", "Reason")).write()
+
+    s = Scenario("onward-uac-t38-refuses", "The caller of a call that is passed on refuses T.38, and is left in audio.")
+    s.calls().recv("INVITE", *t38_checks(s)).reply("488 Not Acceptable Here").recv("ACK")
+    s.released(s.ereg("cause=16", "Reason")).write()
+
+    s = Scenario("onward-uac-refused", "The caller of a call that is passed on is refused with the status that the test fills in.")
+    s.call("INVITE", sdp(audio()), in_dialog=False, branch="z9hG4bK[pid]refused")
+    s.recv("100", optional="true").recv("180", optional="true")
+    s.raw('<recv response="[status]"/>').call("ACK", branch="z9hG4bK[pid]refused").write()
+
+    s = Scenario("onward-uac-cancels", "The caller of a call that is passed on gives up while it rings.")
+    s.call("INVITE", sdp(audio()), in_dialog=False, branch="z9hG4bK[pid]cancel")
+    s.recv("100", optional="true").recv("180").pause(300)
+    s.call("CANCEL", in_dialog=False, branch="z9hG4bK[pid]cancel").recv("200").recv("487")
+    s.call("ACK", branch="z9hG4bK[pid]cancel").write()
+
+    s = Scenario("onward-uac-answered", "The caller of a call that is passed on is answered, and cleared with the called side's cause.")
+    s.call("INVITE", sdp(audio()), in_dialog=False)
+    s.recv("100", optional="true").recv("180", optional="true").recv("183", optional="true").recv("200").call("ACK")
+    s.released(s.ereg("cause=31", "Reason")).write()
+
+    s = Scenario("uac-silent-call", "A call of a second and a half.")
+    s.calls(s.ereg("m=audio [1-9][0-9]* RTP/AVP [08]")).pause(1500).hangs_up().write()
+
+    s = Scenario("onward-uas-g711", "The called side of a call of a telephone that is passed on hangs up.")
+    s.recv(
+        "INVITE",
+        s.ereg("sip:[^>]*", "Contact", "target"),
+        s.ereg(".*", "From", "caller"),
+        s.ereg(".*", "To", "callee"),
+        s.ereg("<sip:.493011@", "From"),
+        s.ereg("RTP/AVP [^\\n]*8"),
+    )
+    s.reply("200 OK", sdp("m=audio 6000 RTP/AVP 8\n"), tag=True).recv("ACK").pause(700)
+    s.request("BYE").recv("200").write()
+
+    s = Scenario("onward-uac-held", "The caller of a call that is passed on puts the other on hold.")
+    s.calls().pause(200).call("INVITE", sdp(audio(), "a=sendonly\n", version=2), cseq=2)
+    s.recv("100", optional="true").recv("200", s.ereg("a=recvonly")).call("ACK", cseq=2).pause(200)
+    s.hangs_up(3).write()
+
+    s = Scenario("onward-uas-held", "The called side of a call that is passed on is put on hold.")
+    s.called(answer=sdp(audio())).recv("INVITE", s.ereg("a=sendonly"))
+    s.reply("200 OK", sdp(audio(), "a=recvonly\n", version=2)).recv("ACK").released().write()
+
+
 uas()
 uac()
+onward()

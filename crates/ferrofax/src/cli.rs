@@ -80,6 +80,11 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 there is a place, 1 there is none, 2 wrong use.
     Dns(DnsArgs),
+    /// Say what would become of a call: which rule of the configuration is for it, and where it would go.
+    ///
+    /// Exit status: 0 it is received or passed on, 1 it is refused, 2 wrong use or a faulty configuration.
+    #[command(after_long_help = ROUTE_EXAMPLES)]
+    Route(RouteArgs),
     /// The child process that converts one document (used by the server itself).
     #[command(hide = true)]
     ConvertWorker,
@@ -109,6 +114,29 @@ pub(crate) struct ServeArgs {
 pub(crate) struct CheckArgs {
     /// The configuration file.
     #[arg(value_name = "FILE", default_value = "ferrofax.toml")]
+    pub(crate) config: PathBuf,
+}
+
+const ROUTE_EXAMPLES: &str = "Examples:
+  ferrofax route --from trunk:carrier --to +4930123
+  ferrofax route --from terminal:reception --to 0301234 --caller +4930456 --header 'X-Fax: yes' --json";
+
+#[derive(Args, Debug)]
+pub(crate) struct RouteArgs {
+    /// Who calls: trunk:NAME or terminal:USER.
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) from: String,
+    /// The number that is called, as it stands in the request.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) to: String,
+    /// The caller's number.
+    #[arg(long, value_name = "NUMBER", default_value = "")]
+    pub(crate) caller: String,
+    /// A header of the request, as 'NAME: VALUE'. May be given several times.
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = "ferrofax.toml")]
     pub(crate) config: PathBuf,
 }
 

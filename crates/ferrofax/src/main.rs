@@ -15,6 +15,7 @@ mod profiles;
 mod receive;
 mod reload;
 mod replay;
+mod route;
 mod send;
 mod serve;
 mod server;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve::run(args)),
         Command::Send(args) => run(send::run(args, cli.json)),
         Command::Receive(args) => run(receive::run(args, cli.json)),
+        Command::Route(args) => told(route::run(&args, cli.json)),
         Command::Dns(args) => run(dns::run(args, cli.json)),
         Command::Analyze(args) => told(analyze::run(&args, cli.json)),
         Command::Replay(args) => told(replay::run(&args, cli.json)),

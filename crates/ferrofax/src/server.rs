@@ -205,6 +205,8 @@ fn network(config: &Config) -> fax_net::Config {
     net.workers = config.sip.workers;
     net.max_calls = config.sip.max_calls;
     net.trunks.clone_from(&config.trunks);
+    net.terminals.clone_from(&config.terminals);
+    net.registrar.clone_from(&config.registrar);
     net.traces.clone_from(&config.traces);
     net
 }

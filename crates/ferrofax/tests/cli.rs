@@ -404,3 +404,48 @@ fn a_second_server_on_the_same_data_is_refused_in_words() {
     assert_eq!(second.status.code(), Some(2), "{}", err(&second));
     assert!(err(&second).contains(&format!("api.listen {} cannot be bound", clinic.api)), "{}", err(&second));
 }
+
+#[test]
+fn route_says_what_would_become_of_a_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ferrofax.toml");
+    let text = r#"data_dir = "data"
+[[trunk]]
+name = "carrier"
+peer = "192.0.2.1"
+[[account]]
+name = "Clinic"
+api_key = "0123456789abcdef"
+[[faxbox]]
+name = "Desk"
+account = "Clinic"
+numbers = ["+14155550100"]
+[[terminal]]
+user = "ata"
+password = "sesame street"
+account = "Clinic"
+numbers = ["+14155550101"]
+[[route]]
+name = "germany"
+from = "terminal:ata"
+to = "0*"
+rewrite = "+49$1"
+send_to = "trunk:carrier"
+"#;
+    std::fs::write(&file, text).unwrap();
+    let config = file.to_str().unwrap();
+    let ask = |more: &[&str]| ferrofax(&[&["route", "--config", config], more].concat());
+    let onward = ask(&["--from", "terminal:ata", "--to", "030123"]);
+    assert_eq!(onward.status.code(), Some(0), "{}", err(&onward));
+    let told = out(&onward);
+    assert!(told.contains("rule germany") && told.contains("1. trunk:carrier as +4930123"), "{told}");
+    assert!(told.contains("called from +14155550101"), "{told}");
+    let received = ask(&["--from", "trunk:carrier", "--to", "4155550100", "--json"]);
+    assert_eq!(lines(&received)[0]["decision"]["receive"]["ident"], "+14155550100");
+    let refused = ask(&["--from", "trunk:carrier", "--to", "+4930123", "--json"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(lines(&refused)[0]["decision"]["refuse"]["code"], 404);
+    for wrong in [["carrier", "1"], ["trunk:other", "1"]] {
+        assert_eq!(ask(&["--from", wrong[0], "--to", wrong[1]]).status.code(), Some(2));
+    }
+}

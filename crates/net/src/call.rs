@@ -2,6 +2,7 @@
 
 use crate::config::{Config, T38Policy};
 use crate::dns::{Place, Places};
+use crate::onward::{Onward, OnwardEvent, PassedOn};
 use crate::state::TrunkState;
 use fax_base::time::Duration;
 use fax_sip::Hop;
@@ -180,6 +181,11 @@ pub(crate) enum Wish {
         code: u16,
         reason: String,
     },
+    Connect {
+        key: LegKey,
+        onward: Box<Onward>,
+        events: mpsc::UnboundedSender<OnwardEvent>,
+    },
     GiveUp {
         key: LegKey,
     },
@@ -246,8 +252,12 @@ pub struct IncomingCall {
     pub from: String,
     /// The caller's name.
     pub from_name: String,
-    /// The trunk it came by.
+    /// The trunk it came by; empty: none.
     pub trunk: String,
+    /// The terminal of ours that calls, by its user name; it has proved who it is.
+    pub terminal: Option<String>,
+    /// The headers of the INVITE, in order.
+    pub headers: Vec<(String, String)>,
     /// Where it came from.
     pub remote: SocketAddr,
     /// The SIP Call-ID.
@@ -266,6 +276,15 @@ impl IncomingCall {
         let terminal = Box::new(terminal);
         let _ = self.wishes.send(Wish::Accept { key: self.key, terminal, events: sender });
         Call { events, give_up: self.wishes.clone(), key: self.key }
+    }
+
+    /// Passes the call on: to another leg, with which this one shares its media.
+    #[must_use]
+    pub fn connect(mut self, onward: Onward) -> PassedOn {
+        self.settled = true;
+        let (sender, events) = mpsc::unbounded_channel();
+        let _ = self.wishes.send(Wish::Connect { key: self.key, onward: Box::new(onward), events: sender });
+        PassedOn { events, wishes: self.wishes.clone(), key: self.key }
     }
 
     /// Refuses the call: 404 for a number nobody has, 486 when busy, 603 when unwanted …

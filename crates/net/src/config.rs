@@ -1,6 +1,7 @@
 //! How the driver is set up: addresses, ports, trunks.
 
 use crate::listen::{Listen, StreamLimits, Tls};
+use crate::local::{LocalTerminal, Registrar};
 use crate::trunk::Trunk;
 use fax_base::time::Duration;
 use std::fmt;
@@ -35,6 +36,10 @@ pub struct Config {
     pub user_agent: String,
     /// Peers that we call through and that may call us.
     pub trunks: Vec<Trunk>,
+    /// Terminals that may register here and call.
+    pub terminals: Vec<LocalTerminal>,
+    /// How they do.
+    pub registrar: Registrar,
     /// Calls at a time, both ways; more get 503.
     pub max_calls: usize,
     /// Where calls are recorded; `None`: they are not.
@@ -57,6 +62,8 @@ impl Config {
             workers: 0,
             user_agent: concat!("ferrofax/", env!("CARGO_PKG_VERSION")).to_owned(),
             trunks: Vec::new(),
+            terminals: Vec::new(),
+            registrar: Registrar::default(),
             max_calls: 200,
             traces: None,
         }

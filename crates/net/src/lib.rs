@@ -10,6 +10,7 @@ mod dns;
 #[cfg(feature = "lab")]
 pub mod lab;
 mod listen;
+mod local;
 mod media;
 mod onward;
 mod signalling;
@@ -22,9 +23,11 @@ pub use call::{Call, CallEnd, CallEvent, CallReport, CallRequest, IncomingCall};
 pub use config::{Config, Network, T38Policy};
 pub use dns::order::{Service, by_priority_and_weight};
 pub use dns::{Locator, Place, Places};
-pub use fax_sip::{FaxPreference, Hop, Transport};
+pub use fax_sip::{Algorithm, Denial, FaxPreference, Hop, Transport};
 pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
+pub use local::{AuthenticationFailed, LocalTerminal, OnwardT38, Registrar, Ringing};
 pub use media::Punctuality;
+pub use onward::{Onward, OnwardEvent, OnwardReport, OnwardTarget, PassedOn, Side};
 pub use signalling::hop;
 pub use state::{PlaceState, RegistrationState, TrunkState};
 pub use traces::TraceConfig;
@@ -45,6 +48,7 @@ pub struct Endpoint {
     local: SocketAddr,
     bound: Arc<[(Transport, SocketAddr)]>,
     times: Arc<[Arc<media::Times>]>,
+    denials: Arc<AtomicU64>,
 }
 
 impl Endpoint {
@@ -64,6 +68,7 @@ impl Endpoint {
             local: ends.local,
             bound: ends.bound,
             times: ends.times,
+            denials: ends.denials,
         };
         Ok((endpoint, ends.incoming))
     }
@@ -84,6 +89,12 @@ impl Endpoint {
     #[must_use]
     pub fn punctuality(&self) -> Punctuality {
         Punctuality::of(&self.times)
+    }
+
+    /// How many proofs of identity were wrong so far: [`Registrar::denials`] tells of each.
+    #[must_use]
+    pub fn failed_authentications(&self) -> u64 {
+        self.denials.load(Ordering::Relaxed)
     }
 
     /// Makes a call.

@@ -1,6 +1,7 @@
 //! Who may use the switch: accounts and faxboxes as the configuration gives them.
 
 use crate::number::NumberPlan;
+use crate::routing::Routing;
 use fax_store::model::{AccountId, FaxboxId};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -101,6 +102,9 @@ pub struct Directory {
     faxbox_ids: HashMap<FaxboxId, usize>,
     numbers: HashMap<String, usize>,
     domains: HashMap<String, usize>,
+    pub(crate) routing: Routing,
+    pub(crate) terminal_users: HashMap<String, usize>,
+    pub(crate) terminal_numbers: HashMap<String, usize>,
 }
 
 impl Directory {

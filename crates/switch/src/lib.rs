@@ -14,6 +14,7 @@ mod lesson;
 pub mod number;
 pub mod policy;
 pub mod port;
+pub mod routing;
 mod running;
 pub mod service;
 

@@ -44,6 +44,7 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
             from_name: "Them".into(),
             call_id: "c1".into(),
             remote: "192.0.2.1".into(),
+            ..IncomingCall::default()
         },
         account: "a".into(),
         faxbox: "f".into(),

@@ -80,6 +80,18 @@ impl Registrar {
     /// Takes in a REGISTER for the address of record `aor`, which its sender has been shown to own (§10.3, items 6 to 8).
     /// All of it is done, or nothing.
     pub fn register(&mut self, now: Instant, aor: &str, request: &Message, flow: Flow) -> RegisterAnswer {
+        self.register_up_to(now, aor, request, flow, self.config.max_contacts)
+    }
+
+    /// The same for an address of record with a limit of contacts of its own.
+    pub fn register_up_to(
+        &mut self,
+        now: Instant,
+        aor: &str,
+        request: &Message,
+        flow: Flow,
+        max_contacts: usize,
+    ) -> RegisterAnswer {
         self.expire(now);
         let known = |t: &String| ["path", "outbound"].iter().any(|k| t.eq_ignore_ascii_case(k));
         let unknown: Vec<String> = request.tokens("Require").into_iter().filter(|t| !known(t)).collect();
@@ -107,7 +119,7 @@ impl Registrar {
         if let Err(refusal) = changed {
             return refusal;
         }
-        if list.len() > self.config.max_contacts {
+        if list.len() > max_contacts {
             return RegisterAnswer::refusal(403, "Too Many Contacts");
         }
         let count = self.count - before + list.len();
@@ -177,6 +189,11 @@ impl Registrar {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.ends.first().map(|(until, _)| *until)
+    }
+
+    /// Every flow that somebody registered over.
+    pub fn flows(&self) -> impl Iterator<Item = Flow> + '_ {
+        self.bindings.values().flatten().map(|b| b.flow)
     }
 
     /// How many bindings there are.

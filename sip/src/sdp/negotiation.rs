@@ -8,6 +8,8 @@ use super::audio::{Codec, attributes, known};
 use super::parse::{Attribute, Media, Origin, SdpError, SessionDescription};
 use super::t38::{ErrorCorrection, RateManagement, T38Parameters, common_version};
 
+mod passed;
+
 /// Audio as we can do it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AudioLine {
@@ -181,6 +183,10 @@ impl Negotiation {
                 image_line("image", "udptl", image.port, image.parameters.attributes())
             }
         };
+        self.offer_in_place(line)
+    }
+
+    fn offer_in_place(&mut self, line: Media) -> Bytes {
         let mut media = self.current.as_ref().map(|c| c.media.clone()).unwrap_or_default();
         let same = media.iter().position(|m| m.kind.eq_ignore_ascii_case(&line.kind));
         let place = same.or_else(|| media.iter().position(|m| m.port != 0)).unwrap_or(0);

@@ -140,6 +140,12 @@ impl UserAgent {
         self.config.max_calls = most;
     }
 
+    /// The Call-ID of a call that has not ended.
+    #[must_use]
+    pub fn call_id(&self, call: CallKey) -> Option<String> {
+        self.calls.get(&call).map(|c| crate::message::text(&c.dialog.call_id))
+    }
+
     /// How many transactions are remembered; for limits and figures.
     #[must_use]
     pub fn transactions(&self) -> usize {

@@ -5,7 +5,9 @@
 
 mod compressions;
 mod learning;
+mod routes;
 mod sections;
+mod terminals;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -345,19 +345,7 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
     for s in root.sections("faxbox") {
         let name = required(&s, "name", "name = \"Front desk\"");
         let name = name.map(|n| n.value).unwrap_or_default();
-        let account = required(&s, "account", "account = \"Clinic\"");
-        let account = account.and_then(|said| {
-            let id = id_of("account", &said.value);
-            let found = accounts.iter().find(|a| a.name == said.value || a.id.as_str() == id);
-            if found.is_none() {
-                s.fault(
-                    said.line,
-                    format!("there is no account {}", said.value),
-                    "name one of the [[account]] sections",
-                );
-            }
-            found.map(|a| a.id.clone())
-        });
+        let account = account_id(&s, accounts);
         let texts = |key| s.texts(key).into_iter().map(|t| t.value).collect::<Vec<_>>();
         let domains = texts("mail_domain");
         let faxbox = Faxbox {
@@ -386,4 +374,19 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
         }
     }
     faxboxes
+}
+
+/// `account`: one of the accounts, by its name or id.
+pub(super) fn account_id(s: &Section<'_, '_>, accounts: &[Account]) -> Option<AccountId> {
+    let said = required(s, "account", "account = \"Clinic\"")?;
+    let id = id_of("account", &said.value);
+    let found = accounts.iter().find(|a| a.name == said.value || a.id.as_str() == id);
+    if found.is_none() {
+        s.fault(
+            said.line,
+            format!("there is no account {}", said.value),
+            "name one of the [[account]] sections",
+        );
+    }
+    found.map(|a| a.id.clone())
 }

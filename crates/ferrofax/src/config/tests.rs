@@ -244,3 +244,76 @@ fn compressions_of_all_trunks_and_of_one() {
         assert!(found[0].remedy.contains("in this order"), "{found:?}");
     }
 }
+
+#[test]
+fn terminals_and_routes_are_read() {
+    use fax_net::{Algorithm, OnwardT38, Ringing};
+    use fax_switch::routing::{Onward, Source};
+    use fax_switch::{Decision, IncomingCall};
+    let text = LEAST.replace(
+        "peer = \"sip.example.net\"",
+        "peer = \"sip.example.net\"\nt38_onward = \"gateway\"\nchallenge = true\ninbound_username = \"them\"\ninbound_password = \"open sesame\"",
+    );
+    let text = format!(
+        "{text}\n[registrar]\nrealm = \"fax.example.net\"\nalgorithms = [\"SHA-256\"]\n[[terminal]]\nuser = \"ata\"\n\
+         password = \"sesame street\"\naccount = \"Clinic\"\nnumbers = [\"415 555 0101\"]\ncaller_id = \"+14155550100\"\n\
+         max_contacts = 2\ntransports = [\"udp\", \"tls\"]\nring = \"in-order\"\nt38_onward = \"never\"\n\
+         [[route]]\nname = \"outside\"\nfrom = \"terminal:ata\"\nto = \"0*\"\nrewrite = \"+49$1\"\nsend_to = [\"trunk:carrier\"]\n\
+         [[route]]\nto = \"/1\\\\d\\\\d/\"\nheaders = [\"X-Fax = yes\"]\nfaxbox = \"Desk\"\n[[route]]\nto = \"+1900*\"\nrefuse = 603\n"
+    );
+    let config = parse(&text, Path::new("/base")).unwrap();
+    let terminal = &config.terminals[0];
+    assert_eq!((terminal.user.as_str(), terminal.max_contacts), ("ata", 2));
+    assert_eq!((terminal.ringing, terminal.t38_onward), (Ringing::InOrder, OnwardT38::Never));
+    assert_eq!(terminal.transports, [Transport::Udp, Transport::Tls]);
+    assert!(!format!("{:?}", config.terminals).contains("sesame"));
+    assert_eq!(config.registrar.algorithms, [Algorithm::Sha256]);
+    assert_eq!(config.trunks[0].t38_onward, OnwardT38::Gateway);
+    assert_eq!(config.trunks[0].challenge, Some(("them".to_owned(), "open sesame".to_owned())));
+    let decide = |from: Source, to: &str| {
+        let call = IncomingCall { to_number: to.into(), source: Some(from), ..IncomingCall::default() };
+        config.directory.route(&call, &config.plan, "").decision
+    };
+    let number = "+4930123".to_owned();
+    let want = Decision::Onward { targets: vec![Onward::Trunk { name: "carrier".into(), number }] };
+    assert_eq!(decide(Source::Terminal("ata".into()), "030123"), want);
+    let refused = decide(Source::Trunk("carrier".into()), "19005551234");
+    assert!(matches!(refused, Decision::Reject { code: 603, .. }));
+    assert_eq!(config.directory.terminal_by_number("+14155550101").unwrap().user, "ata");
+}
+
+#[test]
+fn what_is_wrong_with_a_terminal_or_a_route_is_said() {
+    let text = LEAST.replace("[[account]]", "challenge = true\n[[account]]")
+        + "[[terminal]]\nuser = \"a b\"\naccount = \"Clinic\"\nnumbers = [\"415 555 0100\"]\n\
+           [[terminal]]\nuser = \"c\"\naccount = \"Nobody\"\npassword = \"short\"\ntransports = [\"ws\"]\n\
+           [registrar]\nalgorithms = [\"SHA-1\"]\nmin_expires_s = 3600\nmax_expires_s = 60\n\
+           [[route]]\nto = \"12*3\"\nfrom = [\"carrier\", \"trunk:none\"]\nrefuse = 404\n\
+           [[route]]\nto = \"12\"\nrewrite = \"$1\"\nsend_to = [\"trunk:carrier\", \"terminal:none\"]\n\
+           [[route]]\nto = \"12\"\n[[route]]\nfaxbox = \"None\"\n[[route]]\nfaxbox = \"Desk\"\nrefuse = 404\n\
+           [[route]]\nheaders = \"a b = c\"\nrefuse = 200\n";
+    let found = faults(&text);
+    for words in [
+        "a challenge without inbound_username",
+        "terminal.user is \"a b\"",
+        "a terminal without a password",
+        "no account Nobody",
+        "password is short",
+        "transports has \"ws\"",
+        "algorithms has \"SHA-1\"",
+        "more than max_expires_s",
+        "route.to: \"12*3\"",
+        "\"carrier\" is no source",
+        "there is no trunk:none",
+        "has $1, and route.to",
+        "there is no terminal:none",
+        "a route that goes nowhere",
+        "no faxbox None",
+        "several ends",
+        "no name of a header",
+        "route.refuse is 200",
+        "used by faxbox Desk and terminal a b",
+    ] {
+        assert!(found.iter().any(|f| f.what.contains(words)), "{words}: {found:#?}");
+    }
+}

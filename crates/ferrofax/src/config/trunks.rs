@@ -53,6 +53,8 @@ fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Optio
     }
     trunk.t38 = t38(&s);
     trunk.ring_timeout = seconds(&s, "ring_timeout_s", 60, 300);
+    trunk.t38_onward = super::terminals::t38_onward(&s);
+    trunk.challenge = super::terminals::challenge(&s, base);
     trunk.numbers = numbers(&s);
     trunk.identity = IdentityRules {
         from_user: s.text("from_user").map(|u| u.value).unwrap_or_default(),

@@ -4,13 +4,16 @@
 use super::Fault;
 use super::compressions::{Compressions, compressions};
 use super::learning::learning;
+use super::routes;
 use super::sections;
+use super::terminals;
 use super::trunks;
 use super::written::File;
-use fax_net::{Listen, StreamLimits, Tls, TraceConfig, Trunk};
+use fax_net::{Listen, LocalTerminal, Registrar, StreamLimits, Tls, TraceConfig, Trunk};
 use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
 use fax_switch::policy::{LearningRules, TrunkRouting};
+use fax_switch::routing::Routing;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -40,6 +43,9 @@ pub(crate) struct Config {
     pub(crate) trunks: Vec<Trunk>,
     /// The codings of each trunk that does not use all, by its name.
     pub(crate) trunk_compressions: HashMap<String, Compressions>,
+    /// Who may register here, and how that is done.
+    pub(crate) terminals: Vec<LocalTerminal>,
+    pub(crate) registrar: Registrar,
     pub(crate) api: Option<Api>,
     pub(crate) smtp: Option<Smtp>,
     pub(crate) mail: Option<Smarthost>,
@@ -201,10 +207,26 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
     let (accounts, account_routes) = sections::accounts(root, base, &trunks);
     let trunk_routing = TrunkRouting { trunks: trunk_routes, accounts: account_routes.into_iter().collect() };
     let faxboxes = sections::faxboxes(root, &accounts);
-    let directory = match Directory::new(accounts, faxboxes, &plan) {
+    let (terminals, local): (Vec<_>, Vec<_>) =
+        terminals::terminals(root, base, &accounts).into_iter().unzip();
+    let known = routes::Targets { trunks: &trunks, terminals: &terminals, faxboxes: &faxboxes };
+    let rules = routes::routes(root, &known);
+    let routing = Routing {
+        rules,
+        terminals,
+        account_trunks: trunk_routing
+            .accounts
+            .iter()
+            .filter_map(|(account, route)| Some((account.clone(), route.trunks.first()?.clone())))
+            .collect(),
+        default_trunk: trunks.first().map(|t| t.name.clone()),
+    };
+    let registrar = terminals::registrar(root);
+    let directory = Directory::new(accounts, faxboxes, &plan);
+    let directory = match directory.and_then(|d| d.with_routing(routing, &plan)) {
         Ok(directory) => Some(directory),
         Err(sentence) => {
-            root.fault(1, sentence, "use every id, key, realm, number and domain once");
+            root.fault(1, sentence, "use every id, user, key, realm, number and domain once");
             None
         }
     };
@@ -216,6 +238,8 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         sip: sip?,
         trunks,
         trunk_compressions,
+        terminals: local,
+        registrar,
         api,
         smtp,
         mail,

@@ -3,7 +3,8 @@
 use super::called;
 use super::ladder::LiveLadder;
 use super::spool::{Spool, cut_off};
-use fax_net::{CallEvent, IncomingCall};
+use fax_net::{CallEvent, IncomingCall, OnwardTarget};
+use fax_switch::routing::{Onward, Source};
 use fax_switch::{Decision, ReceivedFax, Service};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -57,17 +58,29 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn answer(service: Service, spool: Spool, colour: bool, incoming: IncomingCall) {
-    let asked = fax_switch::IncomingCall {
+    let source = match &incoming.terminal {
+        Some(user) => Source::Terminal(user.clone()),
+        None => Source::Trunk(incoming.trunk.clone()),
+    };
+    let mut asked = fax_switch::IncomingCall {
         to_number: incoming.to.clone(),
         from_number: incoming.from.clone(),
         from_name: incoming.from_name.clone(),
         call_id: incoming.call_id.clone(),
         remote: incoming.remote.to_string(),
+        source: Some(source),
+        headers: incoming.headers.clone(),
     };
-    let (account, faxbox, ident) = match service.incoming(&asked) {
+    let routed = service.route(&asked);
+    tracing::info!(call_id = asked.call_id, rule = routed.rule, "routed");
+    let (account, faxbox, ident) = match routed.decision {
         Decision::Receive { account, faxbox, ident } => (account, faxbox, ident),
+        Decision::Onward { targets } => {
+            return pass_on(incoming, targets, routed.from_number, routed.from_name).await;
+        }
         Decision::Reject { code, reason } => return incoming.reject(code, &reason),
     };
+    asked.from_number = routed.from_number;
     let mut call = incoming.accept(called(ident, colour));
     let mut kept = spool.begin(&asked, &account, &faxbox);
     let mut pages = Vec::new();
@@ -122,4 +135,44 @@ async fn answer(service: Service, spool: Spool, colour: bool, incoming: Incoming
         tokio::time::sleep(STORE_AGAIN).await;
     }
     kept.done().await;
+}
+
+/// Passes a call on and leaves a line of how it ended.
+async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, from: String, from_name: String) {
+    let names: Vec<String> = targets
+        .iter()
+        .map(|target| match target {
+            Onward::Trunk { name, .. } => format!("trunk:{name}"),
+            Onward::Terminal { user } => format!("terminal:{user}"),
+        })
+        .collect();
+    let targets = targets
+        .into_iter()
+        .map(|target| match target {
+            Onward::Trunk { name, number } => OnwardTarget::Trunk { name, number },
+            Onward::Terminal { user } => OnwardTarget::Terminal { user },
+        })
+        .collect();
+    let source = incoming.terminal.as_ref().map_or(&incoming.trunk, |user| user).clone();
+    let call = incoming.connect(fax_net::Onward { targets, from, from_name });
+    let Some(report) = call.ended().await else {
+        return;
+    };
+    let [t38_a, t38_b] = report.t38;
+    tracing::info!(
+        from = source,
+        to = names.get(report.target).map_or("", String::as_str),
+        call_id_a = report.call_id_a,
+        call_id_b = report.call_id_b,
+        answered = report.answered,
+        ended_by = ?report.ended_by,
+        sip_status = report.sip_status,
+        q850 = report.q850,
+        reason = report.reason,
+        t38_a,
+        t38_b,
+        duration_s = report.duration.as_secs(),
+        talked_s = report.talked.as_secs(),
+        "a call was passed on"
+    );
 }

@@ -147,6 +147,7 @@ fn left(folder: &Path) -> Result<ReceivedFax> {
             from_name: text("from_name"),
             call_id: text("call_id"),
             remote: text("remote"),
+            ..IncomingCall::default()
         },
         account: AccountId::new(text("account")),
         faxbox: FaxboxId::new(text("faxbox")),

@@ -58,10 +58,8 @@ pub(crate) enum MediaCommand {
     /// The far end cleared the call: the terminal ends, and the media with it.
     HungUp,
     /// A call that is passed on has media.
-    #[allow(dead_code)] // until signalling passes calls on
     Bridge(Box<BridgeStart>),
     /// One side of such a call goes by this from now on.
-    #[allow(dead_code)] // until signalling passes calls on
     Side { side: Side, carrier: SideCarrier },
     /// The call is over.
     Stop,
@@ -74,7 +72,6 @@ pub(crate) struct BridgeStart {
 }
 
 /// What one side of a call that is passed on goes by.
-#[allow(dead_code)] // until signalling passes calls on
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum SideCarrier {
     /// Nothing is agreed, or it is on hold.
@@ -131,9 +128,7 @@ pub(crate) enum MediaEvent {
     /// The fax is over.
     End(Box<t30::Outcome>),
     /// On one side of a call that is passed on.
-    #[allow(dead_code)] // until signalling passes calls on
     Side { side: Side, heard: SideHeard },
     /// A line of the ladder of a fax that is converted on its way.
-    #[allow(dead_code)] // until signalling passes calls on
     Ladder(String),
 }

@@ -107,7 +107,6 @@ impl Media {
     }
 
     /// Begins the media of a call that is passed on.
-    #[allow(dead_code)] // until signalling passes calls on
     pub(crate) fn bridge(&self, key: MediaKey, start: BridgeStart) -> Option<MediaHandle> {
         let worker = self.workers.iter().min_by_key(|w| w.calls.load(Ordering::Relaxed))?;
         Some(worker.begin(key, MediaCommand::Bridge(Box::new(start))))

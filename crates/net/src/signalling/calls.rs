@@ -1,14 +1,15 @@
 //! Calls as they are placed, come in, and are wished for; registrations; the stop.
 
+use super::bridge;
 use super::driver::{Driver, Entry};
 use super::leg::{self, Leg};
-use super::limits::{Full, Way};
+use super::limits::Way;
 use super::peers::Peer;
 use super::redirects::Invitation;
 use super::registrations::credentials;
 use super::session::Session;
 use super::waiting::Refusal;
-use crate::call::{CallEnd, CallEvent, CallRequest, IncomingCall, LegKey, Wish};
+use crate::call::{CallEnd, CallEvent, CallRequest, LegKey, Wish};
 use crate::dns::Place;
 use crate::dns::order::living_first;
 use fax_base::redact::Redacted;
@@ -31,6 +32,10 @@ impl Driver {
                 }
             }
             Wish::Reject { key, code, reason } => self.input(key, leg::Input::Reject { code, reason }),
+            Wish::Connect { key, onward, events } => self.connect(key, &onward, events),
+            Wish::GiveUp { key } if self.passages.contains_key(&key) => {
+                self.passage_input(key, bridge::Input::GiveUp);
+            }
             Wish::GiveUp { key } => {
                 if !self.give_up_waiting(key) {
                     self.input(key, leg::Input::GiveUp);
@@ -83,8 +88,8 @@ impl Driver {
         if self.stopping.is_some() {
             return Err(Refusal::no_route("ferrofax is stopping"));
         }
-        if self.legs.len() >= self.config.max_calls {
-            return Err(Refusal::no_route(format!("{} calls are running already", self.legs.len())));
+        if self.live_calls() >= self.config.max_calls {
+            return Err(Refusal::no_route(format!("{} calls are running already", self.live_calls())));
         }
         self.admit(id).map_err(|(why, wait)| Refusal {
             end: CallEnd::TrunkDown,
@@ -165,6 +170,10 @@ impl Driver {
         for key in keys {
             self.input(key, leg::Input::GiveUp);
         }
+        let keys: Vec<LegKey> = self.passages.keys().copied().collect();
+        for key in keys {
+            self.passage_input(key, bridge::Input::GiveUp);
+        }
     }
 
     pub(super) fn stopped(&mut self) -> bool {
@@ -172,85 +181,16 @@ impl Driver {
         let over = self
             .stopping
             .as_ref()
-            .is_some_and(|(at, _)| *at <= now || (self.legs.is_empty() && self.agent.deadline().is_none()));
+            .is_some_and(|(at, _)| *at <= now || (self.live_calls() == 0 && self.agent.deadline().is_none()));
         if over && let Some((_, done)) = self.stopping.take() {
             let _ = done.send(());
         }
         over
     }
-
-    pub(super) fn called(&mut self, incoming: sip::Incoming) {
-        let call = incoming.call;
-        let refuse = |driver: &mut Self, code: u16| {
-            let (reason, headers) = (String::new(), Vec::new());
-            driver.command(sip::Command::Reject { call, code, reason, headers });
-        };
-        let Some(peer) = self.peers.iter().find(|p| p.owns(incoming.remote.ip())) else {
-            tracing::warn!(remote = %incoming.remote, "a call from an address that is no trunk's");
-            return refuse(self, 403);
-        };
-        if self.stopping.is_some() || self.legs.len() >= self.config.max_calls {
-            return refuse(self, 503);
-        }
-        let (policy, trunk, line) = (peer.trunk.t38, peer.trunk.name.clone(), (peer.id, Way::In));
-        let numbers = peer.trunk.numbers.clone();
-        let Ok(socket) = self.ports.bind(incoming.remote.ip()) else {
-            return refuse(self, 503);
-        };
-        let media = SocketAddr::new(
-            self.media_ip(Some(&peer.trunk), incoming.remote, socket.local.ip()),
-            socket.local.port(),
-        );
-        let call_id = String::from_utf8_lossy(&incoming.request.call_id()).into_owned();
-        let session = Session::new(media, rand::random());
-        let mut leg = Leg::called(self.now(), call, policy, session, call_id.clone());
-        if leg.offered(incoming.offer.as_ref()).is_none() {
-            return refuse(self, 488);
-        }
-        match self.take_line(line.0) {
-            Ok(()) => {}
-            Err(Full::Lines) => return refuse(self, 486),
-            Err(Full::Rate(_)) => return refuse(self, 503),
-        }
-        let key = LegKey(self.next_incoming);
-        self.next_incoming += 1;
-        let caller = incoming.identity.network_caller().unwrap_or(&incoming.from);
-        let offer = IncomingCall {
-            to: numbers.read(&incoming.request_uri.user().unwrap_or_default()),
-            to_header: numbers.read(&incoming.to.uri().user().unwrap_or_default()),
-            from: numbers.read(&caller.uri().user().unwrap_or_default()),
-            from_name: caller.display_name(),
-            trunk,
-            remote: incoming.remote,
-            call_id,
-            key,
-            wishes: self.wish_sender.clone(),
-            settled: false,
-        };
-        tracing::info!(trunk = %offer.trunk, to = %Redacted(&offer.to), from = %Redacted(&offer.from), "called");
-        let flow = (incoming.transport, incoming.remote);
-        let entry = Entry {
-            leg,
-            call,
-            events: None,
-            socket: Some(socket),
-            media: None,
-            due: None,
-            flow,
-            line: Some(line),
-            invitation: None,
-        };
-        self.legs.insert(key, entry);
-        self.by_call.insert(call, key);
-        if let Err(full) = self.incoming.try_send(offer) {
-            drop(full); // refuses it
-        }
-        self.reschedule(key);
-    }
 }
 
 /// What we say of fax (RFC 6913 §3, RFC 3841 §9.2).
-fn fax_preference(preference: Option<sip::FaxPreference>) -> Option<(String, String)> {
+pub(super) fn fax_preference(preference: Option<sip::FaxPreference>) -> Option<(String, String)> {
     let value = match preference? {
         sip::FaxPreference::T38 => "t38",
         sip::FaxPreference::Passthrough => "passthrough",

@@ -67,6 +67,13 @@ pub(crate) struct Driver {
     pub(super) wish_sender: mpsc::UnboundedSender<Wish>,
     pub(super) incoming: mpsc::Sender<IncomingCall>,
     pub(super) legs: HashMap<LegKey, Entry>,
+    /// INVITEs that their owners have not decided about.
+    pub(super) held: HashMap<LegKey, super::onward::Held>,
+    /// Calls that are passed on.
+    pub(super) passages: HashMap<LegKey, super::onward::Passage>,
+    pub(super) terminals: super::terminals::Terminals,
+    /// Proofs of identity that were wrong.
+    pub(super) denials: Arc<std::sync::atomic::AtomicU64>,
     pub(super) by_call: HashMap<sip::CallKey, LegKey>,
     pub(super) wheel: BTreeSet<(Instant, LegKey)>,
     pub(super) next_incoming: u64,
@@ -90,6 +97,7 @@ pub(crate) struct Ends {
     pub(crate) local: SocketAddr,
     pub(crate) bound: Arc<[(sip::Transport, SocketAddr)]>,
     pub(crate) times: Arc<[Arc<crate::media::Times>]>,
+    pub(crate) denials: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Driver {
@@ -111,9 +119,13 @@ impl Driver {
             seed: rand::random(),
             max_calls: config.max_calls,
             large_by_tcp: true,
+            algorithms: config.registrar.algorithms.clone(),
+            passed: config.terminals.first().map(|_| sip::message::Method::Register).into_iter().collect(),
             ..sip::Config::default()
         });
         let traces = config.traces.clone().map(Traces::start).transpose()?;
+        let terminals = super::terminals::Terminals::new(&config.terminals, &config.registrar);
+        let denials = Arc::new(std::sync::atomic::AtomicU64::new(0));
         let media_ips =
             config.media_ip.into_iter().chain(bound.iter().map(|(_, local)| local.ip())).collect();
         let ports = MediaPorts::new(media_ips, config.media_ports.clone());
@@ -139,6 +151,10 @@ impl Driver {
             wish_sender: wish_sender.clone(),
             incoming,
             legs: HashMap::new(),
+            held: HashMap::new(),
+            passages: HashMap::new(),
+            terminals,
+            denials: denials.clone(),
             by_call: HashMap::new(),
             wheel: BTreeSet::new(),
             next_incoming: 1 << 62,
@@ -146,7 +162,7 @@ impl Driver {
             unreachable: Vec::new(),
             traces,
         };
-        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound, times }))
+        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound, times, denials }))
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -176,7 +192,11 @@ impl Driver {
                 },
                 event = self.media_events.recv() => {
                     if let Some((key, event)) = event {
-                        self.input(LegKey(key.0), leg::Input::Media(event));
+                        let key = LegKey(key.0);
+                        match self.passages.contains_key(&key) {
+                            true => self.passage_media(key, event),
+                            false => self.input(key, leg::Input::Media(event)),
+                        }
                     }
                 }
                 received = self.transports.next(&mut buffer) => self.received(received, &buffer),
@@ -208,6 +228,10 @@ impl Driver {
             if let Some(entry) = self.legs.get_mut(&key) {
                 entry.due = None;
             }
+            if let Some(passage) = self.passages.get_mut(&key) {
+                passage.due = None;
+                self.passage_input(key, super::bridge::Input::Timeout);
+            }
             self.input(key, leg::Input::Timeout);
         }
         loop {
@@ -229,6 +253,9 @@ impl Driver {
     fn event(&mut self, event: sip::Event) {
         if let Some(call) = call_of(&event) {
             if let Some(&key) = self.by_call.get(&call) {
+                if self.passages.contains_key(&key) {
+                    return self.passage_event(key, call, event);
+                }
                 let Some(event) = self.trunk_shows(key, event) else { return };
                 if let (sip::Event::Answered { remote, .. }, Some(entry)) = (&event, self.legs.get_mut(&key))
                 {
@@ -241,6 +268,9 @@ impl Driver {
         }
         match event {
             sip::Event::Incoming(incoming) => self.called(*incoming),
+            sip::Event::Asked(asked) => self.asked(*asked),
+            sip::Event::Authenticated { asker, username } => self.authenticated(asker, &username),
+            sip::Event::AuthenticationFailed { asker, username, why } => self.denied(asker, username, why),
             sip::Event::Registered { .. } | sip::Event::RegistrationFailed { .. } => {
                 self.registration_event(event);
             }
@@ -261,10 +291,7 @@ impl Driver {
             | sip::Event::ReinviteAnswered { .. }
             | sip::Event::ReinviteRefused { .. }
             | sip::Event::Ended { .. }
-            | sip::Event::Unregistered { .. }
-            | sip::Event::Asked(_)
-            | sip::Event::Authenticated { .. }
-            | sip::Event::AuthenticationFailed { .. } => {}
+            | sip::Event::Unregistered { .. } => {}
         }
     }
 
@@ -328,6 +355,7 @@ impl Driver {
                 self.wheel.remove(&(at, key));
             }
             let line = self.legs.remove(&key).and_then(|entry| entry.line);
+            self.held.remove(&key);
             self.by_call.remove(&call);
             if let Some(line) = line {
                 self.release_line(line);

@@ -123,6 +123,8 @@ pub(crate) struct Leg {
     report: CallReport,
     /// The recording is kept also if all goes well.
     good_kept: bool,
+    /// Nothing in the offer of the incoming INVITE is for a fax.
+    deaf: bool,
 }
 
 impl Leg {
@@ -175,6 +177,7 @@ impl Leg {
             outputs: VecDeque::new(),
             report: CallReport::new(CallEnd::NotAnswered, ""),
             good_kept: true,
+            deaf: false,
         }
     }
 
@@ -203,7 +206,9 @@ impl Leg {
     /// Reads the offer of an incoming INVITE; `None` when nothing in it serves us.
     pub(crate) fn offered(&mut self, offer: Option<&Bytes>) -> Option<()> {
         let Some(offer) = offer else { return Some(()) };
-        self.session.take_first_offer(offer, self.switch.takes_t38())
+        let taken = self.session.take_first_offer(offer, self.switch.takes_t38());
+        self.deaf = taken.is_none();
+        taken
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -252,6 +257,9 @@ impl Leg {
     fn accept(&mut self, terminal: Box<fax_terminal::Config>) {
         if self.state != State::Offered {
             return;
+        }
+        if self.deaf {
+            return self.reject(488, String::new());
         }
         let (sdp, agreed) = self.session.first_answer();
         self.terminal = Some(terminal);

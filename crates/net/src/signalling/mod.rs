@@ -1,11 +1,13 @@
 //! Signalling: one task with the SIP sockets, the user agent and a [`leg::Leg`] for each call.
 
+mod bridge;
 mod calls;
 mod driver;
 mod health;
 mod hops;
 mod leg;
 mod limits;
+mod onward;
 mod outside;
 mod peers;
 mod pings;
@@ -15,6 +17,7 @@ mod reload;
 mod session;
 mod status;
 mod switch;
+mod terminals;
 mod waiting;
 mod wire;
 

@@ -45,6 +45,7 @@ impl Driver {
             Arrival::Closed { id, transport, remote, reason } => {
                 if self.transports.closed(id, (transport, remote)) {
                     tracing::info!(transport = transport.via(), %remote, reason, "SIP connection gone");
+                    self.flow_lost(transport, remote);
                     self.unreachable.push((transport, remote));
                 }
             }
@@ -169,10 +170,13 @@ impl Driver {
         self.sweep_at = now + SWEEP;
         self.sources.borrow_mut().clear();
         self.hops.sweep(now);
+        self.terminals.sweep(now);
         let registered = self.peers.iter().filter(|p| p.trunk.register.is_some());
         let in_use: HashSet<Peer> = registered
             .flat_map(|p| p.places.iter().map(|place| (place.transport, place.address)))
             .chain(self.legs.values().map(|e| e.flow))
+            .chain(self.passages.values().flat_map(|p| p.flows.iter().copied()))
+            .chain(self.terminals.registrar.flows().map(|f| (f.transport, f.remote)))
             .collect();
         self.transports.sweep(&in_use);
     }

@@ -8,6 +8,7 @@ pub(crate) use numbers::escape;
 pub use numbers::{NumberFormat, NumberStyle};
 
 use crate::config::{Network, T38Policy};
+use crate::local::OnwardT38;
 use fax_base::time::Duration;
 use fax_sip::{FaxPreference, Transport};
 use std::net::IpAddr;
@@ -56,6 +57,10 @@ pub struct Trunk {
     pub redirects: Vec<String>,
     /// What is said of fax in Accept-Contact (RFC 6913 §3); `None`: nothing.
     pub fax_preference: Option<FaxPreference>,
+    /// T.38 in calls that are passed on to it and from it.
+    pub t38_onward: OnwardT38,
+    /// The name and password that it must prove when it calls us; `None`: its address is enough.
+    pub challenge: Option<(String, String)>,
 }
 
 /// The address that a peer is told.
@@ -103,6 +108,8 @@ impl Trunk {
             advertise: Advertise::Usual,
             t38: T38Policy::default(),
             ring_timeout: Duration::from_secs(60),
+            t38_onward: OnwardT38::Pass,
+            challenge: None,
             numbers: NumberFormat::default(),
             identity: IdentityRules::default(),
             limits: TrunkLimits::default(),

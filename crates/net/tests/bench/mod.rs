@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 pub mod meddler;
+pub mod sipp;
 
 use fax_base::page::{Coding, PageShape, Resolution, Width};
 use fax_image::{Bitmap, EncodeOptions, encode};

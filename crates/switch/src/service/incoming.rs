@@ -3,6 +3,7 @@
 use super::{Service, ServiceError};
 use crate::event::{EventSubject, JobEvent, Stage};
 use crate::policy::class_of_cause;
+use crate::routing::{Onward, Routed, Source};
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::page::{PageFormat, PageShape};
@@ -25,6 +26,10 @@ pub struct IncomingCall {
     pub call_id: String,
     /// Where it comes from, for logs.
     pub remote: String,
+    /// The trunk or terminal it comes from; `None`: not known any more.
+    pub source: Option<Source>,
+    /// The headers of the request.
+    pub headers: Vec<(String, String)>,
 }
 
 /// What to do with a call.
@@ -38,6 +43,11 @@ pub enum Decision {
         faxbox: FaxboxId,
         /// With this subscriber number (CSI).
         ident: String,
+    },
+    /// Pass it on: to these one after the other, until one takes it.
+    Onward {
+        /// Where to; never empty.
+        targets: Vec<Onward>,
     },
     /// Refuse it with this SIP status.
     Reject {
@@ -72,20 +82,17 @@ pub struct ReceivedFax {
 }
 
 impl Service {
+    /// What to do with a call that comes in, and which rule says so.
+    #[must_use]
+    pub fn route(&self, call: &IncomingCall) -> Routed {
+        let config = self.config();
+        self.directory().route(call, &config.numbers, &config.default_ident)
+    }
+
     /// What to do with a call that comes in.
     #[must_use]
     pub fn incoming(&self, call: &IncomingCall) -> Decision {
-        let directory = self.directory();
-        let number = self.config().numbers.normalise(&call.to_number);
-        let Some(faxbox) = directory.faxbox_by_number(&number) else {
-            return Decision::Reject { code: 404, reason: "Not Found".into() };
-        };
-        let config = self.config();
-        let ident = [&faxbox.fax_identity, &config.default_ident]
-            .into_iter()
-            .find(|i| !i.is_empty())
-            .unwrap_or(&number);
-        Decision::Receive { account: faxbox.account.clone(), faxbox: faxbox.id.clone(), ident: ident.clone() }
+        self.route(call).decision
     }
 
     /// Stores what came in a call, with a notice. It is on disk when this comes back with `Ok`.

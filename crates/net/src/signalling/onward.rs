@@ -1,0 +1,546 @@
+//! Calls that come in, and calls that are passed on: the driver's side of [`super::bridge`].
+
+use super::bridge::{self, Bridge, Input, Output, Step};
+use super::calls::fax_preference;
+use super::driver::{Driver, Entry};
+use super::leg::Leg;
+use super::limits::{Full, Way as Direction};
+use super::peers::Peer;
+use super::registrations::credentials;
+use super::session::Session;
+use super::terminals::Caller;
+use crate::call::{IncomingCall, LegKey};
+use crate::config::T38Policy;
+use crate::local::{OnwardT38, Ringing};
+use crate::media::{BridgeStart, MediaEvent, MediaHandle, MediaKey, MediaSink, MediaSocket};
+use crate::onward::{Onward, OnwardEvent, OnwardReport, OnwardTarget};
+use bytes::Bytes;
+use fax_base::Instant;
+use fax_base::redact::Redacted;
+use fax_base::time::Duration;
+use fax_sip as sip;
+use std::net::SocketAddr;
+use tokio::sync::mpsc;
+
+/// The hops that a request without Max-Forwards has left (RFC 3261 §8.1.1.6).
+const HOPS: u32 = 70;
+
+/// An INVITE whose owner has not decided, for the case that it is passed on.
+pub(super) struct Held {
+    incoming: Box<sip::Incoming>,
+    caller: Caller,
+    /// Our media, as the caller is to see them.
+    media: SocketAddr,
+}
+
+/// One place that a call is passed on to.
+struct Way {
+    target: sip::Target,
+    others: Vec<sip::Target>,
+    request_uri: String,
+    from: String,
+    to: String,
+    headers: Vec<(String, String)>,
+    credentials: Option<sip::Credentials>,
+    ring_timeout: Duration,
+}
+
+/// A call that is passed on.
+pub(super) struct Passage {
+    bridge: Bridge,
+    events: mpsc::UnboundedSender<OnwardEvent>,
+    /// Until the media begin: the caller's socket, and one of each family for the called one.
+    caller_socket: Option<MediaSocket>,
+    called_sockets: Vec<MediaSocket>,
+    media: Option<MediaHandle>,
+    pub(super) due: Option<Instant>,
+    ways: Vec<Vec<Way>>,
+    caller: sip::CallKey,
+    /// The calls to places, by their numbers.
+    called: Vec<sip::CallKey>,
+    /// How it went out: trunk, number, caller, hops. Should it come back like that, it goes in a circle.
+    sent: Vec<(String, String, String, u32)>,
+    /// How the legs are reached: connections in use are not idle.
+    pub(super) flows: Vec<crate::transport::Peer>,
+    /// The line of the caller's trunk.
+    line: Option<(u64, Direction)>,
+}
+
+impl Driver {
+    /// How many calls there are, both kinds.
+    pub(super) fn live_calls(&self) -> usize {
+        self.legs.len() + self.passages.len()
+    }
+
+    /// Somebody calls, and it is known who.
+    pub(super) fn called_by(&mut self, incoming: sip::Incoming, caller: Caller) {
+        let call = incoming.call;
+        if self.stopping.is_some() || self.live_calls() >= self.config.max_calls {
+            return self.refuse_call(call, 503);
+        }
+        let (policy, trunk, terminal) = match &caller {
+            Caller::Trunk(id) => {
+                let trunk = self.peer(*id).map(|p| p.trunk.clone());
+                (trunk.as_ref().map_or(T38Policy::default(), |t| t.t38), trunk, None)
+            }
+            Caller::Terminal(user) => (T38Policy::default(), None, Some(user.clone())),
+        };
+        let to = incoming.request_uri.user().unwrap_or_default();
+        let to = trunk.as_ref().map_or(to.clone(), |t| t.numbers.read(&to));
+        let from = incoming.identity.network_caller().filter(|_| terminal.is_none());
+        let from = from.unwrap_or(&incoming.from);
+        let read = |number: String| trunk.as_ref().map_or(number.clone(), |t| t.numbers.read(&number));
+        let (from, from_name) = (read(from.uri().user().unwrap_or_default()), from.display_name());
+        let to_header = read(incoming.to.uri().user().unwrap_or_default());
+        let hops = incoming.request.seconds("Max-Forwards").unwrap_or(HOPS);
+        let name = trunk.as_ref().map(|t| t.name.clone()).unwrap_or_default();
+        let circle = self.passages.values().flat_map(|p| &p.sent).any(|(by, number, caller, left)| {
+            *by == name && *number == to && *caller == from && hops <= *left
+        });
+        if circle {
+            tracing::warn!(trunk = name, to = %Redacted(&to), "a call that was passed on came back: refused as a loop");
+            return self.refuse_call(call, 482);
+        }
+        let Ok(socket) = self.ports.bind(incoming.remote.ip()) else {
+            return self.refuse_call(call, 503);
+        };
+        let ip = self.media_ip(trunk.as_ref(), incoming.remote, socket.local.ip());
+        let media = SocketAddr::new(ip, socket.local.port());
+        let call_id = String::from_utf8_lossy(&incoming.request.call_id()).into_owned();
+        let session = Session::new(media, rand::random());
+        let mut leg = Leg::called(self.now(), call, policy, session, call_id.clone());
+        // What is no fax's may still be passed on.
+        let passed = |offer: &Bytes| bridge::can_pass(offer);
+        if leg.offered(incoming.offer.as_ref()).is_none() && !incoming.offer.as_ref().is_some_and(passed) {
+            return self.refuse_call(call, 488);
+        }
+        let line = match &caller {
+            Caller::Trunk(id) => Some((*id, Direction::In)),
+            Caller::Terminal(_) => None,
+        };
+        match line.map_or(Ok(()), |(id, _)| self.take_line(id)) {
+            Ok(()) => {}
+            Err(Full::Lines) => return self.refuse_call(call, 486),
+            Err(Full::Rate(_)) => return self.refuse_call(call, 503),
+        }
+        let key = self.next_key();
+        // Proofs of identity are nobody's business.
+        let headers = incoming.request.headers().iter();
+        let headers = headers.filter(|h| !h.is("Authorization") && !h.is("Proxy-Authorization"));
+        let offer = IncomingCall {
+            to,
+            to_header,
+            from,
+            from_name,
+            trunk: name,
+            terminal,
+            headers: headers.map(|h| (lossy(h.name()), lossy(h.value()))).collect(),
+            remote: incoming.remote,
+            call_id,
+            key,
+            wishes: self.wish_sender.clone(),
+            settled: false,
+        };
+        let user = offer.terminal.as_deref().unwrap_or_default();
+        tracing::info!(trunk = %offer.trunk, user, to = %Redacted(&offer.to), from = %Redacted(&offer.from), "called");
+        let flow = (incoming.transport, incoming.remote);
+        let entry = Entry {
+            leg,
+            call,
+            events: None,
+            socket: Some(socket),
+            media: None,
+            due: None,
+            flow,
+            line,
+            invitation: None,
+        };
+        self.legs.insert(key, entry);
+        self.by_call.insert(call, key);
+        self.held.insert(key, Held { incoming: Box::new(incoming), caller, media });
+        if let Err(full) = self.incoming.try_send(offer) {
+            drop(full); // refuses it
+        }
+        self.reschedule(key);
+    }
+
+    fn next_key(&mut self) -> LegKey {
+        self.next_incoming += 1;
+        LegKey(self.next_incoming - 1)
+    }
+
+    /// The owner passes an incoming call on.
+    pub(super) fn connect(
+        &mut self,
+        key: LegKey,
+        onward: &Onward,
+        events: mpsc::UnboundedSender<OnwardEvent>,
+    ) {
+        let (Some(entry), Some(held)) = (self.legs.remove(&key), self.held.remove(&key)) else {
+            // It was taken back meanwhile.
+            let report = OnwardReport { reason: "cancelled by the caller".into(), ..OnwardReport::default() };
+            let _ = events.send(OnwardEvent::Ended(Box::new(report)));
+            return;
+        };
+        if let Some(at) = entry.due {
+            self.wheel.remove(&(at, key));
+        }
+        let mut called_sockets = Vec::new();
+        let (mut steps, mut ways, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+        for (target, place) in onward.targets.iter().enumerate() {
+            let (groups, policy, always_on) = self.ways_to(place, onward, &held, &mut sent);
+            if groups.is_empty() {
+                steps.push(Step { target, places: Vec::new(), always_on: true, policy });
+                ways.push(Vec::new());
+            }
+            for group in groups {
+                let places = group.iter().map(|(way, trunk)| {
+                    self.media_at(&mut called_sockets, way.target.remote, trunk.as_ref())
+                });
+                let mut places: Vec<SocketAddr> = places.collect();
+                if places.iter().any(|p| p.port() == 0) {
+                    tracing::error!("no media port is free for a call that is passed on");
+                    places.clear();
+                }
+                steps.push(Step { target, places, always_on, policy });
+                ways.push(group.into_iter().map(|(way, _)| way).collect());
+            }
+        }
+        let policy = match &held.caller {
+            Caller::Trunk(id) => self.peer(*id).map(|p| p.trunk.t38_onward),
+            Caller::Terminal(user) => self.terminals.get(user).map(|t| t.t38_onward),
+        };
+        let caller = bridge::Caller {
+            call: entry.call,
+            call_id: String::from_utf8_lossy(&held.incoming.request.call_id()).into_owned(),
+            media: held.media,
+            offer: held.incoming.offer.clone(),
+            policy: policy.unwrap_or_default(),
+        };
+        let bridge = Bridge::new(self.now(), caller, steps, rand::random());
+        let passage = Passage {
+            bridge,
+            events,
+            caller_socket: entry.socket,
+            called_sockets,
+            media: None,
+            due: None,
+            ways,
+            caller: entry.call,
+            called: Vec::new(),
+            sent,
+            flows: vec![entry.flow],
+            line: entry.line,
+        };
+        self.passages.insert(key, passage);
+        self.settle_passage(key);
+    }
+
+    /// Our media for somebody at `remote`: the port of the socket of that family, and our address as it is seen there.
+    /// Port 0 where there is no socket.
+    fn media_at(
+        &self,
+        sockets: &mut Vec<MediaSocket>,
+        remote: SocketAddr,
+        trunk: Option<&crate::trunk::Trunk>,
+    ) -> SocketAddr {
+        let same = |s: &&MediaSocket| s.local.is_ipv4() == remote.is_ipv4();
+        let local = match sockets.iter().find(same) {
+            Some(socket) => Some(socket.local),
+            None => self.ports.bind(remote.ip()).ok().map(|socket| {
+                let local = socket.local;
+                sockets.push(socket);
+                local
+            }),
+        };
+        let Some(local) = local else {
+            return SocketAddr::new(remote.ip(), 0);
+        };
+        SocketAddr::new(self.media_ip(trunk, remote, local.ip()), local.port())
+    }
+
+    /// The places of a target, in groups that are called one after the other.
+    #[allow(clippy::type_complexity)]
+    fn ways_to(
+        &self,
+        target: &OnwardTarget,
+        onward: &Onward,
+        held: &Held,
+        sent: &mut Vec<(String, String, String, u32)>,
+    ) -> (Vec<Vec<(Way, Option<crate::trunk::Trunk>)>>, OnwardT38, bool) {
+        match target {
+            OnwardTarget::Trunk { name, number } => {
+                let Some(peer) = self.peers.iter().find(|p| p.trunk.name == *name) else {
+                    return (Vec::new(), OnwardT38::Pass, true);
+                };
+                let policy = peer.trunk.t38_onward;
+                let hops = hops_left(&held.incoming);
+                sent.push((name.clone(), number.clone(), onward.from.clone(), hops));
+                let way = self.way_by_trunk(peer, number, onward, held);
+                let groups = way.map(|way| vec![vec![(way, Some(peer.trunk.clone()))]]);
+                (groups.unwrap_or_default(), policy, false)
+            }
+            OnwardTarget::Terminal { user } => {
+                let now = self.now();
+                let terminal = self.terminals.get(user);
+                let ring = terminal.map_or(Duration::from_secs(60), |t| t.ring_timeout);
+                let places = self.terminals.registrar.places(now, user);
+                let ways = places.iter().map(|b| (self.way_to_terminal(user, b, onward, held, ring), None));
+                let in_order = terminal.is_some_and(|t| t.ringing == Ringing::InOrder);
+                let groups: Vec<Vec<_>> = match in_order {
+                    true => ways.map(|way| vec![way]).collect(),
+                    false => vec![ways.collect::<Vec<_>>()].into_iter().filter(|g| !g.is_empty()).collect(),
+                };
+                (groups, terminal.map(|t| t.t38_onward).unwrap_or_default(), in_order)
+            }
+        }
+    }
+
+    fn way_by_trunk(&self, peer: &Peer, number: &str, onward: &Onward, held: &Held) -> Option<Way> {
+        let (route, mut targets) = self.route_of(peer);
+        if targets.is_empty() {
+            return None;
+        }
+        let target = targets.remove(0);
+        let (domain, trunk) = (peer.domain(), &peer.trunk);
+        let address = trunk.numbers.uri(number, &domain, true);
+        let hidden = held.incoming.identity.privacy.hides_caller();
+        let rules = &trunk.identity;
+        let said = rules.of(&trunk.numbers, &onward.from, &onward.from_name, &domain, hidden);
+        let mut headers: Vec<(String, String)> =
+            route.into_iter().map(|value| ("Route".to_owned(), value)).collect();
+        headers.extend(said.headers());
+        headers.extend(fax_preference(trunk.fax_preference));
+        let asserts = headers.iter().any(|(name, _)| name == "P-Asserted-Identity");
+        headers.extend(passed_on(held, true, asserts));
+        let from = said.from_header();
+        headers.push(("Max-Forwards".to_owned(), hops_left(&held.incoming).to_string()));
+        Some(Way {
+            target,
+            others: targets,
+            to: format!("<{address}>"),
+            request_uri: address,
+            from,
+            headers,
+            credentials: credentials(&trunk.credentials),
+            ring_timeout: peer.trunk.ring_timeout,
+        })
+    }
+
+    fn way_to_terminal(
+        &self,
+        user: &str,
+        binding: &sip::registrar::Binding,
+        onward: &Onward,
+        held: &Held,
+        ring_timeout: Duration,
+    ) -> Way {
+        let flow = binding.flow;
+        let contact = self.contact_for(None, flow.transport, flow.remote);
+        let (from, mut headers) = identity(onward, held, &contact.to_string());
+        headers.push(("Max-Forwards".to_owned(), hops_left(&held.incoming).to_string()));
+        headers.extend(binding.path.iter().map(|p| ("Route".to_owned(), p.clone())));
+        Way {
+            target: sip::Target { transport: flow.transport, remote: flow.remote, contact },
+            others: Vec::new(),
+            request_uri: binding.uri.to_string(),
+            from,
+            to: format!("<sip:{user}@{contact}>"),
+            headers,
+            credentials: None,
+            ring_timeout,
+        }
+    }
+
+    /// Whether this call belongs to one that is passed on; then the event is for that.
+    pub(super) fn passage_event(&mut self, key: LegKey, call: sip::CallKey, event: sip::Event) {
+        let Some(passage) = self.passages.get_mut(&key) else {
+            return;
+        };
+        let number = passage.called.iter().position(|c| *c == call);
+        let input = match number {
+            Some(number) => {
+                if let sip::Event::Answered { remote, .. } = &event {
+                    let transport = passage.ways_transport(number);
+                    passage.flows.push((transport, *remote));
+                    self.hops.dead.answered(&(transport, *remote));
+                }
+                Input::Called(number, event)
+            }
+            None if passage.caller == call => Input::Caller(event),
+            None => return,
+        };
+        self.passage_input(key, input);
+    }
+
+    pub(super) fn passage_media(&mut self, key: LegKey, event: MediaEvent) {
+        match event {
+            MediaEvent::Side { side, heard } => self.passage_input(key, Input::Heard(side, heard)),
+            MediaEvent::Failed => self.passage_input(key, Input::MediaFailed),
+            MediaEvent::Ladder(line) => tracing::debug!(line, "a fax is converted"),
+            MediaEvent::Tone(_)
+            | MediaEvent::Page(_)
+            | MediaEvent::Event(_)
+            | MediaEvent::Signal(_)
+            | MediaEvent::T38Silent
+            | MediaEvent::T38Heard
+            | MediaEvent::End(_) => {}
+        }
+    }
+
+    pub(super) fn passage_input(&mut self, key: LegKey, input: Input) {
+        let now = self.now();
+        if let Some(passage) = self.passages.get_mut(&key) {
+            passage.bridge.handle(now, input);
+            self.settle_passage(key);
+        }
+    }
+
+    /// Carries out what a call that is passed on wants.
+    fn settle_passage(&mut self, key: LegKey) {
+        while let Some(output) = self.passages.get_mut(&key).and_then(|p| p.bridge.poll()) {
+            match output {
+                Output::Sip(command) => self.command(command),
+                Output::Place { number, step, place, offer } => {
+                    self.call_place(key, number, step, place, offer);
+                }
+                Output::Begin(port) => self.begin_passage(key, port),
+                Output::Media(command) => {
+                    if let Some(media) = self.passages.get(&key).and_then(|p| p.media.as_ref()) {
+                        media.send(command);
+                    }
+                }
+                Output::Tell(event) => {
+                    if let Some(passage) = self.passages.get(&key) {
+                        let _ = passage.events.send(event);
+                    }
+                }
+                Output::Done => self.forget_passage(key),
+            }
+        }
+        let Some(passage) = self.passages.get_mut(&key) else {
+            return;
+        };
+        if let Some(at) = passage.due.take() {
+            self.wheel.remove(&(at, key));
+        }
+        passage.due = passage.bridge.deadline();
+        if let Some(at) = passage.due {
+            self.wheel.insert((at, key));
+        }
+    }
+
+    fn call_place(&mut self, key: LegKey, number: usize, step: usize, place: usize, offer: Bytes) {
+        let now = self.now();
+        let call = sip::CallKey(self.next_key().0);
+        let Some(passage) = self.passages.get_mut(&key) else {
+            return;
+        };
+        // Numbers count up by one; a gap would mix calls up.
+        passage.called.resize(number, sip::CallKey(0));
+        passage.called.push(call);
+        let Some(way) = passage.ways.get(step).and_then(|w| w.get(place)) else {
+            return passage.bridge.handle(now, Input::NotPlaced(number));
+        };
+        let invite = sip::Invite {
+            call,
+            transport: way.target.transport,
+            destination: way.target.remote,
+            contact: way.target.contact,
+            request_uri: way.request_uri.clone(),
+            from: way.from.clone(),
+            to: way.to.clone(),
+            headers: way.headers.clone(),
+            credentials: way.credentials.clone(),
+            offer,
+            ring_timeout: way.ring_timeout,
+        };
+        let targets = way.others.clone();
+        passage.flows.push((way.target.transport, way.target.remote));
+        self.by_call.insert(call, key);
+        self.command(sip::Command::Invite(Box::new(invite)));
+        self.command(sip::Command::Alternatives { of: sip::Attempt::Call(call), targets });
+        let call_id = self.agent.call_id(call).unwrap_or_default();
+        if let Some(passage) = self.passages.get_mut(&key) {
+            passage.bridge.placed(number, call, call_id);
+        }
+    }
+
+    fn begin_passage(&mut self, key: LegKey, port: u16) {
+        let now = self.now();
+        let Some(passage) = self.passages.get_mut(&key) else {
+            return;
+        };
+        let place = passage.called_sockets.iter().position(|s| s.local.port() == port);
+        let b = place.map(|i| passage.called_sockets.swap_remove(i));
+        if let (Some(a), Some(b)) = (passage.caller_socket.take(), b) {
+            let media_key = MediaKey(key.0);
+            let sink = MediaSink::new(media_key, self.media_sender.clone());
+            passage.media = self.media.bridge(media_key, BridgeStart { sides: [a, b], sink });
+        }
+        if passage.media.is_none() {
+            passage.bridge.handle(now, Input::MediaFailed);
+        }
+    }
+
+    fn forget_passage(&mut self, key: LegKey) {
+        if let Some(passage) = self.passages.remove(&key) {
+            if let Some(at) = passage.due {
+                self.wheel.remove(&(at, key));
+            }
+            for call in passage.called.iter().chain([&passage.caller]) {
+                self.by_call.remove(call);
+            }
+            if let Some(line) = passage.line {
+                self.release_line(line);
+            }
+        }
+    }
+}
+
+impl Passage {
+    fn ways_transport(&self, number: usize) -> sip::Transport {
+        // The flow after the caller's that was pushed when this place was called.
+        self.flows.get(number + 1).map_or(sip::Transport::Udp, |f| f.0)
+    }
+}
+
+fn lossy(octets: &Bytes) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+fn hops_left(incoming: &sip::Incoming) -> u32 {
+    incoming.request.seconds("Max-Forwards").unwrap_or(HOPS).min(HOPS).saturating_sub(1)
+}
+
+/// From towards a terminal, and who diverted: the caller's number as it may be shown (RFC 3323, RFC 3325 §9.3).
+fn identity(onward: &Onward, held: &Held, host: &str) -> (String, Vec<(String, String)>) {
+    let numbers = crate::trunk::NumberFormat::default();
+    let outgoing = sip::OutgoingIdentity {
+        display: onward.from_name.clone(),
+        address: numbers.uri(&onward.from, host, false),
+        anonymous_from: held.incoming.identity.privacy.hides_caller(),
+        ..sip::OutgoingIdentity::default()
+    };
+    (outgoing.from_header(), passed_on(held, false, false))
+}
+
+/// What a trunk said of who calls and who diverted the call, for the other side; a terminal is not believed (RFC 3325 §5,
+/// RFC 5806, RFC 7044). `asserts`: we have said ourselves who calls.
+fn passed_on(held: &Held, to_trunk: bool, asserts: bool) -> Vec<(String, String)> {
+    let privacy = held.incoming.identity.privacy;
+    let mut names = Vec::new();
+    if !asserts && (to_trunk || !privacy.hides_caller()) {
+        names.push("P-Asserted-Identity");
+    }
+    if to_trunk || !privacy.history {
+        names.extend(["Diversion", "History-Info"]);
+    }
+    let believed = matches!(held.caller, Caller::Trunk(_));
+    let names = names.into_iter().filter(|_| believed);
+    let values = |name: &'static str| {
+        let values = held.incoming.request.all(name).take(32);
+        values.map(|h| (name.to_owned(), lossy(h.value()))).collect::<Vec<_>>()
+    };
+    names.flat_map(values).collect()
+}

@@ -1,0 +1,250 @@
+//! Terminals of our own: they register, and everybody who has to proves who it is before a call is looked at
+//! (RFC 3261 §10.3, §22; RFC 3327; RFC 5626).
+
+use super::driver::Driver;
+use crate::local::{AuthenticationFailed, LocalTerminal, Registrar as Settings};
+use fax_base::Instant;
+use fax_base::redact::Redacted;
+use fax_base::time::Duration;
+use fax_sip as sip;
+use sip::registrar::{Flow, Registrar, RegistrarConfig};
+use std::collections::HashMap;
+
+/// A proof that was asked for is judged at once; what is left after this was challenged.
+const JUDGED: Duration = Duration::from_secs(10);
+
+/// Requests that are being judged at a time.
+const JUDGING: usize = 4_096;
+
+/// Who calls, by where it comes from and what it says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Caller {
+    /// A trunk, by its id, shown by its address or its proof.
+    Trunk(u64),
+    /// A terminal, by its user name, shown by its proof.
+    Terminal(String),
+}
+
+/// A request whose sender has to prove who it is.
+enum Judged {
+    Register(Box<sip::Asked>),
+    Call(Box<sip::Incoming>, Caller),
+}
+
+/// What is known of terminals.
+pub(super) struct Terminals {
+    known: HashMap<String, LocalTerminal>,
+    pub(super) realm: String,
+    pub(super) registrar: Registrar,
+    settings: Settings,
+    judged: HashMap<sip::Asker, (Judged, Instant)>,
+}
+
+impl Terminals {
+    pub(super) fn new(terminals: &[LocalTerminal], settings: &Settings) -> Terminals {
+        let registrar = Registrar::new(RegistrarConfig {
+            min_expires: settings.min_expires,
+            max_expires: settings.max_expires,
+            default_expires: settings.max_expires,
+            ..RegistrarConfig::default()
+        });
+        let known = terminals.iter().map(|t| (t.user.clone(), t.clone())).collect();
+        let realm = settings.realm.clone();
+        Terminals { known, realm, registrar, settings: settings.clone(), judged: HashMap::new() }
+    }
+
+    pub(super) fn get(&self, user: &str) -> Option<&LocalTerminal> {
+        self.known.get(user)
+    }
+
+    /// Forgets what was challenged, and registrations that have run out.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        self.judged.retain(|_, (_, since)| now.since(*since) < JUDGED);
+        for (user, binding) in self.registrar.expire(now) {
+            tracing::info!(user, at = %binding.flow.remote, "a registration has run out");
+        }
+    }
+
+    /// Who a request says it is from, in our realm.
+    fn claim(&self, claim: Option<&sip::Claim>) -> Option<String> {
+        claim.filter(|c| c.realm == self.realm).map(|c| c.username.clone())
+    }
+
+    /// What proves that this user comes by this transport.
+    fn secret(&self, user: &str, transport: sip::Transport) -> Option<sip::Secret> {
+        let terminal = self.known.get(user)?;
+        let allowed = terminal.transports.is_empty() || terminal.transports.contains(&transport);
+        allowed.then(|| sip::Secret::Password(terminal.password.clone()))
+    }
+}
+
+impl Driver {
+    /// Somebody asks something outside of calls: to register.
+    pub(super) fn asked(&mut self, asked: sip::Asked) {
+        let claim = self.terminals.claim(asked.claim.as_ref());
+        let secret = claim.as_ref().and_then(|user| self.terminals.secret(user, asked.transport));
+        let asker = sip::Asker::Request(asked.request);
+        self.demand(asker, claim.map(|_| Judged::Register(Box::new(asked))), secret);
+    }
+
+    /// Asks for a proof; what claims nothing is challenged and forgotten.
+    fn demand(&mut self, asker: sip::Asker, judged: Option<Judged>, secret: Option<sip::Secret>) {
+        let now = self.now();
+        if let Some(judged) = judged.filter(|_| self.terminals.judged.len() < JUDGING) {
+            self.terminals.judged.insert(asker, (judged, now));
+        }
+        let realm = self.terminals.realm.clone();
+        self.command(sip::Command::Authenticate { asker, realm, proxy: false, secret });
+    }
+
+    /// A proof was right.
+    pub(super) fn authenticated(&mut self, asker: sip::Asker, username: &str) {
+        match self.terminals.judged.remove(&asker) {
+            Some((Judged::Register(asked), _)) => self.register_terminal(&asked, username),
+            Some((Judged::Call(incoming, caller), _)) => {
+                // The proof is of the one whose secret was asked for.
+                let expected = match &caller {
+                    Caller::Terminal(user) => user == username,
+                    Caller::Trunk(id) => {
+                        let peer = self.peer(*id);
+                        peer.and_then(|p| p.trunk.challenge.as_ref()).is_some_and(|(n, _)| n == username)
+                    }
+                };
+                if expected {
+                    self.called_by(*incoming, caller);
+                } else {
+                    self.refuse_call(incoming.call, 403);
+                }
+            }
+            None => match asker {
+                sip::Asker::Call(call) => self.refuse_call(call, 503),
+                sip::Asker::Request(request) => self.respond(request, 503, ""),
+            },
+        }
+    }
+
+    /// A proof was wrong.
+    pub(super) fn denied(&mut self, asker: sip::Asker, username: String, why: sip::Denial) {
+        let Some((judged, _)) = self.terminals.judged.remove(&asker) else {
+            return;
+        };
+        let (remote, transport, register) = match judged {
+            Judged::Register(asked) => (asked.remote, asked.transport, true),
+            Judged::Call(incoming, _) => (incoming.remote, incoming.transport, false),
+        };
+        let to = if register { "register" } else { "call" };
+        tracing::warn!(%remote, transport = transport.via(), user = username, ?why, to, "Authentication failed");
+        self.denials.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if let Some(told) = &self.terminals.settings.denials {
+            let failed = AuthenticationFailed { remote, transport, username, register, why };
+            // Who does not listen misses some; the count goes on.
+            let _ = told.try_send(failed);
+        }
+    }
+
+    fn register_terminal(&mut self, asked: &sip::Asked, username: &str) {
+        let now = self.now();
+        let registered = asked.message.to().and_then(|to| to.uri().user()).unwrap_or_default();
+        let Some(terminal) = self.terminals.get(username).filter(|_| registered == username) else {
+            tracing::warn!(remote = %asked.remote, user = username, "registers as somebody else");
+            return self.respond(asked.request, 403, "Not Your Address");
+        };
+        let most = terminal.max_contacts;
+        let flow = Flow { transport: asked.transport, local: asked.local, remote: asked.remote };
+        let registrar = &mut self.terminals.registrar;
+        let before = registrar.places(now, username).len();
+        let answer = registrar.register_up_to(now, username, &asked.message, flow, most);
+        let after = registrar.places(now, username).len();
+        if answer.code != 200 {
+            tracing::warn!(user = username, remote = %asked.remote, code = answer.code, reason = answer.reason, "not registered here");
+        } else if after != before {
+            tracing::info!(user = username, remote = %asked.remote, places = after, "registered here");
+        }
+        let (code, reason, headers) = (answer.code, answer.reason.to_owned(), answer.headers);
+        self.command(sip::Command::Respond { request: asked.request, code, reason, headers });
+    }
+
+    fn respond(&mut self, request: sip::RequestKey, code: u16, reason: &str) {
+        let (reason, headers) = (reason.to_owned(), Vec::new());
+        self.command(sip::Command::Respond { request, code, reason, headers });
+    }
+
+    pub(super) fn refuse_call(&mut self, call: sip::CallKey, code: u16) {
+        let (reason, headers) = (String::new(), Vec::new());
+        self.command(sip::Command::Reject { call, code, reason, headers });
+    }
+
+    /// A stream was closed: nobody is registered over it any more.
+    pub(super) fn flow_lost(&mut self, transport: sip::Transport, remote: std::net::SocketAddr) {
+        let flows: Vec<Flow> = self
+            .terminals
+            .registrar
+            .flows()
+            .filter(|f| f.transport == transport && f.remote == remote)
+            .collect();
+        for flow in flows {
+            for (user, _) in self.terminals.registrar.flow_lost(&flow) {
+                tracing::info!(user, %remote, "a registration went with its connection");
+            }
+        }
+    }
+
+    /// The trunk that owns an address: the one at just this address and port before one at the same host.
+    fn trunk_at(&self, remote: std::net::SocketAddr) -> Option<u64> {
+        let exact = self.peers.iter().find(|p| p.places.iter().any(|place| place.address == remote));
+        exact.or_else(|| self.peers.iter().find(|p| p.owns(remote.ip()))).map(|p| p.id)
+    }
+
+    /// Somebody calls: whoever has to proves who it is first.
+    pub(super) fn called(&mut self, incoming: sip::Incoming) {
+        let claimed = self.terminals.claim(incoming.claim.as_ref());
+        let at = self.trunk_at(incoming.remote);
+        let challenge = at.and_then(|id| self.peer(id)).and_then(|p| p.trunk.challenge.clone());
+        if let (Some(trunk), Some((name, password))) = (at, &challenge)
+            && claimed.as_ref() == Some(name)
+        {
+            return self.prove(incoming, Caller::Trunk(trunk), Some(sip::Secret::Password(password.clone())));
+        }
+        if let Some(user) = claimed.filter(|user| self.terminals.get(user).is_some() || at.is_none()) {
+            let secret = self.terminals.secret(&user, incoming.transport);
+            return self.prove(incoming, Caller::Terminal(user), secret);
+        }
+        let now = self.now();
+        let (transport, local, remote) = (incoming.transport, incoming.local, incoming.remote);
+        let registered = self.terminals.registrar.owner(now, &Flow { transport, local, remote });
+        let says = registered.map(str::to_owned).or_else(|| self.says_it_is(&incoming));
+        match (says, at) {
+            (Some(user), _) => self.prove(incoming, Caller::Terminal(user), None),
+            (None, Some(trunk)) if challenge.is_some() => self.prove(incoming, Caller::Trunk(trunk), None),
+            (None, Some(trunk)) => self.called_by(incoming, Caller::Trunk(trunk)),
+            // Whether there is such a user is nobody's business: everybody is asked.
+            (None, None) if !self.terminals.known.is_empty() => {
+                self.prove(incoming, Caller::Terminal(String::new()), None);
+            }
+            (None, None) => {
+                let from = incoming.from.uri().user().unwrap_or_default();
+                tracing::warn!(%remote, from = %Redacted(&from), "a call from an address that is no trunk's");
+                self.refuse_call(incoming.call, 403);
+            }
+        }
+    }
+
+    /// The terminal of ours that From names, at our own address, unless it comes from the very place of a trunk: both may
+    /// be on one host.
+    fn says_it_is(&self, incoming: &sip::Incoming) -> Option<String> {
+        let trunk = self.peers.iter().any(|p| p.places.iter().any(|place| place.address == incoming.remote));
+        let uri = incoming.from.uri();
+        let host = String::from_utf8_lossy(uri.host()).into_owned();
+        let here = host == self.terminals.realm
+            || uri
+                .address()
+                .is_some_and(|a| a.ip() == incoming.local.ip() && a.port() == incoming.local.port());
+        uri.user().filter(|user| !trunk && here && self.terminals.get(user).is_some())
+    }
+
+    fn prove(&mut self, incoming: sip::Incoming, caller: Caller, secret: Option<sip::Secret>) {
+        let asker = sip::Asker::Call(incoming.call);
+        let claims = self.terminals.claim(incoming.claim.as_ref()).is_some();
+        self.demand(asker, claims.then(|| Judged::Call(Box::new(incoming), caller)), secret);
+    }
+}

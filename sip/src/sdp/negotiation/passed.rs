@@ -1,0 +1,68 @@
+//! Offers and answers with lines that somebody else wrote: of calls that are passed on (RFC 3264 §5 to §8).
+
+use bytes::Bytes;
+
+use super::super::parse::{Media, SessionDescription};
+use super::{AudioSession, ImageSession, Negotiation, agreed_image, direction, off_line, packet_time};
+use crate::sdp::audio::known;
+use crate::sdp::t38::T38Parameters;
+
+impl Negotiation {
+    /// An offer with this line, placed as [`Negotiation::offer`] does.
+    pub fn offer_line(&mut self, line: Media) -> Bytes {
+        self.offer_in_place(line)
+    }
+
+    /// The answer to an offer: this line in the place of theirs, all others refused.
+    pub fn answer_line(&mut self, theirs: &SessionDescription, place: usize, line: &Media) -> Bytes {
+        let lines = theirs.media.iter().enumerate();
+        let media = lines.map(|(i, m)| if i == place { line.clone() } else { off_line(m) }).collect();
+        let sdp = self.describe(media);
+        let octets = sdp.to_bytes();
+        self.current = Some(sdp);
+        (self.offered, self.withdrawn) = (None, None);
+        octets
+    }
+
+    /// Our offer was answered by something that its service reads itself.
+    pub fn taken(&mut self) {
+        if let Some(ours) = self.offered.take() {
+            self.current = Some(ours);
+            self.withdrawn = None;
+        }
+    }
+}
+
+impl SessionDescription {
+    /// What the first live audio line means: its address, its G.711, if it has any, and who sends. The codec need not
+    /// be one of ours.
+    #[must_use]
+    pub fn audio(&self) -> Option<(usize, &Media, Option<AudioSession>)> {
+        let (place, media) = self.media.iter().enumerate().find(|(_, m)| m.port != 0 && m.is_audio())?;
+        let remote = self.address_of(media)?;
+        let (codecs, telephone_event) = known(media);
+        let session = codecs.first().map(|&(codec, payload_type)| AudioSession {
+            remote,
+            codec,
+            payload_type,
+            telephone_event,
+            packet_time: packet_time(media),
+            direction: direction(self, media),
+        });
+        Some((place, media, session))
+    }
+
+    /// The first live T.38 line, and what holds for what is sent there by somebody with these parameters.
+    #[must_use]
+    pub fn image(&self, ours: &T38Parameters) -> Option<(usize, &Media, ImageSession)> {
+        let (place, media) = self.media.iter().enumerate().find(|(_, m)| m.port != 0 && m.is_t38())?;
+        let remote = self.address_of(media)?;
+        Some((place, media, agreed_image(remote, ours, &T38Parameters::read(media))))
+    }
+
+    /// Who sends on a line, seen from us.
+    #[must_use]
+    pub fn direction_of(&self, media: &Media) -> super::Direction {
+        direction(self, media)
+    }
+}
