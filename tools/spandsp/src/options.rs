@@ -134,6 +134,8 @@ const LENGTHS: i32 = 0x1_0000 | 0x2_0000 | 0x4_0000 | 0x8_0000 | 0x10_0000;
 const RESOLUTIONS_R8: i32 = 0x01 | 0x02 | 0x04;
 const RESOLUTION_R16: i32 = 0x08;
 const RESOLUTIONS_INCH: i32 = 0x20 | 0x40 | 0x80 | 0x100;
+/// 200 × 200.
+const RESOLUTIONS_COLOUR: u32 = 0x40;
 
 impl Options {
     /// Applies everything that T.30 knows of.
@@ -160,6 +162,13 @@ impl Options {
                     }
                 }
             });
+        let tones = codings & c::t4_image_compression_t_T4_COMPRESSION_T42_T81 != 0;
+        // What is continuous-tone is written as it came; everything else as T.6.
+        let output = c::t4_image_compression_t_T4_COMPRESSION_T6
+            | if tones { c::t4_image_compression_t_T4_COMPRESSION_T42_T81 } else { 0 };
+        // spandsp looks for colour among the resolutions when it makes DCS.
+        let colour =
+            if tones { RESOLUTIONS_COLOUR | c::t4_image_compression_t_T4_COMPRESSION_COLOUR } else { 0 };
         let modems = self.modems.iter().fold(0, |set, modem| {
             set | match modem {
                 Recommendation::V27ter => c::T30_SUPPORT_V27TER,
@@ -186,7 +195,8 @@ impl Options {
         unsafe {
             c::t30_set_ecm_capability(t30, self.ecm);
             c::t30_set_supported_compressions(t30, codings as i32);
-            c::t30_set_supported_output_compressions(t30, c::t4_image_compression_t_T4_COMPRESSION_T6 as i32);
+            c::t30_set_supported_output_compressions(t30, output as i32);
+            c::t30_set_supported_colour_resolutions(t30, colour as i32);
             c::t30_set_supported_modems(t30, modems as i32);
             c::t30_set_supported_image_sizes(t30, WIDTHS | LENGTHS);
             c::t30_set_supported_bilevel_resolutions(t30, RESOLUTIONS_R8 | RESOLUTION_R16 | RESOLUTIONS_INCH);
