@@ -61,9 +61,11 @@ pub(crate) async fn make(endpoint: &Endpoint, page: &Page, pages: usize, ecm: bo
         to: "+4930456".to_owned(),
         from: "+4930123".to_owned(),
         from_name: String::new(),
+        anonymous: false,
         headers: Vec::new(),
         terminal,
         t38: audio.then_some(T38Policy::NEVER),
+        wait: None,
     });
     let mut arrived = Err("the driver is gone".to_owned());
     while let Some(event) = call.next().await {

@@ -144,7 +144,6 @@ fn plain(call: &mut Call, burst: &Burst, stay: State) -> State {
     let command = key(&burst.last);
     let ecm = call.reception.agreed.is_some_and(|a| a.format.ecm);
     if page::is_open(call) && !ecm {
-        call.timers.clear(Timer::Page);
         return page::judge(call, Ending::Plain, second, command);
     }
     if call.reception.last_command.as_ref() == Some(&command) && is_repeat(call, burst) {
@@ -203,7 +202,6 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
         if without_image(call) {
             return release::disconnect(call, Some(Cause::PageSignalLost));
         }
-        call.timers.clear(Timer::Page);
         return request(call, &[0xFF; ecm::MAP_OCTETS]);
     }
     call.reception.without_image = 0;

@@ -269,6 +269,7 @@ impl Judging {
         if refused {
             call.reception.page = Page::Refused;
         } else {
+            call.timers.clear(Timer::Page);
             settle(call, status, Some(verdict), ends);
         }
         if ends && status != PageStatus::Failed {

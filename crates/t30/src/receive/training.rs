@@ -54,7 +54,10 @@ pub(crate) fn commanded(call: &mut Call, burst: &Burst, stay: State) -> State {
     call.timers.clear(Timer::T1);
     call.timers.clear(Timer::T1A);
     call.timers.clear(Timer::Image);
-    call.timers.clear(Timer::Page);
+    // A page under way that begins anew, or training without an end, is no progress.
+    if call.timers.get(Timer::Page).is_none() {
+        call.timers.set(Timer::Page, call.now + call.config.rules.longest_page);
+    }
     call.stop_search();
     call.enter(Phase::B);
     page::abandon(call);
