@@ -65,7 +65,7 @@ pub(crate) async fn make(endpoint: &Endpoint, page: &Page, pages: usize, ecm: bo
         headers: Vec::new(),
         terminal,
         t38: audio.then_some(T38Policy::NEVER),
-        wait: None,
+        wait: Duration::ZERO,
     });
     let mut arrived = Err("the driver is gone".to_owned());
     while let Some(event) = call.next().await {
