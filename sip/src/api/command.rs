@@ -110,14 +110,14 @@ pub enum Command {
         /// The SDP offer.
         offer: Bytes,
     },
-    /// Accept the offer of [`Event::ReinviteOffered`].
+    /// Accept the offer of [`crate::Event::ReinviteOffered`].
     AcceptReinvite {
         /// Which call.
         call: CallKey,
         /// The SDP answer (or offer, when none came).
         answer: Bytes,
     },
-    /// Refuse the offer of [`Event::ReinviteOffered`]; the session stays as it was.
+    /// Refuse the offer of [`crate::Event::ReinviteOffered`]; the session stays as it was.
     RejectReinvite {
         /// Which call.
         call: CallKey,
@@ -131,7 +131,7 @@ pub enum Command {
         /// Goes into the Reason header.
         reason: Option<Q850>,
     },
-    /// Let who calls or asks prove who it is: a good proof is told with [`Event::Authenticated`], all else is answered
+    /// Let who calls or asks prove who it is: a good proof is told with [`crate::Event::Authenticated`], all else is answered
     /// with a challenge, and the call or request is over.
     Authenticate {
         /// Who.
@@ -140,10 +140,10 @@ pub enum Command {
         realm: String,
         /// 407 instead of 401.
         proxy: bool,
-        /// Of the user in the [`Claim`]; `None`: there is no claim, or no such user.
+        /// Of the user in the [`crate::Claim`]; `None`: there is no claim, or no such user.
         secret: Option<Secret>,
     },
-    /// Answer a request of [`Event::Asked`].
+    /// Answer a request of [`crate::Event::Asked`].
     Respond {
         /// Which.
         request: RequestKey,

@@ -30,7 +30,7 @@ pub struct Config {
     pub algorithms: Vec<Algorithm>,
     /// Whether requests of more than 1300 octets leave UDP for TCP (RFC 3261 §18.1.1); back where TCP is refused.
     pub large_by_tcp: bool,
-    /// Methods outside dialogs that are passed to the service, as REGISTER for a registrar ([`Event::Asked`]).
+    /// Methods outside dialogs that are passed to the service, as REGISTER for a registrar ([`crate::Event::Asked`]).
     pub passed: Vec<Method>,
 }
 

@@ -90,15 +90,15 @@ pub struct Incoming {
     pub request_uri: Uri,
     /// The whole INVITE with all its headers.
     pub request: Message,
-    /// The SDP offer; `None`: we offer, in [`Command::Answer`].
+    /// The SDP offer; `None`: we offer, in [`crate::Command::Answer`].
     pub offer: Option<Bytes>,
     /// What the headers say of who calls, for whom, and what was called first.
     pub identity: Identity,
-    /// Who Authorization says it is; to be shown by [`Command::Authenticate`].
+    /// Who Authorization says it is; to be shown by [`crate::Command::Authenticate`].
     pub claim: Option<Claim>,
 }
 
-/// A request outside dialogs of a method in [`Config::passed`]; answer with [`Command::Respond`] within 30 s.
+/// A request outside dialogs of a method in [`crate::Config::passed`]; answer with [`crate::Command::Respond`] within 30 s.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Asked {
     /// Its key.
@@ -111,7 +111,7 @@ pub struct Asked {
     pub remote: SocketAddr,
     /// The whole of it.
     pub message: Message,
-    /// Who Authorization says it is; to be shown by [`Command::Authenticate`].
+    /// Who Authorization says it is; to be shown by [`crate::Command::Authenticate`].
     pub claim: Option<Claim>,
 }
 
@@ -205,7 +205,7 @@ pub enum Event {
         code: u16,
         /// Reason phrase.
         reason: String,
-        /// When it is tried again; `None`: not before another [`Command::Register`].
+        /// When it is tried again; `None`: not before another [`crate::Command::Register`].
         retry_after: Option<Duration>,
         /// Where else to try: the Contacts of a 3xx.
         contacts: Vec<Redirection>,

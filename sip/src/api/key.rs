@@ -1,6 +1,6 @@
 //! What calls, registrations and requests are named by.
 
-/// One call: one INVITE and the dialog it makes. The caller of [`Command::Invite`] chooses keys below
+/// One call: one INVITE and the dialog it makes. The caller of [`crate::Command::Invite`] chooses keys below
 /// [`CallKey::INCOMING`]; incoming calls are numbered from there by the user agent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallKey(pub u64);
@@ -24,7 +24,7 @@ pub struct RegKey(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PingKey(pub u64);
 
-/// One request outside dialogs that the service answers itself ([`Event::Asked`]).
+/// One request outside dialogs that the service answers itself ([`crate::Event::Asked`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RequestKey(pub u64);
 
