@@ -153,7 +153,6 @@ impl Receiver {
             return Taken::Other;
         };
         self.heard = now;
-        let told = position.told;
         let end = place.timestamp.wrapping_add(payload.len() as u32);
         let old = match law {
             Some(_) => distance(end, position.next) <= 0,
@@ -179,13 +178,9 @@ impl Receiver {
                     Some(first) if distance(given_up, first.place.timestamp) >= 0 => {
                         self.release(now, &mut position, &mut step);
                     }
-                    Some(_) | None => position.lose(given_up),
+                    Some(_) | None => position.lose(now, given_up),
                 }
             }
-        }
-        if told > 0 && position.told == 0 {
-            // What was told while nothing came is accounted for and must not be told again.
-            position.since = now;
         }
         self.position = Some(position);
         Taken::Stream
@@ -276,7 +271,7 @@ impl Receiver {
     /// Gives up waiting for what is missing before the first packet held.
     fn release(&mut self, now: Instant, position: &mut Position, step: &mut impl FnMut(Step<'_>)) {
         if let Some(first) = self.held.first() {
-            position.lose(first.place.timestamp);
+            position.lose(now, first.place.timestamp);
             position.sequence = first.place.sequence.wrapping_sub(1);
         }
         self.deliver(now, position, step);
@@ -295,18 +290,23 @@ impl Position {
         distance(place.timestamp, self.next) <= 0 || place.sequence == self.sequence.wrapping_add(1)
     }
 
-    /// Goes on to a later time stamp; what was not told of the time between.
-    fn advance(&mut self, timestamp: u32) -> usize {
+    /// Goes on to a later time stamp; what was not told of the time between. What was told while nothing came is
+    /// accounted for by that, and must not be told again.
+    fn advance(&mut self, now: Instant, timestamp: u32) -> usize {
         let Ok(gap @ 1..) = usize::try_from(distance(timestamp, self.next)) else {
             return 0;
         };
         self.next = timestamp;
-        gap.saturating_sub(core::mem::take(&mut self.told))
+        let told = core::mem::take(&mut self.told);
+        if told > 0 {
+            self.since = now;
+        }
+        gap.saturating_sub(told)
     }
 
     /// What is missing before a time stamp will not come any more.
-    fn lose(&mut self, timestamp: u32) {
-        self.lost += self.advance(timestamp);
+    fn lose(&mut self, now: Instant, timestamp: u32) {
+        self.lost += self.advance(now, timestamp);
     }
 
     /// Hands on a packet that [`Position::reached_by`] says is next.
@@ -315,7 +315,7 @@ impl Position {
         if let lost @ 1.. = core::mem::take(&mut self.lost) {
             step(Step::Lost(lost));
         }
-        if let silence @ 1.. = self.advance(place.timestamp) {
+        if let silence @ 1.. = self.advance(now, place.timestamp) {
             step(Step::Silence(silence));
         }
         // Events say their last again and again, also when audio has gone on.

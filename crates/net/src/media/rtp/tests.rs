@@ -359,3 +359,23 @@ fn samples(step: Step<'_>) -> usize {
         Step::Silence(n) | Step::Lost(n) => n,
     }
 }
+
+#[test]
+fn what_was_told_is_not_told_again_when_a_packet_had_to_wait() {
+    let mut receiver = Receiver::new(A_LAW);
+    let mut samples = 0;
+    let mut count = |step: Step<'_>| {
+        samples += match step {
+            Step::Audio(_, octets) => octets.len(),
+            Step::Silence(n) | Step::Lost(n) => n,
+        };
+    };
+    receiver.receive(at(0), &packet(8, 1, 0, 0, &[0x55; 160]), &mut count);
+    receiver.receive(at(20), &packet(13, 1, 1, 160, &[64]), &mut count);
+    receiver.idle(at(1_020), &mut count);
+    // Three packets are missing before this one, which waits for them in vain.
+    receiver.receive(at(1_020), &packet(13, 1, 5, 1_160, &[64]), &mut count);
+    receiver.idle(at(1_300), &mut count);
+    receiver.idle(at(1_320), &mut count);
+    assert!(samples <= 160 + 1_320 * 8, "{samples}");
+}
