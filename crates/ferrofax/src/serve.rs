@@ -4,6 +4,7 @@ use crate::cli::{CheckArgs, ServeArgs};
 use crate::config::{self, Config, LogFormat};
 use crate::server::Server;
 use anyhow::Result;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let config = config::load(&args.config)?;
     log(&config);
+    open_files();
     let mut server = Server::start(config).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -31,6 +33,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
     }
     server.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the server open as many files as it may: a call takes a socket and the page in work, and most systems begin
+/// with 1,024.
+fn open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::warn!(%error, "the limit of open files stays at {:?}", limit.current);
+    }
 }
 
 /// Reads the configuration again. A bad one is refused with its faults, and the old one stays.

@@ -38,6 +38,10 @@ const BEAT: Duration = Duration::from_millis(5);
 /// Datagrams taken from one socket in one beat, so that a flood on one call leaves the others their time.
 const BATCH: usize = 32;
 
+/// The nice value of a worker where the system allows it: a packet that waits for a conversion comes too late, a
+/// conversion that waits for a packet does not.
+const NICE: i32 = -10;
+
 /// Where a call's media events go.
 #[derive(Clone)]
 pub(crate) struct MediaSink {
@@ -255,6 +259,10 @@ struct State {
 
 impl State {
     fn run(&mut self) {
+        // Linux takes "no process" as the thread that asks.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!(%error, "media has no priority over other work; allow it with LimitNICE=-10");
+        }
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             self.wait();
