@@ -5,94 +5,18 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bench;
+mod proxy;
 mod streams;
 
 use bench::{page, pels, request, story_within, terminal};
 use fax_net::{CallEnd, Config, Endpoint, Listen, Tls, Transport, Trunk};
 use fax_t30::Role;
+use proxy::Kamailio;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use streams::Authority;
 
-const BOUND: Duration = Duration::from_secs(90);
-
-/// A running proxy in a folder of its own.
-struct Kamailio {
-    child: Child,
-    at: SocketAddr,
-    tls: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Kamailio {
-    fn start(ca: &Authority) -> Kamailio {
-        let folder = tempfile::tempdir().unwrap();
-        let (at, tls) = (bench::free(), bench::free());
-        let ours = ca.identity("proxy.example");
-        let fill = |name: &str| {
-            let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/kamailio").join(name);
-            let to = folder.path().join(name);
-            let text = std::fs::read_to_string(from).unwrap();
-            let text = text
-                .replace("{port}", &at.port().to_string())
-                .replace("{enable_tls}", "enable_tls=yes")
-                .replace("{listen_tls}", &format!("listen=tls:{tls}"))
-                .replace(
-                    "{load_tls}",
-                    &format!(
-                        "loadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"{}\")",
-                        folder.path().join("tls.cfg").display()
-                    ),
-                )
-                .replace("{certificate}", &ours.certificate.display().to_string())
-                .replace("{key}", &ours.key.display().to_string())
-                .replace("{ca}", &ca.file().display().to_string());
-            std::fs::write(&to, text).unwrap();
-            to
-        };
-        fill("tls.cfg");
-        let configuration = fill("kamailio.cfg");
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let child = Command::new("kamailio")
-            .args(["-DD", "-E", "-m", "32", "-M", "4", "-f"])
-            .arg(&configuration)
-            .arg("-Y")
-            .arg(folder.path())
-            .arg("-w")
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .unwrap_or_else(|error| panic!("no kamailio ({error}): install it (./tools/test does)"));
-        let proxy = Kamailio { child, at, tls, folder };
-        let end = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(proxy.tls).is_err() {
-            assert!(Instant::now() < end, "kamailio does not listen: {}", proxy.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        proxy
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Kamailio {
-    fn drop(&mut self) {
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            println!("{}", self.log());
-        }
-    }
-}
+const BOUND: Duration = Duration::from_secs(180);
 
 /// An endpoint whose trunk `peer` is the proxy.
 async fn endpoint(
@@ -119,6 +43,15 @@ async fn endpoint(
     Endpoint::start(config).await.unwrap()
 }
 
+/// Waits until the trunk is registered.
+async fn registered(endpoint: &Endpoint, proxy: &Kamailio) {
+    let end = Instant::now() + BOUND;
+    while endpoint.trunks().await.iter().any(|t| t.registrations.iter().any(|r| r.since.is_none())) {
+        assert!(Instant::now() < end, "not registered: {}", proxy.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn fax_through(transport: Transport) {
     let ca = Authority::new();
     let proxy = Kamailio::start(&ca);
@@ -126,21 +59,13 @@ async fn fax_through(transport: Transport) {
     let (b, mut calls) = endpoint(&ca, transport, at, true).await;
     let (a, _) = endpoint(&ca, transport, at, false).await;
     let (bitmap, coded) = page(120);
-    // The registration is there when the proxy knows the number: until then it says 404.
-    let end = Instant::now() + BOUND;
-    let (sent, received) = loop {
-        let terminal_a = terminal(Role::Calling, vec![coded.clone()], true);
-        let sending = tokio::spawn(story_within(a.call(request(terminal_a)), BOUND));
-        tokio::select! {
-            incoming = calls.recv() => {
-                let called = terminal(Role::Called, Vec::new(), true);
-                let received = story_within(incoming.unwrap().accept(called), BOUND).await;
-                break (sending.await.unwrap(), received);
-            }
-            () = tokio::time::sleep(Duration::from_secs(2)) => sending.abort(),
-        }
-        assert!(Instant::now() < end, "not registered: {}", proxy.log());
-    };
+    let terminal_a = terminal(Role::Calling, vec![coded], true);
+    registered(&b, &proxy).await;
+    let sending = tokio::spawn(story_within(a.call(request(terminal_a)), BOUND));
+    let incoming = tokio::time::timeout(BOUND, calls.recv()).await.expect("nobody calls").unwrap();
+    let called = terminal(Role::Called, Vec::new(), true);
+    let received = story_within(incoming.accept(called), BOUND).await;
+    let sent = sending.await.unwrap();
     assert_eq!(sent.report.end, CallEnd::Fax, "{}", sent.report.reason);
     assert_eq!(sent.report.outcome.as_ref().unwrap().failure, None);
     assert!(sent.t38 && received.t38);
