@@ -78,6 +78,7 @@ impl Pair {
                 credentials: None,
                 offer: Bytes::from_static(SDP),
                 ring_timeout: Duration::from_secs(60),
+                reply_within: Duration::from_secs(32),
             }))),
         );
         while let Some((to, octets)) = self.wire.pop_front() {

@@ -10,6 +10,7 @@
 //! says so and never stops; randomness comes from [`Config::seed`] alone.
 
 mod api;
+mod causes;
 mod dialog;
 mod digest;
 mod identity;
@@ -25,6 +26,7 @@ pub use api::{
     Input, Invite, Outbound, Output, PingKey, Q850, Redirection, RegKey, Register, RequestKey, Target,
     Transport,
 };
+pub use causes::{CallCause, Course, call_cause};
 pub use digest::{Algorithm, Claim, Denial, Secret};
 pub use identity::{Diversion, FaxPreference, HistoryEntry, Identity, OutgoingIdentity, Privacy};
 pub use ua::UserAgent;

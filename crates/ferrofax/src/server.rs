@@ -127,6 +127,7 @@ impl Server {
             service.clone(),
             spool,
             config.receive_colour,
+            dialler.clone(),
             incoming,
             stopped.clone(),
             quiet_told,

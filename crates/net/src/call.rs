@@ -207,7 +207,7 @@ pub(crate) enum Wish {
     },
     /// Where a redirection leads.
     RedirectLocated {
-        key: LegKey,
+        call: fax_sip::CallKey,
         places: Vec<Place>,
     },
     Trunks {

@@ -259,6 +259,7 @@ impl Driver {
             credentials: None,
             offer: leg.first_offer(),
             ring_timeout: self.setup.ring_timeout,
+            reply_within: Duration::from_secs(32),
         };
         self.leg = Some((call, leg));
         self.agent.handle(Instant::ZERO, sip::Input::Command(sip::Command::Invite(Box::new(invite))));

@@ -27,7 +27,7 @@ pub use fax_sip::{Algorithm, Denial, FaxPreference, Hop, Transport};
 pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
 pub use local::{AuthenticationFailed, LocalTerminal, OnwardT38, Registrar, Ringing};
 pub use media::Punctuality;
-pub use onward::{Onward, OnwardEvent, OnwardReport, OnwardTarget, PassedOn, Side};
+pub use onward::{Onward, OnwardCaller, OnwardEvent, OnwardReport, OnwardTarget, PassedOn, Side};
 pub use signalling::hop;
 pub use state::{PlaceState, RegistrationState, TrunkState};
 pub use traces::TraceConfig;

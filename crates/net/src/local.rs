@@ -64,6 +64,8 @@ pub struct LocalTerminal {
     pub ringing: Ringing,
     /// A place that nobody answered at for this long is given up.
     pub ring_timeout: Duration,
+    /// A place that has not answered anything for so long, not even 100, is given up.
+    pub reply_within: Duration,
     /// T.38 in calls that are passed on to it and from it.
     pub t38_onward: OnwardT38,
 }
@@ -79,6 +81,7 @@ impl LocalTerminal {
             transports: Vec::new(),
             ringing: Ringing::All,
             ring_timeout: Duration::from_secs(60),
+            reply_within: Duration::from_secs(5),
             t38_onward: OnwardT38::Pass,
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 /// Where a call is passed on, and as whose.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Onward {
-    /// One after the other, until one takes it: the next is tried when one cannot be reached, is overloaded or broken.
+    /// One after the other, until one takes it: the next is tried where [`fax_sip::call_cause`] says that it may do better.
     pub targets: Vec<OnwardTarget>,
     /// The caller's number.
     pub from: String,
@@ -22,14 +22,25 @@ pub enum OnwardTarget {
     Trunk {
         /// By name.
         name: String,
-        /// The number, as the trunk wants it.
+        /// The number, in E.164 with `+` where it is one: the trunk's format is applied to it.
         number: String,
+        /// The caller that this trunk is shown instead of [`Onward::from`].
+        caller: Option<OnwardCaller>,
     },
     /// To where a terminal is registered.
     Terminal {
         /// Its user name.
         user: String,
     },
+}
+
+/// Who a trunk is shown as the caller.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OnwardCaller {
+    /// The number, likewise.
+    pub number: String,
+    /// The called side must not see it.
+    pub anonymous: bool,
 }
 
 /// Which of the two legs of a call that is passed on.

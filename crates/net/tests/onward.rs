@@ -45,7 +45,11 @@ impl Middle {
         let incoming =
             tokio::time::timeout(BOUND, self.incoming.recv()).await.expect("nobody calls").unwrap();
         let number = incoming.to.clone();
-        let targets = trunks.iter().map(|t| OnwardTarget::Trunk { name: name(*t), number: number.clone() });
+        let targets = trunks.iter().map(|t| OnwardTarget::Trunk {
+            name: name(*t),
+            number: number.clone(),
+            caller: None,
+        });
         let (targets, from, from_name) =
             (targets.collect(), incoming.from.clone(), incoming.from_name.clone());
         let passed = incoming.connect(Onward { targets, from, from_name });
@@ -299,7 +303,7 @@ async fn baresip_calls_through_us_by_its_proof() {
     let incoming = tokio::time::timeout(BOUND, middle.incoming.recv()).await.expect("nobody calls").unwrap();
     assert_eq!((incoming.terminal.as_deref(), incoming.trunk.as_str()), (Some("phone"), ""));
     assert_eq!(incoming.to, "+4930456");
-    let targets = vec![OnwardTarget::Trunk { name: name(0), number: "+4930456".to_owned() }];
+    let targets = vec![OnwardTarget::Trunk { name: name(0), number: "+4930456".to_owned(), caller: None }];
     let passed = incoming.connect(Onward { targets, from: "+493011".to_owned(), from_name: String::new() });
     let report = tokio::time::timeout(BOUND, passed.ended()).await.unwrap().unwrap();
     assert!(report.answered, "{report:?} {}", phone.log());

@@ -143,6 +143,8 @@ pub struct Routed {
     pub rule: Option<String>,
     /// Why, in a few words.
     pub why: String,
+    /// Whose terminal calls; `None`: it is no terminal's call.
+    pub account: Option<AccountId>,
     /// The caller's number as it may be shown: a terminal calls from a number of its own.
     pub from_number: String,
     /// The caller's name.
@@ -237,7 +239,8 @@ impl Directory {
             None => (call.from_number.clone(), call.from_name.clone()),
         };
         let (decision, rule, why) = self.decide(call, &from_number, terminal, plan, default_ident);
-        Routed { decision, rule, why, from_number, from_name }
+        let account = terminal.map(|t| t.account.clone());
+        Routed { decision, rule, why, account, from_number, from_name }
     }
 
     fn decide(

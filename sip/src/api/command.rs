@@ -35,6 +35,9 @@ pub struct Invite {
     pub offer: Bytes,
     /// CANCEL after this long without a final answer.
     pub ring_timeout: Duration,
+    /// A place that has not said a word for so long, not even 100, is left: for the next of [`Command::Alternatives`], or
+    /// the call ends by time-out with 408. What it may still say is cancelled or hung up (RFC 3261 §9.1).
+    pub reply_within: Duration,
 }
 
 /// A registration to be kept up.

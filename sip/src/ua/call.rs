@@ -118,6 +118,8 @@ pub(crate) struct Call {
     pub(crate) early_answer: Option<Bytes>,
     /// The CSeq of the INVITE that made the call.
     pub(crate) invite_cseq: u32,
+    /// Of a call of ours: how long a place may stay without a word.
+    pub(crate) reply_within: Duration,
 }
 
 impl Call {
@@ -144,6 +146,7 @@ impl Call {
             late_offer: false,
             early_answer: None,
             invite_cseq: 0,
+            reply_within: Duration::ZERO,
         }
     }
 

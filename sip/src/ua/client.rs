@@ -11,7 +11,7 @@ use super::call::{Ending, Stage};
 use super::failover::hop_of;
 use super::schedule::{CallTimer, Due, TxId};
 use super::transactions::Owner;
-use crate::api::{CallKey, EndCause, EndedBy, Event, Redirection};
+use crate::api::{Attempt, CallKey, EndCause, EndedBy, Event, Redirection};
 use crate::dialog::{Dialog, Flow};
 use crate::message::{Builder, Message, Method};
 use crate::transaction::TRANSACTION_LIFE;
@@ -162,15 +162,15 @@ impl UserAgent {
         if (200..300).contains(&code) {
             return self.invite_accepted(now, id, key, response, source);
         }
-        let Some(call) = self.calls.get_mut(&key) else {
+        let stage = self.calls.get_mut(&key).map(|c| &mut c.stage);
+        let Some(Stage::Calling { provisional, ending, .. }) =
+            stage.filter(|s| matches!(s, Stage::Calling { tx, .. } if *tx == id))
+        else {
+            if code < 200 {
+                self.cancel_left(now, id);
+            }
             return;
         };
-        let Stage::Calling { tx, provisional, ending } = &mut call.stage else {
-            return;
-        };
-        if *tx != id {
-            return;
-        }
         if code < 200 {
             *provisional = true;
             if ending.is_some() {
@@ -196,6 +196,7 @@ impl UserAgent {
                         *tx = new;
                     }
                 }
+                self.watch(now, Attempt::Call(key), new);
                 return;
             }
         }

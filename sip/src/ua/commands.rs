@@ -8,7 +8,7 @@ use super::requests::contact_value;
 use super::schedule::{CallTimer, Due};
 use super::transactions::Owner;
 use super::{ALLOW, UserAgent};
-use crate::api::{CallKey, Command, EndCause, EndedBy, Event, Invite, PingKey, Transport};
+use crate::api::{Attempt, CallKey, Command, EndCause, EndedBy, Event, Invite, PingKey, Transport};
 use crate::dialog::{Dialog, Flow};
 use crate::digest::Authentication;
 use crate::message::{Builder, Method, NameAddr, Uri};
@@ -105,11 +105,13 @@ impl UserAgent {
         call.local_sdp = Some(invite.offer);
         call.session_wish = wish;
         call.min_se = min_se;
+        call.reply_within = invite.reply_within;
         let early = (call.dialog.call_id.clone(), call.dialog.local_tag.clone());
         self.early.insert(early, key);
         self.calls.insert(key, call);
         self.live_calls += 1;
         self.schedule.set(Due::Call(key, CallTimer::Ring), now + invite.ring_timeout);
+        self.watch(now, Attempt::Call(key), id);
         Ok(())
     }
 

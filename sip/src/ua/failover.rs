@@ -21,7 +21,7 @@ use crate::transaction::{Client, ClientState, Timer};
 /// The largest request that is sent by datagram (§18.1.1).
 const LARGEST_DATAGRAM: usize = 1_300;
 
-/// A place that has not said a word for so long is left for the next: five times a datagram was sent by then.
+/// A registrar that has not said a word for so long is left for the next: five times a datagram was sent by then.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The other places of an attempt.
@@ -77,13 +77,21 @@ impl UserAgent {
             return;
         };
         self.ways.insert(of, Ways { targets: targets.into(), tried: 0 });
-        self.watch(now, of, tx);
+        if matches!(of, Attempt::Registration(_)) {
+            self.watch(now, of, tx);
+        }
     }
 
-    /// Another place is tried when this transaction stays without any answer.
+    /// This transaction is left when it stays without any answer: a registration only for another place.
     pub(crate) fn watch(&mut self, now: Instant, of: Attempt, tx: TxId) {
-        if self.ways.get(&of).is_some_and(|w| w.tried < w.targets.len()) {
-            self.schedule.set(Due::Elsewhere(tx), now + PATIENCE);
+        let wait = match of {
+            Attempt::Call(key) => self.calls.get(&key).map(|c| c.reply_within),
+            Attempt::Registration(_) => {
+                self.ways.get(&of).is_some_and(|w| w.tried < w.targets.len()).then_some(PATIENCE)
+            }
+        };
+        if let Some(wait) = wait {
+            self.schedule.set(Due::Elsewhere(tx), now + wait);
         }
     }
 
@@ -99,7 +107,7 @@ impl UserAgent {
         }
     }
 
-    /// Tells that one of several places failed; the next, if there is one left.
+    /// Tells that a place failed; the next, if there is one left.
     fn failed_at(
         &mut self,
         of: Attempt,
@@ -107,7 +115,7 @@ impl UserAgent {
         code: u16,
         retry_after: Option<Duration>,
     ) -> Option<Target> {
-        if !self.ways.contains_key(&of) {
+        if matches!(of, Attempt::Registration(_)) && !self.ways.contains_key(&of) {
             return None;
         }
         let (transport, remote) = (failed.transport, failed.remote);
@@ -128,11 +136,10 @@ impl UserAgent {
             return;
         };
         match entry.owner {
-            Owner::Invite(call) => {
-                if self.invite_elsewhere(now, id, call, 408, None) {
-                    // It is not repeated any more; what may still come of it is hung up.
-                    self.schedule.clear(Due::Client(id, Timer::A));
-                }
+            Owner::Invite(_) => {
+                // It is not repeated any more; what may still come of it is cancelled or hung up.
+                self.schedule.clear(Due::Client(id, Timer::A));
+                self.client_failed(now, id, 408);
             }
             Owner::Register(key) => {
                 if self.register_elsewhere(now, key, 408, None) {
@@ -146,6 +153,22 @@ impl UserAgent {
             | Owner::Ping(_)
             | Owner::Nobody => {}
         }
+    }
+
+    /// A place that was left for another, or for good, begins to answer after all: now it may be cancelled (§9.1).
+    pub(crate) fn cancel_left(&mut self, now: Instant, id: TxId) {
+        let room = self.has_room();
+        let Some(entry) = self.clients.get_mut(&id).filter(|e| !e.left && room) else {
+            return;
+        };
+        let Some((_, flow)) = entry.half.as_deref() else {
+            return;
+        };
+        let (flow, remote) = (Flow { transport: entry.transport, ..*flow }, entry.remote);
+        entry.left = true;
+        let cancel = Builder::cancel_of(&entry.request, None);
+        self.start_client(now, cancel, &flow, remote, Owner::Nobody);
+        self.abandon_client(now, id);
     }
 
     /// Tells that a place failed, and sends the INVITE to the next one; false where there is none, or where it has

@@ -53,6 +53,8 @@ pub(crate) struct ClientEntry {
     pub(crate) half: Option<Box<(Dialog, Flow)>>,
     /// The ACKs sent for 2xx, by the far tag: repeated when the 2xx is.
     pub(crate) acks: Vec<(Bytes, Bytes, SocketAddr)>,
+    /// Its call has gone elsewhere, and it was cancelled for that.
+    pub(crate) left: bool,
 }
 
 /// A server transaction and what it last answered.
@@ -135,6 +137,7 @@ impl UserAgent {
             started: now,
             half: None,
             acks: Vec::new(),
+            left: false,
         };
         self.client_keys.insert(key, id);
         self.clients.insert(id, entry);

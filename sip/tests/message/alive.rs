@@ -123,6 +123,7 @@ impl Pair {
                 credentials: None,
                 offer: sdp("audio", 1),
                 ring_timeout: Duration::from_secs(60),
+                reply_within: Duration::from_secs(32),
             })),
         );
         call

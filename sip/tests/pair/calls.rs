@@ -115,7 +115,8 @@ fn silence_ends_the_call_after_seven_invites() {
     pair.invite(1);
     everything_is_over(&mut pair);
     assert_eq!(pair.times("0>INVITE"), [0, 500, 1500, 3500, 7500, 15500, 31500]);
-    let (at, Event::Ended { cause, .. }) = &pair.events[0][0] else { panic!() };
+    assert!(matches!(pair.events[0][0].1, Event::TargetFailed { code: 408, .. }));
+    let (at, Event::Ended { cause, .. }) = &pair.events[0][1] else { panic!() };
     assert_eq!((at.as_millis(), cause.by, cause.code), (32_000, EndedBy::Timeout, Some(408)));
 }
 

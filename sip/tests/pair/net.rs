@@ -194,6 +194,7 @@ impl Pair {
             credentials: None,
             offer: sdp(4000, 1),
             ring_timeout: Duration::from_secs(60),
+            reply_within: Duration::from_secs(32),
         }
     }
 

@@ -167,6 +167,7 @@ impl Bench {
             credentials: Bench::credentials(),
             offer: sdp(1),
             ring_timeout: Duration::from_secs(90),
+            reply_within: Duration::from_secs(32),
         }))
     }
 

@@ -265,6 +265,7 @@ fn the_cause_of_a_failure_is_told_whole() {
         .header("Retry-After", "120");
     b.receive(&busy.finish());
     b.request(&Method::Ack);
+    assert!(matches!(b.event(), Event::TargetFailed { code: 503, .. }));
     let Event::Ended { cause, .. } = b.event() else { panic!() };
     assert_eq!((cause.code, cause.q850, cause.warning.as_deref()), (Some(503), Some(34), Some("no line")));
     assert_eq!(cause.retry_after, Some(Duration::from_secs(120)));

@@ -30,6 +30,7 @@ fn invite(offer: usize) -> Command {
         credentials: Bench::credentials(),
         offer: Bytes::from(vec![b'v'; offer]),
         ring_timeout: Duration::from_secs(60),
+        reply_within: Duration::from_secs(8),
     }))
 }
 
@@ -106,6 +107,70 @@ fn silence_goes_to_the_next_place_and_a_late_answer_is_hung_up() {
     // It rings at the second: that is waited for.
     b.wait(30_000);
     b.quiet();
+}
+
+#[test]
+fn a_place_that_was_left_and_rings_after_all_is_cancelled() {
+    let mut b = Bench::new();
+    let first = begin(&mut b);
+    b.wait(8_000);
+    failed(&mut b, PEER, 408);
+    b.sent.retain(|(to, _)| *to != addr(PEER));
+    same_again(&mut b, &first, SECOND);
+    // No CANCEL before a provisional answer, and one only (RFC 3261 §9.1).
+    b.receive(&b.response(&first, 180, "a").finish());
+    let cancel = b.request(&Method::Cancel);
+    assert_eq!(cancel.top_via().unwrap().branch(), first.top_via().unwrap().branch());
+    b.receive(&b.response(&first, 180, "a").finish());
+    b.receive(&b.response(&cancel, 200, "a").finish());
+    b.receive(&b.response(&first, 487, "a").finish());
+    assert_eq!(b.request(&Method::Ack).to_tag().as_deref(), Some(&b"a"[..]));
+    assert!(b.events.is_empty(), "{:?}", b.events);
+}
+
+#[test]
+fn a_place_without_others_is_given_up_as_soon_and_hung_up_when_it_wakes() {
+    for late in [180, 200] {
+        let mut b = Bench::new();
+        b.command(invite(10));
+        let (_, first) = b.next_to();
+        b.wait(7_999);
+        assert!(b.events.is_empty());
+        b.wait(1);
+        failed(&mut b, PEER, 408);
+        match b.event() {
+            Event::Ended { cause, .. } => assert_eq!((cause.by, cause.code), (EndedBy::Timeout, Some(408))),
+            other => panic!("{other:?}"),
+        }
+        b.sent.clear();
+        b.wait(5_000);
+        b.quiet();
+        let answer = b.response(&first, late, "a").header("Contact", format!("<sip:{PEER}>"));
+        b.receive(&answer.finish());
+        if late == 180 {
+            b.request(&Method::Cancel);
+        } else {
+            b.request(&Method::Ack);
+            let bye = b.request(&Method::Bye);
+            b.receive(&b.response(&bye, 200, "a").finish());
+        }
+        b.wait(60_000);
+        assert!(b.events.is_empty() && b.agent.deadline().is_none(), "nothing is left of it");
+    }
+}
+
+#[test]
+fn a_call_given_up_before_any_answer_does_not_wait_for_one_for_ever() {
+    let mut b = Bench::new();
+    b.command(invite(10));
+    b.next_to();
+    b.command(Command::Hangup { call: CallKey(1), reason: None });
+    b.wait(8_000);
+    assert!(b.sent.iter().all(|(_, m)| m.method() == Some(&Method::Invite)));
+    match b.event() {
+        Event::Ended { cause, .. } => assert_eq!((cause.by, cause.code), (EndedBy::Local, None)),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

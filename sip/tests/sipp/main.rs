@@ -254,6 +254,7 @@ fn calling(name: &str, calls: u64, hangup: bool) -> Option<Driver> {
             credentials: None,
             offer: sdp("audio"),
             ring_timeout: Duration::from_secs(30),
+            reply_within: Duration::from_secs(32),
         })));
     }
     let end = Clock::now() + Duration::from_secs(40);

@@ -67,6 +67,7 @@ fn terminal(s: Section<'_, '_>, base: &Path, accounts: &[Account]) -> Option<(Te
         _ => Ringing::All,
     };
     net.ring_timeout = super::sections::seconds(&s, "ring_timeout_s", 60, 300);
+    net.reply_within = super::sections::seconds(&s, "reply_within_s", 5, 32);
     net.t38_onward = t38_onward(&s);
     let switch = Terminal {
         user: user.clone().unwrap_or_default(),

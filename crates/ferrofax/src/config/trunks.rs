@@ -53,6 +53,7 @@ fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Optio
     }
     trunk.t38 = t38(&s);
     trunk.ring_timeout = seconds(&s, "ring_timeout_s", 60, 300);
+    trunk.reply_within = seconds(&s, "reply_within_s", 5, 32);
     trunk.t38_onward = super::terminals::t38_onward(&s);
     trunk.challenge = super::terminals::challenge(&s, base);
     trunk.numbers = numbers(&s);

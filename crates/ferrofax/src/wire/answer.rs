@@ -1,11 +1,15 @@
 //! Calls that come in: asked of the switch, answered with a fax terminal, handed over when they end.
 
+use super::NetDialler;
 use super::called;
 use super::ladder::LiveLadder;
 use super::spool::{Spool, cut_off};
-use fax_net::{CallEvent, IncomingCall, OnwardTarget};
+use fax_base::redact::Redacted;
+use fax_net::{CallEvent, IncomingCall, OnwardCaller, OnwardTarget};
+use fax_store::model::AccountId;
 use fax_switch::routing::{Onward, Source};
 use fax_switch::{Decision, ReceivedFax, Service};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -22,6 +26,7 @@ pub(crate) async fn answer_calls(
     service: Service,
     spool: Spool,
     colour: bool,
+    dialler: Arc<NetDialler>,
     mut calls: mpsc::Receiver<IncomingCall>,
     mut stop: watch::Receiver<bool>,
     quiet: oneshot::Sender<()>,
@@ -41,7 +46,7 @@ pub(crate) async fn answer_calls(
             call = calls.recv() => match call {
                 Some(call) if stopping => call.reject(503, "Service Unavailable"),
                 Some(call) => {
-                    running.spawn(answer(service.clone(), spool.clone(), colour, call));
+                    running.spawn(answer(service.clone(), spool.clone(), colour, dialler.clone(), call));
                 }
                 None => break,
             },
@@ -57,7 +62,20 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|s| *s).await;
 }
 
-async fn answer(service: Service, spool: Spool, colour: bool, incoming: IncomingCall) {
+/// Who calls, where the call is passed on.
+struct Passed {
+    account: Option<AccountId>,
+    from: String,
+    from_name: String,
+}
+
+async fn answer(
+    service: Service,
+    spool: Spool,
+    colour: bool,
+    dialler: Arc<NetDialler>,
+    incoming: IncomingCall,
+) {
     let source = match &incoming.terminal {
         Some(user) => Source::Terminal(user.clone()),
         None => Source::Trunk(incoming.trunk.clone()),
@@ -76,7 +94,9 @@ async fn answer(service: Service, spool: Spool, colour: bool, incoming: Incoming
     let (account, faxbox, ident) = match routed.decision {
         Decision::Receive { account, faxbox, ident } => (account, faxbox, ident),
         Decision::Onward { targets } => {
-            return pass_on(incoming, targets, routed.from_number, routed.from_name).await;
+            let passed =
+                Passed { account: routed.account, from: routed.from_number, from_name: routed.from_name };
+            return pass_on(incoming, targets, passed, &dialler).await;
         }
         Decision::Reject { code, reason } => return incoming.reject(code, &reason),
     };
@@ -138,7 +158,7 @@ async fn answer(service: Service, spool: Spool, colour: bool, incoming: Incoming
 }
 
 /// Passes a call on and leaves a line of how it ended.
-async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, from: String, from_name: String) {
+async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, routed: Passed, dialler: &NetDialler) {
     let names: Vec<String> = targets
         .iter()
         .map(|target| match target {
@@ -146,13 +166,28 @@ async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, from: String, fro
             Onward::Terminal { user } => format!("terminal:{user}"),
         })
         .collect();
-    let targets = targets
-        .into_iter()
-        .map(|target| match target {
-            Onward::Trunk { name, number } => OnwardTarget::Trunk { name, number },
+    let Passed { account, from, from_name } = routed;
+    let mut unshown = false;
+    let mut shown = Vec::new();
+    for (target, name) in targets.into_iter().zip(names) {
+        let target = match target {
             Onward::Terminal { user } => OnwardTarget::Terminal { user },
-        })
-        .collect();
+            Onward::Trunk { name: trunk, number } => {
+                let Some((caller, anonymous)) = dialler.caller_onward(account.as_ref(), &trunk, &from) else {
+                    unshown = true;
+                    continue;
+                };
+                let caller = Some(OnwardCaller { number: caller, anonymous });
+                OnwardTarget::Trunk { name: trunk, number, caller }
+            }
+        };
+        shown.push((target, name));
+    }
+    if shown.is_empty() && unshown {
+        tracing::warn!(from = %Redacted(&from), "no trunk takes this caller's number; see caller_ids");
+        return incoming.reject(403, "Caller Not Allowed");
+    }
+    let (targets, names): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
     let source = incoming.terminal.as_ref().map_or(&incoming.trunk, |user| user).clone();
     let call = incoming.connect(fax_net::Onward { targets, from, from_name });
     let Some(report) = call.ended().await else {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use fax_base::line::Modulation;
 use fax_base::page::Coding;
 use fax_net::{CallEnd, CallReport, CallRequest, Endpoint, T38Policy};
-use fax_store::model::Ability;
+use fax_store::model::{Ability, AccountId};
 use fax_switch::policy::{self, Course, Plan, TrunkRouting};
 use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler, TrunkStatus};
 use fax_t30 as t30;
@@ -111,6 +111,18 @@ impl NetDialler {
     /// Calls that are begun from now on go by these ways.
     pub(crate) fn change(&self, ways: Ways) {
         *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
+    }
+
+    /// The caller that a trunk is shown in a call that is passed on to it, and whether that is hidden from the called side;
+    /// `None`: it takes none of what may be shown.
+    pub(crate) fn caller_onward(
+        &self,
+        account: Option<&AccountId>,
+        trunk: &str,
+        number: &str,
+    ) -> Option<(String, bool)> {
+        let ways = self.ways.read().unwrap_or_else(PoisonError::into_inner).clone();
+        ways.routing.caller_onward(account, trunk, number)
     }
 
     /// Tries the trunks in their order: those that are full or down are passed over, then the first full one is waited for.

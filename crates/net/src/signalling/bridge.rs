@@ -11,8 +11,9 @@
 //!    cannot be converted refuses T.38 with 488.
 //! 4. A fax that is heard in the audio makes us offer T.38 to the sides whose peers wait for that
 //!    ([`OnwardT38::Gateway`]), once a call: tones and the preamble come before any page.
-//! 5. The next target is tried when one cannot be reached, is overloaded or broken (408, 5xx, our credentials refused),
-//!    or is not registered. What the called one says itself (busy, declined, unknown) ends the call.
+//! 5. The next target is tried when one cannot be reached, is full, overloaded or broken, or is not registered: where
+//!    [`sip::call_cause`] says so, as for faxes of our own. What the called one says itself (busy, declined, unknown) ends
+//!    the call.
 
 mod answer;
 mod lines;
@@ -73,7 +74,12 @@ pub(super) enum Input {
     /// At one of the places that are called, by its number in the whole call.
     Called(usize, sip::Event),
     /// This place cannot be called at all.
-    NotPlaced(usize),
+    NotPlaced {
+        number: usize,
+        /// What the caller is to hear.
+        q850: Option<u16>,
+        reason: String,
+    },
     /// In the media.
     Heard(Side, SideHeard),
     /// The media failed.
@@ -283,9 +289,8 @@ impl Bridge {
         match input {
             Input::Caller(event) => self.caller(now, event),
             Input::Called(number, event) => self.called(now, number, event),
-            Input::NotPlaced(number) => {
-                let reason = "it cannot be called".to_owned();
-                self.branch_failed(now, number, Failure { code: 503, q850: None, reason, ours: true });
+            Input::NotPlaced { number, q850, reason } => {
+                self.branch_failed(now, number, Failure { code: 503, q850, reason, ours: true });
             }
             Input::Heard(side, heard) => self.heard(now, side, heard),
             Input::MediaFailed => self.release(now, None, Some(sip::Q850(41)), "our media failed"),
@@ -455,7 +460,10 @@ impl Bridge {
 impl Failure {
     /// Whether another target may do better.
     fn goes_on(&self) -> bool {
-        matches!(self.code, 401 | 407 | 408) || (500..600).contains(&self.code)
+        match sip::call_cause(Some(self.code), self.q850, !self.ours).course {
+            sip::Course::NextTrunk | sip::Course::LaterHere => true,
+            sip::Course::GiveUp => false,
+        }
     }
 }
 

@@ -3,13 +3,11 @@
 use super::bridge;
 use super::driver::{Driver, Entry};
 use super::leg::{self, Leg};
-use super::limits::Way;
 use super::peers::Peer;
-use super::redirects::Invitation;
 use super::registrations::credentials;
 use super::session::Session;
 use super::waiting::Refusal;
-use crate::call::{CallEnd, CallEvent, CallRequest, LegKey, Wish};
+use crate::call::{CallEvent, CallRequest, LegKey, Wish};
 use crate::dns::Place;
 use crate::dns::order::living_first;
 use fax_base::redact::Redacted;
@@ -46,7 +44,7 @@ impl Driver {
             Wish::RouteLocated { registration, route, places } => {
                 self.route_located(registration, &route, places);
             }
-            Wish::RedirectLocated { key, places } => self.invite_again(key, places),
+            Wish::RedirectLocated { call, places } => self.invite_again(call, places),
             // Who asked may be gone.
             Wish::Trunks { told } => drop(told.send(self.trunk_states())),
             Wish::Reload { config, done } => drop(done.send(self.reload(*config))),
@@ -91,11 +89,7 @@ impl Driver {
         if self.live_calls() >= self.config.max_calls {
             return Err(Refusal::no_route(format!("{} calls are running already", self.live_calls())));
         }
-        self.admit(id).map_err(|(why, wait)| Refusal {
-            end: CallEnd::TrunkDown,
-            reason: format!("trunk {} is down: {why}", request.trunk),
-            retry_after: Some(wait),
-        })?;
+        self.admit(id)?;
         let gone = || Refusal::no_route(format!("there is no trunk {}", request.trunk));
         let peer = self.peer(id).ok_or_else(gone)?;
         let (route, mut targets) = self.route_of(peer);
@@ -132,9 +126,9 @@ impl Driver {
             credentials: credentials(&trunk.credentials),
             offer: leg.first_offer(),
             ring_timeout: trunk.ring_timeout,
+            reply_within: trunk.reply_within,
         };
         tracing::info!(trunk = %trunk.name, to = %Redacted(&request.to), "calling");
-        self.by_call.insert(call, key);
         let entry = Entry {
             leg,
             call,
@@ -143,12 +137,10 @@ impl Driver {
             media: None,
             due: None,
             flow: (transport, destination),
-            line: Some((id, Way::Out)),
-            invitation: Some(Invitation::new(id, invite.clone())),
+            line: None,
         };
         self.legs.insert(key, entry);
-        self.command(sip::Command::Invite(Box::new(invite)));
-        self.command(sip::Command::Alternatives { of: sip::Attempt::Call(call), targets });
+        self.invite(key, Some(id), invite, targets);
         self.reschedule(key);
         Ok(())
     }

@@ -6,7 +6,6 @@ use super::leg::{self, Leg};
 use super::limits::Way;
 use super::outside::{Begin, Outside, call_of, drive};
 use super::peers::Peer;
-use super::redirects::Invitation;
 use crate::call::{CallEvent, IncomingCall, LegKey, Wish};
 use crate::config::Config;
 use crate::dns::{Locator, Place};
@@ -39,10 +38,8 @@ pub(super) struct Entry {
     pub(super) due: Option<Instant>,
     /// How its peer is reached: a connection in use is not idle.
     pub(super) flow: crate::transport::Peer,
-    /// The line of a trunk that it takes.
+    /// The line of a trunk that a call that came in takes.
     pub(super) line: Option<(u64, Way)>,
-    /// What our INVITE was, as long as it may be sent elsewhere.
-    pub(super) invitation: Option<Box<Invitation>>,
 }
 
 /// The signalling task's state.
@@ -75,6 +72,8 @@ pub(crate) struct Driver {
     /// Proofs of identity that were wrong.
     pub(super) denials: Arc<std::sync::atomic::AtomicU64>,
     pub(super) by_call: HashMap<sip::CallKey, LegKey>,
+    /// Calls that we make.
+    pub(super) outgoing: HashMap<sip::CallKey, super::outgoing::Outgoing>,
     pub(super) wheel: BTreeSet<(Instant, LegKey)>,
     pub(super) next_incoming: u64,
     pub(super) stopping: Option<(Instant, oneshot::Sender<()>)>,
@@ -156,6 +155,7 @@ impl Driver {
             terminals,
             denials: denials.clone(),
             by_call: HashMap::new(),
+            outgoing: HashMap::new(),
             wheel: BTreeSet::new(),
             next_incoming: 1 << 62,
             stopping: None,
@@ -252,17 +252,8 @@ impl Driver {
 
     fn event(&mut self, event: sip::Event) {
         if let Some(call) = call_of(&event) {
-            if let Some(&key) = self.by_call.get(&call) {
-                if self.passages.contains_key(&key) {
-                    return self.passage_event(key, call, event);
-                }
-                let Some(event) = self.trunk_shows(key, event) else { return };
-                if let (sip::Event::Answered { remote, .. }, Some(entry)) = (&event, self.legs.get_mut(&key))
-                {
-                    entry.flow.1 = *remote;
-                    self.hops.dead.answered(&entry.flow);
-                }
-                self.input(key, leg::Input::Sip(event));
+            if let Some(event) = self.shown(call, event) {
+                self.tell_owner(call, event);
             }
             return;
         }
@@ -293,28 +284,6 @@ impl Driver {
             | sip::Event::Ended { .. }
             | sip::Event::Unregistered { .. } => {}
         }
-    }
-
-    /// What a call shows of the trunk it goes by. What its leg is to hear of it; nothing when it goes on elsewhere.
-    fn trunk_shows(&mut self, key: LegKey, event: sip::Event) -> Option<sip::Event> {
-        let Some(entry) = self.legs.get_mut(&key) else { return Some(event) };
-        let Some(peer) = entry.invitation.as_ref().map(|i| i.peer) else { return Some(event) };
-        match event {
-            sip::Event::Progress { .. } => self.trunk_lives(peer),
-            sip::Event::Answered { .. } => {
-                entry.invitation = None;
-                self.trunk_lives(peer);
-            }
-            sip::Event::Ended { call, cause } => {
-                if !entry.invitation.as_ref().is_some_and(|i| i.was_redirected()) {
-                    self.judge(peer, &cause);
-                }
-                let cause = self.redirected(key, cause)?;
-                return Some(sip::Event::Ended { call, cause });
-            }
-            _ => {}
-        }
-        Some(event)
     }
 
     pub(super) fn peer(&self, id: u64) -> Option<&Peer> {

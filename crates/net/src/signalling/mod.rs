@@ -8,6 +8,7 @@ mod hops;
 mod leg;
 mod limits;
 mod onward;
+mod outgoing;
 mod outside;
 mod peers;
 mod pings;

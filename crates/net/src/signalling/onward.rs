@@ -1,29 +1,25 @@
 //! Calls that come in, and calls that are passed on: the driver's side of [`super::bridge`].
 
+mod ways;
+
 use super::bridge::{self, Bridge, Input, Output, Step};
-use super::calls::fax_preference;
 use super::driver::{Driver, Entry};
 use super::leg::Leg;
 use super::limits::{Full, Way as Direction};
-use super::peers::Peer;
-use super::registrations::credentials;
 use super::session::Session;
 use super::terminals::Caller;
 use crate::call::{IncomingCall, LegKey};
 use crate::config::T38Policy;
-use crate::local::{OnwardT38, Ringing};
 use crate::media::{BridgeStart, MediaEvent, MediaHandle, MediaKey, MediaSink, MediaSocket};
-use crate::onward::{Onward, OnwardEvent, OnwardReport, OnwardTarget};
+use crate::onward::{Onward, OnwardEvent, OnwardReport};
 use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::redact::Redacted;
-use fax_base::time::Duration;
 use fax_sip as sip;
 use std::net::SocketAddr;
 use tokio::sync::mpsc;
-
-/// The hops that a request without Max-Forwards has left (RFC 3261 §8.1.1.6).
-const HOPS: u32 = 70;
+pub(super) use ways::Way;
+use ways::{HOPS, Sent, lossy};
 
 /// An INVITE whose owner has not decided, for the case that it is passed on.
 pub(super) struct Held {
@@ -31,18 +27,6 @@ pub(super) struct Held {
     caller: Caller,
     /// Our media, as the caller is to see them.
     media: SocketAddr,
-}
-
-/// One place that a call is passed on to.
-struct Way {
-    target: sip::Target,
-    others: Vec<sip::Target>,
-    request_uri: String,
-    from: String,
-    to: String,
-    headers: Vec<(String, String)>,
-    credentials: Option<sip::Credentials>,
-    ring_timeout: Duration,
 }
 
 /// A call that is passed on.
@@ -54,16 +38,16 @@ pub(super) struct Passage {
     called_sockets: Vec<MediaSocket>,
     media: Option<MediaHandle>,
     pub(super) due: Option<Instant>,
-    ways: Vec<Vec<Way>>,
+    pub(super) ways: Vec<Vec<Way>>,
     caller: sip::CallKey,
     /// The calls to places, by their numbers.
     called: Vec<sip::CallKey>,
     /// How it went out: trunk, number, caller, hops. Should it come back like that, it goes in a circle.
-    sent: Vec<(String, String, String, u32)>,
-    /// How the legs are reached: connections in use are not idle.
-    pub(super) flows: Vec<crate::transport::Peer>,
+    sent: Vec<Sent>,
+    /// How the caller is reached: a connection in use is not idle.
+    pub(super) flow: crate::transport::Peer,
     /// The line of the caller's trunk.
-    line: Option<(u64, Direction)>,
+    pub(super) line: Option<(u64, Direction)>,
 }
 
 impl Driver {
@@ -144,17 +128,8 @@ impl Driver {
         let user = offer.terminal.as_deref().unwrap_or_default();
         tracing::info!(trunk = %offer.trunk, user, to = %Redacted(&offer.to), from = %Redacted(&offer.from), "called");
         let flow = (incoming.transport, incoming.remote);
-        let entry = Entry {
-            leg,
-            call,
-            events: None,
-            socket: Some(socket),
-            media: None,
-            due: None,
-            flow,
-            line,
-            invitation: None,
-        };
+        let entry =
+            Entry { leg, call, events: None, socket: Some(socket), media: None, due: None, flow, line };
         self.legs.insert(key, entry);
         self.by_call.insert(call, key);
         self.held.insert(key, Held { incoming: Box::new(incoming), caller, media });
@@ -229,7 +204,7 @@ impl Driver {
             caller: entry.call,
             called: Vec::new(),
             sent,
-            flows: vec![entry.flow],
+            flow: entry.flow,
             line: entry.line,
         };
         self.passages.insert(key, passage);
@@ -259,99 +234,6 @@ impl Driver {
         SocketAddr::new(self.media_ip(trunk, remote, local.ip()), local.port())
     }
 
-    /// The places of a target, in groups that are called one after the other.
-    #[allow(clippy::type_complexity)]
-    fn ways_to(
-        &self,
-        target: &OnwardTarget,
-        onward: &Onward,
-        held: &Held,
-        sent: &mut Vec<(String, String, String, u32)>,
-    ) -> (Vec<Vec<(Way, Option<crate::trunk::Trunk>)>>, OnwardT38, bool) {
-        match target {
-            OnwardTarget::Trunk { name, number } => {
-                let Some(peer) = self.peers.iter().find(|p| p.trunk.name == *name) else {
-                    return (Vec::new(), OnwardT38::Pass, true);
-                };
-                let policy = peer.trunk.t38_onward;
-                let hops = hops_left(&held.incoming);
-                sent.push((name.clone(), number.clone(), onward.from.clone(), hops));
-                let way = self.way_by_trunk(peer, number, onward, held);
-                let groups = way.map(|way| vec![vec![(way, Some(peer.trunk.clone()))]]);
-                (groups.unwrap_or_default(), policy, false)
-            }
-            OnwardTarget::Terminal { user } => {
-                let now = self.now();
-                let terminal = self.terminals.get(user);
-                let ring = terminal.map_or(Duration::from_secs(60), |t| t.ring_timeout);
-                let places = self.terminals.registrar.places(now, user);
-                let ways = places.iter().map(|b| (self.way_to_terminal(user, b, onward, held, ring), None));
-                let in_order = terminal.is_some_and(|t| t.ringing == Ringing::InOrder);
-                let groups: Vec<Vec<_>> = match in_order {
-                    true => ways.map(|way| vec![way]).collect(),
-                    false => vec![ways.collect::<Vec<_>>()].into_iter().filter(|g| !g.is_empty()).collect(),
-                };
-                (groups, terminal.map(|t| t.t38_onward).unwrap_or_default(), in_order)
-            }
-        }
-    }
-
-    fn way_by_trunk(&self, peer: &Peer, number: &str, onward: &Onward, held: &Held) -> Option<Way> {
-        let (route, mut targets) = self.route_of(peer);
-        if targets.is_empty() {
-            return None;
-        }
-        let target = targets.remove(0);
-        let (domain, trunk) = (peer.domain(), &peer.trunk);
-        let address = trunk.numbers.uri(number, &domain, true);
-        let hidden = held.incoming.identity.privacy.hides_caller();
-        let rules = &trunk.identity;
-        let said = rules.of(&trunk.numbers, &onward.from, &onward.from_name, &domain, hidden);
-        let mut headers: Vec<(String, String)> =
-            route.into_iter().map(|value| ("Route".to_owned(), value)).collect();
-        headers.extend(said.headers());
-        headers.extend(fax_preference(trunk.fax_preference));
-        let asserts = headers.iter().any(|(name, _)| name == "P-Asserted-Identity");
-        headers.extend(passed_on(held, true, asserts));
-        let from = said.from_header();
-        headers.push(("Max-Forwards".to_owned(), hops_left(&held.incoming).to_string()));
-        Some(Way {
-            target,
-            others: targets,
-            to: format!("<{address}>"),
-            request_uri: address,
-            from,
-            headers,
-            credentials: credentials(&trunk.credentials),
-            ring_timeout: peer.trunk.ring_timeout,
-        })
-    }
-
-    fn way_to_terminal(
-        &self,
-        user: &str,
-        binding: &sip::registrar::Binding,
-        onward: &Onward,
-        held: &Held,
-        ring_timeout: Duration,
-    ) -> Way {
-        let flow = binding.flow;
-        let contact = self.contact_for(None, flow.transport, flow.remote);
-        let (from, mut headers) = identity(onward, held, &contact.to_string());
-        headers.push(("Max-Forwards".to_owned(), hops_left(&held.incoming).to_string()));
-        headers.extend(binding.path.iter().map(|p| ("Route".to_owned(), p.clone())));
-        Way {
-            target: sip::Target { transport: flow.transport, remote: flow.remote, contact },
-            others: Vec::new(),
-            request_uri: binding.uri.to_string(),
-            from,
-            to: format!("<sip:{user}@{contact}>"),
-            headers,
-            credentials: None,
-            ring_timeout,
-        }
-    }
-
     /// Whether this call belongs to one that is passed on; then the event is for that.
     pub(super) fn passage_event(&mut self, key: LegKey, call: sip::CallKey, event: sip::Event) {
         let Some(passage) = self.passages.get_mut(&key) else {
@@ -359,14 +241,7 @@ impl Driver {
         };
         let number = passage.called.iter().position(|c| *c == call);
         let input = match number {
-            Some(number) => {
-                if let sip::Event::Answered { remote, .. } = &event {
-                    let transport = passage.ways_transport(number);
-                    passage.flows.push((transport, *remote));
-                    self.hops.dead.answered(&(transport, *remote));
-                }
-                Input::Called(number, event)
-            }
+            Some(number) => Input::Called(number, event),
             None if passage.caller == call => Input::Caller(event),
             None => return,
         };
@@ -440,29 +315,38 @@ impl Driver {
         passage.called.resize(number, sip::CallKey(0));
         passage.called.push(call);
         let Some(way) = passage.ways.get(step).and_then(|w| w.get(place)) else {
-            return passage.bridge.handle(now, Input::NotPlaced(number));
+            let reason = "it cannot be called".to_owned();
+            return passage.bridge.handle(now, Input::NotPlaced { number, q850: None, reason });
         };
-        let invite = sip::Invite {
-            call,
-            transport: way.target.transport,
-            destination: way.target.remote,
-            contact: way.target.contact,
-            request_uri: way.request_uri.clone(),
-            from: way.from.clone(),
-            to: way.to.clone(),
-            headers: way.headers.clone(),
-            credentials: way.credentials.clone(),
-            offer,
-            ring_timeout: way.ring_timeout,
-        };
-        let targets = way.others.clone();
-        passage.flows.push((way.target.transport, way.target.remote));
-        self.by_call.insert(call, key);
-        self.command(sip::Command::Invite(Box::new(invite)));
-        self.command(sip::Command::Alternatives { of: sip::Attempt::Call(call), targets });
+        let (peer, targets) = (way.peer, way.others.clone());
+        let invite = way.invite(call, offer);
+        if let Some(Err(refusal)) = peer.map(|id| self.line_at_once(id)) {
+            if let Some(passage) = self.passages.get_mut(&key) {
+                let (q850, reason) = (refusal.q850(), refusal.reason);
+                passage.bridge.handle(now, Input::NotPlaced { number, q850, reason });
+            }
+            return;
+        }
+        self.invite(key, peer, invite, targets);
+        self.passage_calls(key, number, call);
+    }
+
+    /// A place is called with this key, or with another one after a redirection.
+    fn passage_calls(&mut self, key: LegKey, number: usize, call: sip::CallKey) {
         let call_id = self.agent.call_id(call).unwrap_or_default();
         if let Some(passage) = self.passages.get_mut(&key) {
+            if let Some(called) = passage.called.get_mut(number) {
+                *called = call;
+            }
             passage.bridge.placed(number, call, call_id);
+        }
+    }
+
+    /// A call of a passage goes on under another key: it was redirected.
+    pub(super) fn passage_redirected(&mut self, key: LegKey, before: sip::CallKey, call: sip::CallKey) {
+        let number = self.passages.get(&key).and_then(|p| p.called.iter().position(|c| *c == before));
+        if let Some(number) = number {
+            self.passage_calls(key, number, call);
         }
     }
 
@@ -496,51 +380,4 @@ impl Driver {
             }
         }
     }
-}
-
-impl Passage {
-    fn ways_transport(&self, number: usize) -> sip::Transport {
-        // The flow after the caller's that was pushed when this place was called.
-        self.flows.get(number + 1).map_or(sip::Transport::Udp, |f| f.0)
-    }
-}
-
-fn lossy(octets: &Bytes) -> String {
-    String::from_utf8_lossy(octets).into_owned()
-}
-
-fn hops_left(incoming: &sip::Incoming) -> u32 {
-    incoming.request.seconds("Max-Forwards").unwrap_or(HOPS).min(HOPS).saturating_sub(1)
-}
-
-/// From towards a terminal, and who diverted: the caller's number as it may be shown (RFC 3323, RFC 3325 §9.3).
-fn identity(onward: &Onward, held: &Held, host: &str) -> (String, Vec<(String, String)>) {
-    let numbers = crate::trunk::NumberFormat::default();
-    let outgoing = sip::OutgoingIdentity {
-        display: onward.from_name.clone(),
-        address: numbers.uri(&onward.from, host, false),
-        anonymous_from: held.incoming.identity.privacy.hides_caller(),
-        ..sip::OutgoingIdentity::default()
-    };
-    (outgoing.from_header(), passed_on(held, false, false))
-}
-
-/// What a trunk said of who calls and who diverted the call, for the other side; a terminal is not believed (RFC 3325 §5,
-/// RFC 5806, RFC 7044). `asserts`: we have said ourselves who calls.
-fn passed_on(held: &Held, to_trunk: bool, asserts: bool) -> Vec<(String, String)> {
-    let privacy = held.incoming.identity.privacy;
-    let mut names = Vec::new();
-    if !asserts && (to_trunk || !privacy.hides_caller()) {
-        names.push("P-Asserted-Identity");
-    }
-    if to_trunk || !privacy.history {
-        names.extend(["Diversion", "History-Info"]);
-    }
-    let believed = matches!(held.caller, Caller::Trunk(_));
-    let names = names.into_iter().filter(|_| believed);
-    let values = |name: &'static str| {
-        let values = held.incoming.request.all(name).take(32);
-        values.map(|h| (name.to_owned(), lossy(h.value()))).collect::<Vec<_>>()
-    };
-    names.flat_map(values).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::driver::Driver;
 use super::health::State;
+use super::waiting::Refusal;
 use crate::dns::Place;
 use fax_base::Instant;
 use fax_base::time::Duration;
@@ -121,10 +122,11 @@ impl Driver {
     }
 
     /// Whether a trunk is passed over now; lets a call through now and then to try it.
-    pub(super) fn admit(&mut self, id: u64) -> Result<(), (String, Duration)> {
+    pub(super) fn admit(&mut self, id: u64) -> Result<(), Refusal> {
         let now = self.now();
         let Some(peer) = self.peer_mut(id) else { return Ok(()) };
-        peer.health.admit(now).map_err(|(why, until)| (why, until.since(now)))
+        let admitted = peer.health.admit(now);
+        admitted.map_err(|(why, until)| Refusal::down(&peer.trunk.name, &why, until.since(now)))
     }
 
     /// Whether a trunk is up, for those who look.

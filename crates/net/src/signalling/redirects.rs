@@ -1,9 +1,11 @@
-//! Calls that are sent elsewhere by a 3xx: followed a few times, to hosts that the trunk allows (RFC 3261 §8.1.3.4).
+//! Calls that are sent elsewhere by a 3xx: followed a few times, to hosts that the trunk allows (RFC 3261 §8.1.3.4). A
+//! redirected call keeps its owner and its line.
 
 use super::driver::Driver;
 use super::hops::first_hop;
+use super::outgoing::Outgoing;
 use super::peers::{Peer, literal};
-use crate::call::{LegKey, Wish};
+use crate::call::Wish;
 use crate::config::Network;
 use crate::dns::Place;
 use crate::dns::order::living_first;
@@ -21,8 +23,7 @@ const CONTACTS: usize = 8;
 /// What an INVITE was, as long as it may be sent elsewhere.
 #[derive(Debug)]
 pub(super) struct Invitation {
-    pub(super) peer: u64,
-    pub(super) invite: sip::Invite,
+    invite: sip::Invite,
     /// Where it was sent on to.
     visited: Vec<String>,
     /// Where else it may be sent on to.
@@ -32,9 +33,9 @@ pub(super) struct Invitation {
 }
 
 impl Invitation {
-    pub(super) fn new(peer: u64, invite: sip::Invite) -> Box<Self> {
+    pub(super) fn new(invite: sip::Invite) -> Box<Self> {
         let visited = vec![invite.request_uri.clone()];
-        Box::new(Invitation { peer, invite, visited, contacts: VecDeque::new(), cause: None })
+        Box::new(Invitation { invite, visited, contacts: VecDeque::new(), cause: None })
     }
 
     pub(super) fn was_redirected(&self) -> bool {
@@ -65,9 +66,17 @@ fn is_allowed(peer: &Peer, host: &str) -> bool {
 }
 
 impl Driver {
-    /// Sends a call that failed on to where a redirection allows it; gives the cause back where there is no such place.
-    pub(super) fn redirected(&mut self, key: LegKey, cause: sip::EndCause) -> Option<sip::EndCause> {
-        let Some(mut invitation) = self.legs.get_mut(&key).and_then(|e| e.invitation.take()) else {
+    /// Sends a call that failed on to where a redirection allows it; gives the cause back, and the line free, where there
+    /// is no such place.
+    pub(super) fn redirected(
+        &mut self,
+        call: sip::CallKey,
+        mut outgoing: Outgoing,
+        cause: sip::EndCause,
+    ) -> Option<sip::EndCause> {
+        let wanted = self.by_call.contains_key(&call);
+        let Some(mut invitation) = outgoing.invitation.take().filter(|_| wanted) else {
+            self.hung_up(&outgoing);
             return Some(cause);
         };
         let redirect = cause.by == sip::EndedBy::Remote && matches!(cause.code, Some(300..=399));
@@ -87,22 +96,32 @@ impl Driver {
             invitation.cause = Some(cause.clone());
         }
         let before = invitation.cause.clone().filter(|_| silent);
-        if (redirect || troubled) && self.follow(key, invitation) {
-            return None;
+        if redirect || troubled {
+            match self.follow(call, outgoing, invitation) {
+                Ok(()) => return None,
+                Err(back) => outgoing = back,
+            }
         }
+        self.hung_up(&outgoing);
         Some(before.unwrap_or(cause))
     }
 
-    fn follow(&mut self, key: LegKey, mut invitation: Box<Invitation>) -> bool {
+    /// Goes to the next place that is allowed; gives the call back where there is none.
+    fn follow(
+        &mut self,
+        call: sip::CallKey,
+        mut outgoing: Outgoing,
+        mut invitation: Box<Invitation>,
+    ) -> Result<(), Outgoing> {
         if self.stopping.is_some() {
-            return false;
+            return Err(outgoing);
         }
         while let Some(uri) = invitation.contacts.pop_front() {
             let text = uri.to_string();
             if invitation.visited.len() > MOST || invitation.visited.contains(&text) || uri.has_headers() {
                 continue;
             }
-            let Some(peer) = self.peer(invitation.peer) else { return false };
+            let Some(peer) = outgoing.peer.and_then(|id| self.peer(id)) else { return Err(outgoing) };
             let name = peer.trunk.name.clone();
             let Some(hop) = sip::Hop::of(&uri) else { continue };
             if !is_allowed(peer, &hop.host) {
@@ -120,60 +139,63 @@ impl Driver {
             let places = own.map(|(_, places)| places.clone()).or_else(|| Some(vec![literal(&hop, usual)?]));
             invitation.visited.push(text.clone());
             invitation.invite.request_uri = text;
-            let Some(entry) = self.legs.get_mut(&key) else { return false };
-            entry.invitation = Some(invitation);
+            outgoing.invitation = Some(invitation);
+            self.outgoing.insert(call, outgoing);
             match places {
-                Some(places) => self.invite_again(key, places),
+                Some(places) => self.invite_again(call, places),
                 None => {
                     let (locator, wishes) = (self.hops.locator.clone(), self.wish_sender.clone());
                     tokio::spawn(async move {
                         let places = locator.locate(&hop).await.places;
-                        let _ = wishes.send(Wish::RedirectLocated { key, places });
+                        let _ = wishes.send(Wish::RedirectLocated { call, places });
                     });
                 }
             }
-            return true;
+            return Ok(());
         }
-        false
+        Err(outgoing)
     }
 
     /// The place of a redirection is known: the INVITE goes there as a call of its own.
-    pub(super) fn invite_again(&mut self, key: LegKey, mut places: Vec<Place>) {
+    pub(super) fn invite_again(&mut self, before: sip::CallKey, mut places: Vec<Place>) {
         let now = self.now();
-        let Some(entry) = self.legs.get_mut(&key) else { return };
-        let Some(invitation) = entry.invitation.as_deref() else { return };
-        let ipv4 = entry.flow.1.is_ipv4();
+        let Some(mut outgoing) = self.outgoing.remove(&before) else { return };
+        let owner = self.by_call.get(&before).copied();
+        let (Some(owner), Some(mut invitation)) = (owner, outgoing.invitation.take()) else {
+            // Nobody wants it any more.
+            return self.hung_up(&outgoing);
+        };
+        let ipv4 = outgoing.flow.1.is_ipv4();
         places.retain(|p| p.address.is_ipv4() == ipv4 && self.transports.can_reach((p.transport, p.address)));
         living_first(&mut places, |p| self.hops.dead.is_dead(now, &(p.transport, p.address)));
-        let mut invite = invitation.invite.clone();
-        let peer = invitation.peer;
-        let mut targets = self.peer(peer).map(|peer| self.targets(peer, &places)).unwrap_or_default();
+        let peer = outgoing.peer.and_then(|id| self.peer(id));
+        let mut targets = peer.map(|peer| self.targets(peer, &places)).unwrap_or_default();
         if targets.is_empty() {
-            let mut cause = sip::EndCause::new(sip::EndedBy::Unreachable, Some(503), "");
-            "the place of a redirection is not known".clone_into(&mut cause.reason);
-            let call = invite.call;
-            if let Some(cause) = self.redirected(key, cause) {
-                self.input(key, super::leg::Input::Sip(sip::Event::Ended { call, cause }));
+            outgoing.invitation = Some(invitation);
+            let words = "the place of a redirection is not known";
+            let cause = sip::EndCause::new(sip::EndedBy::Unreachable, Some(503), words);
+            if let Some(cause) = self.redirected(before, outgoing, cause) {
+                self.tell_owner(before, sip::Event::Ended { call: before, cause });
             }
             return;
         }
         let first = targets.remove(0);
         self.next_call += 1;
         let call = sip::CallKey(self.next_call);
+        let invite = &mut invitation.invite;
         invite.call = call;
         (invite.transport, invite.destination, invite.contact) =
             (first.transport, first.remote, first.contact);
         // The route led to where the call was redirected.
         invite.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Route"));
-        if let Some(entry) = self.legs.get_mut(&key) {
-            self.by_call.remove(&entry.call);
+        let invite = invite.clone();
+        self.by_call.remove(&before);
+        self.invite_with(owner, outgoing.peer, Some(invitation), invite, targets);
+        if let Some(entry) = self.legs.get_mut(&owner) {
             entry.call = call;
-            entry.flow = (first.transport, first.remote);
             entry.leg.redirected(call);
         }
-        self.by_call.insert(call, key);
-        self.command(sip::Command::Invite(Box::new(invite)));
-        self.command(sip::Command::Alternatives { of: sip::Attempt::Call(call), targets });
+        self.passage_redirected(owner, before, call);
     }
 }
 

@@ -132,13 +132,15 @@ impl Driver {
             peer.id = new;
             peer.registrations.clear();
         }
-        for entry in self.legs.values_mut() {
-            if let Some((peer, _)) = entry.line.as_mut().filter(|(peer, _)| *peer == old) {
-                *peer = new;
-            }
-            if let Some(invitation) = entry.invitation.as_mut().filter(|i| i.peer == old) {
-                invitation.peer = new;
-            }
+        let legs = self.legs.values_mut().filter_map(|e| e.line.as_mut());
+        let passages = self.passages.values_mut();
+        let passages = passages.flat_map(|p| {
+            let ways = p.ways.iter_mut().flatten().filter_map(|way| way.peer.as_mut());
+            p.line.as_mut().map(|(peer, _)| peer).into_iter().chain(ways)
+        });
+        let outgoing = self.outgoing.values_mut().filter_map(|o| o.peer.as_mut());
+        for peer in legs.map(|(peer, _)| peer).chain(passages).chain(outgoing).filter(|peer| **peer == old) {
+            *peer = new;
         }
         self.pings.retain(|_, (peer, _)| *peer != old);
         new

@@ -43,6 +43,26 @@ impl Refusal {
         Refusal { end: CallEnd::TrunkFull, reason: format!("trunk {trunk}: {what}"), retry_after }
     }
 
+    /// The trunk is down.
+    pub(super) fn down(trunk: &str, why: &str, wait: Duration) -> Self {
+        let reason = format!("trunk {trunk} is down: {why}");
+        Refusal { end: CallEnd::TrunkDown, reason, retry_after: Some(wait) }
+    }
+
+    /// The same for a caller: no circuit is available, or the network is out of order.
+    pub(super) fn q850(&self) -> Option<u16> {
+        match self.end {
+            CallEnd::TrunkFull => Some(34),
+            CallEnd::TrunkDown => Some(38),
+            CallEnd::NoRoute
+            | CallEnd::Fax
+            | CallEnd::NotAnswered
+            | CallEnd::NoCommonMedia
+            | CallEnd::T38Silent
+            | CallEnd::Internal => None,
+        }
+    }
+
     pub(super) fn tell(self, events: &mpsc::UnboundedSender<CallEvent>) {
         let report = CallReport { retry_after: self.retry_after, ..CallReport::new(self.end, &self.reason) };
         let _ = events.send(CallEvent::Ended(Box::new(report)));
@@ -99,6 +119,16 @@ impl Driver {
             self.release_line((peer, Way::Out));
             refusal.tell(&events);
         }
+    }
+
+    /// Takes a line for a call that is passed on. Its caller waits, so that it goes before documents that wait, or not at
+    /// all.
+    pub(super) fn line_at_once(&mut self, id: u64) -> Result<(), Refusal> {
+        let now = self.now();
+        let Some(peer) = self.peer_mut(id) else { return Err(Refusal::no_route("the trunk is gone")) };
+        let taken = peer.lines.take(now, &peer.trunk.limits, Way::Out);
+        taken.map_err(|full| Refusal::full(&peer.trunk.name, full, now))?;
+        self.admit(id).inspect_err(|_| self.release_line((id, Way::Out)))
     }
 
     /// Takes a line for a call that comes in.

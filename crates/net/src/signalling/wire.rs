@@ -175,7 +175,8 @@ impl Driver {
         let in_use: HashSet<Peer> = registered
             .flat_map(|p| p.places.iter().map(|place| (place.transport, place.address)))
             .chain(self.legs.values().map(|e| e.flow))
-            .chain(self.passages.values().flat_map(|p| p.flows.iter().copied()))
+            .chain(self.passages.values().map(|p| p.flow))
+            .chain(self.outgoing.values().map(|o| o.flow))
             .chain(self.terminals.registrar.flows().map(|f| (f.transport, f.remote)))
             .collect();
         self.transports.sweep(&in_use);

@@ -44,6 +44,8 @@ pub struct Trunk {
     pub t38: T38Policy,
     /// A call that nobody answered for this long is cancelled.
     pub ring_timeout: Duration,
+    /// A place that has not answered anything for so long, not even 100, is passed over, and then the trunk.
+    pub reply_within: Duration,
     /// How numbers are written.
     pub numbers: NumberFormat,
     /// How it is told who calls.
@@ -108,6 +110,7 @@ impl Trunk {
             advertise: Advertise::Usual,
             t38: T38Policy::default(),
             ring_timeout: Duration::from_secs(60),
+            reply_within: Duration::from_secs(5),
             t38_onward: OnwardT38::Pass,
             challenge: None,
             numbers: NumberFormat::default(),

@@ -2,6 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -12,9 +14,9 @@ pub const BOUND: Duration = Duration::from_secs(40);
 pub struct Carrier {
     socket: UdpSocket,
     pub at: SocketAddr,
-    tags: std::cell::Cell<u32>,
+    tags: AtomicU32,
     /// What was seen already, by branch and method: repetitions are passed over.
-    seen: std::cell::RefCell<Vec<String>>,
+    seen: Mutex<Vec<String>>,
 }
 
 /// A request as it came.
@@ -63,7 +65,7 @@ impl Carrier {
     pub async fn bind(at: SocketAddr) -> Carrier {
         let socket = UdpSocket::bind(at).await.unwrap();
         let at = socket.local_addr().unwrap();
-        Carrier { socket, at, tags: std::cell::Cell::new(0), seen: std::cell::RefCell::default() }
+        Carrier { socket, at, tags: AtomicU32::new(0), seen: Mutex::default() }
     }
 
     /// The next request that is no ACK and was not seen before.
@@ -78,9 +80,9 @@ impl Carrier {
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             let request = Request { text, from };
             let response = request.text.starts_with("SIP/2.0");
-            let seen = self.seen.borrow().contains(&request.key());
+            let seen = self.seen.lock().unwrap().contains(&request.key());
             if !response && !seen && request.method() != "ACK" {
-                self.seen.borrow_mut().push(request.key());
+                self.seen.lock().unwrap().push(request.key());
                 return request;
             }
         }
@@ -101,12 +103,12 @@ impl Carrier {
 
     /// Answers a request; headers are whole lines.
     pub async fn answer(&self, request: &Request, status: &str, headers: &[&str]) {
-        self.tags.set(self.tags.get() + 1);
+        let tag_number = self.tags.fetch_add(1, Ordering::Relaxed) + 1;
         let mut lines = vec![format!("SIP/2.0 {status}")];
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             for value in request.all(name) {
                 let tag = if name == "To" && !value.contains(";tag=") {
-                    format!(";tag=carrier{}", self.tags.get())
+                    format!(";tag=carrier{tag_number}")
                 } else {
                     String::new()
                 };

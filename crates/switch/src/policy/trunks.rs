@@ -152,6 +152,22 @@ impl TrunkRouting {
         };
         Some((trunk.callers.show(&of_account)?, rules.is_some_and(|r| r.anonymous)))
     }
+
+    /// The same for a call that is passed on to a trunk, by name; `account`: whose terminal calls.
+    #[must_use]
+    pub fn caller_onward(
+        &self,
+        account: Option<&AccountId>,
+        trunk: &str,
+        number: &str,
+    ) -> Option<(String, bool)> {
+        let known = self.trunks.iter().find(|t| t.name == trunk);
+        match (account, known) {
+            (Some(account), Some(trunk)) => self.caller(account, trunk, number),
+            (None, Some(trunk)) => Some((trunk.callers.show(number)?, false)),
+            (_, None) => Some((number.to_owned(), false)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -284,5 +300,11 @@ mod tests {
             routing.caller(&AccountId::new("b"), &trunk, "+4930177"),
             Some(("+4930177".to_owned(), false))
         );
+        // Who calls by another trunk has no account here, and the rules of this trunk hold.
+        let shown = |number: &str| routing.caller_onward(None, "t", number);
+        assert_eq!(shown("+4930177"), Some(("+4930177".to_owned(), false)));
+        assert_eq!(shown("+1415"), Some(("+4930200".to_owned(), false)));
+        assert_eq!(routing.caller_onward(Some(&account), "t", "+1415"), Some(("+4930200".to_owned(), true)));
+        assert_eq!(routing.caller_onward(None, "gone", "+1"), Some(("+1".to_owned(), false)));
     }
 }

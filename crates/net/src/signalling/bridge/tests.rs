@@ -265,20 +265,28 @@ fn an_invite_without_an_offer_gets_one() {
 #[test]
 fn the_next_target_is_tried_when_one_is_broken_and_not_when_it_is_busy() {
     let targets = || (0..3).map(|n| step(n, usize::from(n != 1), false, OnwardT38::Pass)).collect();
-    for (by, code, on) in [
-        (EndedBy::Remote, Some(503), true),
-        (EndedBy::Remote, Some(500), true),
-        (EndedBy::Timeout, Some(408), true),
-        (EndedBy::Unreachable, None, true),
-        (EndedBy::Remote, Some(407), true),
-        (EndedBy::Remote, Some(486), false),
-        (EndedBy::Remote, Some(404), false),
-        (EndedBy::Remote, Some(603), false),
-        (EndedBy::Timeout, Some(487), false),
+    for (by, code, q850, on) in [
+        (EndedBy::Remote, Some(503), None, true),
+        (EndedBy::Remote, Some(500), Some(31), true),
+        (EndedBy::Timeout, Some(408), None, true),
+        (EndedBy::Unreachable, None, None, true),
+        (EndedBy::Remote, Some(407), None, true),
+        (EndedBy::Remote, Some(403), None, true),
+        (EndedBy::Remote, Some(488), None, true),
+        (EndedBy::Remote, Some(302), None, true),
+        // No route there, and no circuit: another network may have one.
+        (EndedBy::Remote, Some(404), Some(2), true),
+        (EndedBy::Remote, Some(480), Some(34), true),
+        (EndedBy::Remote, Some(486), Some(17), false),
+        (EndedBy::Remote, Some(404), Some(1), false),
+        (EndedBy::Remote, Some(603), Some(21), false),
+        (EndedBy::Remote, Some(503), Some(17), false),
+        (EndedBy::Remote, Some(408), Some(18), false),
+        (EndedBy::Timeout, Some(487), Some(19), false),
     ] {
         let mut b = Bench::new(Some(g711(1)), targets(), OnwardT38::Pass);
         assert_eq!(b.take(), "place:0.0:8+101@5000");
-        b.fails(0, by, code, Some(17));
+        b.fails(0, by, code, q850);
         if on {
             // The second has nobody: the third is tried.
             assert_eq!(b.take(), "place:2.0:8+101@5000", "{code:?}");
@@ -286,8 +294,12 @@ fn the_next_target_is_tried_when_one_is_broken_and_not_when_it_is_busy() {
             assert!(b.take().starts_with("answer:"));
             assert_eq!(b.report, None);
         } else {
-            let told = if code == Some(487) { 480 } else { code.unwrap() };
-            assert_eq!(b.take(), format!("reject:{told}:Q.850;cause=17 done"));
+            let told = match code.unwrap() {
+                487 => 480,
+                503 => 500,
+                other => other,
+            };
+            assert_eq!(b.take(), format!("reject:{told}:Q.850;cause={} done", q850.unwrap()));
             assert_eq!(b.report.unwrap().sip_status, code);
         }
     }
@@ -504,7 +516,7 @@ fn nonsense_ends_nothing_but_the_call() {
     b.offers(Side::A, Bytes::from_static(b"nonsense"));
     b.takes(Side::A, Bytes::from_static(b"nobody asked"));
     b.refuses(Side::B, 488);
-    b.give(Input::NotPlaced(7));
+    b.give(Input::NotPlaced { number: 7, q850: None, reason: String::new() });
     assert_eq!(b.take(), "a:refuse:488");
     b.pass(LONGEST_CALL);
     assert_eq!(b.take(), "a100:hangup:102 b200:hangup:102 stop done");
