@@ -180,6 +180,8 @@ pub(crate) enum Wish {
         key: LegKey,
         code: u16,
         reason: String,
+        /// Retry-After.
+        later: Option<Duration>,
     },
     Connect {
         key: LegKey,
@@ -289,15 +291,24 @@ impl IncomingCall {
 
     /// Refuses the call: 404 for a number nobody has, 486 when busy, 603 when unwanted …
     pub fn reject(mut self, code: u16, reason: &str) {
+        self.refuse(code, reason, None);
+    }
+
+    /// Refuses the call with 503, and says when it may be tried again (RFC 3261 §20.33).
+    pub fn reject_for_now(mut self, reason: &str, retry_after: Duration) {
+        self.refuse(503, reason, Some(retry_after));
+    }
+
+    fn refuse(&mut self, code: u16, reason: &str, later: Option<Duration>) {
         self.settled = true;
-        let _ = self.wishes.send(Wish::Reject { key: self.key, code, reason: reason.to_owned() });
+        let _ = self.wishes.send(Wish::Reject { key: self.key, code, reason: reason.to_owned(), later });
     }
 }
 
 impl Drop for IncomingCall {
     fn drop(&mut self) {
         if !self.settled {
-            let _ = self.wishes.send(Wish::Reject { key: self.key, code: 480, reason: String::new() });
+            self.refuse(480, "", None);
         }
     }
 }

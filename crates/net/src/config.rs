@@ -1,5 +1,6 @@
 //! How the driver is set up: addresses, ports, trunks.
 
+use crate::guard::Protection;
 use crate::listen::{Listen, StreamLimits, Tls};
 use crate::local::{LocalTerminal, Registrar};
 use crate::trunk::Trunk;
@@ -21,6 +22,8 @@ pub struct Config {
     pub tls: Tls,
     /// What connections may cost.
     pub streams: StreamLimits,
+    /// What the SIP side bears of whom.
+    pub protection: Protection,
     /// DNS servers; empty: those of the system.
     pub dns: Vec<SocketAddr>,
     /// The address that peers are told for signalling and media; `None`: the one that the system would
@@ -55,6 +58,7 @@ impl Config {
             listen: Vec::new(),
             tls: Tls::default(),
             streams: StreamLimits::default(),
+            protection: Protection::default(),
             dns: Vec::new(),
             advertise: None,
             media_ip: None,

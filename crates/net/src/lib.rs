@@ -7,6 +7,7 @@
 mod call;
 mod config;
 mod dns;
+mod guard;
 #[cfg(feature = "lab")]
 pub mod lab;
 mod listen;
@@ -24,6 +25,7 @@ pub use config::{Config, Network, T38Policy};
 pub use dns::order::{Service, by_priority_and_weight};
 pub use dns::{Locator, Place, Places};
 pub use fax_sip::{Algorithm, Denial, FaxPreference, Hop, Transport};
+pub use guard::{BanState, GuardCounters, GuardState, Offence, Protection, SCANNERS};
 pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
 pub use local::{AuthenticationFailed, LocalTerminal, OnwardT38, Registrar, Ringing};
 pub use media::Punctuality;
@@ -35,7 +37,7 @@ pub use trunk::{Advertise, Assertion, IdentityRules, NumberFormat, NumberStyle, 
 
 use call::{LegKey, Wish};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -49,6 +51,7 @@ pub struct Endpoint {
     bound: Arc<[(Transport, SocketAddr)]>,
     times: Arc<[Arc<media::Times>]>,
     denials: Arc<AtomicU64>,
+    gate: guard::gate::Gate,
 }
 
 impl Endpoint {
@@ -69,6 +72,7 @@ impl Endpoint {
             bound: ends.bound,
             times: ends.times,
             denials: ends.denials,
+            gate: ends.gate,
         };
         Ok((endpoint, ends.incoming))
     }
@@ -95,6 +99,18 @@ impl Endpoint {
     #[must_use]
     pub fn failed_authentications(&self) -> u64 {
         self.denials.load(Ordering::Relaxed)
+    }
+
+    /// Who is banned, and what the guard has done.
+    #[must_use]
+    pub fn protection(&self) -> GuardState {
+        self.gate.state()
+    }
+
+    /// Lifts a ban and forgets what led to it; says whether there was one.
+    #[must_use]
+    pub fn lift_ban(&self, source: IpAddr) -> bool {
+        self.gate.lift(source)
     }
 
     /// Makes a call.

@@ -106,6 +106,14 @@ pub enum Command {
         /// More headers (Contact of a redirection, Retry-After, Reason, …).
         headers: Vec<(String, String)>,
     },
+    /// Refuse the call of a stranger: with one answer that is not repeated, and of which nothing is remembered (RFC 3261
+    /// §26.3.2.4).
+    Dismiss {
+        /// Which call.
+        call: CallKey,
+        /// 300 to 699.
+        code: u16,
+    },
     /// Offer another session within the call. One at a time; it waits where the standard says so.
     Reinvite {
         /// Which call.

@@ -1,4 +1,4 @@
-//! Requests that the service answers, and peers that must prove who they are (RFC 3261 §22.2, §22.3).
+//! Requests that the service answers, and peers that must prove who they are (RFC 3261 §22.2, §22.3, §26.3.2.4).
 
 use core::net::SocketAddr;
 
@@ -100,6 +100,7 @@ impl UserAgent {
             return;
         };
         let verdict = self.challenger.judge(now, &request, realm, proxy, secret);
+        let shown_nothing = verdict == Verdict::Missing;
         let (stale, words) = match verdict {
             Verdict::Proven(username) => return self.event(Event::Authenticated { asker, username }),
             Verdict::Missing => (false, "challenged"),
@@ -121,9 +122,23 @@ impl UserAgent {
         if let Asker::Call(key) = asker {
             self.challenged_call(now, key, code, words);
         }
+        // Whoever has shown nothing gets one answer, and nothing is remembered of it (§26.3.2.4): strangers could fill the
+        // house, or have answers repeated to an address that they forged.
+        if shown_nothing {
+            self.forget_server(id);
+        }
     }
 
     fn challenged_call(&mut self, now: Instant, key: CallKey, code: u16, words: &str) {
         self.end_call(now, key, EndCause::new(EndedBy::Local, Some(code), words));
+    }
+
+    /// Refuses a call with one answer, of which nothing is remembered.
+    pub(crate) fn dismiss(&mut self, now: Instant, key: CallKey, code: u16) {
+        let tx = self.asker_transaction(Asker::Call(key));
+        self.reject(now, key, code, "", &[]);
+        if let Some(tx) = tx {
+            self.forget_server(tx);
+        }
     }
 }

@@ -27,6 +27,7 @@ impl UserAgent {
             Command::Reject { call, code, reason, headers } => {
                 self.reject(now, call, code, &reason, &headers)
             }
+            Command::Dismiss { call, code } => self.dismiss(now, call, code),
             Command::Reinvite { call, offer } => self.offer(now, call, offer),
             Command::AcceptReinvite { call, answer } => self.accept_offer(now, call, answer),
             Command::RejectReinvite { call, code } => self.refuse_offer(now, call, code),

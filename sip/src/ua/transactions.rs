@@ -359,21 +359,24 @@ impl UserAgent {
                 }
                 Step::Set(timer, wait) => self.schedule.set(Due::Server(id, timer), now + wait),
                 Step::Clear(timer) => self.schedule.clear(Due::Server(id, timer)),
-                Step::Terminated => {
-                    let Some(entry) = self.servers.remove(&id) else {
-                        return;
-                    };
-                    if self.server_keys.get(&entry.key) == Some(&id) {
-                        self.server_keys.remove(&entry.key);
-                    }
-                    if let Some(merge) = entry.merge.filter(|m| self.merged.get(m) == Some(&id)) {
-                        self.merged.remove(&merge);
-                    }
-                    self.schedule.clear_transaction(id);
-                }
+                Step::Terminated => self.forget_server(id),
                 // The ACK of a 2xx goes to its dialog by the caller.
                 Step::Deliver | Step::TimedOut | Step::Acknowledge => {}
             }
         }
+    }
+
+    /// Nothing is known of this transaction any more: what comes again is new.
+    pub(crate) fn forget_server(&mut self, id: TxId) {
+        let Some(entry) = self.servers.remove(&id) else {
+            return;
+        };
+        if self.server_keys.get(&entry.key) == Some(&id) {
+            self.server_keys.remove(&entry.key);
+        }
+        if let Some(merge) = entry.merge.filter(|m| self.merged.get(m) == Some(&id)) {
+            self.merged.remove(&merge);
+        }
+        self.schedule.clear_transaction(id);
     }
 }

@@ -185,3 +185,32 @@ fn a_redirection_tells_its_contacts_by_preference() {
     );
     assert_eq!((cause.by, cause.code), (EndedBy::Remote, Some(302)));
 }
+
+#[test]
+fn strangers_get_one_answer_and_nothing_is_remembered_of_them() {
+    let mut b = Bench::new();
+    let call = called(&mut b, None);
+    b.command(demand(Asker::Call(call), None));
+    b.code(407);
+    assert!(matches!(b.event(), Event::Ended { .. }));
+    assert_eq!(b.agent.transactions(), 0);
+    let call = called(&mut b, None);
+    b.command(Command::Dismiss { call, code: 403 });
+    b.code(403);
+    assert!(matches!(b.event(), Event::Ended { cause, .. } if cause.code == Some(403)));
+    assert_eq!(b.agent.transactions(), 0);
+    // Without any ACK nothing is repeated.
+    b.wait(40_000);
+    assert!(b.sent.is_empty());
+    // Who has tried a proof is answered as ever: a repeated request is no second guess.
+    let refusal = {
+        let call = called(&mut b, None);
+        b.command(demand(Asker::Call(call), None));
+        b.code(407)
+    };
+    b.events.clear();
+    let guess = proof(&refusal, "Proxy-Authenticate", "INVITE", 1, "guess");
+    let call = called(&mut b, Some(&guess));
+    b.command(demand(Asker::Call(call), Some("secret")));
+    assert_eq!(b.agent.transactions(), 1);
+}

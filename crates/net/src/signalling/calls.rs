@@ -29,7 +29,9 @@ impl Driver {
                     self.input(key, leg::Input::Accept(terminal));
                 }
             }
-            Wish::Reject { key, code, reason } => self.input(key, leg::Input::Reject { code, reason }),
+            Wish::Reject { key, code, reason, later } => {
+                self.input(key, leg::Input::Reject { code, reason, later });
+            }
             Wish::Connect { key, onward, events } => self.connect(key, &onward, events),
             Wish::GiveUp { key } if self.passages.contains_key(&key) => {
                 self.passage_input(key, bridge::Input::GiveUp);
@@ -58,6 +60,7 @@ impl Driver {
             *known = places;
         }
         peer.settle_places();
+        self.settle_guard();
         self.settle_registrations(trunk);
     }
 

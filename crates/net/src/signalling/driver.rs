@@ -69,6 +69,8 @@ pub(crate) struct Driver {
     /// Calls that are passed on.
     pub(super) passages: HashMap<LegKey, super::onward::Passage>,
     pub(super) terminals: super::terminals::Terminals,
+    /// Proofs that are judged later.
+    pub(super) deferred: super::guarded::Deferred,
     /// Proofs of identity that were wrong.
     pub(super) denials: Arc<std::sync::atomic::AtomicU64>,
     pub(super) by_call: HashMap<sip::CallKey, LegKey>,
@@ -97,12 +99,14 @@ pub(crate) struct Ends {
     pub(crate) bound: Arc<[(sip::Transport, SocketAddr)]>,
     pub(crate) times: Arc<[Arc<crate::media::Times>]>,
     pub(crate) denials: Arc<std::sync::atomic::AtomicU64>,
+    pub(crate) gate: crate::guard::gate::Gate,
 }
 
 impl Driver {
     /// Binds the sockets and starts the media workers.
     pub(crate) fn start(config: Config, locator: Locator) -> io::Result<(Driver, Ends)> {
         let transports = Transports::start(&config)?;
+        let gate = transports.gate.clone();
         let bound: Arc<[_]> = transports.bound.iter().map(|b| (b.transport, b.local)).collect();
         let has = |ipv4| bound.iter().any(|(_, local)| local.is_ipv4() == ipv4);
         let hops = Hops::new(locator.with_families(has(true), has(false)));
@@ -153,6 +157,7 @@ impl Driver {
             held: HashMap::new(),
             passages: HashMap::new(),
             terminals,
+            deferred: super::guarded::Deferred::default(),
             denials: denials.clone(),
             by_call: HashMap::new(),
             outgoing: HashMap::new(),
@@ -162,7 +167,8 @@ impl Driver {
             unreachable: Vec::new(),
             traces,
         };
-        Ok((driver, Ends { wishes: wish_sender, incoming: incoming_calls, local, bound, times, denials }))
+        let incoming = incoming_calls;
+        Ok((driver, Ends { wishes: wish_sender, incoming, local, bound, times, denials, gate }))
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -177,11 +183,12 @@ impl Driver {
         for id in trunks {
             self.settle_trunk(id);
         }
+        self.settle_guard();
         self.settle();
         loop {
             let wheel = self.wheel.first().map(|(at, _)| *at);
             let stop = self.stopping.as_ref().map(|(at, _)| *at);
-            let trunks = [self.waiting_due(), self.next_ping_due()];
+            let trunks = [self.waiting_due(), self.next_ping_due(), self.deferred_due()];
             let deadline = [wheel, self.agent.deadline(), stop, Some(self.sweep_at)];
             let deadline = deadline.into_iter().chain(trunks).flatten().min();
             let wait = deadline.map(|at| at.since(self.now()));
@@ -217,6 +224,7 @@ impl Driver {
         self.sweep(now);
         self.ping_due(now);
         self.serve_waiting(now);
+        self.judge_deferred(now);
         if self.agent.deadline().is_some_and(|at| at <= now) {
             self.agent.handle(now, sip::Input::Timeout);
         }

@@ -57,6 +57,8 @@ pub(crate) enum Input {
     Reject {
         code: u16,
         reason: String,
+        /// Retry-After.
+        later: Option<Duration>,
     },
     /// The owner gives the call up.
     GiveUp,
@@ -224,7 +226,7 @@ impl Leg {
             Input::Sip(event) => self.sip(now, event),
             Input::Media(event) => self.media(now, event),
             Input::Accept(terminal) => self.accept(terminal),
-            Input::Reject { code, reason } => self.reject(code, reason),
+            Input::Reject { code, reason, later } => self.reject(code, reason, later),
             Input::GiveUp => self.give_up(now),
             Input::Timeout => {
                 while let Some(timer) = self.timers.expired(now) {
@@ -259,7 +261,7 @@ impl Leg {
             return;
         }
         if self.deaf {
-            return self.reject(488, String::new());
+            return self.reject(488, String::new(), None);
         }
         let (sdp, agreed) = self.session.first_answer();
         self.terminal = Some(terminal);
@@ -270,19 +272,21 @@ impl Leg {
         }
     }
 
-    fn reject(&mut self, code: u16, reason: String) {
+    fn reject(&mut self, code: u16, reason: String, later: Option<Duration>) {
         if self.state != State::Offered {
             return;
         }
         self.report.sip_status = Some(code);
         self.report.reason.clone_from(&reason);
-        self.want(sip::Command::Reject { call: self.call, code, reason, headers: Vec::new() });
+        let later = later.map(|wait| ("Retry-After".to_owned(), wait.as_secs().max(1).to_string()));
+        let headers = later.into_iter().collect();
+        self.want(sip::Command::Reject { call: self.call, code, reason, headers });
         self.done(CallEnd::NotAnswered, self.began);
     }
 
     fn give_up(&mut self, now: Instant) {
         match self.state {
-            State::Offered => self.reject(480, String::new()),
+            State::Offered => self.reject(480, String::new(), None),
             State::Calling => {
                 "given up by us".clone_into(&mut self.report.reason);
                 self.want(sip::Command::Hangup { call: self.call, reason: None });

@@ -1,8 +1,8 @@
 //! How many calls a trunk has, and how fast they come: counts and token buckets.
 
+use crate::guard::{Bucket, gap};
 use crate::trunk::TrunkLimits;
 use fax_base::Instant;
-use fax_base::time::Duration;
 
 /// Which way a call goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,29 +20,6 @@ pub(super) enum Full {
     Lines,
     /// Too many calls were begun; the next may begin then.
     Rate(Instant),
-}
-
-/// One second's worth of calls at a rate; a new one comes when its part of the second has gone by.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    /// When it is full again.
-    full_at: Instant,
-}
-
-impl Bucket {
-    /// Takes one call, or says when there is room for one.
-    fn take(&mut self, now: Instant, per_second: u32) -> Result<(), Instant> {
-        let gap = Duration::from_micros(1_000_000 / u64::from(per_second.max(1)));
-        let begin = self.full_at.max(now);
-        // A second's worth may come at once.
-        let latest = now + Duration::from_secs(1);
-        if begin + gap > latest {
-            let wait = (begin + gap).since(latest);
-            return Err(now + wait);
-        }
-        self.full_at = begin + gap;
-        Ok(())
-    }
 }
 
 /// The calls of a trunk.
@@ -66,7 +43,8 @@ impl Lines {
             return Err(Full::Lines);
         }
         if let Some(rate) = rate {
-            bucket.take(now, rate).map_err(Full::Rate)?;
+            // A second's worth may come at once.
+            bucket.take(now, gap(rate), rate, 1).map_err(Full::Rate)?;
         }
         match way {
             Way::Out => self.out += 1,
@@ -88,6 +66,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fax_base::time::Duration;
 
     fn at(ms: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(ms)

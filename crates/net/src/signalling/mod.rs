@@ -3,6 +3,7 @@
 mod bridge;
 mod calls;
 mod driver;
+mod guarded;
 mod health;
 mod hops;
 mod leg;

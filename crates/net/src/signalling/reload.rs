@@ -77,6 +77,8 @@ impl Driver {
                 (Some(_), None) => {}
             }
         }
+        self.transports.gate.set_rules(config.protection);
+        self.settle_guard();
         self.config.advertise = config.advertise;
         self.config.max_calls = config.max_calls;
         self.config.trunks = config.trunks;

@@ -9,6 +9,7 @@ use fax_base::time::Duration;
 use fax_sip as sip;
 use sip::registrar::{Flow, Registrar, RegistrarConfig};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 /// A proof that was asked for is judged at once; what is left after this was challenged.
 const JUDGED: Duration = Duration::from_secs(10);
@@ -26,9 +27,28 @@ pub(super) enum Caller {
 }
 
 /// A request whose sender has to prove who it is.
-enum Judged {
+pub(super) enum Judged {
     Register(Box<sip::Asked>),
     Call(Box<sip::Incoming>, Caller),
+}
+
+impl Judged {
+    /// Where it came from.
+    pub(super) fn remote(&self) -> SocketAddr {
+        match self {
+            Judged::Register(asked) => asked.remote,
+            Judged::Call(incoming, _) => incoming.remote,
+        }
+    }
+
+    /// As whom.
+    pub(super) fn claims(&self) -> &str {
+        let claim = match self {
+            Judged::Register(asked) => asked.claim.as_ref(),
+            Judged::Call(incoming, _) => incoming.claim.as_ref(),
+        };
+        claim.map_or("", |c| &c.username)
+    }
 }
 
 /// What is known of terminals.
@@ -82,13 +102,31 @@ impl Driver {
     /// Somebody asks something outside of calls: to register.
     pub(super) fn asked(&mut self, asked: sip::Asked) {
         let claim = self.terminals.claim(asked.claim.as_ref());
+        let remote = asked.remote;
         let secret = claim.as_ref().and_then(|user| self.terminals.secret(user, asked.transport));
         let asker = sip::Asker::Request(asked.request);
-        self.demand(asker, claim.map(|_| Judged::Register(Box::new(asked))), secret);
+        self.demand(asker, remote, claim.map(|_| Judged::Register(Box::new(asked))), secret);
     }
 
     /// Asks for a proof; what claims nothing is challenged and forgotten.
-    fn demand(&mut self, asker: sip::Asker, judged: Option<Judged>, secret: Option<sip::Secret>) {
+    fn demand(
+        &mut self,
+        asker: sip::Asker,
+        remote: SocketAddr,
+        judged: Option<Judged>,
+        secret: Option<sip::Secret>,
+    ) {
+        if let Some((judged, secret)) = self.in_turn(asker, remote, judged, secret) {
+            self.judge_proof(asker, judged, secret);
+        }
+    }
+
+    pub(super) fn judge_proof(
+        &mut self,
+        asker: sip::Asker,
+        judged: Option<Judged>,
+        secret: Option<sip::Secret>,
+    ) {
         let now = self.now();
         if let Some(judged) = judged.filter(|_| self.terminals.judged.len() < JUDGING) {
             self.terminals.judged.insert(asker, (judged, now));
@@ -99,7 +137,11 @@ impl Driver {
 
     /// A proof was right.
     pub(super) fn authenticated(&mut self, asker: sip::Asker, username: &str) {
-        match self.terminals.judged.remove(&asker) {
+        let judged = self.terminals.judged.remove(&asker);
+        if let Some((judged, _)) = &judged {
+            self.transports.gate.proves(judged.remote().ip());
+        }
+        match judged {
             Some((Judged::Register(asked), _)) => self.register_terminal(&asked, username),
             Some((Judged::Call(incoming, caller), _)) => {
                 // The proof is of the one whose secret was asked for.
@@ -133,7 +175,11 @@ impl Driver {
             Judged::Call(incoming, _) => (incoming.remote, incoming.transport, false),
         };
         let to = if register { "register" } else { "call" };
-        tracing::warn!(%remote, transport = transport.via(), user = username, ?why, to, "Authentication failed");
+        let gate = &self.transports.gate;
+        if let Some(unsaid) = gate.may_say() {
+            tracing::warn!(%remote, transport = transport.via(), user = username, ?why, to, unsaid, "Authentication failed");
+        }
+        gate.wrong_proof(remote.ip(), &username);
         self.denials.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if let Some(told) = &self.terminals.settings.denials {
             let failed = AuthenticationFailed { remote, transport, username, register, why };
@@ -155,6 +201,9 @@ impl Driver {
         let before = registrar.places(now, username).len();
         let answer = registrar.register_up_to(now, username, &asked.message, flow, most);
         let after = registrar.places(now, username).len();
+        if answer.code == 200 && after > 0 {
+            self.transports.gate.registered(asked.remote.ip(), username, self.terminals.settings.max_expires);
+        }
         if answer.code != 200 {
             tracing::warn!(user = username, remote = %asked.remote, code = answer.code, reason = answer.reason, "not registered here");
         } else if after != before {
@@ -175,7 +224,7 @@ impl Driver {
     }
 
     /// A stream was closed: nobody is registered over it any more.
-    pub(super) fn flow_lost(&mut self, transport: sip::Transport, remote: std::net::SocketAddr) {
+    pub(super) fn flow_lost(&mut self, transport: sip::Transport, remote: SocketAddr) {
         let flows: Vec<Flow> = self
             .terminals
             .registrar
@@ -190,7 +239,7 @@ impl Driver {
     }
 
     /// The trunk that owns an address: the one at just this address and port before one at the same host.
-    fn trunk_at(&self, remote: std::net::SocketAddr) -> Option<u64> {
+    fn trunk_at(&self, remote: SocketAddr) -> Option<u64> {
         let exact = self.peers.iter().find(|p| p.places.iter().any(|place| place.address == remote));
         exact.or_else(|| self.peers.iter().find(|p| p.owns(remote.ip()))).map(|p| p.id)
     }
@@ -223,8 +272,12 @@ impl Driver {
             }
             (None, None) => {
                 let from = incoming.from.uri().user().unwrap_or_default();
-                tracing::warn!(%remote, from = %Redacted(&from), "a call from an address that is no trunk's");
-                self.refuse_call(incoming.call, 403);
+                let gate = &self.transports.gate;
+                if let Some(unsaid) = gate.may_say() {
+                    tracing::warn!(%remote, from = %Redacted(&from), unsaid, "a call from an address that is no trunk's");
+                }
+                gate.offends(remote.ip(), crate::guard::Offence::Forbidden);
+                self.command(sip::Command::Dismiss { call: incoming.call, code: 403 });
             }
         }
     }
@@ -244,7 +297,7 @@ impl Driver {
 
     fn prove(&mut self, incoming: sip::Incoming, caller: Caller, secret: Option<sip::Secret>) {
         let asker = sip::Asker::Call(incoming.call);
-        let claims = self.terminals.claim(incoming.claim.as_ref()).is_some();
-        self.demand(asker, claims.then(|| Judged::Call(Box::new(incoming), caller)), secret);
+        let (remote, claims) = (incoming.remote, self.terminals.claim(incoming.claim.as_ref()).is_some());
+        self.demand(asker, remote, claims.then(|| Judged::Call(Box::new(incoming), caller)), secret);
     }
 }

@@ -31,6 +31,7 @@ impl Driver {
             // An ICMP refusal of something sent before; which, the system does not say.
             Received::Fault(error) => tracing::debug!(%error, "SIP socket"),
             Received::Arrival(arrival) => self.arrived(arrival),
+            Received::Refused => {}
         }
     }
 
@@ -55,6 +56,7 @@ impl Driver {
     /// Sends a message, over a connection that is there or is to be made, or as a datagram.
     pub(super) fn send(&mut self, peer: Peer, local: Option<SocketAddr>, octets: Bytes) {
         let (transport, remote) = peer;
+        self.expect_answers(remote, &octets);
         if transport == sip::Transport::Tls && !self.transports.is_open(peer) {
             let at = |p: &&super::peers::Peer| p.places.iter().any(|place| place.address == remote);
             if let Some(name) = self.peers.iter().find(at).and_then(|p| p.server_name(remote)) {

@@ -1,6 +1,8 @@
 //! One TCP or TLS connection: messages cut out of what comes, messages written from a bounded queue, keep-alives
 //! (RFC 3261 §18.3; RFC 5626 §3.5.1, §4.4.1).
 
+use crate::guard::Flow;
+use crate::guard::gate::Gate;
 use crate::listen::StreamLimits;
 use bytes::Bytes;
 use fax_sip::Transport;
@@ -132,9 +134,11 @@ pub(super) struct Line {
     pub(super) arrivals: mpsc::Sender<Arrival>,
     queue: mpsc::Receiver<Bytes>,
     shared: Arc<Shared>,
+    gate: Gate,
 }
 
 /// Both ends of a connection that is to be.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn pair(
     id: ConnectionId,
     transport: Transport,
@@ -143,12 +147,13 @@ pub(super) fn pair(
     name: Option<String>,
     limits: StreamLimits,
     arrivals: mpsc::Sender<Arrival>,
+    gate: Gate,
 ) -> (Connection, Line) {
     let (sender, queue) = mpsc::channel(limits.queue.max(1));
     let shared = Shared::new();
     let connection =
         Connection { id, transport, ours, name, sender, shared: Arc::clone(&shared), task: None };
-    (connection, Line { id, transport, remote, ours, limits, arrivals, queue, shared })
+    (connection, Line { id, transport, remote, ours, limits, arrivals, queue, shared, gate })
 }
 
 impl Line {
@@ -164,6 +169,7 @@ impl Line {
                 remote: self.remote,
                 arrivals: &self.arrivals,
                 shared: &self.shared,
+                gate: &self.gate,
                 pong,
             },
         );
@@ -189,11 +195,12 @@ struct Reading<'a> {
     remote: SocketAddr,
     arrivals: &'a mpsc::Sender<Arrival>,
     shared: &'a Shared,
+    gate: &'a Gate,
     pong: mpsc::Sender<()>,
 }
 
 async fn read(mut stream: impl AsyncRead + Unpin, to: Reading<'_>) -> String {
-    let Reading { id, transport, remote, arrivals, shared, pong } = to;
+    let Reading { id, transport, remote, arrivals, shared, gate, pong } = to;
     let mut framer = Framer::new(Limits::default());
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -204,7 +211,28 @@ async fn read(mut stream: impl AsyncRead + Unpin, to: Reading<'_>) -> String {
         };
         shared.hear();
         framer.push(octets);
+        let mut pieces = Vec::new();
         while let Some(piece) = framer.next_piece() {
+            let lost = matches!(piece, Piece::Lost);
+            pieces.push(piece);
+            if lost {
+                break;
+            }
+        }
+        let messages: Vec<&[u8]> = pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Message(octets) => &octets[..],
+                Piece::Ping | Piece::Lost => &[],
+            })
+            .collect();
+        // TCP slows down whoever sends more than it may.
+        let wait = match gate.stream(remote.ip(), octets.len(), &messages) {
+            Flow::Go => Duration::ZERO,
+            Flow::Wait(wait) => wait,
+            Flow::Close => return "closed by us: a scanner, or banned".to_owned(),
+        };
+        for piece in pieces {
             let told = match piece {
                 Piece::Message(octets) => {
                     shared.spoke.store(true, Ordering::Relaxed);
@@ -224,6 +252,9 @@ async fn read(mut stream: impl AsyncRead + Unpin, to: Reading<'_>) -> String {
             if told.is_err() {
                 return "closed by us".to_owned();
             }
+        }
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
     }
 }

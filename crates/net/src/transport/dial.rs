@@ -3,6 +3,7 @@
 use super::Peer;
 use super::connection::{Arrival, Connection, ConnectionId, Line, pair};
 use super::udp;
+use crate::guard::gate::Gate;
 use crate::listen::StreamLimits;
 use fax_sip::Transport;
 use rustls::ClientConfig;
@@ -23,13 +24,14 @@ pub(super) struct Dial {
     pub(super) from: Option<IpAddr>,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) limits: StreamLimits,
+    pub(super) gate: Gate,
 }
 
 impl Dial {
     /// Begins; messages wait in the connection's queue until it is made.
     pub(super) fn start(self, arrivals: mpsc::Sender<Arrival>) -> Connection {
-        let Dial { id, peer: (transport, remote), name, from, tls, limits } = self;
-        let (mut connection, line) = pair(id, transport, remote, true, name.clone(), limits, arrivals);
+        let Dial { id, peer: (transport, remote), name, from, tls, limits, gate } = self;
+        let (mut connection, line) = pair(id, transport, remote, true, name.clone(), limits, arrivals, gate);
         let task = tokio::spawn(run(line, name, from, tls));
         connection.set_task(task.abort_handle());
         connection

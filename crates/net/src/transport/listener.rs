@@ -3,6 +3,7 @@
 use super::connection::{Arrival, ConnectionId, pair};
 use super::doors::{Doors, Pass};
 use super::udp;
+use crate::guard::gate::Gate;
 use crate::listen::StreamLimits;
 use fax_sip::Transport;
 use rustls::ServerConfig;
@@ -28,7 +29,17 @@ pub(super) struct Listener {
     local: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     doors: Doors,
+    gate: Gate,
     limits: StreamLimits,
+}
+
+/// What lets a connection in.
+struct Admitted {
+    pass: Pass,
+    /// It is nobody's that we know.
+    stranger: bool,
+    doors: Doors,
+    gate: Gate,
 }
 
 impl Listener {
@@ -36,13 +47,14 @@ impl Listener {
         address: SocketAddr,
         tls: Option<Arc<ServerConfig>>,
         doors: Doors,
+        gate: Gate,
         limits: StreamLimits,
     ) -> io::Result<Self> {
         let socket = udp::bind(address, Type::STREAM)?;
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from_std(socket.into())?;
         let local = socket.local_addr()?;
-        Ok(Listener { socket, local, tls, doors, limits })
+        Ok(Listener { socket, local, tls, doors, gate, limits })
     }
 
     pub(super) fn local(&self) -> SocketAddr {
@@ -61,12 +73,19 @@ impl Listener {
                     continue;
                 }
             };
-            match self.doors.enter(remote.ip()) {
+            // Too many, too fast, or banned: the stream is closed as it is dropped.
+            let Some(stranger) = self.gate.connection(remote.ip()) else { continue };
+            let (doors, gate) = (self.doors.clone(), self.gate.clone());
+            match doors.enter(remote.ip(), stranger) {
                 Some(pass) => {
                     let (tls, limits) = (self.tls.clone(), self.limits);
-                    tokio::spawn(serve(stream, remote, tls, limits, pass, arrivals.clone()));
+                    let admitted = Admitted { pass, stranger, doors, gate };
+                    tokio::spawn(serve(stream, remote, tls, limits, admitted, arrivals.clone()));
                 }
-                None => tracing::debug!(%remote, "too many SIP connections: this one is closed"),
+                None => {
+                    gate.turned_away();
+                    tracing::debug!(%remote, "too many SIP connections: this one is closed");
+                }
             }
         }
     }
@@ -78,15 +97,17 @@ async fn serve(
     remote: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     limits: StreamLimits,
-    pass: Pass,
+    admitted: Admitted,
     arrivals: mpsc::Sender<Arrival>,
 ) {
+    let Admitted { pass, stranger, doors, gate } = admitted;
     let Ok(local) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
     udp::mark_stream(&stream, local);
     let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
     let transport = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
-    let (mut connection, line) = pair(id, transport, remote, false, None, limits, arrivals.clone());
+    let (mut connection, line) =
+        pair(id, transport, remote, false, None, limits, arrivals.clone(), gate.clone());
     // The driver knows of the connection before it gets the first message.
     let (begin, began) = tokio::sync::oneshot::channel::<()>();
     let task = match tls {
@@ -97,12 +118,18 @@ async fn serve(
             }
         }),
         Some(config) => {
+            let shaking = stranger.then(|| doors.shake(remote.ip()));
+            if matches!(shaking, Some(None)) {
+                gate.turned_away();
+                return tracing::debug!(%remote, "too many TLS handshakes: this one is not begun");
+            }
             let accepted = tokio::time::timeout(limits.patience, TlsAcceptor::from(config).accept(stream));
             let stream = match accepted.await {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return tracing::info!(%remote, %error, "TLS refused"),
+                Ok(Err(error)) => return tls_refused(&gate, remote, &error),
                 Err(_) => return tracing::debug!(%remote, "TLS took too long"),
             };
+            drop(shaking);
             tokio::spawn(async move {
                 let _pass = pass;
                 if began.await.is_ok() {
@@ -114,5 +141,12 @@ async fn serve(
     connection.set_task(task.abort_handle());
     if arrivals.send(Arrival::Opened { remote, connection }).await.is_ok() {
         let _ = begin.send(());
+    }
+}
+
+/// Strangers try what they like; the log has room for some of it.
+fn tls_refused(gate: &Gate, remote: SocketAddr, error: &io::Error) {
+    if let Some(unsaid) = gate.may_say() {
+        tracing::info!(%remote, %error, unsaid, "TLS refused");
     }
 }

@@ -14,6 +14,7 @@ mod udp;
 pub(crate) use connection::Arrival;
 
 use crate::config::Config;
+use crate::guard::gate::Gate;
 use crate::listen::{Listen, StreamLimits};
 use bytes::Bytes;
 use connection::{Connection, ConnectionId};
@@ -49,6 +50,8 @@ pub(crate) enum Received {
     Fault(io::Error),
     /// From a connection.
     Arrival(Arrival),
+    /// Nothing but what the guard refused; there may be more.
+    Refused,
 }
 
 /// All sockets of signalling.
@@ -65,6 +68,7 @@ pub(crate) struct Transports {
     sender: mpsc::Sender<Arrival>,
     next: u64,
     listening: Vec<AbortHandle>,
+    pub(crate) gate: Gate,
 }
 
 impl Transports {
@@ -82,10 +86,15 @@ impl Transports {
             sender,
             next: 0,
             listening: Vec::new(),
+            gate: Gate::new(config.protection.clone()),
         };
         let usual = [Listen::new(Transport::Udp, config.sip)];
         let listen = if config.listen.is_empty() { &usual[..] } else { &config.listen };
-        let doors = doors::Doors::new(config.streams.connections, config.streams.per_source);
+        let doors = doors::Doors::new(
+            config.streams.connections,
+            config.streams.per_source,
+            config.protection.handshakes,
+        );
         for one in listen {
             let named = |e: io::Error| {
                 io::Error::new(e.kind(), format!("{} {}: {e}", one.transport.via(), one.address))
@@ -102,7 +111,8 @@ impl Transports {
             Transport::Tcp => None,
             Transport::Tls => Some(self.certificates.server(one)?),
         };
-        let listener = listener::Listener::bind(one.address, server, doors.clone(), self.limits)?;
+        let listener =
+            listener::Listener::bind(one.address, server, doors.clone(), self.gate.clone(), self.limits)?;
         let local = listener.local();
         self.listening.push(tokio::spawn(listener.run(self.sender.clone())).abort_handle());
         Ok(local)
@@ -111,8 +121,9 @@ impl Transports {
     /// The next thing that comes. Nothing is lost when it is not waited for to the end.
     pub(crate) async fn next(&mut self, buffer: &mut [u8]) -> Received {
         tokio::select! {
-            (received, local) = self.udp.receive(buffer) => match received {
-                Ok((length, remote)) => Received::Datagram { length, remote, local },
+            (received, local) = self.udp.receive(buffer, &self.gate) => match received {
+                Ok(Some((length, remote))) => Received::Datagram { length, remote, local },
+                Ok(None) => Received::Refused,
                 Err(error) => Received::Fault(error),
             },
             Some(arrival) = self.arrivals.recv() => Received::Arrival(arrival),
@@ -166,6 +177,7 @@ impl Transports {
                     from: from.map(|b| b.local.ip()).filter(|ip| !ip.is_unspecified()),
                     tls: self.certificates.client(),
                     limits: self.limits,
+                    gate: self.gate.clone(),
                 };
                 place.insert(dial.start(self.sender.clone()))
             }

@@ -1,5 +1,6 @@
 //! SIP's UDP sockets: bound with their traffic class, read in turn (RFC 3261 §18; RFC 4594 §4.2 for CS3…CS5 signalling).
 
+use crate::guard::gate::Gate;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +13,9 @@ pub(crate) const TOS_CS3: u32 = 24 << 2;
 
 /// Room for a burst of a few hundred messages while the task is busy.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
+
+/// Datagrams that are refused in a row before anything else is looked at.
+const REFUSED: usize = 64;
 
 /// Marks a socket as signalling. Not worth failing for: containers may refuse it.
 pub(crate) fn mark(socket: &Socket, address: SocketAddr) {
@@ -59,12 +63,28 @@ impl Udp {
         Ok(local)
     }
 
-    /// The next datagram: its length, where it came from and the bound address it came to. Waits for ever where there
-    /// is no socket. Errors are the system's word on something sent before.
+    /// The next datagram that the guard lets through: its length, where it came from and the bound address it came to;
+    /// `None` when many in a row were refused and something else may have its turn. Waits for ever where there is no
+    /// socket. Errors are the system's word on something sent before.
     pub(crate) async fn receive(
         &mut self,
         buffer: &mut [u8],
-    ) -> (io::Result<(usize, SocketAddr)>, SocketAddr) {
+        gate: &Gate,
+    ) -> (io::Result<Option<(usize, SocketAddr)>>, SocketAddr) {
+        let mut at = SocketAddr::from(([0, 0, 0, 0], 0));
+        for _ in 0..REFUSED {
+            let (received, local) = self.any(buffer).await;
+            at = local;
+            match received {
+                Ok((length, remote))
+                    if !gate.datagram(remote.ip(), buffer.get(..length).unwrap_or_default()) => {}
+                received => return (received.map(Some), at),
+            }
+        }
+        (Ok(None), at)
+    }
+
+    async fn any(&mut self, buffer: &mut [u8]) -> (io::Result<(usize, SocketAddr)>, SocketAddr) {
         let count = self.sockets.len();
         let turn = self.turn;
         let (received, index) = std::future::poll_fn(|context| {

@@ -11,10 +11,11 @@ use crate::config::{Network, T38Policy};
 use crate::local::OnwardT38;
 use fax_base::time::Duration;
 use fax_sip::{FaxPreference, Transport};
+use std::fmt;
 use std::net::IpAddr;
 
 /// A configured peer.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 pub struct Trunk {
     /// Its name in configuration, logs and reports.
     pub name: String,
@@ -63,6 +64,28 @@ pub struct Trunk {
     pub t38_onward: OnwardT38,
     /// The name and password that it must prove when it calls us; `None`: its address is enough.
     pub challenge: Option<(String, String)>,
+}
+
+/// Without passwords.
+impl fmt::Debug for Trunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trunk")
+            .field("name", &self.name)
+            .field("peers", &self.peers)
+            .field("transport", &self.transport)
+            .field("user", &self.credentials.as_ref().map(|(user, _)| user))
+            .field("register", &self.register)
+            .field("accept_from", &self.accept_from)
+            .field("advertise", &self.advertise)
+            .field("t38", &self.t38)
+            .field("numbers", &self.numbers)
+            .field("identity", &self.identity)
+            .field("limits", &self.limits)
+            .field("ping", &self.ping)
+            .field("redirects", &self.redirects)
+            .field("challenge", &self.challenge.as_ref().map(|(user, _)| user))
+            .finish_non_exhaustive()
+    }
 }
 
 /// The address that a peer is told.
