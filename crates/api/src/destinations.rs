@@ -152,7 +152,7 @@ pub async fn trunk(
 }
 
 /// Trunks are everybody's: an account that is not the operator's does not touch them.
-fn operators_only(service: &Service, account: &str) -> Result<(), Fault> {
+pub(crate) fn operators_only(service: &Service, account: &str) -> Result<(), Fault> {
     let directory = service.directory();
     let operator = directory.account(&AccountId::new(account)).is_some_and(|a| a.operator);
     if operator { Ok(()) } else { Err(Fault::forbidden()) }
@@ -307,7 +307,7 @@ fn present_trait(service: &Service, t: &Trait) -> Value {
 }
 
 /// A path segment with its `%XX` resolved (RFC 3986 §2.1); what is not UTF-8 then stays as it was.
-fn decoded(segment: &str) -> String {
+pub(crate) fn decoded(segment: &str) -> String {
     let mut octets = Vec::new();
     let mut rest = segment.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

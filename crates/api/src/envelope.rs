@@ -167,6 +167,9 @@ impl Fault {
             SubmitError::EmptyDocument => {
                 v.add("file", "required", json!({ "message": "the uploaded document is empty" }))
             }
+            SubmitError::Barred(why) => {
+                v.add("document.to_number", "forbidden", json!({ "message": why }));
+            }
             SubmitError::BadNumber(number) => v.add(
                 "document.to_number",
                 "required",

@@ -9,6 +9,7 @@
 
 pub mod attachment;
 pub mod auth;
+pub mod bans;
 pub mod boxes;
 pub mod destinations;
 pub mod document;

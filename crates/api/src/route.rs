@@ -72,6 +72,10 @@ pub enum Route {
     Trunks(String),
     /// `/accounts/{A}/trunks/{name}`.
     Trunk(String, String),
+    /// `/accounts/{A}/bans`: who is banned from the SIP side.
+    Bans(String),
+    /// `/accounts/{A}/bans/{address}`.
+    Ban(String, String),
     /// `/accounts/{A}/reload`: the configuration is read again.
     Reload(String),
 }
@@ -102,6 +106,8 @@ impl Route {
             ["destinations", number] if scope.user.is_none() => {
                 Route::Destination(scope.account, (*number).to_owned())
             }
+            ["bans"] if scope.user.is_none() => Route::Bans(scope.account),
+            ["bans", address] if scope.user.is_none() => Route::Ban(scope.account, (*address).to_owned()),
             ["reload"] if scope.user.is_none() => Route::Reload(scope.account),
             ["trunks"] if scope.user.is_none() => Route::Trunks(scope.account),
             ["trunks", name] if scope.user.is_none() => Route::Trunk(scope.account, (*name).to_owned()),
@@ -143,7 +149,9 @@ impl Route {
             Route::Fax(_, Folder::Outgoing, _) => &[Method::GET, Method::DELETE],
             Route::Fax(..) => &[Method::GET, Method::PUT, Method::DELETE],
             Route::Destination(..) | Route::Trunk(..) => &[Method::GET, Method::PATCH, Method::DELETE],
+            Route::Ban(..) => &[Method::DELETE],
             Route::Account(_)
+            | Route::Bans(_)
             | Route::Destinations(_)
             | Route::Trunks(_)
             | Route::Faxboxes(_)
@@ -165,6 +173,8 @@ impl Route {
             | Route::Destination(account, _)
             | Route::Trunks(account)
             | Route::Trunk(account, _)
+            | Route::Bans(account)
+            | Route::Ban(account, _)
             | Route::Reload(account) => Some(account),
             Route::Faxboxes(scope)
             | Route::Faxbox(scope, _)
@@ -212,6 +222,9 @@ mod tests {
         assert_eq!(Route::of_path("accounts/A/destinations/%2B1415"), Some(number));
         assert_eq!(Route::of_path("accounts/A/trunks"), Some(Route::Trunks("A".into())));
         assert_eq!(Route::of_path("accounts/A/reload"), Some(Route::Reload("A".into())));
+        let ban = Route::Ban("A".into(), "192.0.2.1".into());
+        assert_eq!(Route::of_path("accounts/A/bans/192.0.2.1"), Some(ban));
+        assert_eq!(Route::of_path("accounts/A/users/u/bans"), None);
         assert_eq!(Route::of_path("accounts/A/users/u/reload"), None);
         for nowhere in [
             "accounts/A/users/U/destinations",

@@ -16,7 +16,7 @@ use crate::auth::{self, Tokens};
 use crate::envelope::{Fault, Frame, Success};
 use crate::request::{self, Envelope, Query};
 use crate::route::{Folder, Route};
-use crate::{attachment, boxes, destinations, faxes, submit};
+use crate::{attachment, bans, boxes, destinations, faxes, submit};
 
 /// Settings of the REST face.
 #[derive(Clone, Debug)]
@@ -206,6 +206,8 @@ impl Face {
                 destinations::one(service, &account, &number, &verb, &envelope).await?
             }
             Route::Trunks(account) => destinations::trunks(service, &account).await?,
+            Route::Bans(account) => bans::list(service, &account)?,
+            Route::Ban(account, address) => bans::lift(service, &account, &address)?,
             Route::Reload(account) => destinations::reload(service, &account).await?,
             Route::Trunk(account, name) => {
                 destinations::trunk(service, &account, &name, &verb, &envelope).await?

@@ -65,6 +65,12 @@ pub(crate) enum Command {
     /// The same for trunks, where many numbers failed in the same way: for the operator's account.
     #[command(after_long_help = TRAITS)]
     Trunks(ProfilesArgs),
+    /// See who is banned from the SIP side and lift bans: for the operator's account.
+    ///
+    /// Whoever guesses passwords, calls without being allowed to or scans is banned for a time ([protection]).
+    ///
+    /// Exit status: 0 done, 2 there is no such ban, or no connection.
+    Bans(BansArgs),
     /// Let a running server read its configuration again: trunks, accounts, faxboxes and limits change, calls go on.
     ///
     /// A file with a fault is refused, and the old configuration stays. The same is done by SIGHUP. For the operator's
@@ -428,6 +434,26 @@ pub(crate) struct AnalyzeArgs {
     /// With --pages: write them as fax-0001.pdf, too.
     #[arg(long, requires = "pages")]
     pub(crate) pdf: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BansArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(subcommand)]
+    pub(crate) command: BansCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum BansCommand {
+    /// Who is banned, why and until when, and what was dropped.
+    List,
+    /// Lift the ban of an address, and forget what led to it.
+    Lift {
+        /// The address, or the IPv6 network as it is listed.
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,8 @@
 //! ferrofax: a SIP softswitch for fax in one program.
 
 mod analyze;
+mod bans;
+mod budgets;
 mod cli;
 mod client;
 mod config;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Line(args) => run(line::run(args, cli.json)),
         Command::Jobs(args) => run(jobs::run(args, cli.json)),
         Command::Destinations(args) => run(profiles::run("destinations", args, cli.json)),
+        Command::Bans(args) => run(bans::run(args, cli.json)),
         Command::Reload(args) => run(reload::run(args, cli.json)),
         Command::Trunks(args) => run(profiles::run("trunks", args, cli.json)),
     }

@@ -76,6 +76,7 @@ impl Server {
             },
         );
 
+        let budgets = crate::budgets::Kept::open(folder.join("budgets.json"), &service);
         let (ask, reloads) = mpsc::channel(4);
         service.on_reload(ask);
         let spool = Spool::open(folder.join("incoming"))?;
@@ -122,6 +123,7 @@ impl Server {
             let (service, stopped) = (service.clone(), stopped.clone());
             tokio::spawn(async move { service.run(stopped).await })
         };
+        fronts.push(tokio::spawn(budgets.keep(told(stopped.clone()))));
         let (quiet_told, quiet) = oneshot::channel();
         let answering = tokio::spawn(answer_calls(
             service.clone(),
@@ -200,6 +202,7 @@ fn network(config: &Config) -> fax_net::Config {
     net.listen.clone_from(&config.sip.listen);
     net.tls.clone_from(&config.sip.tls);
     net.streams = config.sip.streams;
+    net.protection.clone_from(&config.protection);
     net.dns.clone_from(&config.sip.dns);
     net.advertise = config.sip.advertise;
     net.media_ports.clone_from(&config.sip.media_ports);
@@ -219,6 +222,7 @@ fn settings(config: &Config) -> ServiceConfig {
     settings.drain = config.queue.stop_timeout;
     settings.numbers = config.plan.clone();
     settings.learning = config.learning;
+    settings.toll = Arc::new(config.toll.clone());
     settings.trunks = config.trunks.iter().map(|t| t.name.clone()).collect();
     if let Some(after) = config.queue.retry_after {
         every(&mut settings.retry, after);

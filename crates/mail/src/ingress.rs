@@ -151,6 +151,7 @@ impl Ingress for FaxIngress {
                         SubmitError::TooLarge(_) => {
                             Disposition::Refused("the attachment is too large".into())
                         }
+                        SubmitError::Barred(why) => Disposition::Refused(why),
                         SubmitError::BadNumber(_)
                         | SubmitError::UnknownAccount
                         | SubmitError::UnknownFaxbox => Disposition::Refused("Not Found".into()),

@@ -2,10 +2,10 @@
 
 use crate::event::Stage;
 use crate::finish::Turn;
-use crate::policy::{Plan, class, is_success};
+use crate::policy::{Plan, TollRefusal, class, is_success};
 use crate::port::{CallEvent, CallOrder, CallResult};
 use crate::running::{Ticket, Why};
-use crate::service::Service;
+use crate::service::{Service, TollPass};
 use core::time::Duration;
 use fax_base::redact::Redacted;
 use fax_document::FaxDocument;
@@ -60,6 +60,8 @@ struct Progress {
     last_sent: bool,
     confirmed: u32,
     trace: Vec<String>,
+    /// Since when it costs.
+    answered: Option<Timestamp>,
     /// Pages that the store would not take at once, to be written before the call is ended.
     unwritten: Vec<(u32, PageState)>,
 }
@@ -83,6 +85,14 @@ impl Service {
             self.finish(&job, held, Turn::Complete).await;
             return;
         }
+        let pass = match self.admit_job(&job) {
+            Ok(pass) => pass,
+            Err(refusal) => {
+                let turn = self.refused(&job, &refusal);
+                self.finish(&job, held, turn).await;
+                return;
+            }
+        };
         let pages = match self.pages(&job, first).await {
             Ok(pages) => pages,
             Err(e) => {
@@ -109,9 +119,27 @@ impl Service {
             }
         };
         self.tell_job(&job, Stage::Send, "ready to send".into(), None);
-        let turn = self.call(job.clone(), pages, first, &ticket).await;
+        let turn = self.call(job.clone(), pages, first, &ticket, pass).await;
         if ticket.entry.why() != Some(Why::LeaseLost) {
             self.finish(&job, held, turn).await;
+        }
+    }
+
+    /// What becomes of a job whose call may not be made: it waits until there is room, or fails where there never will be.
+    fn refused(&self, job: &Job, refusal: &TollRefusal) -> Turn {
+        let text = refusal.to_string();
+        match refusal {
+            TollRefusal::Over { free_at, .. } => {
+                tracing::warn!(job = %job.id, account = %job.account, why = text, "the job waits for a budget");
+                Turn::Held(*free_at, text)
+            }
+            TollRefusal::Barred { .. } => {
+                let to = Redacted(&job.to_number);
+                tracing::warn!(job = %job.id, account = %job.account, %to, why = text, "the number is barred");
+                let now = self.now();
+                let outcome = AttemptOutcome { text, ..outcome("l.barred") };
+                Turn::call(Attempt { started: now, ended: now, outcome, ..Attempt::default() })
+            }
         }
     }
 
@@ -136,7 +164,14 @@ impl Service {
         read.await.map_err(|e| e.to_string())?
     }
 
-    async fn call(&self, job: Job, pages: Vec<Arc<CodedPage>>, first: usize, ticket: &Ticket) -> Turn {
+    async fn call(
+        &self,
+        job: Job,
+        pages: Vec<Arc<CodedPage>>,
+        first: usize,
+        ticket: &Ticket,
+        pass: TollPass,
+    ) -> Turn {
         let number = u32::try_from(job.attempts.len()).unwrap_or(u32::MAX);
         let order = CallOrder {
             job: job.id.clone(),
@@ -166,6 +201,7 @@ impl Service {
             confirmed: 0,
             trace: Vec::new(),
             unwritten: Vec::new(),
+            answered: None,
             job,
         };
         let (events, mut inbox) = mpsc::channel(EVENTS);
@@ -196,6 +232,12 @@ impl Service {
         while let Ok(event) = inbox.try_recv() {
             self.on_event(&mut progress, event, ticket).await;
         }
+        if result.as_ref().is_some_and(|r| r.not_made.is_some()) {
+            pass.undo();
+        } else if let Some(since) = progress.answered {
+            let trunk = result.as_ref().and_then(|r| r.trunk.as_deref());
+            pass.end(self.now().since(since), trunk);
+        }
         if let Some(wait) = result.as_ref().and_then(|r| r.not_made).filter(|_| ticket.entry.why().is_none())
         {
             let words = result.and_then(|r| r.text).unwrap_or_default();
@@ -214,7 +256,10 @@ impl Service {
         let of = |page: usize| u32::try_from(page.saturating_add(1)).unwrap_or(u32::MAX);
         match event {
             CallEvent::Ringing => say("the far end rings".into()),
-            CallEvent::Answered => say("received successful attempt to originate fax".into()),
+            CallEvent::Answered => {
+                say("received successful attempt to originate fax".into());
+                p.answered = Some(self.now());
+            }
             CallEvent::T38 => say("T.38 negotiated".into()),
             CallEvent::Negotiated { bit_rate, .. } => say(format!("Fax negotiated at {bit_rate}")),
             CallEvent::RemoteIdent(_) => {}

@@ -19,6 +19,8 @@ pub(crate) enum Turn {
     Call(Box<Attempt>, Option<Arc<Lesson>>),
     /// Nothing was done: back to where it was, for this time.
     Back(Timestamp),
+    /// Nothing was done, and it waits until this time for this reason.
+    Held(Timestamp, String),
     /// All pages were confirmed before.
     Complete,
     /// The sender called it off before anything was done.
@@ -75,6 +77,11 @@ pub(crate) fn apply(job: &mut Job, turn: &Turn, table: &RetryTable, now: Timesta
         Turn::Back(at) => {
             job.state = waiting;
             job.not_before = *at;
+        }
+        Turn::Held(at, why) => {
+            job.state = waiting;
+            job.not_before = *at;
+            job.reason = Some(why.clone());
         }
         Turn::Complete => {
             job.state = JobState::Completed;
@@ -167,6 +174,7 @@ impl Service {
         let (stage, text) = match job.state {
             JobState::Completed => (Stage::End, "Fax Successfully sent".to_owned()),
             JobState::Pending | JobState::Converting => match turn {
+                Turn::Held(_, why) => (Stage::Prepare, why.clone()),
                 Turn::Call(..) => (Stage::Error, job.reason.clone().unwrap_or_default()),
                 _ => (Stage::Prepare, "waiting in the queue".to_owned()),
             },

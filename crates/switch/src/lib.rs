@@ -22,5 +22,5 @@ pub use directory::{Account, Directory, Faxbox, User};
 pub use event::{EventSubject, JobEvent, Stage};
 pub use service::{
     Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, Ports, ReceivedFax,
-    ReloadRequest, Service, ServiceConfig, ServiceError, SubmitError, TraitSetting, Which,
+    ReloadRequest, Service, ServiceConfig, ServiceError, SubmitError, TollPass, TraitSetting, Which,
 };

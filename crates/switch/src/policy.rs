@@ -1,6 +1,7 @@
-//! What a failure means and what follows it: classes, sentences, retry policies (T.30 §5, TSB-85; RFC 3261 §21, Q.850); and
-//! what calls teach about numbers and trunks.
+//! What a failure means and what follows it: classes, sentences, retry policies (T.30 §5, TSB-85; RFC 3261 §21, Q.850); what
+//! calls teach about numbers and trunks; and what may be called and spent.
 
+mod budget;
 mod causes;
 mod classes;
 mod learning;
@@ -9,6 +10,9 @@ mod schedule;
 mod testimony;
 mod trunks;
 
+pub use budget::{
+    Budget, Budgets, DialRules, Limit, SavedBudgets, Scope, Toll, TollCall, TollRefusal, TollRules,
+};
 pub use causes::{CallCause, Course, call_cause};
 pub use classes::{Class, class, class_of_cause, is_success};
 pub use learning::{LearningRules, Lesson, is_on_probation, set_by_operator};

@@ -24,6 +24,16 @@ pub trait Dialler: Send + Sync + 'static {
     async fn trunks(&self) -> Vec<TrunkStatus> {
         Vec::new()
     }
+
+    /// Who is banned from calling us, and what was turned away, field by field, as REST gives it.
+    fn protection(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::new()
+    }
+
+    /// Lifts a ban; says whether there was one.
+    fn lift_ban(&self, _source: core::net::IpAddr) -> bool {
+        false
+    }
 }
 
 /// How a trunk is.

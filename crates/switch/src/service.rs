@@ -7,12 +7,14 @@ mod jobs;
 mod notices;
 mod profiles;
 mod submit;
+mod toll;
 
 pub use attachment::{Attachment, Format, Which};
 pub use config::{Ports, ServiceConfig};
 pub use incoming::{Decision, IncomingCall, ReceivedFax};
 pub use profiles::TraitSetting;
 pub use submit::{NO_HEADER, NewDocument, NewJob, SubmitError};
+pub use toll::TollPass;
 
 use crate::Directory;
 use crate::event::{EventSubject, JobEvent};
@@ -74,6 +76,8 @@ pub(crate) struct Inner {
     pub(crate) wake_notices: Notify,
     /// Calls and conversions that run on this node.
     pub(crate) running: Running,
+    /// What was called and spent.
+    pub(crate) budgets: Mutex<crate::policy::Budgets>,
     /// The last event of every fax that is being sent, for status queries.
     pub(crate) latest: Mutex<HashMap<fax_store::model::JobId, JobEvent>>,
 }
@@ -93,6 +97,7 @@ impl Service {
                 wake: Notify::new(),
                 wake_notices: Notify::new(),
                 running: Running::default(),
+                budgets: Mutex::default(),
                 latest: Mutex::default(),
             }),
         }
@@ -144,6 +149,18 @@ impl Service {
     /// How the trunks are now.
     pub async fn trunk_states(&self) -> Vec<crate::port::TrunkStatus> {
         self.inner.ports.dialler.trunks().await
+    }
+
+    /// Who is banned from calling us, and what was turned away.
+    #[must_use]
+    pub fn protection(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.inner.ports.dialler.protection()
+    }
+
+    /// Lifts a ban; says whether there was one.
+    #[must_use]
+    pub fn lift_ban(&self, source: core::net::IpAddr) -> bool {
+        self.inner.ports.dialler.lift_ban(source)
     }
 
     /// The configuration as it is now.

@@ -5,6 +5,7 @@
 
 mod compressions;
 mod learning;
+mod protection;
 mod routes;
 mod sections;
 mod terminals;

@@ -4,7 +4,9 @@ use super::written::{At, Section};
 use fax_net::Trunk;
 use fax_store::model::FaxboxId;
 use fax_switch::Faxbox;
+use fax_switch::policy::DialRules;
 use fax_switch::routing::{Action, HeaderPattern, NumberPattern, Rule, Source, Terminal};
+use std::collections::HashMap;
 
 /// Whom routes may name.
 pub(super) struct Targets<'a> {
@@ -35,15 +37,20 @@ impl Targets<'_> {
     }
 }
 
-/// `[[route]]`, in the order of the file.
-pub(super) fn routes(root: &Section<'_, '_>, known: &Targets<'_>) -> Vec<Rule> {
+/// `[[route]]`, in the order of the file, and which numbers some of them may call, by their names.
+pub(super) fn routes(root: &Section<'_, '_>, known: &Targets<'_>) -> (Vec<Rule>, HashMap<String, DialRules>) {
     let mut rules = Vec::new();
+    let mut numbers = HashMap::new();
     for (number, s) in root.sections("route").into_iter().enumerate() {
+        let may = super::protection::numbers(&s);
         if let Some(rule) = route(s, number + 1, known) {
+            if may != DialRules::default() {
+                numbers.insert(rule.name.clone(), may);
+            }
             rules.push(rule);
         }
     }
-    rules
+    (rules, numbers)
 }
 
 fn route(s: Section<'_, '_>, number: usize, known: &Targets<'_>) -> Option<Rule> {

@@ -5,7 +5,7 @@ use super::valid::{Api, Database, Queue, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
 use fax_net::{Listen, TraceConfig, Transport, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
-use fax_switch::policy::AccountRoute;
+use fax_switch::policy::{AccountRoute, Toll};
 use fax_switch::{Account, Faxbox};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
@@ -280,12 +280,12 @@ fn id_of(kind: &str, name: &str) -> String {
     digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
-/// `[[account]]`, with what each says of its calls.
+/// `[[account]]`, with what each says of its calls and their limits.
 pub(super) fn accounts(
     root: &Section<'_, '_>,
     base: &Path,
     trunks: &[Trunk],
-) -> (Vec<Account>, Vec<(AccountId, AccountRoute)>) {
+) -> (Vec<Account>, Vec<(AccountId, AccountRoute, Toll)>) {
     let mut accounts = Vec::new();
     let mut routes = Vec::new();
     for s in root.sections("account") {
@@ -316,7 +316,7 @@ pub(super) fn accounts(
                 );
             }
         }
-        routes.push((AccountId::new(id.clone()), route));
+        routes.push((AccountId::new(id.clone()), route, super::protection::toll(&s)));
         accounts.push(Account {
             id: AccountId::new(id),
             name,

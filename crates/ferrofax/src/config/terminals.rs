@@ -4,20 +4,25 @@ use super::sections::{account_id, choice, required, secret};
 use super::written::Section;
 use fax_net::{Algorithm, LocalTerminal, OnwardT38, Registrar, Ringing, Transport};
 use fax_switch::Account;
+use fax_switch::policy::Toll;
 use fax_switch::routing::Terminal;
 use std::path::Path;
 use std::time::Duration;
 
-/// `[[terminal]]`, as the switch sees them and as the network does.
+/// `[[terminal]]`, as the switch sees them and as the network does, and the limits of their calls.
 pub(super) fn terminals(
     root: &Section<'_, '_>,
     base: &Path,
     accounts: &[Account],
-) -> Vec<(Terminal, LocalTerminal)> {
+) -> Vec<(Terminal, LocalTerminal, Toll)> {
     root.sections("terminal").into_iter().filter_map(|s| terminal(s, base, accounts)).collect()
 }
 
-fn terminal(s: Section<'_, '_>, base: &Path, accounts: &[Account]) -> Option<(Terminal, LocalTerminal)> {
+fn terminal(
+    s: Section<'_, '_>,
+    base: &Path,
+    accounts: &[Account],
+) -> Option<(Terminal, LocalTerminal, Toll)> {
     let user = required(&s, "user", "user = \"reception\"");
     if let Some(said) = user.as_ref().filter(|u| !u.value.chars().all(plain)) {
         s.fault(
@@ -75,10 +80,11 @@ fn terminal(s: Section<'_, '_>, base: &Path, accounts: &[Account]) -> Option<(Te
         numbers: s.texts("numbers").into_iter().map(|n| n.value).collect(),
         caller_id: s.text("caller_id").map(|c| c.value).unwrap_or_default(),
     };
+    let toll = super::protection::toll(&s);
     s.finish();
     user?;
     account?;
-    Some((switch, net))
+    Some((switch, net, toll))
 }
 
 fn plain(c: char) -> bool {

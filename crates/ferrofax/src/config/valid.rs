@@ -4,15 +4,16 @@
 use super::Fault;
 use super::compressions::{Compressions, compressions};
 use super::learning::learning;
+use super::protection;
 use super::routes;
 use super::sections;
 use super::terminals;
 use super::trunks;
 use super::written::File;
-use fax_net::{Listen, LocalTerminal, Registrar, StreamLimits, Tls, TraceConfig, Trunk};
+use fax_net::{Listen, LocalTerminal, Protection, Registrar, StreamLimits, Tls, TraceConfig, Trunk};
 use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
-use fax_switch::policy::{LearningRules, TrunkRouting};
+use fax_switch::policy::{LearningRules, TollRules, TrunkRouting};
 use fax_switch::routing::Routing;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -59,6 +60,10 @@ pub(crate) struct Config {
     pub(crate) directory: Directory,
     /// By which trunks calls are made.
     pub(crate) trunk_routing: TrunkRouting,
+    /// What the SIP side bears of whom.
+    pub(crate) protection: Protection,
+    /// What may be called and spent.
+    pub(crate) toll: TollRules,
     pub(crate) plan: NumberPlan,
     /// Callers are told that grey and colour are taken.
     pub(crate) receive_colour: bool,
@@ -205,12 +210,28 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
     };
     let receive_colour = root.flag("receive_colour").is_none_or(|f| f.value);
     let (accounts, account_routes) = sections::accounts(root, base, &trunks);
-    let trunk_routing = TrunkRouting { trunks: trunk_routes, accounts: account_routes.into_iter().collect() };
+    let trunk_routing = TrunkRouting {
+        trunks: trunk_routes,
+        accounts: account_routes.iter().map(|(id, route, _)| (id.clone(), route.clone())).collect(),
+    };
     let faxboxes = sections::faxboxes(root, &accounts);
-    let (terminals, local): (Vec<_>, Vec<_>) =
-        terminals::terminals(root, base, &accounts).into_iter().unzip();
+    let (mut terminals, mut local, mut terminal_tolls) = (Vec::new(), Vec::new(), HashMap::new());
+    for (terminal, net, toll) in terminals::terminals(root, base, &accounts) {
+        terminal_tolls.insert(terminal.user.clone(), toll);
+        terminals.push(terminal);
+        local.push(net);
+    }
     let known = routes::Targets { trunks: &trunks, terminals: &terminals, faxboxes: &faxboxes };
-    let rules = routes::routes(root, &known);
+    let (rules, route_numbers) = routes::routes(root, &known);
+    let (protection, everywhere, destinations) = protection::protection(root);
+    let toll = TollRules {
+        everywhere,
+        accounts: account_routes.into_iter().map(|(id, _, toll)| (id, toll)).collect(),
+        terminals: terminal_tolls,
+        routes: route_numbers,
+        destinations,
+        trunks: trunk_routing.clone(),
+    };
     let routing = Routing {
         rules,
         terminals,
@@ -249,6 +270,8 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         learning,
         directory: directory?,
         trunk_routing,
+        protection,
+        toll,
         plan,
         receive_colour,
     })

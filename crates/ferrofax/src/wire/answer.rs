@@ -7,8 +7,9 @@ use super::spool::{Spool, cut_off};
 use fax_base::redact::Redacted;
 use fax_net::{CallEvent, IncomingCall, OnwardCaller, OnwardTarget};
 use fax_store::model::AccountId;
+use fax_switch::policy::TollRefusal;
 use fax_switch::routing::{Onward, Source};
-use fax_switch::{Decision, ReceivedFax, Service};
+use fax_switch::{Decision, ReceivedFax, Service, TollPass};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -67,6 +68,8 @@ struct Passed {
     account: Option<AccountId>,
     from: String,
     from_name: String,
+    /// What the budgets gave it.
+    pass: Option<TollPass>,
 }
 
 async fn answer(
@@ -94,9 +97,12 @@ async fn answer(
     let (account, faxbox, ident) = match routed.decision {
         Decision::Receive { account, faxbox, ident } => (account, faxbox, ident),
         Decision::Onward { targets } => {
-            let passed =
-                Passed { account: routed.account, from: routed.from_number, from_name: routed.from_name };
-            return pass_on(incoming, targets, passed, &dialler).await;
+            let pass = match service.admit_onward(&asked, &targets, routed.rule) {
+                Ok(pass) => pass,
+                Err(refusal) => return refuse(&service, incoming, &refusal),
+            };
+            let (account, from, from_name) = (routed.account, routed.from_number, routed.from_name);
+            return pass_on(incoming, targets, Passed { account, from, from_name, pass }, &dialler).await;
         }
         Decision::Reject { code, reason } => return incoming.reject(code, &reason),
     };
@@ -157,6 +163,20 @@ async fn answer(
     kept.done().await;
 }
 
+/// A call that may not be passed on: for good with 403, or until a budget has room with 503 (RFC 3261 §21.4.4, §21.5.4).
+fn refuse(service: &Service, incoming: IncomingCall, refusal: &TollRefusal) {
+    let source = incoming.terminal.as_ref().map_or(&incoming.trunk, |user| user);
+    let to = Redacted(&incoming.to);
+    tracing::warn!(from = source, %to, call_id = incoming.call_id, why = %refusal, "a call is not passed on");
+    match refusal {
+        TollRefusal::Barred { .. } => incoming.reject(403, "Destination Not Allowed"),
+        TollRefusal::Over { free_at, .. } => {
+            let wait = free_at.since(service.now()).max(Duration::from_secs(1));
+            incoming.reject_for_now("Budget Used Up", wait);
+        }
+    }
+}
+
 /// Passes a call on and leaves a line of how it ended.
 async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, routed: Passed, dialler: &NetDialler) {
     let names: Vec<String> = targets
@@ -166,7 +186,7 @@ async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, routed: Passed, d
             Onward::Terminal { user } => format!("terminal:{user}"),
         })
         .collect();
-    let Passed { account, from, from_name } = routed;
+    let Passed { account, from, from_name, pass } = routed;
     let mut unshown = false;
     let mut shown = Vec::new();
     for (target, name) in targets.into_iter().zip(names) {
@@ -187,12 +207,15 @@ async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, routed: Passed, d
         tracing::warn!(from = %Redacted(&from), "no trunk takes this caller's number; see caller_ids");
         return incoming.reject(403, "Caller Not Allowed");
     }
-    let (targets, names): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
+    let (targets, names): (Vec<_>, Vec<String>) = shown.into_iter().unzip();
     let source = incoming.terminal.as_ref().map_or(&incoming.trunk, |user| user).clone();
     let call = incoming.connect(fax_net::Onward { targets, from, from_name });
     let Some(report) = call.ended().await else {
         return;
     };
+    if let Some(pass) = pass.filter(|_| report.answered) {
+        pass.end(report.talked, names.get(report.target).and_then(|name| name.strip_prefix("trunk:")));
+    }
     let [t38_a, t38_b] = report.t38;
     tracing::info!(
         from = source,

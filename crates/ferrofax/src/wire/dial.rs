@@ -2,6 +2,7 @@
 //! fails before the call is answered.
 
 use super::end;
+use super::guard_state;
 use super::ladder::LiveLadder;
 use super::observe::Watch;
 use super::trunk_state;
@@ -17,6 +18,7 @@ use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler, TrunkStatus};
 use fax_t30 as t30;
 use fax_terminal::CodedPage;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -96,6 +98,14 @@ impl Dialler for NetDialler {
 
     async fn trunks(&self) -> Vec<TrunkStatus> {
         self.endpoint.trunks().await.iter().map(trunk_state::status).collect()
+    }
+
+    fn protection(&self) -> serde_json::Map<String, serde_json::Value> {
+        guard_state::status(&self.endpoint.protection())
+    }
+
+    fn lift_ban(&self, source: IpAddr) -> bool {
+        self.endpoint.lift_ban(source)
     }
 }
 

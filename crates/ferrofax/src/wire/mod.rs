@@ -4,6 +4,7 @@ mod answer;
 mod convert;
 mod dial;
 pub(crate) mod end;
+mod guard_state;
 pub(crate) mod ladder;
 mod observe;
 mod spool;

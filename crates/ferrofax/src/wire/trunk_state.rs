@@ -36,7 +36,7 @@ pub(super) fn status(state: &TrunkState) -> TrunkStatus {
     TrunkStatus { name: state.name.clone(), fields }
 }
 
-fn at(time: SystemTime) -> i64 {
+pub(super) fn at(time: SystemTime) -> i64 {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     i64::try_from(seconds).unwrap_or(i64::MAX).saturating_add(GREGORIAN_OFFSET)
 }

@@ -105,6 +105,7 @@ const CLASSES: &[Class] = &[
     c("l.file", "The stored pages could not be read.", P::Local),
     c("l.internal", "Our own software failed.", P::Local),
     c("l.notrunk", "No trunk is available for this number.", P::Local),
+    c("l.barred", "Calls to this number are not allowed.", P::User),
     c("l.node", "Our system stopped during the call.", P::Local).wait(5),
 ];
 

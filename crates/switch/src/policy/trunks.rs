@@ -83,7 +83,7 @@ pub struct TrunkRouting {
 
 impl TrunkRoute {
     /// What it costs to call this number; `None`: it is not called by this trunk.
-    fn cost_of(&self, number: &str) -> Option<u32> {
+    pub(super) fn cost_of(&self, number: &str) -> Option<u32> {
         if self.prefixes.is_empty() {
             return Some(self.cost);
         }

@@ -1,7 +1,7 @@
 //! What a service is made of: its settings and its ports.
 
 use crate::number::NumberPlan;
-use crate::policy::{LearningRules, RetryTable};
+use crate::policy::{LearningRules, RetryTable, TollRules};
 use crate::port::{Clock, Converter, Dialler, Fetcher};
 use core::time::Duration;
 use fax_store::model::NodeId;
@@ -29,6 +29,8 @@ pub struct ServiceConfig {
     pub retry: RetryTable,
     /// How calls teach about numbers and trunks; `None`: nothing is learnt, and nothing that was is applied.
     pub learning: Option<LearningRules>,
+    /// What may be called and spent.
+    pub toll: Arc<TollRules>,
     /// Attempts in all of jobs that say nothing.
     pub default_retries: u32,
     /// Most attempts in all that a job may ask for.
@@ -61,6 +63,7 @@ impl ServiceConfig {
             trunks: Vec::new(),
             retry: RetryTable::default(),
             learning: Some(LearningRules::default()),
+            toll: Arc::default(),
             default_retries: 3,
             max_retries: 4,
             longest_call: Duration::from_secs(3600),

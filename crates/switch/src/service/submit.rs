@@ -120,6 +120,9 @@ pub enum SubmitError {
     /// The number cannot be called.
     #[error("{0:?} is not a number that can be called")]
     BadNumber(String),
+    /// The account may not call this number: why.
+    #[error("{0}")]
+    Barred(String),
     /// The document is empty, or there is no such fax to copy, or it has no document.
     #[error("there is no document")]
     EmptyDocument,
@@ -163,6 +166,7 @@ impl Service {
             config.numbers.accept(&new.to_number)
         };
         let to_number = to_number.ok_or_else(|| SubmitError::BadNumber(new.to_number.clone()))?;
+        self.permit(&new.account, &to_number).map_err(|why| SubmitError::Barred(why.to_string()))?;
         let colour = new.colour;
         let (source, ready) = self.source(&new.account, new.document, colour).await?;
 
