@@ -17,11 +17,6 @@ impl Window {
         self.seen == 0
     }
 
-    /// The index after the highest.
-    pub(crate) fn next(&self) -> u64 {
-        if self.is_new() { 0 } else { self.highest + 1 }
-    }
-
     /// Whether this index has not been, as far as is known.
     pub(crate) fn is_fresh(&self, index: u64) -> bool {
         match self.highest.checked_sub(index) {

@@ -1,14 +1,16 @@
-//! Session descriptions for fax: offers and answers of G.711 and T.38 (RFC 8866, RFC 3264, T.38 Annex D).
+//! Session descriptions for fax: offers and answers of G.711, plain or by SRTP, and T.38 (RFC 8866, RFC 3264, RFC 4568, T.38 Annex D).
 
 mod audio;
+mod crypto;
 mod negotiation;
 mod parse;
 mod t38;
 
 pub use audio::Codec;
+pub use crypto::{Crypto, CryptoFault, CryptoKey, Suite};
 pub use negotiation::{
-    Agreed, AudioLine, AudioSession, Capabilities, Direction, ImageLine, ImageSession, LocalMedia,
-    Negotiation, Unacceptable,
+    Agreed, AudioLine, AudioSession, Capabilities, Direction, ImageLine, ImageSession, LocalMedia, MediaKeys,
+    Negotiation, Srtp, Unacceptable,
 };
 pub use parse::{Attribute, Media, Origin, SdpError, SessionDescription};
 pub use t38::{ErrorCorrection, RateManagement, T38Parameters};

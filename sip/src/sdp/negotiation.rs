@@ -5,10 +5,15 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use super::audio::{Codec, attributes, known};
+use super::crypto::{Crypto, CryptoFault};
 use super::parse::{Attribute, Media, Origin, SdpError, SessionDescription};
 use super::t38::{ErrorCorrection, RateManagement, T38Parameters, common_version};
 
 mod passed;
+mod secure;
+
+use secure::Security;
+pub use secure::{MediaKeys, Srtp};
 
 /// Audio as we can do it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,6 +89,8 @@ pub struct AudioSession {
     pub packet_time: u16,
     /// Who sends.
     pub direction: Direction,
+    /// It goes by SRTP with these keys; `None`: plain.
+    pub keys: Option<MediaKeys>,
 }
 
 /// Agreed: T.38.
@@ -121,6 +128,15 @@ pub enum Unacceptable {
     /// Every stream is refused.
     #[error("every stream is refused")]
     Refused,
+    /// Plain RTP where SRTP has to be.
+    #[error("audio has to go by SRTP here (RTP/SAVP with a=crypto)")]
+    SrtpRequired,
+    /// SRTP where there is none.
+    #[error("SRTP is not done here; offer RTP/AVP")]
+    SrtpOff,
+    /// Its keys cannot be used.
+    #[error(transparent)]
+    Crypto(#[from] CryptoFault),
 }
 
 impl Unacceptable {
@@ -129,7 +145,11 @@ impl Unacceptable {
     pub const fn code(&self) -> u16 {
         match self {
             Unacceptable::Sdp(_) => 400,
-            Unacceptable::NoCommonMedium | Unacceptable::Refused => 488,
+            Unacceptable::NoCommonMedium
+            | Unacceptable::Refused
+            | Unacceptable::SrtpRequired
+            | Unacceptable::SrtpOff
+            | Unacceptable::Crypto(_) => 488,
         }
     }
 }
@@ -148,6 +168,7 @@ pub struct Negotiation {
     withdrawn: Option<SessionDescription>,
     /// An offer of ours was answered and came to nothing: its version is used up (RFC 3264 §8).
     spent: bool,
+    security: Security,
 }
 
 impl Negotiation {
@@ -162,6 +183,7 @@ impl Negotiation {
             offered: None,
             withdrawn: None,
             spent: false,
+            security: Security::default(),
         }
     }
 
@@ -186,7 +208,8 @@ impl Negotiation {
         self.offer_in_place(line)
     }
 
-    fn offer_in_place(&mut self, line: Media) -> Bytes {
+    fn offer_in_place(&mut self, mut line: Media) -> Bytes {
+        self.secure_offer(&mut line);
         let mut media = self.current.as_ref().map(|c| c.media.clone()).unwrap_or_default();
         let same = media.iter().position(|m| m.kind.eq_ignore_ascii_case(&line.kind));
         let place = same.or_else(|| media.iter().position(|m| m.port != 0)).unwrap_or(0);
@@ -218,8 +241,12 @@ impl Negotiation {
         };
         let mut failure = Unacceptable::NoCommonMedium;
         for ours in candidates {
-            match match_answer(&ours, &theirs) {
+            match self.match_answer(&ours, &theirs) {
                 Ok(agreed) => {
+                    self.agree(match &agreed {
+                        Agreed::Audio(audio) => audio.keys.clone(),
+                        Agreed::Image(_) => None,
+                    });
                     self.current = Some(ours);
                     self.withdrawn = None;
                     return Ok(agreed);
@@ -238,15 +265,26 @@ impl Negotiation {
             let ours = can.image.as_ref()?;
             take_image(&theirs, m, ours).map(|(line, agreed)| (i, line, Agreed::Image(agreed)))
         });
-        let audio = theirs.media.iter().enumerate().find_map(|(i, m)| {
-            let ours = can.audio.as_ref()?;
-            take_audio(&theirs, m, ours).map(|(line, agreed)| (i, line, Agreed::Audio(agreed)))
-        });
-        let chosen = if can.prefer_image { image.or(audio) } else { audio.or(image) };
-        let Some((place, line, agreed)) = chosen else {
-            let all_off = theirs.media.iter().all(|m| m.port == 0);
-            return Err(if all_off { Unacceptable::Refused } else { Unacceptable::NoCommonMedium });
+        let audio = self.choose_audio(&theirs, can);
+        let chosen = match (image, audio) {
+            (Some((place, line, agreed)), Ok(_) | Err(_)) if can.prefer_image => {
+                self.agree(None);
+                Ok((place, line, agreed))
+            }
+            (_, Ok((place, mut line, mut agreed, crypto))) => {
+                self.secure_answer(&mut line, crypto);
+                agreed.keys = self.keys().cloned();
+                Ok((place, line, Agreed::Audio(agreed)))
+            }
+            (Some((place, line, agreed)), Err(_)) => {
+                self.agree(None);
+                Ok((place, line, agreed))
+            }
+            (None, Err(reason)) => Err(reason),
         };
+        let all_off = theirs.media.iter().all(|m| m.port == 0);
+        let (place, line, agreed) =
+            chosen.map_err(|reason| if all_off { Unacceptable::Refused } else { reason })?;
         let media =
             theirs.media.iter().enumerate().map(|(i, m)| if i == place { line.clone() } else { off_line(m) });
         let sdp = self.describe(media.collect());
@@ -254,6 +292,27 @@ impl Negotiation {
         self.current = Some(sdp);
         (self.offered, self.withdrawn) = (None, None);
         Ok((octets, agreed))
+    }
+
+    /// The audio line that is taken, with its keys: where there are several, one that is secured.
+    #[allow(clippy::type_complexity)]
+    fn choose_audio(
+        &self,
+        theirs: &SessionDescription,
+        can: &Capabilities,
+    ) -> Result<(usize, Media, AudioSession, Option<Crypto>), Unacceptable> {
+        let mut failure = Unacceptable::NoCommonMedium;
+        let lines = theirs.media.iter().enumerate();
+        let (secure, plain): (Vec<_>, Vec<_>) = lines.partition(|(_, m)| m.is_secure());
+        for (place, media) in secure.into_iter().chain(plain) {
+            let taken = can.audio.as_ref().and_then(|ours| take_audio(theirs, media, ours));
+            let Some((line, agreed)) = taken else { continue };
+            match self.choose(media) {
+                Ok(crypto) => return Ok((place, line, agreed, crypto)),
+                Err(reason) => failure = reason,
+            }
+        }
+        Err(failure)
     }
 
     /// The description around these media; the version counts up only when something changes.
@@ -349,7 +408,8 @@ fn take_audio(theirs: &SessionDescription, media: &Media, ours: &AudioLine) -> O
     let direction = direction(theirs, media);
     let line = audio_line(ours.port, &[(codec, payload_type)], telephone_event, &media.transport, direction);
     let packet_time = packet_time(media);
-    Some((line, AudioSession { remote, codec, payload_type, telephone_event, packet_time, direction }))
+    let keys = None;
+    Some((line, AudioSession { remote, codec, payload_type, telephone_event, packet_time, direction, keys }))
 }
 
 fn take_image(theirs: &SessionDescription, media: &Media, ours: &ImageLine) -> Option<(Media, ImageSession)> {
@@ -392,36 +452,53 @@ fn agreed_image(remote: SocketAddr, ours: &T38Parameters, far: &T38Parameters) -
     ImageSession { remote, parameters, far_max_datagram, error_correction }
 }
 
-/// Which of our lines they took. A peer that answers T.38 with an audio line means audio.
-fn match_answer(ours: &SessionDescription, theirs: &SessionDescription) -> Result<Agreed, Unacceptable> {
-    let live: Vec<&Media> = theirs.media.iter().filter(|m| m.port != 0).collect();
-    if live.is_empty() {
-        return Err(Unacceptable::Refused);
+impl Negotiation {
+    /// Which of our lines they took. A peer that answers T.38 with an audio line means audio.
+    fn match_answer(
+        &self,
+        ours: &SessionDescription,
+        theirs: &SessionDescription,
+    ) -> Result<Agreed, Unacceptable> {
+        let live: Vec<&Media> = theirs.media.iter().filter(|m| m.port != 0).collect();
+        if live.is_empty() {
+            return Err(Unacceptable::Refused);
+        }
+        let offered_image = ours.media.iter().find(|m| m.port != 0 && m.is_t38());
+        if let (Some(mine), Some(media)) = (offered_image, live.iter().find(|m| m.is_t38())) {
+            let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
+            let (mine, far) = (T38Parameters::read(mine), T38Parameters::read(media));
+            return Ok(Agreed::Image(agreed_image(remote, &mine, &far)));
+        }
+        let line = ours.media.iter().find(|m| m.port != 0 && m.is_audio());
+        let offered = line.map(|m| known(m).0);
+        let mut failure = Unacceptable::NoCommonMedium;
+        for media in live.iter().filter(|m| m.is_audio()) {
+            let (codecs, telephone_event) = known(media);
+            let taken = codecs
+                .into_iter()
+                .find(|(c, _)| offered.as_ref().is_none_or(|o| o.iter().any(|(k, _)| k == c)));
+            let Some((codec, payload_type)) = taken else {
+                continue;
+            };
+            let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
+            let keys = match self.match_keys(line, media) {
+                Ok(keys) => keys,
+                Err(reason) => {
+                    failure = reason;
+                    continue;
+                }
+            };
+            let (packet_time, direction) = (packet_time(media), direction(theirs, media));
+            return Ok(Agreed::Audio(AudioSession {
+                remote,
+                codec,
+                payload_type,
+                telephone_event,
+                packet_time,
+                direction,
+                keys,
+            }));
+        }
+        Err(failure)
     }
-    let offered_image = ours.media.iter().find(|m| m.port != 0 && m.is_t38());
-    if let (Some(mine), Some(media)) = (offered_image, live.iter().find(|m| m.is_t38())) {
-        let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
-        let (mine, far) = (T38Parameters::read(mine), T38Parameters::read(media));
-        return Ok(Agreed::Image(agreed_image(remote, &mine, &far)));
-    }
-    let offered = ours.media.iter().find(|m| m.port != 0 && m.is_audio()).map(|m| known(m).0);
-    for media in live.iter().filter(|m| m.is_audio()) {
-        let (codecs, telephone_event) = known(media);
-        let taken =
-            codecs.into_iter().find(|(c, _)| offered.as_ref().is_none_or(|o| o.iter().any(|(k, _)| k == c)));
-        let Some((codec, payload_type)) = taken else {
-            continue;
-        };
-        let remote = theirs.address_of(media).ok_or(Unacceptable::NoCommonMedium)?;
-        let (packet_time, direction) = (packet_time(media), direction(theirs, media));
-        return Ok(Agreed::Audio(AudioSession {
-            remote,
-            codec,
-            payload_type,
-            telephone_event,
-            packet_time,
-            direction,
-        }));
-    }
-    Err(Unacceptable::NoCommonMedium)
 }

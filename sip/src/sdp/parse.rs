@@ -21,13 +21,20 @@ pub enum SdpError {
     TooLarge,
 }
 
-/// `a=name` or `a=name:value`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// `a=name` or `a=name:value`. Keys are never printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attribute {
     /// The name as written.
     pub name: String,
     /// What follows the colon, trimmed.
     pub value: Option<String>,
+}
+
+impl core::fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let value = self.value.as_deref().map(|value| if self.is("crypto") { "…" } else { value });
+        f.debug_struct("Attribute").field("name", &self.name).field("value", &value).finish()
+    }
 }
 
 impl Attribute {
@@ -95,11 +102,17 @@ impl Media {
             && self.formats.iter().any(|f| f.eq_ignore_ascii_case("t38"))
     }
 
-    /// Whether this is audio over plain RTP.
+    /// Whether this is audio over RTP, plain or by SRTP with keys in the description.
     #[must_use]
     pub fn is_audio(&self) -> bool {
         let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|t| self.transport.eq_ignore_ascii_case(t));
-        self.kind.eq_ignore_ascii_case("audio") && plain
+        self.kind.eq_ignore_ascii_case("audio") && (plain || self.is_secure())
+    }
+
+    /// Whether this goes by SRTP with keys in the description (RFC 4568); that with keys by DTLS is something else.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        ["RTP/SAVP", "RTP/SAVPF"].iter().any(|t| self.transport.eq_ignore_ascii_case(t))
     }
 }
 

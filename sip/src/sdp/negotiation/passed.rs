@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::super::parse::{Media, SessionDescription};
-use super::{AudioSession, ImageSession, Negotiation, agreed_image, direction, off_line, packet_time};
+use super::{
+    AudioSession, ImageSession, Negotiation, Unacceptable, agreed_image, direction, off_line, packet_time,
+};
 use crate::sdp::audio::known;
 use crate::sdp::t38::T38Parameters;
 
@@ -13,29 +15,50 @@ impl Negotiation {
         self.offer_in_place(line)
     }
 
+    /// Whether a line of an offer is for us, as far as SRTP goes.
+    pub fn admits(&self, theirs: &Media) -> Result<(), Unacceptable> {
+        if theirs.is_audio() { self.choose(theirs).map(drop) } else { Ok(()) }
+    }
+
     /// The answer to an offer: this line in the place of theirs, all others refused.
-    pub fn answer_line(&mut self, theirs: &SessionDescription, place: usize, line: &Media) -> Bytes {
+    pub fn answer_line(
+        &mut self,
+        theirs: &SessionDescription,
+        place: usize,
+        line: &Media,
+    ) -> Result<Bytes, Unacceptable> {
+        let mut line = line.clone();
+        if line.is_audio() {
+            let offered = theirs.media.get(place).ok_or(Unacceptable::NoCommonMedium)?;
+            let taken = self.choose(offered)?;
+            self.secure_answer(&mut line, taken);
+        } else {
+            self.agree(None);
+        }
         let lines = theirs.media.iter().enumerate();
         let media = lines.map(|(i, m)| if i == place { line.clone() } else { off_line(m) }).collect();
         let sdp = self.describe(media);
         let octets = sdp.to_bytes();
         self.current = Some(sdp);
         (self.offered, self.withdrawn) = (None, None);
-        octets
+        Ok(octets)
     }
 
-    /// Our offer was answered by something that its service reads itself.
-    pub fn taken(&mut self) {
+    /// Our offer was answered by something that its service reads itself, but for the keys.
+    pub fn taken(&mut self, answer: &SessionDescription) -> Result<(), Unacceptable> {
+        let keys = self.keys_in(answer)?;
+        self.agree(keys);
         if let Some(ours) = self.offered.take() {
             self.current = Some(ours);
             self.withdrawn = None;
         }
+        Ok(())
     }
 }
 
 impl SessionDescription {
     /// What the first live audio line means: its address, its G.711, if it has any, and who sends. The codec need not
-    /// be one of ours.
+    /// be one of ours; keys are [`Negotiation::keys`].
     #[must_use]
     pub fn audio(&self) -> Option<(usize, &Media, Option<AudioSession>)> {
         let (place, media) = self.media.iter().enumerate().find(|(_, m)| m.port != 0 && m.is_audio())?;
@@ -48,6 +71,7 @@ impl SessionDescription {
             telephone_event,
             packet_time: packet_time(media),
             direction: direction(self, media),
+            keys: None,
         });
         Some((place, media, session))
     }
