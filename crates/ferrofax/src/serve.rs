@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let config = config::load(&args.config)?;
     log(&config);
+    config.warnings().iter().for_each(|what| tracing::warn!("{what}"));
     open_files();
     let mut server = Server::start(config).await?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -72,6 +73,7 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
                 config.directory.accounts().len(),
                 config.directory.faxboxes().len()
             );
+            config.warnings().iter().for_each(|what| println!("  take care: {what}"));
             ExitCode::SUCCESS
         }
         Err(error) => {

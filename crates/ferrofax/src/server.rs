@@ -205,6 +205,7 @@ fn network(config: &Config) -> fax_net::Config {
     net.protection.clone_from(&config.protection);
     net.dns.clone_from(&config.sip.dns);
     net.advertise = config.sip.advertise;
+    net.stun.clone_from(&config.sip.stun);
     net.media_ports.clone_from(&config.sip.media_ports);
     net.workers = config.sip.workers;
     net.max_calls = config.sip.max_calls;

@@ -212,6 +212,10 @@ pub(crate) enum Wish {
         call: fax_sip::CallKey,
         places: Vec<Place>,
     },
+    /// The STUN servers were looked up.
+    StunLocated {
+        servers: Vec<SocketAddr>,
+    },
     Trunks {
         told: oneshot::Sender<Vec<TrunkState>>,
     },

@@ -26,6 +26,9 @@ pub struct Config {
     pub protection: Protection,
     /// DNS servers; empty: those of the system.
     pub dns: Vec<SocketAddr>,
+    /// STUN servers, the best first, that say which address that is, where `advertise` and the trunk do not: hosts or
+    /// addresses, with or without port.
+    pub stun: Vec<String>,
     /// The address that peers are told for signalling and media; `None`: the one that the system would
     /// use towards the peer.
     pub advertise: Option<IpAddr>,
@@ -60,6 +63,7 @@ impl Config {
             streams: StreamLimits::default(),
             protection: Protection::default(),
             dns: Vec::new(),
+            stun: Vec::new(),
             advertise: None,
             media_ip: None,
             media_ports: None,

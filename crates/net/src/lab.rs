@@ -148,13 +148,13 @@ impl Outside for Reach<'_> {
         let Some(socket) = self.air.take() else {
             return false;
         };
-        let Begin { terminal, remote, codec } = begin;
+        let Begin { terminal, remote, codec, keys } = begin;
         let terminal = fax_terminal::Terminal::new(*terminal);
         let sink = MediaSink::new(MediaKey(1), self.told.clone());
         let [a, b, c, d, e, f, g, h] = self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
         let (ssrc, sequence) = (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, f]));
         let sender = Sender::new(codec.payload_type, ssrc, sequence, u32::from_le_bytes([g, h, a, b]));
-        let start = Start { socket, terminal, remote, codec, sink, recording: None };
+        let start = Start { socket, terminal, remote, codec, keys, sink, recording: None };
         *self.media = Some(Media { began: self.now, leg: media::Leg::start_with(start, sender) });
         true
     }
@@ -271,7 +271,7 @@ impl Driver {
         let session = Session::new(self.setup.media, self.setup.seed as u32);
         let mut leg = Leg::called(now, call, self.setup.t38, session, call_id);
         let busy = self.leg.is_some() || self.air.is_none();
-        if busy || leg.offered(incoming.offer.as_ref()).is_none() {
+        if busy || leg.offered(incoming.offer.as_ref()).is_err() {
             let code = if busy { 486 } else { 488 };
             let reject = sip::Command::Reject { call, code, reason: String::new(), headers: Vec::new() };
             return self.agent.handle(now, sip::Input::Command(reject));

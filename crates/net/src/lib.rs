@@ -16,6 +16,7 @@ mod media;
 mod onward;
 mod signalling;
 mod state;
+mod stun;
 mod traces;
 mod transport;
 mod trunk;
@@ -24,6 +25,7 @@ pub use call::{Call, CallEnd, CallEvent, CallReport, CallRequest, IncomingCall};
 pub use config::{Config, Network, T38Policy};
 pub use dns::order::{Service, by_priority_and_weight};
 pub use dns::{Locator, Place, Places};
+pub use fax_sip::sdp::Srtp;
 pub use fax_sip::{Algorithm, Denial, FaxPreference, Hop, Transport};
 pub use guard::{BanState, GuardCounters, GuardState, Offence, Protection, SCANNERS};
 pub use listen::{Identity, Listen, StreamLimits, Tls, TlsVersion};
@@ -33,7 +35,9 @@ pub use onward::{Onward, OnwardCaller, OnwardEvent, OnwardReport, OnwardTarget, 
 pub use signalling::hop;
 pub use state::{PlaceState, RegistrationState, TrunkState};
 pub use traces::TraceConfig;
-pub use trunk::{Advertise, Assertion, IdentityRules, NumberFormat, NumberStyle, Trunk, TrunkLimits};
+pub use trunk::{
+    Advertise, Assertion, IdentityRules, NumberFormat, NumberStyle, SrtpPolicy, Trunk, TrunkLimits,
+};
 
 use call::{LegKey, Wish};
 use std::io;

@@ -1,5 +1,6 @@
 //! Terminals of our own: who may register here and call, and how they prove who they are.
 
+use crate::trunk::SrtpPolicy;
 use fax_base::time::Duration;
 use fax_sip::Transport;
 use fax_sip::{Algorithm, Denial};
@@ -68,6 +69,8 @@ pub struct LocalTerminal {
     pub reply_within: Duration,
     /// T.38 in calls that are passed on to it and from it.
     pub t38_onward: OnwardT38,
+    /// Whether its audio goes by SRTP.
+    pub srtp: SrtpPolicy,
 }
 
 impl LocalTerminal {
@@ -83,6 +86,7 @@ impl LocalTerminal {
             ring_timeout: Duration::from_secs(60),
             reply_within: Duration::from_secs(5),
             t38_onward: OnwardT38::Pass,
+            srtp: SrtpPolicy::default(),
         }
     }
 }

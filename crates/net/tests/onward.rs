@@ -4,6 +4,7 @@
 
 mod bench;
 
+use bench::baresip::Baresip;
 use bench::sipp::{BOUND, Sipp};
 use bench::{Story, free, page, pels, request, side_with, story_within, terminal};
 use fax_net::{
@@ -12,7 +13,6 @@ use fax_net::{
 };
 use fax_t30::Role;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 
@@ -199,72 +199,6 @@ async fn a_call_that_goes_in_a_circle_is_refused() {
     let report = middle.pass(&[0]).await;
     assert_eq!((report.answered, report.sip_status), (false, Some(482)));
     assert_eq!(story_within(call, BOUND).await.report.sip_status, Some(482));
-}
-
-/// baresip with one account at the middle, in a folder of its own.
-struct Baresip {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Baresip {
-    fn start(user: &str, password: &str, server: SocketAddr, answers: bool, dial: Option<&str>) -> Baresip {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
-        let own = free();
-        file(
-            "config",
-            format!(
-                "sip_listen {own}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aubridge.so\n\
-                 module_tmp account.so\nmodule_app menu.so\naudio_source aubridge,loop\naudio_player aubridge,loop\n\
-                 audio_alert aubridge,alert\n"
-            ),
-        );
-        let mode = if answers { "auto" } else { "manual" };
-        file(
-            "accounts",
-            format!(
-                "<sip:{user}@{server};transport=udp>;auth_user={user};auth_pass={password};answermode={mode};regint=60\n"
-            ),
-        );
-        file("contacts", String::new());
-        file("uuid", "7d54b4b6-0000-4000-8000-000000000001".to_owned());
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new("baresip");
-        command.arg("-f").arg(folder.path()).args(["-4", "-t", "50", "-s"]);
-        if let Some(number) = dial {
-            command.args(["-e", &format!("/dial sip:{number}@{server}")]);
-        }
-        let child =
-            command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap_or_else(
-                |error| panic!("no baresip ({error}): install baresip-core (./tools/test does)"),
-            );
-        Baresip { child, folder }
-    }
-
-    fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.folder.path().join("log")).unwrap_or_default())
-            .into_owned()
-    }
-
-    /// Waits until its log has these words.
-    async fn says(&self, words: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.log().contains(words) {
-            assert!(Instant::now() < end, "baresip does not say {words:?}: {}", self.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-impl Drop for Baresip {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            println!("{}", self.log());
-        }
-    }
 }
 
 /// baresip 1.0 gives up when it is offered anything but MD5, even beside it.

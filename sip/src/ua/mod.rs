@@ -214,10 +214,14 @@ impl UserAgent {
         self.random.next_u64() % limit.max(1)
     }
 
-    /// A fresh Via of ours.
+    /// A fresh Via of ours. What is asked of us may come back by the same connection (RFC 5923 §5).
     fn new_via(&mut self, transport: Transport, contact: SocketAddr) -> String {
         let branch = self.random_token(10);
-        format!("SIP/2.0/{} {contact};rport;branch={}-{branch}", transport.via(), Via::COOKIE)
+        let alias = match transport {
+            Transport::Udp => "",
+            Transport::Tcp | Transport::Tls => ";alias",
+        };
+        format!("SIP/2.0/{} {contact};rport;branch={}-{branch}{alias}", transport.via(), Via::COOKIE)
     }
 
     fn call_expired(&mut self, now: Instant, call: CallKey, timer: CallTimer) {

@@ -6,11 +6,13 @@
 
 #![no_main]
 
+mod gateway;
 mod image;
 mod input;
 mod mail;
 mod rtp;
 mod sip;
+mod srtp;
 mod t30;
 mod t38;
 
@@ -39,6 +41,11 @@ const TARGETS: &[(&str, Target)] = &[
     ("sip_stream", sip::stream),
     ("sip_agent", sip::agent),
     ("rtp", rtp::stream),
+    ("rtcp", srtp::rtcp),
+    ("srtp", srtp::unprotect),
+    ("crypto", srtp::crypto),
+    ("stun", srtp::stun),
+    ("gateway", gateway::both),
     ("decode", image::decode),
     ("recode", image::recode),
     ("jpeg", image::jpeg),

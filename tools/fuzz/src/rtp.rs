@@ -52,3 +52,10 @@ pub fn stream(octets: &[u8]) {
     let time = now.since(Instant::ZERO).as_micros() as u64 / 125;
     assert!(samples <= time + datagrams * 50_000 + 50_000, "{samples} samples in {time}");
 }
+
+/// What is no RTP is never audio, whatever was before.
+pub fn no_audio(octets: &[u8]) {
+    let mut receiver = Receiver::new(Codec { law: Law::A, payload_type: 8 });
+    let taken = receiver.receive(Instant::ZERO, octets, |step| panic!("{step:?}"));
+    assert!(!matches!(taken, receive::Taken::Stream));
+}

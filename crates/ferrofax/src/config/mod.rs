@@ -8,6 +8,7 @@ mod learning;
 mod protection;
 mod routes;
 mod sections;
+mod srtp;
 mod terminals;
 #[cfg(test)]
 mod tests;

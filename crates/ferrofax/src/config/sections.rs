@@ -105,6 +105,15 @@ pub(super) fn sip(root: &Section<'_, '_>, base: &Path) -> Option<Sip> {
         None => {}
     }
     let advertise = parsed::<IpAddr>(&s, "advertise", "203.0.113.5");
+    let stun = s.texts("stun");
+    for said in stun.iter().filter(|said| fax_net::hop(&said.value, None).is_none()) {
+        s.fault(
+            said.line,
+            format!("sip.stun has {:?}", said.value),
+            "write hosts or addresses, as stun = [\"stun.example.net\"]",
+        );
+    }
+    let stun = stun.into_iter().map(|said| said.value).collect();
     let media_ports = s.text("media_ports").and_then(|said| {
         let range = said.value.split_once('-').and_then(|(a, b)| {
             let (a, b) = (a.trim().parse::<u16>().ok()?, b.trim().parse::<u16>().ok()?);
@@ -128,6 +137,7 @@ pub(super) fn sip(root: &Section<'_, '_>, base: &Path) -> Option<Sip> {
         streams: transport::streams(root),
         dns: transport::dns(root),
         advertise,
+        stun,
         media_ports,
         workers: usize::try_from(workers).unwrap_or(0),
         max_calls,

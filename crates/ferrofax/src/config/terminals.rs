@@ -2,7 +2,7 @@
 
 use super::sections::{account_id, choice, required, secret};
 use super::written::Section;
-use fax_net::{Algorithm, LocalTerminal, OnwardT38, Registrar, Ringing, Transport};
+use fax_net::{Algorithm, LocalTerminal, OnwardT38, Registrar, Ringing, SrtpPolicy, Transport};
 use fax_switch::Account;
 use fax_switch::policy::Toll;
 use fax_switch::routing::Terminal;
@@ -15,13 +15,16 @@ pub(super) fn terminals(
     base: &Path,
     accounts: &[Account],
 ) -> Vec<(Terminal, LocalTerminal, Toll)> {
-    root.sections("terminal").into_iter().filter_map(|s| terminal(s, base, accounts)).collect()
+    // What the registrar says holds for all that say nothing themselves.
+    let usual = super::srtp::policy(&root.section("registrar"), SrtpPolicy::default());
+    root.sections("terminal").into_iter().filter_map(|s| terminal(s, base, accounts, usual)).collect()
 }
 
 fn terminal(
     s: Section<'_, '_>,
     base: &Path,
     accounts: &[Account],
+    usual: SrtpPolicy,
 ) -> Option<(Terminal, LocalTerminal, Toll)> {
     let user = required(&s, "user", "user = \"reception\"");
     if let Some(said) = user.as_ref().filter(|u| !u.value.chars().all(plain)) {
@@ -74,6 +77,8 @@ fn terminal(
     net.ring_timeout = super::sections::seconds(&s, "ring_timeout_s", 60, 300);
     net.reply_within = super::sections::seconds(&s, "reply_within_s", 5, 32);
     net.t38_onward = t38_onward(&s);
+    net.srtp = super::srtp::policy(&s, usual);
+    super::srtp::check_terminal(&s, &net);
     let switch = Terminal {
         user: user.clone().unwrap_or_default(),
         account: account.clone().unwrap_or_default(),
@@ -128,6 +133,7 @@ pub(super) fn challenge(s: &Section<'_, '_>, base: &Path) -> Option<(String, Str
 pub(super) fn registrar(root: &Section<'_, '_>) -> Registrar {
     let s = root.section("registrar");
     let mut registrar = Registrar::default();
+    super::srtp::policy(&s, SrtpPolicy::default());
     if let Some(realm) = s.text("realm") {
         if realm.value.is_empty() || realm.value.chars().any(char::is_control) {
             s.fault(realm.line, "registrar.realm is empty", "write realm = \"fax.example.net\"");

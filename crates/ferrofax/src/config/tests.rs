@@ -25,6 +25,15 @@ fn faults(text: &str) -> Vec<Fault> {
 }
 
 #[test]
+fn stun_servers_are_hosts_one_or_several() {
+    let with = |stun: &str| format!("{LEAST}[sip]\nstun = {stun}\n");
+    let config = parse(&with("[\"stun.example.net\", \"192.0.2.1:3479\"]"), Path::new("/")).unwrap();
+    assert_eq!(config.sip.stun, ["stun.example.net", "192.0.2.1:3479"]);
+    assert_eq!(parse(&with("\"stun.example.net\""), Path::new("/")).unwrap().sip.stun.len(), 1);
+    assert!(faults(&with("[\"two words\"]"))[0].what.contains("sip.stun has \"two words\""));
+}
+
+#[test]
 fn the_least_is_enough_and_the_rest_has_defaults() {
     let config = parse(LEAST, Path::new("/base")).unwrap();
     assert_eq!(config.data_dir, Path::new("/base/data"));

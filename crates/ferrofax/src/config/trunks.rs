@@ -5,8 +5,8 @@ use super::sections::{choice, parsed, required, seconds, secret};
 use super::transport;
 use super::written::{At, Section};
 use fax_net::{
-    Advertise, Assertion, FaxPreference, IdentityRules, Network, NumberFormat, NumberStyle, T38Policy, Trunk,
-    TrunkLimits,
+    Advertise, Assertion, FaxPreference, IdentityRules, Network, NumberFormat, NumberStyle, SrtpPolicy,
+    T38Policy, Trunk, TrunkLimits,
 };
 use fax_switch::policy::{CallerRules, Prefix, TrunkRoute};
 use std::collections::BTreeSet;
@@ -56,6 +56,8 @@ fn trunk(s: Section<'_, '_>, base: &Path, names: &mut BTreeSet<String>) -> Optio
     trunk.reply_within = seconds(&s, "reply_within_s", 5, 32);
     trunk.t38_onward = super::terminals::t38_onward(&s);
     trunk.challenge = super::terminals::challenge(&s, base);
+    trunk.srtp = super::srtp::policy(&s, SrtpPolicy::default());
+    super::srtp::check(&s, trunk.srtp, super::srtp::by_tls(&trunk));
     trunk.numbers = numbers(&s);
     trunk.identity = IdentityRules {
         from_user: s.text("from_user").map(|u| u.value).unwrap_or_default(),

@@ -77,6 +77,7 @@ pub(crate) struct Sip {
     pub(crate) streams: StreamLimits,
     pub(crate) dns: Vec<SocketAddr>,
     pub(crate) advertise: Option<IpAddr>,
+    pub(crate) stun: Vec<String>,
     pub(crate) media_ports: Option<RangeInclusive<u16>>,
     pub(crate) workers: usize,
     pub(crate) max_calls: usize,

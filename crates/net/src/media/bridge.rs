@@ -117,6 +117,10 @@ impl Bridge {
     /// Carries out what signalling wants. Answers false when the call is over.
     pub(super) fn command(&mut self, now: Instant, command: MediaCommand) -> bool {
         match command {
+            MediaCommand::Keys { side, keys } => {
+                self.half(side).shield.turn_to(keys);
+                true
+            }
             MediaCommand::Side { side, carrier } => {
                 let early = self.half(side).turn_to(now, carrier);
                 self.join(now);
@@ -171,9 +175,13 @@ impl Bridge {
     /// Reads a datagram at a side; false when none was there.
     pub(super) fn read(&mut self, now: Instant, side: Side) -> bool {
         let mut buffer = [0u8; DATAGRAM];
-        match self.half(side).socket.recv_from(&mut buffer) {
+        let half = self.half(side);
+        match half.socket.recv_from(&mut buffer) {
             Ok((length, from)) => {
-                if let Some(datagram) = buffer.get(..length) {
+                if let Some(datagram) = buffer.get_mut(..length)
+                    && half.heeds(now, from)
+                    && let Some(datagram) = half.shield.open(datagram)
+                {
                     self.receive(now, side, from, datagram);
                     self.flush(now);
                 }

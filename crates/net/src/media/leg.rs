@@ -2,6 +2,7 @@
 
 use super::latch::Latch;
 use super::rtp::{Receiver, Sender, Step, Taken};
+use super::shield::Shield;
 use super::worker::MediaSink;
 use super::{Codec, MediaCommand, MediaEvent, Start};
 use crate::traces::Recording;
@@ -14,6 +15,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 #[cfg(test)]
 mod faxes;
+#[cfg(test)]
+mod secured;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +69,7 @@ pub(crate) struct Leg<W = UdpSocket> {
     latch: Latch,
     sender: Sender,
     receiver: Receiver,
+    shield: Shield,
     recording: Option<Recording>,
     /// The furthest that a packet of ours left behind its time.
     latest: Duration,
@@ -79,13 +83,15 @@ pub(crate) struct Leg<W = UdpSocket> {
 impl<W: Wire> Leg<W> {
     /// Begins the call: its time starts now.
     pub(crate) fn start(start: Start<W>) -> Self {
-        let sender = Sender::new(start.codec.payload_type, rand::random(), rand::random(), rand::random());
+        let sender = super::any_stream(start.codec.payload_type);
         Self::start_with(start, sender)
     }
 
     /// The same, with a stream of RTP that begins as it is told.
     pub(crate) fn start_with(start: Start<W>, sender: Sender) -> Self {
-        let Start { socket, terminal, remote, codec, sink, recording } = start;
+        let Start { socket, terminal, remote, codec, keys, sink, recording } = start;
+        let mut shield = Shield::default();
+        shield.turn_to(keys);
         let mut leg = Leg {
             socket,
             terminal,
@@ -94,6 +100,7 @@ impl<W: Wire> Leg<W> {
             latch: Latch::new(Instant::ZERO, remote),
             sender,
             receiver: Receiver::new(codec),
+            shield,
             recording,
             latest: Duration::ZERO,
             events_from: Instant::ZERO,
@@ -147,6 +154,7 @@ impl<W: Wire> Leg<W> {
     pub(crate) fn command(&mut self, now: Instant, command: MediaCommand) -> bool {
         match command {
             MediaCommand::Start(_) | MediaCommand::Bridge(_) | MediaCommand::Side { .. } => {}
+            MediaCommand::Keys { keys, .. } => self.shield.turn_to(keys),
             MediaCommand::Audio { remote, codec } => {
                 self.sender.set_payload_type(codec.payload_type);
                 match &mut self.mode {
@@ -187,7 +195,9 @@ impl<W: Wire> Leg<W> {
         let mut buffer = [0u8; DATAGRAM];
         match self.socket.receive(&mut buffer) {
             Ok((length, from)) => {
-                if let Some(datagram) = buffer.get(..length) {
+                if let Some(datagram) = buffer.get_mut(..length)
+                    && let Some(datagram) = self.open(now, from, datagram)
+                {
                     self.receive(now, from, datagram);
                     self.flush(now);
                 }
@@ -195,6 +205,15 @@ impl<W: Wire> Leg<W> {
             }
             // A refused earlier packet (ICMP) is reported here, too; it says nothing about the next.
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// A datagram as plain RTP, or as UDPTL; `None`: nobody's.
+    fn open<'a>(&mut self, now: Instant, from: SocketAddr, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
+        match self.mode {
+            Mode::Audio { .. } if self.latch.heeds(now, from) => self.shield.open(datagram),
+            Mode::Audio { .. } => None,
+            Mode::T38 { .. } => Some(datagram),
         }
     }
 
@@ -240,7 +259,8 @@ impl<W: Wire> Leg<W> {
         self.flush(now);
         let octets = samples.map(|s| codec.law.encode(s));
         let mut packet = [0u8; PACKET_SAMPLES + 12];
-        if let Some(datagram) = self.sender.packet(&octets, &mut packet).and_then(|n| packet.get(..n)) {
+        let plain = self.sender.packet(&octets, &mut packet).and_then(|n| packet.get(..n));
+        if let Some(datagram) = plain.and_then(|plain| self.shield.seal(plain)) {
             self.socket.send(datagram, self.latch.remote());
         }
     }

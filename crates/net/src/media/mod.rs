@@ -9,6 +9,7 @@ mod latch;
 mod leg;
 mod punctuality;
 mod rtp;
+mod shield;
 mod socket;
 mod worker;
 
@@ -18,6 +19,7 @@ pub use punctuality::Punctuality;
 pub(crate) use punctuality::Times;
 #[cfg(feature = "lab")]
 pub(crate) use rtp::Sender;
+pub(crate) use shield::Keys;
 pub(crate) use socket::{MediaPorts, MediaSocket};
 pub(crate) use worker::{Media, MediaHandle, MediaSink};
 
@@ -28,6 +30,12 @@ use fax_dsp::g711::Law;
 use fax_t30 as t30;
 use fax_terminal::{ReceivedPage, Signal, Terminal};
 use std::net::{SocketAddr, UdpSocket};
+
+/// A stream of RTP that begins anywhere, its number in the lower half: who misses the first packets still knows how often
+/// it has gone round (RFC 3711 §3.3.1).
+fn any_stream(payload_type: u8) -> rtp::Sender {
+    rtp::Sender::new(payload_type, rand::random(), rand::random::<u16>() >> 1, rand::random())
+}
 
 /// Names a call's media at its worker.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,6 +59,8 @@ pub(crate) enum MediaCommand {
     Start(Box<Start>),
     /// The call goes (back) to audio, or its audio moves.
     Audio { remote: SocketAddr, codec: Codec },
+    /// The audio of this side goes by SRTP from now on, with these keys, or by plain RTP. A leg of our own is side A.
+    Keys { side: Side, keys: Option<Keys> },
     /// T.38 was agreed.
     T38 { remote: SocketAddr, config: fax_t38::Config },
     /// Give up: send DCN if that still makes sense.
@@ -103,6 +113,8 @@ pub(crate) struct Start<W = UdpSocket> {
     pub(crate) terminal: Terminal,
     pub(crate) remote: SocketAddr,
     pub(crate) codec: Codec,
+    /// Audio goes by SRTP.
+    pub(crate) keys: Option<Keys>,
     pub(crate) sink: MediaSink,
     /// Where the terminal's tape goes, if it has one.
     pub(crate) recording: Option<Recording>,

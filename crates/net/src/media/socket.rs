@@ -58,6 +58,8 @@ impl MediaPorts {
 pub(crate) struct MediaSocket {
     pub(crate) socket: UdpSocket,
     pub(crate) local: SocketAddr,
+    /// Its address outside, and the STUN server that sees it there.
+    pub(crate) outside: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl MediaSocket {
@@ -73,7 +75,7 @@ impl MediaSocket {
         socket.bind(&address.into())?;
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
-        Ok(MediaSocket { socket, local })
+        Ok(MediaSocket { socket, local, outside: None })
     }
 }
 

@@ -420,7 +420,18 @@ mod tests {
                 let sink = MediaSink::new(key, sender.clone());
                 let socket = ports.bind(ip).unwrap().socket;
                 media
-                    .begin(key, Start { socket, terminal, remote, codec: Codec::PCMA, sink, recording: None })
+                    .begin(
+                        key,
+                        Start {
+                            socket,
+                            terminal,
+                            remote,
+                            codec: Codec::PCMA,
+                            keys: None,
+                            sink,
+                            recording: None,
+                        },
+                    )
                     .unwrap()
             })
             .collect();

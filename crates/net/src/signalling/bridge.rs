@@ -22,8 +22,9 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+use super::security::{Security, media_keys};
 use crate::local::OnwardT38;
-use crate::media::{Codec, MediaCommand, SideCarrier, SideHeard};
+use crate::media::{Codec, Keys, MediaCommand, SideCarrier, SideHeard};
 use crate::onward::{OnwardEvent, OnwardReport, Side};
 use bytes::Bytes;
 use fax_base::Instant;
@@ -50,8 +51,18 @@ enum Timer {
 }
 
 /// Whether there is something in an offer that can be passed on.
-pub(super) fn can_pass(offer: &Bytes) -> bool {
-    lines::read(offer, true, false).is_some()
+pub(super) fn can_pass(offer: &Bytes, security: &Security) -> bool {
+    let nowhere = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let negotiation = security.apply(Negotiation::new(nowhere, 0));
+    lines::read_offer(offer, !security.bars_t38(), false, &negotiation).is_some()
+}
+
+/// One of the places that are called at the same time.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    /// Where our media are, as it is to see them.
+    pub(super) media: SocketAddr,
+    pub(super) security: Security,
 }
 
 /// One target: the places that are called at the same time.
@@ -59,8 +70,8 @@ pub(super) fn can_pass(offer: &Bytes) -> bool {
 pub(super) struct Step {
     /// Which of the owner's targets it belongs to.
     pub(super) target: usize,
-    /// Where our media are, as each place is to see it; none: nobody is there.
-    pub(super) places: Vec<SocketAddr>,
+    /// None: nobody is there.
+    pub(super) places: Vec<Spot>,
     /// The next is tried whatever this one says.
     pub(super) always_on: bool,
     pub(super) policy: OnwardT38,
@@ -132,9 +143,13 @@ struct Half {
     /// It does not want T.38, or was offered it by us already.
     t38_asked: bool,
     /// What the media were told last.
-    told: SideCarrier,
+    told: (SideCarrier, Option<Keys>),
     /// T.38 was agreed when they were.
     was_t38: bool,
+    /// T.38 may come after SRTP.
+    t38_beside: bool,
+    /// Keys of media before the answer, which the negotiation does not have.
+    early_keys: Option<Keys>,
 }
 
 impl Half {
@@ -147,8 +162,35 @@ impl Half {
             stream: None,
             offering: None,
             t38_asked: false,
-            told: SideCarrier::Off,
+            told: (SideCarrier::Off, None),
             was_t38: false,
+            t38_beside: true,
+            early_keys: None,
+        }
+    }
+
+    /// The same with SRTP.
+    fn secured(self, security: &Security) -> Half {
+        let policy = if security.bars_t38() { OnwardT38::Never } else { self.policy };
+        let negotiation = security.apply(self.negotiation);
+        Half { negotiation, policy, t38_beside: security.t38, ..self }
+    }
+
+    /// The keys of its audio, if that goes by SRTP.
+    fn keys(&self) -> Option<Keys> {
+        let agreed = || self.negotiation.keys().and_then(media_keys);
+        self.early_keys.clone().or_else(agreed).filter(|_| !self.is_t38())
+    }
+
+    /// Our offer was answered; false: its keys are no good.
+    fn taken(&mut self, answer: &Bytes) -> bool {
+        let answer = sdp::SessionDescription::parse(answer).map_err(sdp::Unacceptable::from);
+        match answer.and_then(|answer| self.negotiation.taken(&answer)) {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::debug!(%why, "an answer is no good");
+                false
+            }
         }
     }
 
@@ -174,6 +216,10 @@ struct Branch {
     failed: Option<Failure>,
     /// It was offered T.38 because the caller offers nothing else.
     offered_image: bool,
+    /// It was offered plain RTP because it refused SRTP.
+    plain: bool,
+    /// It was offered SRTP, and would be called without.
+    srtp_offered: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -224,6 +270,7 @@ pub(super) struct Caller {
     pub(super) media: SocketAddr,
     pub(super) offer: Option<Bytes>,
     pub(super) policy: OnwardT38,
+    pub(super) security: Security,
 }
 
 impl Bridge {
@@ -232,7 +279,7 @@ impl Bridge {
         let mut timers = Timers::new();
         timers.set(Timer::Longest, now + LONGEST_CALL);
         let ids = u64::from(ids);
-        let a = Half::new(caller.call, caller.media, ids, caller.policy);
+        let a = Half::new(caller.call, caller.media, ids, caller.policy).secured(&caller.security);
         let mut bridge = Bridge {
             a,
             b: None,
@@ -253,8 +300,8 @@ impl Bridge {
             ids,
         };
         if let Some(offer) = caller.offer {
-            let t38 = caller.policy != OnwardT38::Never;
-            match lines::read(&offer, t38, false) {
+            let t38 = bridge.a.policy != OnwardT38::Never;
+            match lines::read_offer(&offer, t38, false, &bridge.a.negotiation) {
                 Some(content) => bridge.offer = Some((offer, content)),
                 None => {
                     bridge.refuse(now, 488, "nothing in the offer can be passed on");
@@ -392,10 +439,16 @@ impl Bridge {
             };
             let t38 = half.is_t38();
             let turned = core::mem::replace(&mut half.was_t38, t38) != t38;
-            if half.told != carrier {
-                half.told = carrier.clone();
-                self.outputs.push_back(Output::Media(MediaCommand::Side { side, carrier }));
+            let keys = half.keys();
+            if keys.is_some() && !half.t38_beside {
+                half.policy = OnwardT38::Never;
             }
+            let before = core::mem::replace(&mut half.told, (carrier.clone(), keys.clone()));
+            let turn = (before.0 != carrier).then_some(MediaCommand::Side { side, carrier });
+            let renew = (before.1 != keys).then(|| MediaCommand::Keys { side, keys: keys.clone() });
+            // Whatever is to be secured never goes out in clear in between.
+            let commands = if keys.is_some() { [renew, turn] } else { [turn, renew] };
+            self.outputs.extend(commands.into_iter().flatten().map(Output::Media));
             let place = usize::from(side == Side::B);
             if let Some(ever) = self.report.t38.get_mut(place).filter(|_| t38) {
                 *ever = true;

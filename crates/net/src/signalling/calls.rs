@@ -5,15 +5,16 @@ use super::driver::{Driver, Entry};
 use super::leg::{self, Leg};
 use super::peers::Peer;
 use super::registrations::credentials;
+use super::security;
 use super::session::Session;
 use super::waiting::Refusal;
 use crate::call::{CallEvent, CallRequest, LegKey, Wish};
+use crate::config::T38Policy;
 use crate::dns::Place;
 use crate::dns::order::living_first;
 use fax_base::redact::Redacted;
 use fax_base::time::Duration;
 use fax_sip as sip;
-use std::net::SocketAddr;
 use tokio::sync::{mpsc, oneshot};
 
 /// A stop waits this long for the calls to be released.
@@ -47,6 +48,7 @@ impl Driver {
                 self.route_located(registration, &route, places);
             }
             Wish::RedirectLocated { call, places } => self.invite_again(call, places),
+            Wish::StunLocated { servers } => self.stun_located(servers),
             // Who asked may be gone.
             Wish::Trunks { told } => drop(told.send(self.trunk_states())),
             Wish::Reload { config, done } => drop(done.send(self.reload(*config))),
@@ -99,18 +101,19 @@ impl Driver {
         if targets.is_empty() {
             return Err(Refusal::no_route(format!("the host {} is not known to DNS", peer.named())));
         }
+        let security = security::choose(peer.trunk.srtp, &mut targets)?;
         let sip::Target { transport, remote: destination, contact } = targets.remove(0);
         let no_port = |e| Refusal::no_route(format!("no media port: {e}"));
-        let socket = self.ports.bind(destination.ip()).map_err(no_port)?;
+        let socket = self.media_socket(destination).map_err(no_port)?;
         let trunk = &peer.trunk;
-        let media =
-            SocketAddr::new(self.media_ip(Some(trunk), destination, socket.local.ip()), socket.local.port());
+        let media = self.media_address(Some(trunk), destination, socket.local, socket.outside);
         let call = sip::CallKey(key.0);
         let domain = peer.domain();
         let (rules, numbers) = (&trunk.identity, &trunk.numbers);
         let identity = rules.of(numbers, &request.from, &request.from_name, &domain, request.anonymous);
-        let session = Session::new(media, rand::random());
+        let session = Session::new(media, rand::random()).secured(&security);
         let policy = request.t38.unwrap_or(trunk.t38);
+        let policy = if security.bars_t38() { T38Policy::NEVER } else { policy };
         let mut leg = Leg::calling(self.now(), call, policy, session, Box::new(request.terminal));
         let mut headers: Vec<(String, String)> =
             route.into_iter().map(|value| ("Route".to_owned(), value)).collect();

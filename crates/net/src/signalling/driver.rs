@@ -89,6 +89,8 @@ pub(crate) struct Driver {
     pub(super) next_ping: u64,
     /// Pings without an answer: of which trunk, to which place.
     pub(super) pings: HashMap<sip::PingKey, (u64, Place)>,
+    /// Our addresses, as STUN servers see them.
+    pub(super) mapped: super::mapped::Mapped,
 }
 
 /// The ends of the driver that its owner keeps.
@@ -132,6 +134,7 @@ impl Driver {
         let media_ips =
             config.media_ip.into_iter().chain(bound.iter().map(|(_, local)| local.ip())).collect();
         let ports = MediaPorts::new(media_ips, config.media_ports.clone());
+        let mapped = super::mapped::Mapped::new(&config.stun, &bound, &ports);
         let driver = Driver {
             next_peer: config.trunks.len() as u64,
             next_call: REDIRECTED,
@@ -166,6 +169,7 @@ impl Driver {
             stopping: None,
             unreachable: Vec::new(),
             traces,
+            mapped,
         };
         let incoming = incoming_calls;
         Ok((driver, Ends { wishes: wish_sender, incoming, local, bound, times, denials, gate }))
@@ -188,7 +192,7 @@ impl Driver {
         loop {
             let wheel = self.wheel.first().map(|(at, _)| *at);
             let stop = self.stopping.as_ref().map(|(at, _)| *at);
-            let trunks = [self.waiting_due(), self.next_ping_due(), self.deferred_due()];
+            let trunks = [self.waiting_due(), self.next_ping_due(), self.deferred_due(), self.mapped.due()];
             let deadline = [wheel, self.agent.deadline(), stop, Some(self.sweep_at)];
             let deadline = deadline.into_iter().chain(trunks).flatten().min();
             let wait = deadline.map(|at| at.since(self.now()));
@@ -223,6 +227,7 @@ impl Driver {
         let now = self.now();
         self.sweep(now);
         self.ping_due(now);
+        self.ask_stun(now);
         self.serve_waiting(now);
         self.judge_deferred(now);
         if self.agent.deadline().is_some_and(|at| at <= now) {
@@ -376,13 +381,13 @@ impl Outside for Reach<'_> {
         let Some(socket) = self.socket.take() else {
             return false;
         };
-        let Begin { terminal, remote, codec } = begin;
+        let Begin { terminal, remote, codec, keys } = begin;
         let sink = MediaSink::new(self.key, self.told.clone());
         let (terminal, recording) = match self.traces {
             None => (fax_terminal::Terminal::new(*terminal), None),
             Some(traces) => record(traces, leg, *terminal),
         };
-        let start = Start { socket: socket.socket, terminal, remote, codec, sink, recording };
+        let start = Start { socket: socket.socket, terminal, remote, codec, keys, sink, recording };
         *self.media = self.workers.begin(self.key, start);
         self.media.is_some()
     }

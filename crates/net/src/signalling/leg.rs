@@ -6,7 +6,8 @@ use super::session::{Agreed, Session};
 use super::switch::{Carrier, Switch};
 use crate::call::{CallEnd, CallEvent, CallReport};
 use crate::config::T38Policy;
-use crate::media::{Codec, MediaCommand, MediaEvent};
+use crate::media::{Codec, Keys, MediaCommand, MediaEvent};
+use crate::onward::Side;
 use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::time::Duration;
@@ -82,6 +83,7 @@ impl std::fmt::Debug for MediaCommand {
             MediaCommand::Start(_) => "Start",
             MediaCommand::Bridge(_) => "Bridge",
             MediaCommand::Side { .. } => "Side",
+            MediaCommand::Keys { .. } => "Keys",
             MediaCommand::Audio { .. } => "Audio",
             MediaCommand::T38 { .. } => "T38",
             MediaCommand::Cancel => "Cancel",
@@ -119,6 +121,8 @@ pub(crate) struct Leg {
     /// What our offer under way is.
     offering: Option<Carrier>,
     media_up: bool,
+    /// What the media go by, or did before T.38.
+    keys: Option<Keys>,
     began: Instant,
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
@@ -174,6 +178,7 @@ impl Leg {
             terminal,
             offering: None,
             media_up: false,
+            keys: None,
             began: now,
             timers,
             outputs: VecDeque::new(),
@@ -205,11 +210,17 @@ impl Leg {
         self.session.audio_offer()
     }
 
-    /// Reads the offer of an incoming INVITE; `None` when nothing in it serves us.
-    pub(crate) fn offered(&mut self, offer: Option<&Bytes>) -> Option<()> {
-        let Some(offer) = offer else { return Some(()) };
+    /// Our first offer, of SRTP, was refused: the INVITE goes out once more with this one, in plain RTP.
+    /// `None`: that is not allowed, or was done.
+    pub(super) fn plain_offer(&mut self) -> Option<Bytes> {
+        self.session.plain_offer()
+    }
+
+    /// Reads the offer of an incoming INVITE; an error when nothing in it serves us.
+    pub(crate) fn offered(&mut self, offer: Option<&Bytes>) -> Result<(), sip::sdp::Unacceptable> {
+        let Some(offer) = offer else { return Ok(()) };
         let taken = self.session.take_first_offer(offer, self.switch.takes_t38());
-        self.deaf = taken.is_none();
+        self.deaf = taken.is_err();
         taken
     }
 
@@ -380,11 +391,18 @@ impl Leg {
         };
         self.media_up = true;
         match agreed {
-            Agreed::Audio { remote, codec } => {
-                self.outputs.push_back(Output::Begin(Begin { terminal, remote, codec }));
+            Agreed::Audio { remote, codec, keys } => {
+                self.bar_t38();
+                self.keys.clone_from(&keys);
+                self.outputs.push_back(Output::Begin(Begin { terminal, remote, codec, keys }));
             }
             Agreed::T38 { remote, config } => {
-                self.outputs.push_back(Output::Begin(Begin { terminal, remote, codec: Codec::PCMA }));
+                self.outputs.push_back(Output::Begin(Begin {
+                    terminal,
+                    remote,
+                    codec: Codec::PCMA,
+                    keys: None,
+                }));
                 self.switch_to_t38(remote, config);
             }
         }
@@ -395,13 +413,25 @@ impl Leg {
     fn turn_to(&mut self, agreed: Agreed) {
         match agreed {
             Agreed::T38 { remote, config } => self.switch_to_t38(remote, config),
-            Agreed::Audio { remote, codec } => {
+            Agreed::Audio { remote, codec, keys } => {
+                self.bar_t38();
+                if self.keys != keys {
+                    self.keys.clone_from(&keys);
+                    self.media_do(MediaCommand::Keys { side: Side::A, keys });
+                }
                 self.media_do(MediaCommand::Audio { remote, codec });
                 if self.switch.turn_to(Carrier::Audio) {
                     self.report.t38 = false;
                     self.tell(CallEvent::Audio);
                 }
             }
+        }
+    }
+
+    /// T.38 goes in clear: what began by SRTP does not go on by it unless that is allowed.
+    fn bar_t38(&mut self) {
+        if self.session.bars_t38() {
+            self.switch.bar_t38();
         }
     }
 

@@ -2,16 +2,18 @@
 
 mod ways;
 
-use super::bridge::{self, Bridge, Input, Output, Step};
+use super::bridge::{self, Bridge, Input, Output, Spot, Step};
 use super::driver::{Driver, Entry};
 use super::leg::Leg;
 use super::limits::{Full, Way as Direction};
+use super::security::{IN_CLEAR, Security};
 use super::session::Session;
 use super::terminals::Caller;
 use crate::call::{IncomingCall, LegKey};
 use crate::config::T38Policy;
 use crate::media::{BridgeStart, MediaEvent, MediaHandle, MediaKey, MediaSink, MediaSocket};
 use crate::onward::{Onward, OnwardEvent, OnwardReport};
+use crate::trunk::SrtpPolicy;
 use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::redact::Redacted;
@@ -27,6 +29,7 @@ pub(super) struct Held {
     caller: Caller,
     /// Our media, as the caller is to see them.
     media: SocketAddr,
+    security: Security,
 }
 
 /// A call that is passed on.
@@ -69,6 +72,16 @@ impl Driver {
             }
             Caller::Terminal(user) => (T38Policy::default(), None, Some(user.clone())),
         };
+        let srtp = match (&trunk, &terminal) {
+            (Some(trunk), _) => trunk.srtp,
+            (None, Some(user)) => self.terminals.get(user).map(|t| t.srtp).unwrap_or_default(),
+            (None, None) => SrtpPolicy::default(),
+        };
+        let secured = || Security::over(srtp, incoming.transport);
+        let (Some(security), Some(onward)) = (secured(), secured()) else {
+            return self.refuse_media(call, IN_CLEAR);
+        };
+        let policy = if security.bars_t38() { T38Policy::NEVER } else { policy };
         let to = incoming.request_uri.user().unwrap_or_default();
         let to = trunk.as_ref().map_or(to.clone(), |t| t.numbers.read(&to));
         let from = incoming.identity.network_caller().filter(|_| terminal.is_none());
@@ -85,18 +98,19 @@ impl Driver {
             tracing::warn!(trunk = name, to = %Redacted(&to), "a call that was passed on came back: refused as a loop");
             return self.refuse_call(call, 482);
         }
-        let Ok(socket) = self.ports.bind(incoming.remote.ip()) else {
+        let Ok(socket) = self.media_socket(incoming.remote) else {
             return self.refuse_call(call, 503);
         };
-        let ip = self.media_ip(trunk.as_ref(), incoming.remote, socket.local.ip());
-        let media = SocketAddr::new(ip, socket.local.port());
+        let media = self.media_address(trunk.as_ref(), incoming.remote, socket.local, socket.outside);
         let call_id = String::from_utf8_lossy(&incoming.request.call_id()).into_owned();
-        let session = Session::new(media, rand::random());
+        let session = Session::new(media, rand::random()).secured(&security);
         let mut leg = Leg::called(self.now(), call, policy, session, call_id.clone());
         // What is no fax's may still be passed on.
-        let passed = |offer: &Bytes| bridge::can_pass(offer);
-        if leg.offered(incoming.offer.as_ref()).is_none() && !incoming.offer.as_ref().is_some_and(passed) {
-            return self.refuse_call(call, 488);
+        let passed = |offer: &Bytes| bridge::can_pass(offer, &onward);
+        if let Err(why) = leg.offered(incoming.offer.as_ref())
+            && !incoming.offer.as_ref().is_some_and(passed)
+        {
+            return self.refuse_media(call, &why.to_string());
         }
         let line = match &caller {
             Caller::Trunk(id) => Some((*id, Direction::In)),
@@ -132,7 +146,8 @@ impl Driver {
             Entry { leg, call, events: None, socket: Some(socket), media: None, due: None, flow, line };
         self.legs.insert(key, entry);
         self.by_call.insert(call, key);
-        self.held.insert(key, Held { incoming: Box::new(incoming), caller, media });
+        let held = Held { incoming: Box::new(incoming), caller, media, security: onward };
+        self.held.insert(key, held);
         if let Err(full) = self.incoming.try_send(offer) {
             drop(full); // refuses it
         }
@@ -170,10 +185,11 @@ impl Driver {
             }
             for group in groups {
                 let places = group.iter().map(|(way, trunk)| {
-                    self.media_at(&mut called_sockets, way.target.remote, trunk.as_ref())
+                    let media = self.media_at(&mut called_sockets, way.target.remote, trunk.as_ref());
+                    Spot { media, security: way.security.clone() }
                 });
-                let mut places: Vec<SocketAddr> = places.collect();
-                if places.iter().any(|p| p.port() == 0) {
+                let mut places: Vec<Spot> = places.collect();
+                if places.iter().any(|p| p.media.port() == 0) {
                     tracing::error!("no media port is free for a call that is passed on");
                     places.clear();
                 }
@@ -191,6 +207,7 @@ impl Driver {
             media: held.media,
             offer: held.incoming.offer.clone(),
             policy: policy.unwrap_or_default(),
+            security: held.security,
         };
         let bridge = Bridge::new(self.now(), caller, steps, rand::random());
         let passage = Passage {
@@ -221,17 +238,17 @@ impl Driver {
     ) -> SocketAddr {
         let same = |s: &&MediaSocket| s.local.is_ipv4() == remote.is_ipv4();
         let local = match sockets.iter().find(same) {
-            Some(socket) => Some(socket.local),
-            None => self.ports.bind(remote.ip()).ok().map(|socket| {
-                let local = socket.local;
+            Some(socket) => Some((socket.local, socket.outside)),
+            None => self.media_socket(remote).ok().map(|socket| {
+                let known = (socket.local, socket.outside);
                 sockets.push(socket);
-                local
+                known
             }),
         };
-        let Some(local) = local else {
+        let Some((local, outside)) = local else {
             return SocketAddr::new(remote.ip(), 0);
         };
-        SocketAddr::new(self.media_ip(trunk, remote, local.ip()), local.port())
+        self.media_address(trunk, remote, local, outside)
     }
 
     /// Whether this call belongs to one that is passed on; then the event is for that.
@@ -355,7 +372,10 @@ impl Driver {
         let Some(passage) = self.passages.get_mut(&key) else {
             return;
         };
-        let place = passage.called_sockets.iter().position(|s| s.local.port() == port);
+        let told = |s: &MediaSocket| s.outside.map_or(s.local, |(seen, _)| seen).port() == port;
+        let at = |s: &MediaSocket| s.local.port() == port;
+        let sockets = &passage.called_sockets;
+        let place = sockets.iter().position(told).or_else(|| sockets.iter().position(at));
         let b = place.map(|i| passage.called_sockets.swap_remove(i));
         if let (Some(a), Some(b)) = (passage.caller_socket.take(), b) {
             let media_key = MediaKey(key.0);

@@ -72,6 +72,10 @@ impl Driver {
                 if let Some(peer) = peer.filter(|_| first) {
                     self.judge(peer, &cause);
                 }
+                let outgoing = match self.called_plain(call, outgoing, &cause) {
+                    Ok(()) => return None,
+                    Err(back) => back,
+                };
                 let cause = self.redirected(call, outgoing, cause)?;
                 Some(sip::Event::Ended { call, cause })
             }

@@ -2,7 +2,7 @@
 
 use super::leg::{Input, Leg, Output};
 use crate::call::CallEvent;
-use crate::media::{Codec, MediaCommand, MediaEvent};
+use crate::media::{Codec, Keys, MediaCommand, MediaEvent};
 use fax_base::Instant;
 use fax_sip as sip;
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ pub(crate) struct Begin {
     pub(crate) terminal: Box<fax_terminal::Config>,
     pub(crate) remote: SocketAddr,
     pub(crate) codec: Codec,
+    pub(crate) keys: Option<Keys>,
 }
 
 /// What carries out a leg's wishes.

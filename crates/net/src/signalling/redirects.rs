@@ -5,12 +5,13 @@ use super::driver::Driver;
 use super::hops::first_hop;
 use super::outgoing::Outgoing;
 use super::peers::{Peer, literal};
-use crate::call::Wish;
+use crate::call::{LegKey, Wish};
 use crate::config::Network;
 use crate::dns::Place;
 use crate::dns::order::living_first;
 use fax_sip as sip;
 use sip::message::Uri;
+use sip::sdp::{Media, SessionDescription};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -65,7 +66,32 @@ fn is_allowed(peer: &Peer, host: &str) -> bool {
     })
 }
 
+/// Whether a description tells keys.
+fn holds_keys(sdp: &[u8]) -> bool {
+    SessionDescription::parse(sdp).is_ok_and(|sdp| sdp.media.iter().any(Media::is_secure))
+}
+
 impl Driver {
+    /// A fax's call that was refused because it offers SRTP, which is not required here, is made once more in plain RTP.
+    pub(super) fn called_plain(
+        &mut self,
+        before: sip::CallKey,
+        mut outgoing: Outgoing,
+        cause: &sip::EndCause,
+    ) -> Result<(), Outgoing> {
+        let refused = cause.by == sip::EndedBy::Remote && matches!(cause.code, Some(415 | 488 | 606));
+        let owner = self.by_call.get(&before).copied().filter(|_| refused && self.stopping.is_none());
+        let entry = owner.and_then(|owner| self.legs.get_mut(&owner));
+        let Some(offer) = entry.and_then(|entry| entry.leg.plain_offer()) else { return Err(outgoing) };
+        let (Some(owner), Some(mut invitation)) = (owner, outgoing.invitation.take()) else {
+            return Err(outgoing);
+        };
+        tracing::info!(code = cause.code, "SRTP was refused: called again in plain RTP");
+        invitation.invite.offer = offer;
+        self.send_again(owner, before, outgoing.peer, invitation, Vec::new());
+        Ok(())
+    }
+
     /// Sends a call that failed on to where a redirection allows it; gives the cause back, and the line free, where there
     /// is no such place.
     pub(super) fn redirected(
@@ -169,6 +195,10 @@ impl Driver {
         places.retain(|p| p.address.is_ipv4() == ipv4 && self.transports.can_reach((p.transport, p.address)));
         living_first(&mut places, |p| self.hops.dead.is_dead(now, &(p.transport, p.address)));
         let peer = outgoing.peer.and_then(|id| self.peer(id));
+        let in_clear = peer.is_some_and(|p| p.trunk.srtp.in_clear);
+        if !in_clear && holds_keys(&invitation.invite.offer) {
+            places.retain(|p| p.transport == sip::Transport::Tls);
+        }
         let mut targets = peer.map(|peer| self.targets(peer, &places)).unwrap_or_default();
         if targets.is_empty() {
             outgoing.invitation = Some(invitation);
@@ -180,17 +210,29 @@ impl Driver {
             return;
         }
         let first = targets.remove(0);
-        self.next_call += 1;
-        let call = sip::CallKey(self.next_call);
         let invite = &mut invitation.invite;
-        invite.call = call;
         (invite.transport, invite.destination, invite.contact) =
             (first.transport, first.remote, first.contact);
         // The route led to where the call was redirected.
         invite.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Route"));
-        let invite = invite.clone();
+        self.send_again(owner, before, outgoing.peer, invitation, targets);
+    }
+
+    /// Sends an INVITE once more, as a call of its own.
+    fn send_again(
+        &mut self,
+        owner: LegKey,
+        before: sip::CallKey,
+        peer: Option<u64>,
+        mut invitation: Box<Invitation>,
+        targets: Vec<sip::Target>,
+    ) {
+        self.next_call += 1;
+        let call = sip::CallKey(self.next_call);
+        invitation.invite.call = call;
+        let invite = invitation.invite.clone();
         self.by_call.remove(&before);
-        self.invite_with(owner, outgoing.peer, Some(invitation), invite, targets);
+        self.invite_with(owner, peer, Some(invitation), invite, targets);
         if let Some(entry) = self.legs.get_mut(&owner) {
             entry.call = call;
             entry.leg.redirected(call);

@@ -117,6 +117,10 @@ impl Driver {
     fn register(&mut self, id: u64, number: usize, mut targets: Vec<sip::Target>) {
         let Some(peer) = self.peer(id) else { return };
         let Some(expires) = peer.trunk.register.filter(|_| !targets.is_empty()) else { return };
+        // It begins when the address is known that it tells, or that nobody knows it.
+        if targets.first().is_some_and(|t| self.awaits_address(&peer.trunk, t.remote)) {
+            return;
+        }
         let sip::Target { transport, remote: registrar, contact } = targets.remove(0);
         let user = match (&peer.trunk.register_user, &peer.trunk.credentials) {
             (user, _) if !user.is_empty() => user.clone(),

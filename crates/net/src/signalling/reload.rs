@@ -43,6 +43,7 @@ impl Driver {
         keep(self.config.tls == config.tls, "the certificates of [tls]");
         keep(self.config.streams == config.streams, "the limits of connections");
         keep(self.config.dns == config.dns, "DNS servers");
+        keep(self.config.stun == config.stun, "STUN servers");
         let media = |c: &Config| (c.media_ip, c.media_ports.clone(), c.workers);
         keep(media(&self.config) == media(&config), "media ports and workers");
         keep(self.config.traces == config.traces, "recordings");

@@ -1,10 +1,12 @@
 //! A call's session description: what this driver offers and takes, in the words of its media.
 
-use crate::media::Codec;
+use super::security::{Security, media_keys};
+use crate::media::{Codec, Keys};
 use bytes::Bytes;
 use fax_dsp::g711::Law;
 use fax_sip::sdp::{
     self, AudioLine, Capabilities, ErrorCorrection, ImageLine, LocalMedia, Negotiation, T38Parameters,
+    Unacceptable,
 };
 use std::net::SocketAddr;
 
@@ -16,7 +18,7 @@ const FASTEST: u32 = 14_400;
 
 /// What both sides will do.
 pub(crate) enum Agreed {
-    Audio { remote: SocketAddr, codec: Codec },
+    Audio { remote: SocketAddr, codec: Codec, keys: Option<Keys> },
     T38 { remote: SocketAddr, config: fax_t38::Config },
 }
 
@@ -26,13 +28,39 @@ pub(crate) struct Session {
     negotiation: Negotiation,
     /// The answer to the first offer, ready before the owner has decided.
     first: Option<(Bytes, Agreed)>,
+    /// T.38 may come after SRTP.
+    t38_beside: bool,
+    /// We offer SRTP, and would do without.
+    srtp_offered: bool,
 }
 
 impl Session {
     /// A call whose media are at `local`.
     pub(crate) fn new(local: SocketAddr, id: u32) -> Self {
         let negotiation = Negotiation::new(local.ip(), u64::from(id));
-        Session { port: local.port(), negotiation, first: None }
+        Session { port: local.port(), negotiation, first: None, t38_beside: true, srtp_offered: false }
+    }
+
+    /// The same with SRTP.
+    pub(super) fn secured(self, security: &Security) -> Self {
+        let negotiation = security.apply(self.negotiation);
+        Session { negotiation, t38_beside: security.t38, srtp_offered: security.may_do_without(), ..self }
+    }
+
+    /// Audio goes by SRTP, and T.38, which goes in clear, must not come after it.
+    pub(super) fn bars_t38(&self) -> bool {
+        !self.t38_beside && self.negotiation.keys().is_some()
+    }
+
+    /// The far end refused our first offer, which was of SRTP: the same in plain RTP, where that is allowed.
+    /// `None`: it is not, or was offered already.
+    pub(super) fn plain_offer(&mut self) -> Option<Bytes> {
+        if !std::mem::take(&mut self.srtp_offered) {
+            return None;
+        }
+        self.negotiation.refused();
+        self.negotiation.without_srtp();
+        Some(self.audio_offer())
     }
 
     fn audio(&self) -> AudioLine {
@@ -78,11 +106,10 @@ impl Session {
         }
     }
 
-    /// Reads the offer of an incoming INVITE, audio before T.38; `None` when nothing in it serves us.
-    pub(super) fn take_first_offer(&mut self, offer: &Bytes, t38: bool) -> Option<()> {
-        let (answer, agreed) = self.answer(offer, true, t38, false)?;
-        self.first = Some((answer, agreed));
-        Some(())
+    /// Reads the offer of an incoming INVITE, audio before T.38.
+    pub(super) fn take_first_offer(&mut self, offer: &Bytes, t38: bool) -> Result<(), Unacceptable> {
+        self.first = Some(self.answer(offer, true, t38, false)?);
+        Ok(())
     }
 
     /// What goes into the 200: the answer, or our own offer when the INVITE had none.
@@ -96,7 +123,7 @@ impl Session {
     /// The answer to an offer within the call; `None`: refuse it, what held before still holds.
     pub(super) fn answer_offer(&mut self, offer: &Bytes, audio: bool, t38: bool) -> Option<(Bytes, Agreed)> {
         // Audio and image side by side are alternatives (RFC 3264 §5.1): in mid-call a fax means the image.
-        self.answer(offer, audio, t38, true)
+        self.answer(offer, audio, t38, true).ok()
     }
 
     fn answer(
@@ -105,17 +132,17 @@ impl Session {
         audio: bool,
         t38: bool,
         prefer_image: bool,
-    ) -> Option<(Bytes, Agreed)> {
+    ) -> Result<(Bytes, Agreed), Unacceptable> {
         let can = Capabilities {
             audio: audio.then(|| self.audio()),
             image: t38.then(|| self.image()),
             prefer_image,
         };
         match self.negotiation.answer(offer, &can) {
-            Ok((answer, agreed)) => Some((answer, translate(agreed))),
+            Ok((answer, agreed)) => Ok((answer, translate(agreed))),
             Err(reason) => {
                 tracing::debug!(%reason, "the offer serves nothing");
-                None
+                Err(reason)
             }
         }
     }
@@ -129,7 +156,8 @@ fn translate(agreed: sdp::Agreed) -> Agreed {
                 sdp::Codec::Pcma => Law::A,
             };
             let codec = Codec { law, payload_type: audio.payload_type };
-            Agreed::Audio { remote: audio.remote, codec }
+            let keys = audio.keys.as_ref().and_then(media_keys);
+            Agreed::Audio { remote: audio.remote, codec, keys }
         }
         sdp::Agreed::Image(image) => {
             let config = fax_t38::Config {

@@ -63,6 +63,11 @@ impl Switch {
         }
     }
 
+    /// T.38 is neither offered nor taken from now on.
+    pub(super) fn bar_t38(&mut self) {
+        self.policy = T38Policy::NEVER;
+    }
+
     pub(super) fn carrier(&self) -> Carrier {
         self.carrier
     }

@@ -218,6 +218,13 @@ impl Driver {
         self.command(sip::Command::Respond { request, code, reason, headers });
     }
 
+    /// Refuses a call and says why (RFC 3261 §20.43).
+    pub(super) fn refuse_media(&mut self, call: sip::CallKey, why: &str) {
+        tracing::info!(why, "a call is refused with 488");
+        let headers = vec![("Warning".to_owned(), format!("399 ferrofax \"{why}\""))];
+        self.command(sip::Command::Reject { call, code: 488, reason: String::new(), headers });
+    }
+
     pub(super) fn refuse_call(&mut self, call: sip::CallKey, code: u16) {
         let (reason, headers) = (String::new(), Vec::new());
         self.command(sip::Command::Reject { call, code, reason, headers });

@@ -1,6 +1,8 @@
 //! Messages between the network and the user agent, and our addresses as peers are to see them (RFC 3261 §18).
 
 use super::driver::Driver;
+use crate::dns::Place;
+use crate::stun;
 use crate::transport::{Arrival, Bound, Peer, Received};
 use crate::trunk::{Advertise, Trunk};
 use bytes::Bytes;
@@ -14,6 +16,10 @@ use std::net::{IpAddr, SocketAddr};
 /// How often idle connections are looked for, and routes asked again.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// Where Via is in a message, as a rule, and what it says of connections (RFC 5923 §9).
+const HEAD: usize = 2_048;
+const ALIAS: &[u8] = b";alias";
+
 /// Routes that are remembered between two sweeps.
 const ROUTES: usize = 4_096;
 
@@ -24,6 +30,9 @@ impl Driver {
                 let Some(octets) = buffer.get(..length) else {
                     return;
                 };
+                if stun::is_stun(octets) {
+                    return self.stun_came(local, remote, octets);
+                }
                 let transport = sip::Transport::Udp;
                 let local = SocketAddr::new(self.contact(transport, remote).ip(), local.port());
                 self.agent.handle(self.now(), sip::Input::Datagram { transport, local, remote, octets });
@@ -39,17 +48,53 @@ impl Driver {
         match arrival {
             Arrival::Opened { remote, connection } => self.transports.opened(remote, connection),
             Arrival::Message { transport, remote, octets } => {
+                self.note_alias((transport, remote), &octets);
                 let (now, local) = (self.now(), self.contact(transport, remote));
                 self.agent.handle(now, sip::Input::Datagram { transport, local, remote, octets: &octets });
             }
             Arrival::Lost { id, transport, remote } => self.transports.lost(id, (transport, remote)),
             Arrival::Closed { id, transport, remote, reason } => {
+                self.unreachable.extend(self.transports.without_alias((transport, remote)));
                 if self.transports.closed(id, (transport, remote)) {
                     tracing::info!(transport = transport.via(), %remote, reason, "SIP connection gone");
                     self.flow_lost(transport, remote);
                     self.unreachable.push((transport, remote));
                 }
             }
+        }
+    }
+
+    /// A request that came by a connection of the peer's own making, and says that requests to the peer may go back by it
+    /// (RFC 5923 §8.2). They do where it is one of a trunk's places that the request came from: over TCP as the address
+    /// says, over TLS as the certificate says that the peer has shown.
+    fn note_alias(&mut self, by: Peer, octets: &Bytes) {
+        let (transport, remote) = by;
+        let head = octets.get(..octets.len().min(HEAD)).unwrap_or_default();
+        if !head.windows(ALIAS.len()).any(|part| part.eq_ignore_ascii_case(ALIAS)) {
+            return;
+        }
+        let Ok(message) = sip::message::Message::parse(octets, &sip::message::Limits::default()) else {
+            return;
+        };
+        let via = message.top_via().filter(|via| message.method().is_some() && via.params().has("alias"));
+        let Some(via) = via else { return };
+        let host = String::from_utf8_lossy(via.host()).into_owned();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let usual = if transport == sip::Transport::Tls { 5061 } else { 5060 };
+        let Some(ip) = ip.filter(|ip| *ip == remote.ip()) else { return };
+        let address = SocketAddr::new(ip, via.port().unwrap_or(usual));
+        let place = Place { transport, address };
+        let mut named =
+            self.peers.iter().filter(|p| p.places.contains(&place)).map(|p| p.server_name(address));
+        let believed = match transport {
+            sip::Transport::Udp => false,
+            sip::Transport::Tcp => named.next().is_some(),
+            sip::Transport::Tls => {
+                named.any(|name| self.transports.is_certified(by, &name.unwrap_or_else(|| ip.to_string())))
+            }
+        };
+        if believed {
+            self.transports.alias((transport, address), by);
         }
     }
 
@@ -86,6 +131,9 @@ impl Driver {
 
     /// The listener behind an address that a peer was told.
     fn bound_as(&self, transport: sip::Transport, seen: SocketAddr) -> SocketAddr {
+        if let Some(local) = self.mapped.behind(seen) {
+            return local;
+        }
         let same = |b: &&Bound| {
             b.transport == transport && b.local.port() == seen.port() && b.local.is_ipv4() == seen.is_ipv4()
         };
@@ -122,7 +170,14 @@ impl Driver {
         let told = self.told(trunk).filter(|told| family(&told.ip()));
         // The port that datagrams are seen to come from is the one that reaches us; a connection's says nothing.
         let port = told.map(|t| t.port()).filter(|p| *p != 0 && transport == sip::Transport::Udp);
-        let ip = told.map(|t| t.ip()).or(chosen.advertise.filter(family));
+        let ip =
+            told.map(|t| t.ip()).or(chosen.advertise.filter(family)).or(self.config.advertise.filter(family));
+        if ip.is_none()
+            && trunk.is_none_or(|t| t.advertise == Advertise::Usual)
+            && let Some(seen) = self.mapped(transport, chosen.local, remote)
+        {
+            return seen;
+        }
         let ip = ip.unwrap_or_else(|| self.seen_from(remote, chosen.local.ip()));
         SocketAddr::new(ip, port.unwrap_or(chosen.local.port()))
     }

@@ -81,6 +81,8 @@ pub(crate) struct Connection {
     pub(crate) ours: bool,
     /// Whose certificate was asked for.
     pub(crate) name: Option<String>,
+    /// Somebody else made it, and proved to have this.
+    pub(super) certificate: Option<rustls::pki_types::CertificateDer<'static>>,
     sender: mpsc::Sender<Bytes>,
     shared: Arc<Shared>,
     task: Option<AbortHandle>,
@@ -151,8 +153,16 @@ pub(super) fn pair(
 ) -> (Connection, Line) {
     let (sender, queue) = mpsc::channel(limits.queue.max(1));
     let shared = Shared::new();
-    let connection =
-        Connection { id, transport, ours, name, sender, shared: Arc::clone(&shared), task: None };
+    let connection = Connection {
+        id,
+        transport,
+        ours,
+        name,
+        certificate: None,
+        sender,
+        shared: Arc::clone(&shared),
+        task: None,
+    };
     (connection, Line { id, transport, remote, ours, limits, arrivals, queue, shared, gate })
 }
 

@@ -129,6 +129,10 @@ async fn serve(
                 Ok(Err(error)) => return tls_refused(&gate, remote, &error),
                 Err(_) => return tracing::debug!(%remote, "TLS took too long"),
             };
+            // There is none that was not verified.
+            let shown = stream.get_ref().1.peer_certificates();
+            connection.certificate =
+                shown.and_then(|chain| chain.first()).map(|own| own.clone().into_owned());
             drop(shaking);
             tokio::spawn(async move {
                 let _pass = pass;

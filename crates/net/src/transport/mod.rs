@@ -64,6 +64,8 @@ pub(crate) struct Transports {
     limits: StreamLimits,
     /// Whose certificate is wanted at an address.
     names: HashMap<SocketAddr, String>,
+    /// Places that are reached by a connection that was made from there (RFC 5923).
+    aliases: HashMap<Peer, Peer>,
     arrivals: mpsc::Receiver<Arrival>,
     sender: mpsc::Sender<Arrival>,
     next: u64,
@@ -82,6 +84,7 @@ impl Transports {
             certificates: Certificates::load(&config.tls)?,
             limits: config.streams,
             names: HashMap::new(),
+            aliases: HashMap::new(),
             arrivals,
             sender,
             next: 0,
@@ -148,7 +151,31 @@ impl Transports {
 
     /// Whether a connection is there, or is being made.
     pub(crate) fn is_open(&self, peer: Peer) -> bool {
-        self.connections.contains_key(&peer)
+        self.connections.contains_key(&self.way(peer))
+    }
+
+    /// Lets the connection from `by` serve for what goes to `place` (RFC 5923 §8.2).
+    pub(crate) fn alias(&mut self, place: Peer, by: Peer) {
+        if place != by && self.connections.contains_key(&by) && self.aliases.insert(place, by) != Some(by) {
+            tracing::info!(transport = place.0.via(), at = %place.1, by = %by.1, "the peer's own connection is used");
+        }
+    }
+
+    /// The places that a connection served for, which are to be told that it is gone.
+    pub(crate) fn without_alias(&mut self, by: Peer) -> Vec<Peer> {
+        self.aliases.extract_if(|_, to| *to == by).map(|(place, _)| place).collect()
+    }
+
+    /// Whether who made this connection has proved to be `name`.
+    pub(crate) fn is_certified(&self, peer: Peer, name: &str) -> bool {
+        let certificate = self.connections.get(&peer).and_then(|c| c.certificate.as_ref());
+        certificate.is_some_and(|certificate| tls::is_of(certificate, name))
+    }
+
+    /// The connection that leads to a peer.
+    fn way(&self, peer: Peer) -> Peer {
+        let aliased = || self.aliases.get(&peer).filter(|by| self.connections.contains_key(by));
+        if self.connections.contains_key(&peer) { peer } else { aliased().copied().unwrap_or(peer) }
     }
 
     /// The certificate that is wanted at this address from now on.
@@ -159,6 +186,7 @@ impl Transports {
     /// Sends over the connection to `peer`; makes one where there is none. False: the peer does not read, and its
     /// connection was closed.
     pub(crate) fn send(&mut self, peer: Peer, octets: Bytes) -> bool {
+        let peer = self.way(peer);
         let wanted = self.names.get(&peer.1).filter(|_| peer.0 == Transport::Tls);
         let other = |c: &Connection| c.ours && wanted.is_some() && c.name.as_ref() != wanted;
         if self.connections.get(&peer).is_some_and(other) {
@@ -218,6 +246,7 @@ impl Transports {
     pub(crate) fn sweep(&mut self, in_use: &HashSet<Peer>) {
         self.certificates.refresh();
         let limits = self.limits;
+        let in_use: HashSet<Peer> = in_use.iter().map(|peer| self.way(*peer)).collect();
         let over: Vec<Peer> = self
             .connections
             .iter()

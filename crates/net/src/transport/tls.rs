@@ -1,12 +1,12 @@
 //! Certificates: ours, read again when their files change, and whose are believed (RFC 5246, RFC 8446; RFC 5922 §7).
 
 use crate::listen::{Identity, Listen, Tls, TlsVersion};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::fmt;
@@ -190,6 +190,13 @@ impl Certificates {
     pub(crate) fn refresh(&self) {
         self.kept.iter().for_each(|k| k.refresh());
     }
+}
+
+/// Whether a certificate that was verified is one of this name or address (RFC 5922 §7.2).
+pub(super) fn is_of(certificate: &CertificateDer<'_>, name: &str) -> bool {
+    let parsed = ParsedCertificate::try_from(certificate);
+    let name = ServerName::try_from(name);
+    matches!((parsed, name), (Ok(parsed), Ok(name)) if verify_server_name(&parsed, &name).is_ok())
 }
 
 /// Believes nobody: for systems without any authority, until one is configured.

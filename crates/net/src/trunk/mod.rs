@@ -10,6 +10,7 @@ pub use numbers::{NumberFormat, NumberStyle};
 use crate::config::{Network, T38Policy};
 use crate::local::OnwardT38;
 use fax_base::time::Duration;
+use fax_sip::sdp::Srtp;
 use fax_sip::{FaxPreference, Transport};
 use std::fmt;
 use std::net::IpAddr;
@@ -62,6 +63,8 @@ pub struct Trunk {
     pub fax_preference: Option<FaxPreference>,
     /// T.38 in calls that are passed on to it and from it.
     pub t38_onward: OnwardT38,
+    /// Whether its audio goes by SRTP.
+    pub srtp: SrtpPolicy,
     /// The name and password that it must prove when it calls us; `None`: its address is enough.
     pub challenge: Option<(String, String)>,
 }
@@ -100,6 +103,24 @@ pub enum Advertise {
     AsSeen,
 }
 
+/// SRTP with a peer, by keys in session descriptions (RFC 4568).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SrtpPolicy {
+    /// Whether.
+    pub srtp: Srtp,
+    /// Its keys may be told where signalling does not go over TLS, for everybody on the way to read.
+    pub in_clear: bool,
+    /// A call whose audio goes by SRTP may go on by T.38, in clear.
+    pub t38: bool,
+}
+
+impl Default for SrtpPolicy {
+    /// Taken from who offers it over TLS.
+    fn default() -> Self {
+        SrtpPolicy { srtp: Srtp::Accepted, in_clear: false, t38: false }
+    }
+}
+
 /// How many calls a trunk takes, and how fast.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TrunkLimits {
@@ -136,6 +157,7 @@ impl Trunk {
             reply_within: Duration::from_secs(5),
             t38_onward: OnwardT38::Pass,
             challenge: None,
+            srtp: SrtpPolicy::default(),
             numbers: NumberFormat::default(),
             identity: IdentityRules::default(),
             limits: TrunkLimits::default(),

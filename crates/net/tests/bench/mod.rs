@@ -1,6 +1,7 @@
 //! What the tests of calls share: endpoints, pages, terminals, and a call's story from end to end.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod baresip;
 pub mod meddler;
 pub mod sipp;
 

@@ -61,7 +61,17 @@ impl SessionDescription {
     /// be one of ours; keys are [`Negotiation::keys`].
     #[must_use]
     pub fn audio(&self) -> Option<(usize, &Media, Option<AudioSession>)> {
-        let (place, media) = self.media.iter().enumerate().find(|(_, m)| m.port != 0 && m.is_audio())?;
+        self.audio_where(|_| true)
+    }
+
+    /// The same of those lines that are for us; of several one that is secured.
+    #[must_use]
+    pub fn audio_where(
+        &self,
+        ours: impl Fn(&Media) -> bool,
+    ) -> Option<(usize, &Media, Option<AudioSession>)> {
+        let live = self.media.iter().enumerate().filter(|(_, m)| m.port != 0 && m.is_audio() && ours(m));
+        let (place, media) = live.min_by_key(|(_, m)| !m.is_secure())?;
         let remote = self.address_of(media)?;
         let (codecs, telephone_event) = known(media);
         let session = codecs.first().map(|&(codec, payload_type)| AudioSession {

@@ -3,6 +3,7 @@
 use super::super::latch::Latch;
 use super::super::leg::{PACKET_SAMPLES, T38_PATIENCE};
 use super::super::rtp::{Receiver, Sender, Step};
+use super::super::shield::Shield;
 use super::super::{Codec, SideCarrier, SideHeard};
 use fax_base::Instant;
 use fax_base::line::{Channel, Heard};
@@ -46,6 +47,8 @@ pub(super) struct Half {
     pub(super) sender: Sender,
     /// Puts its RTP in order, for whoever listens.
     pub(super) receiver: Receiver,
+    /// Its RTP goes through this.
+    pub(super) shield: Shield,
     latch: Option<Latch>,
     ear: Option<Box<Ear>>,
     early: VecDeque<Early>,
@@ -64,8 +67,9 @@ impl Half {
         Half {
             socket,
             carrier: SideCarrier::Off,
-            sender: Sender::new(payload_type, rand::random(), rand::random(), rand::random()),
+            sender: super::super::any_stream(payload_type),
             receiver: Receiver::new(Codec::PCMA),
+            shield: Shield::default(),
             latch: None,
             ear: None,
             early: VecDeque::new(),
@@ -146,8 +150,9 @@ impl Half {
     }
 
     /// Sends a datagram. A full or refused send is a lost packet, as on any network.
-    pub(super) fn send(&self, datagram: &[u8]) {
-        if let Some(latch) = self.latch.as_ref().filter(|_| self.carrier != SideCarrier::Off) {
+    pub(super) fn send(&mut self, datagram: &[u8]) {
+        let latch = self.latch.as_ref().filter(|_| self.carrier != SideCarrier::Off);
+        if let (Some(latch), Some(datagram)) = (latch, self.shield.seal(datagram)) {
             let _ = self.socket.send_to(datagram, latch.remote());
         }
     }

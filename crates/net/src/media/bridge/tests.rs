@@ -260,6 +260,7 @@ impl Machine {
             terminal: Terminal::new(config),
             remote,
             codec,
+            keys: None,
             sink: MediaSink::new(MediaKey(1), sender),
             recording: None,
         });

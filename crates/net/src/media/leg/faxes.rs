@@ -1,7 +1,7 @@
 //! Whole faxes over RTP on a simulated clock: two legs send by their sockets, and a network between them cuts
 //! the stream into other packets, loses some and mixes their order.
 
-use super::super::{MediaKey, MediaPorts};
+use super::super::{Keys, MediaKey, MediaPorts};
 use super::*;
 use fax_base::page::{Coding, PageShape, Resolution, Width};
 use fax_dsp::g711::Law;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// No fax of these takes longer.
-const LONGEST: u64 = 180_000;
+pub(super) const LONGEST: u64 = 180_000;
 
 /// What the network does to one direction.
 #[derive(Clone, Copy, Debug)]
@@ -95,14 +95,20 @@ impl Path {
     }
 }
 
-struct End {
-    leg: Leg,
+pub(super) struct End {
+    pub(super) leg: Leg,
     events: UnboundedReceiver<(MediaKey, MediaEvent)>,
-    pages: Vec<fax_terminal::ReceivedPage>,
-    outcome: Option<Box<t30::Outcome>>,
+    pub(super) pages: Vec<fax_terminal::ReceivedPage>,
+    pub(super) outcome: Option<Box<t30::Outcome>>,
 }
 
-fn end(role: t30::Role, pages: Vec<Arc<CodedPage>>, remote: SocketAddr, codec: Codec) -> End {
+pub(super) fn end(
+    role: t30::Role,
+    pages: Vec<Arc<CodedPage>>,
+    remote: SocketAddr,
+    codec: Codec,
+    keys: Option<Keys>,
+) -> End {
     let terminal = fax_terminal::Terminal::new(fax_terminal::Config {
         role,
         documents: vec![Document::new(pages)],
@@ -116,6 +122,7 @@ fn end(role: t30::Role, pages: Vec<Arc<CodedPage>>, remote: SocketAddr, codec: C
         terminal,
         remote,
         codec,
+        keys,
         sink: MediaSink::new(MediaKey(1), sender),
         recording: None,
     });
@@ -128,6 +135,11 @@ impl End {
         for packet in packets {
             self.leg.receive(now, from, &packet);
         }
+        self.time(now);
+    }
+
+    /// Time goes on, and what happened is heard of.
+    pub(super) fn time(&mut self, now: Instant) {
         self.leg.flush(now);
         self.leg.turn(now);
         while let Ok((_, event)) = self.events.try_recv() {
@@ -141,8 +153,8 @@ impl End {
     }
 }
 
-/// A fax of one page from end to end: whether it was delivered with the same pels, and in what time.
-fn fax(network: Network, law: Law, seed: u64) -> Result<u64, String> {
+/// A page of a pattern.
+pub(super) fn sheet() -> (Bitmap, Arc<CodedPage>) {
     let mut bitmap = Bitmap::new(1728);
     for y in 0..150u32 {
         let row: Vec<u8> = (0..216u32).map(|x| if (x / 9 + y / 7) % 5 == 0 { 0xF3 } else { 0 }).collect();
@@ -150,13 +162,18 @@ fn fax(network: Network, law: Law, seed: u64) -> Result<u64, String> {
     }
     let t6 = encode(&bitmap, Coding::Mmr, &EncodeOptions::default()).into();
     let shape = PageShape { width: Width::A4, resolution: Resolution::Fine, rows: 150, tones: None };
+    (bitmap, Arc::new(CodedPage { shape, t6, jpeg: None }))
+}
+
+/// A fax of one page from end to end: whether it was delivered with the same pels, and in what time.
+fn fax(network: Network, law: Law, seed: u64) -> Result<u64, String> {
+    let (bitmap, page) = sheet();
     let payload_type = if law == Law::A { 8 } else { 0 };
     let codec = Codec { law, payload_type };
     let mut paths = [Path::new(network, payload_type, seed), Path::new(network, payload_type, seed + 99)];
     let to = |path: &Path| path.socket.local_addr().unwrap();
-    let page = Arc::new(CodedPage { shape, t6, jpeg: None });
-    let mut caller = end(t30::Role::Calling, vec![page], to(&paths[0]), codec);
-    let mut called = end(t30::Role::Called, Vec::new(), to(&paths[1]), codec);
+    let mut caller = end(t30::Role::Calling, vec![page], to(&paths[0]), codec, None);
+    let mut called = end(t30::Role::Called, Vec::new(), to(&paths[1]), codec, None);
     for ms in 0..LONGEST {
         let [there, back] = &mut paths;
         there.carry(ms);

@@ -34,6 +34,7 @@ fn leg() -> Leg {
         terminal,
         remote: address(PEER),
         codec: Codec { law: Law::A, payload_type: 8 },
+        keys: None,
         sink: MediaSink::new(MediaKey(1), sender),
         recording: None,
     })

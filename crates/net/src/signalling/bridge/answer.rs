@@ -1,5 +1,6 @@
 //! From the first ringing to the answer: early media, the answer, its ACK.
 
+use super::super::security::media_keys;
 use super::lines::{self, Content};
 use super::{Branch, Bridge, Failure, Half, Output, State};
 use crate::media::SideCarrier;
@@ -45,9 +46,9 @@ impl Bridge {
         self.state = State::Up;
         if self.a.offering.take().is_some() {
             // The offer was ours: the first answer is in the ACK.
-            match answer.as_ref().and_then(|sdp| lines::read(sdp, false, false)) {
+            let good = answer.filter(|sdp| self.a.taken(sdp));
+            match good.as_ref().and_then(|sdp| lines::read(sdp, false, false)) {
                 Some(content) => {
-                    self.a.negotiation.taken();
                     self.a.stream = Some(content.stream());
                 }
                 None => {
@@ -106,7 +107,8 @@ impl Bridge {
         let alone = self.branches.iter().filter(|b| b.failed.is_none()).count() == 1;
         let sdp = sdp.filter(|_| alone);
         let content = sdp.as_ref().and_then(|sdp| lines::read(sdp, true, false));
-        let answer = content.and_then(|content| self.early_media(number, &content));
+        let keys = sdp.as_ref().and_then(|sdp| SessionDescription::parse(sdp).ok());
+        let answer = content.and_then(|content| self.early_media(number, &content, keys.as_ref()?));
         if !self.rang {
             self.rang = true;
             self.outputs.push_back(Output::Tell(OnwardEvent::Ringing));
@@ -119,10 +121,16 @@ impl Bridge {
     }
 
     /// Media before the answer: what the caller is told, where that is news.
-    pub(super) fn early_media(&mut self, number: usize, content: &Content) -> Option<Bytes> {
+    pub(super) fn early_media(
+        &mut self,
+        number: usize,
+        content: &Content,
+        sdp: &SessionDescription,
+    ) -> Option<Bytes> {
         if self.offer.is_none() || matches!(content, Content::T38 { .. }) {
             return None;
         }
+        let keys = self.branches.get(number)?.half.negotiation.keys_in(sdp).ok()?;
         let line = content.line().clone();
         if self.early.as_ref().is_none_or(|(known, _)| !lines::same_codecs(known, &line)) {
             let answer = self.answer_caller(content)?;
@@ -137,7 +145,8 @@ impl Bridge {
         let media = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), branch.half.port);
         let mut half = Half::new(branch.half.call, media, 0, branch.half.policy);
         half.stream = Some(content.stream());
-        half.told = known.map_or(SideCarrier::Off, |b| b.told);
+        half.told = known.map_or((SideCarrier::Off, None), |b| b.told);
+        half.early_keys = keys.as_ref().and_then(media_keys);
         // Only for the media: its negotiation stays with the branch until it answers.
         self.b = Some(half);
         self.early.as_ref().map(|(_, answer)| answer.clone())
@@ -156,7 +165,7 @@ impl Bridge {
             (Content::Audio { place, .. }, Content::Audio { .. })
             | (Content::T38 { place, .. }, Content::T38 { .. }) => {
                 let line = lines::with_port(content.line(), port);
-                let answer = self.a.negotiation.answer_line(&theirs, *place, &line);
+                let answer = self.a.negotiation.answer_line(&theirs, *place, &line).ok()?;
                 self.a.stream = Some(offered.stream_as(content));
                 Some(answer)
             }
@@ -192,7 +201,8 @@ impl Bridge {
             self.outputs.push_back(Output::Sip(command));
         }
         self.report.call_id_b.clone_from(&branch.call_id);
-        let content = answer.as_ref().and_then(|sdp| lines::read(sdp, branch.offered_image, false));
+        let good = answer.filter(|sdp| branch.half.taken(sdp));
+        let content = good.as_ref().and_then(|sdp| lines::read(sdp, branch.offered_image, false));
         let told = content.as_ref().and_then(|content| match &self.early {
             Some((line, octets)) if lines::same_codecs(line, content.line()) => Some(octets.clone()),
             Some(_) | None => self.answer_caller(content),
@@ -201,7 +211,6 @@ impl Bridge {
             self.want(sip::Command::Hangup { call, reason: Some(sip::Q850(88)) });
             return self.refuse(now, 488, "the answer holds nothing that both sides have");
         };
-        branch.half.negotiation.taken();
         branch.half.offering = None;
         branch.half.stream = Some(content.stream());
         if let Some(early) = &self.b {
@@ -221,7 +230,9 @@ impl Bridge {
         let left = self.branches.get_mut(number)?;
         let half = Half::new(left.half.call, SocketAddr::new([0, 0, 0, 0].into(), 0), 0, left.half.policy);
         let (step, place, call_id) = (left.step, left.place, left.call_id.clone());
-        let mark = Branch { half, step, place, call_id, failed: None, offered_image: left.offered_image };
+        let (offered_image, plain) = (left.offered_image, left.plain);
+        let mark =
+            Branch { half, step, place, call_id, failed: None, offered_image, plain, srtp_offered: false };
         Some(core::mem::replace(left, mark))
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fax_dsp::g711::Law;
 use fax_sip::sdp::{
     self, Agreed, Attribute, AudioLine, AudioSession, Capabilities, Direction, ErrorCorrection, ImageLine,
-    ImageSession, LocalMedia, Media, SessionDescription, T38Parameters,
+    ImageSession, LocalMedia, Media, Negotiation, SessionDescription, T38Parameters,
 };
 use std::net::SocketAddr;
 
@@ -53,6 +53,25 @@ pub(super) enum Stream {
 
 /// Reads a description; `prefer_image`: of audio and T.38 side by side T.38 is meant.
 pub(super) fn read(octets: &Bytes, t38: bool, prefer_image: bool) -> Option<Content> {
+    read_where(octets, t38, prefer_image, |_| true)
+}
+
+/// The same of an offer, of which only those lines count whose SRTP is as this side's negotiation wants it.
+pub(super) fn read_offer(
+    octets: &Bytes,
+    t38: bool,
+    prefer_image: bool,
+    negotiation: &Negotiation,
+) -> Option<Content> {
+    read_where(octets, t38, prefer_image, |line| negotiation.admits(line).is_ok())
+}
+
+fn read_where(
+    octets: &Bytes,
+    t38: bool,
+    prefer_image: bool,
+    ours: impl Fn(&Media) -> bool,
+) -> Option<Content> {
     let sdp = SessionDescription::parse(octets).ok()?;
     let image = || {
         let (place, media, image) = sdp.image(&own_parameters()).filter(|_| t38)?;
@@ -67,7 +86,7 @@ pub(super) fn read(octets: &Bytes, t38: bool, prefer_image: bool) -> Option<Cont
         Some(Content::T38 { place, line, remote: image.remote, config: config_of(&image) })
     };
     let audio = || {
-        let (place, media, session) = sdp.audio()?;
+        let (place, media, session) = sdp.audio_where(&ours)?;
         let remote = sdp.address_of(media)?;
         let first = media.formats.first().and_then(|f| f.parse::<u8>().ok());
         let g711 = session.filter(|s| Some(s.payload_type) == first).map(|s| codec_of(&s));

@@ -15,7 +15,7 @@ impl Bridge {
             return;
         };
         let (call, t38) = (half.call, half.policy != OnwardT38::Never);
-        let content = lines::read(&offer, t38, true);
+        let content = lines::read_offer(&offer, t38, true, &half.negotiation);
         let busy = self.state != State::Up || self.pending.is_some();
         match content {
             Some(content) if !busy && matches!(content, Content::T38 { .. }) => {
@@ -124,14 +124,13 @@ impl Bridge {
             return;
         };
         let asked = half.offering.take();
+        let unasked = asked == Some(false) && matches!(content, Some(Content::T38 { .. }));
+        let content = content.filter(|_| unasked || half.taken(answer));
         let live = content.is_some();
-        match (&content, asked) {
-            (Some(Content::T38 { .. }), Some(false)) => {}
-            (Some(content), _) => {
-                half.negotiation.taken();
-                half.stream = Some(content.stream());
-            }
-            (None, _) => half.negotiation.refused(),
+        match &content {
+            Some(_) if unasked => {}
+            Some(content) => half.stream = Some(content.stream()),
+            None => half.negotiation.refused(),
         }
         let is_t38 = half.is_t38();
         let pending = self.pending.take_if(|p| p.from == side.other());
@@ -159,9 +158,11 @@ impl Bridge {
             return;
         };
         let line = lines::with_port(content.line(), half.port);
-        let answer = half.negotiation.answer_line(&theirs, pending.content.place(), &line);
-        half.stream = Some(pending.content.stream_as(content));
         let call = half.call;
+        let Ok(answer) = half.negotiation.answer_line(&theirs, pending.content.place(), &line) else {
+            return self.want(sip::Command::RejectReinvite { call, code: 488 });
+        };
+        half.stream = Some(pending.content.stream_as(content));
         self.want(sip::Command::AcceptReinvite { call, answer });
     }
 

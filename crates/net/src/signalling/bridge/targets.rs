@@ -1,7 +1,7 @@
 //! The places that are called, one step after the other, and what the caller is told when nobody takes the call.
 
 use super::lines::{self, Content};
-use super::{Branch, Bridge, Failure, Half, Output, State, reason_header};
+use super::{Branch, Bridge, Failure, Half, Output, Spot, State, reason_header};
 use crate::local::OnwardT38;
 use crate::onward::Side;
 use fax_base::Instant;
@@ -15,7 +15,7 @@ impl Bridge {
             if !step.places.is_empty() {
                 for place in 0..step.places.len() {
                     let image = step.policy != OnwardT38::Never;
-                    self.place(self.step, place, image);
+                    self.place(self.step, place, image, false);
                 }
                 return;
             }
@@ -24,15 +24,20 @@ impl Bridge {
         self.all_failed(now);
     }
 
-    /// Calls one place; `image`: with the caller's T.38, where that is all it offers.
-    pub(super) fn place(&mut self, step: usize, place: usize, image: bool) {
-        let Some((media, policy)) =
-            self.steps.get(step).and_then(|s| Some((*s.places.get(place)?, s.policy)))
+    /// Calls one place; `image`: with the caller's T.38, where that is all it offers; `plain`: without SRTP that it
+    /// might do without.
+    pub(super) fn place(&mut self, step: usize, place: usize, image: bool, plain: bool) {
+        let Some((Spot { media, security }, policy)) =
+            self.steps.get(step).and_then(|s| Some((s.places.get(place)?.clone(), s.policy)))
         else {
             return;
         };
         self.ids += 1;
-        let mut half = Half::new(sip::CallKey(0), media, self.ids, policy);
+        let mut half = Half::new(sip::CallKey(0), media, self.ids, policy).secured(&security);
+        let image = image && half.policy != OnwardT38::Never;
+        if plain {
+            half.negotiation.without_srtp();
+        }
         let port = half.port;
         let mut offered_image = false;
         let offer = match &self.offer {
@@ -48,7 +53,17 @@ impl Bridge {
         half.offering = Some(offered_image);
         let number = self.branches.len();
         let call_id = String::new();
-        self.branches.push(Branch { half, step, place, call_id, failed: None, offered_image });
+        let srtp_offered = security.may_do_without() && !plain && !offered_image;
+        self.branches.push(Branch {
+            half,
+            step,
+            place,
+            call_id,
+            failed: None,
+            offered_image,
+            plain,
+            srtp_offered,
+        });
         self.outputs.push_back(Output::Place { number, step, place, offer });
     }
 
@@ -59,13 +74,14 @@ impl Bridge {
         self.report.call_id_b.clone_from(&branch.call_id);
         let (step, place) = (branch.step, branch.place);
         let media = matches!(failure.code, 400 | 403 | 405 | 415 | 488 | 501 | 606) && !failure.ours;
-        let again = branch.offered_image && media && self.state == State::Trying;
+        let unsecured = media && matches!(failure.code, 415 | 488 | 606) && branch.srtp_offered;
+        let again = (branch.offered_image && media).then_some(branch.plain).or(unsecured.then_some(true));
         branch.failed = Some(failure);
         if self.state != State::Trying {
             return;
         }
-        if again {
-            return self.place(step, place, false);
+        if let Some(plain) = again {
+            return self.place(step, place, false, plain);
         }
         if self.branches.iter().any(|b| b.failed.is_none()) {
             return;

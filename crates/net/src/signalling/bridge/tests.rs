@@ -47,12 +47,13 @@ struct Bench {
 
 fn caller(offer: Option<Bytes>, policy: OnwardT38) -> Caller {
     let media = "198.51.100.1:4000".parse().unwrap();
-    Caller { call: A, call_id: "a".into(), media, offer, policy }
+    Caller { call: A, call_id: "a".into(), media, offer, policy, security: Security::OFF }
 }
 
 fn step(target: usize, places: usize, always_on: bool, policy: OnwardT38) -> Step {
     let media: SocketAddr = "198.51.100.2:5000".parse().unwrap();
-    Step { target, places: vec![media; places], always_on, policy }
+    let spot = Spot { media, security: Security::OFF };
+    Step { target, places: vec![spot; places], always_on, policy }
 }
 
 impl Bench {

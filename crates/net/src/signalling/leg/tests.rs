@@ -525,7 +525,7 @@ fn an_image_alone_begins_with_t38_and_nothing_is_offered() {
 fn what_no_trunk_of_ours_may_do_is_refused() {
     let policy = T38Policy::NEVER;
     let mut leg = Leg::called(Instant::ZERO, CALL, policy, Bench::session(), String::new());
-    assert!(leg.offered(Some(&image(1))).is_none());
+    assert!(leg.offered(Some(&image(1))).is_err());
     let remote = "192.0.2.9:5060".parse().unwrap();
     let leg = Leg::calling(Instant::ZERO, CALL, policy, Bench::session(), terminal());
     let mut bench = Bench::new(leg);

@@ -4,10 +4,12 @@ use super::super::calls::fax_preference;
 use super::super::driver::Driver;
 use super::super::peers::Peer;
 use super::super::registrations::credentials;
+use super::super::security::{self, IN_CLEAR, Security};
 use super::super::terminals::Caller;
 use super::Held;
 use crate::local::{OnwardT38, Ringing};
 use crate::onward::{Onward, OnwardCaller, OnwardTarget};
+use crate::trunk::SrtpPolicy;
 use bytes::Bytes;
 use fax_base::time::Duration;
 use fax_sip as sip;
@@ -31,6 +33,7 @@ pub(in crate::signalling) struct Way {
     reply_within: Duration,
     /// The trunk; `None`: it is a terminal.
     pub(in crate::signalling) peer: Option<u64>,
+    pub(super) security: Security,
 }
 
 impl Way {
@@ -82,7 +85,9 @@ impl Driver {
                 let usual = (Duration::from_secs(60), Duration::from_secs(5));
                 let times = terminal.map_or(usual, |t| (t.ring_timeout, t.reply_within));
                 let places = self.terminals.registrar.places(now, user);
-                let ways = places.iter().map(|b| (self.way_to_terminal(user, b, onward, held, times), None));
+                let srtp = terminal.map(|t| t.srtp).unwrap_or_default();
+                let way = |b: &&_| Some((self.way_to_terminal(user, b, onward, held, times, srtp)?, None));
+                let ways = places.iter().filter_map(way);
                 let in_order = terminal.is_some_and(|t| t.ringing == Ringing::InOrder);
                 let groups: Vec<Vec<_>> = match in_order {
                     true => ways.map(|way| vec![way]).collect(),
@@ -105,6 +110,9 @@ impl Driver {
         if targets.is_empty() {
             return None;
         }
+        let security = security::choose(peer.trunk.srtp, &mut targets)
+            .inspect_err(|why| tracing::warn!(trunk = peer.trunk.name, why = why.reason, "not called"))
+            .ok()?;
         let target = targets.remove(0);
         let (domain, trunk) = (peer.domain(), &peer.trunk);
         let address = trunk.numbers.uri(number, &domain, true);
@@ -132,6 +140,7 @@ impl Driver {
             ring_timeout: trunk.ring_timeout,
             reply_within: trunk.reply_within,
             peer: Some(peer.id),
+            security,
         })
     }
 
@@ -142,13 +151,19 @@ impl Driver {
         onward: &Onward,
         held: &Held,
         (ring_timeout, reply_within): (Duration, Duration),
-    ) -> Way {
+        srtp: SrtpPolicy,
+    ) -> Option<Way> {
         let flow = binding.flow;
+        let security = Security::over(srtp, flow.transport);
+        if security.is_none() {
+            tracing::warn!(user, remote = %flow.remote, why = IN_CLEAR, "not called");
+        }
+        let security = security?;
         let contact = self.contact_for(None, flow.transport, flow.remote);
         let (from, mut headers) = identity(onward, held, &contact.to_string());
         headers.push(("Max-Forwards".to_owned(), hops_left(&held.incoming).to_string()));
         headers.extend(binding.path.iter().map(|p| ("Route".to_owned(), p.clone())));
-        Way {
+        Some(Way {
             target: sip::Target { transport: flow.transport, remote: flow.remote, contact },
             others: Vec::new(),
             request_uri: binding.uri.to_string(),
@@ -159,7 +174,8 @@ impl Driver {
             ring_timeout,
             reply_within,
             peer: None,
-        }
+            security,
+        })
     }
 }
 
