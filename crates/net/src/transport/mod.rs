@@ -224,7 +224,10 @@ impl Transports {
 
     /// Notes a connection that somebody made. An older one from the same port is gone already.
     pub(crate) fn opened(&mut self, remote: SocketAddr, connection: Connection) {
-        self.connections.insert((connection.transport, remote), connection);
+        let by = (connection.transport, remote);
+        // What was believed of that one is not believed of this one.
+        self.without_alias(by);
+        self.connections.insert(by, connection);
     }
 
     /// Lets a connection write what waits, and end.
