@@ -107,13 +107,15 @@ impl Driver {
             }
             return;
         }
-        let mut places = peer.places.iter();
-        if places.all(|p| peer.pings.get(p).is_some_and(Option::is_none)) {
+        let silent = |p: &Place| peer.pings.get(p).is_some_and(Option::is_none);
+        if peer.places.iter().all(silent) {
             let why = match answer {
                 Some((code, _)) => format!("{code} to OPTIONS"),
                 None => "no answer to OPTIONS".to_owned(),
             };
             self.trunk_failed(id, &why, None);
+        } else if answer.is_none() {
+            self.registrar_lost(place);
         }
     }
 

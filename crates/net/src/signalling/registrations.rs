@@ -17,6 +17,10 @@ use std::net::SocketAddr;
 /// Values of Service-Route that are kept.
 const MOST_ROUTES: usize = 16;
 
+/// A registration is moved for the loss of its place at most once in this time: a registrar that closes connections as it
+/// pleases is not to be asked without end.
+const MOVED: Duration = Duration::from_secs(30);
+
 /// One registration of a trunk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Registration {
@@ -27,6 +31,8 @@ pub(super) struct Registration {
     pub(super) last_failure: Option<(Instant, String)>,
     /// When it is asked for again after a failure.
     pub(super) again: Option<Instant>,
+    /// When it was moved last because its place was lost.
+    moved: Option<Instant>,
 }
 
 /// A registration that holds.
@@ -112,6 +118,32 @@ impl Driver {
             peer.registrations.iter_mut().for_each(|r| *r = Registration::default());
         }
         self.settle_registrations(id);
+    }
+
+    /// A registrar is gone, or our connection to it is: what was granted there is asked for anew, where else there is
+    /// somebody, or there again (RFC 5626 §4.4, §4.5). Until then nobody would find us.
+    pub(super) fn registrar_lost(&mut self, at: Place) {
+        let now = self.now();
+        if self.stopping.is_some() {
+            return;
+        }
+        let mut lost = Vec::new();
+        for peer in &mut self.peers {
+            for (number, registration) in peer.registrations.iter_mut().enumerate() {
+                let here = registration.granted.as_ref().is_some_and(|g| g.at == at);
+                if here && registration.moved.is_none_or(|then| now.since(then) >= MOVED) {
+                    *registration = Registration { moved: Some(now), ..Registration::default() };
+                    lost.push((peer.id, number));
+                }
+            }
+        }
+        if !lost.is_empty() {
+            self.hops.dead.failed(now, (at.transport, at.address), None);
+        }
+        for (id, number) in lost {
+            tracing::info!(trunk = self.trunk_name(id), at = %at.address, "the registrar is lost");
+            self.settle_registration(id, number);
+        }
     }
 
     fn register(&mut self, id: u64, number: usize, mut targets: Vec<sip::Target>) {

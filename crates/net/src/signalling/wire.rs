@@ -58,6 +58,7 @@ impl Driver {
                 if self.transports.closed(id, (transport, remote)) {
                     tracing::info!(transport = transport.via(), %remote, reason, "SIP connection gone");
                     self.flow_lost(transport, remote);
+                    self.registrar_lost(crate::dns::Place { transport, address: remote });
                     self.unreachable.push((transport, remote));
                 }
             }

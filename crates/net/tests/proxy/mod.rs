@@ -93,6 +93,8 @@ impl Kamailio {
                 folder.path().join("tls.cfg").display()
             );
             let text = text
+                .replace("{asked}", "")
+                .replace("{proved}", "")
                 .replace("{port}", &at.port().to_string())
                 .replace("{enable_tls}", "enable_tls=yes")
                 .replace("{listen_tls}", &format!("listen=tls:{tls}"))
@@ -135,24 +137,32 @@ impl Kamailio {
         }
     }
 
+    /// Waits until its log says so.
+    pub async fn says(&self, words: &str) {
+        let end = Instant::now() + BEGIN;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < end, "kamailio does not say {words}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    fn signal(&self, signal: &str) {
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args([signal, "--", &group]).status();
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends all processes of the proxy with this id.
+    pub fn kill_group(pid: u32) {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{pid}")]).status();
     }
 
     /// All its processes end at once, as by a power cut; ports answer no more.
     pub fn kill(&mut self) {
-        self.signal("-KILL");
+        Kamailio::kill_group(self.pid());
         let _ = self.child.wait();
-    }
-
-    /// All its processes stand still; what is sent to it waits in its sockets.
-    pub fn freeze(&self) {
-        self.signal("-STOP");
     }
 }
 
