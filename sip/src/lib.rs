@@ -22,9 +22,9 @@ mod transport;
 mod ua;
 
 pub use api::{
-    Asked, Asker, Attempt, CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Hop, Incoming,
-    Input, Invite, Outbound, Output, PingKey, Q850, Redirection, RegKey, Register, RequestKey, Target,
-    Transport,
+    Asked, Asker, Attempt, CallKey, Command, Config, Credentials, EndCause, EndedBy, Event, Holdings, Hop,
+    Incoming, Input, Invite, Outbound, Output, PingKey, Q850, Redirection, RegKey, Register, RequestKey,
+    Target, Transport,
 };
 pub use causes::{CallCause, Course, call_cause};
 pub use digest::{Algorithm, Claim, Denial, Secret};

@@ -3,7 +3,7 @@
 use crate::config::{Config, T38Policy};
 use crate::dns::{Place, Places};
 use crate::onward::{Onward, OnwardEvent, PassedOn};
-use crate::state::TrunkState;
+use crate::state::{Holdings, TrunkState};
 use fax_base::time::Duration;
 use fax_sip::Hop;
 use fax_t30 as t30;
@@ -218,6 +218,9 @@ pub(crate) enum Wish {
     },
     Trunks {
         told: oneshot::Sender<Vec<TrunkState>>,
+    },
+    Holdings {
+        told: oneshot::Sender<Holdings>,
     },
     Reload {
         config: Box<Config>,

@@ -33,7 +33,7 @@ pub use local::{AuthenticationFailed, LocalTerminal, OnwardT38, Registrar, Ringi
 pub use media::Punctuality;
 pub use onward::{Onward, OnwardCaller, OnwardEvent, OnwardReport, OnwardTarget, PassedOn, Side};
 pub use signalling::hop;
-pub use state::{PlaceState, RegistrationState, TrunkState};
+pub use state::{Holdings, PlaceState, RegistrationState, TrunkState};
 pub use traces::TraceConfig;
 pub use trunk::{
     Advertise, Assertion, IdentityRules, NumberFormat, NumberStyle, SrtpPolicy, Trunk, TrunkLimits,
@@ -132,6 +132,13 @@ impl Endpoint {
         let (told, trunks) = oneshot::channel();
         let _ = self.wishes.send(Wish::Trunks { told });
         trunks.await.unwrap_or_default()
+    }
+
+    /// What it holds at the moment; nothing when it has stopped.
+    pub async fn holdings(&self) -> Holdings {
+        let (told, holdings) = oneshot::channel();
+        let _ = self.wishes.send(Wish::Holdings { told });
+        holdings.await.unwrap_or_default()
     }
 
     /// Takes the trunks and limits of another configuration; calls that run go on as they began. What it cannot

@@ -64,3 +64,24 @@ pub struct PlaceState {
     /// How long the answer to the last OPTIONS took; `None`: there was none.
     pub round_trip: Option<Duration>,
 }
+
+/// What an endpoint holds at the moment: without calls and a minute after the last one nothing but what is configured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Holdings {
+    /// What the user agent holds.
+    pub sip: fax_sip::Holdings,
+    /// Fax calls.
+    pub calls: usize,
+    /// Calls that are passed on.
+    pub passed_on: usize,
+    /// Calls that have come in and are not decided about.
+    pub undecided: usize,
+    /// Calls that wait for a line of their trunk.
+    pub waiting: usize,
+    /// Calls whose media run.
+    pub media: usize,
+    /// TCP and TLS connections.
+    pub connections: usize,
+    /// Names and timers of calls.
+    pub keys: usize,
+}

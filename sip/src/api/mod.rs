@@ -3,11 +3,13 @@
 mod command;
 mod config;
 mod event;
+mod holdings;
 mod key;
 
 pub use command::{Command, Invite, Outbound, Register};
 pub use config::{Config, Credentials};
 pub use event::{Asked, EndCause, EndedBy, Event, Incoming, Redirection};
+pub use holdings::Holdings;
 pub use key::{Asker, CallKey, PingKey, Q850, RegKey, RequestKey};
 
 use core::net::SocketAddr;

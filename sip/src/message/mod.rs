@@ -132,6 +132,17 @@ pub struct Message {
 }
 
 impl Message {
+    /// Nothing: no request, no headers.
+    pub(crate) const fn empty() -> Message {
+        Message {
+            start: Start::Response { code: 100, reason: Bytes::new() },
+            start_raw: Bytes::new(),
+            headers: Vec::new(),
+            blank_raw: Bytes::new(),
+            body: Bytes::new(),
+        }
+    }
+
     /// The method of a request.
     #[must_use]
     pub fn method(&self) -> Option<&Method> {

@@ -8,7 +8,7 @@ use fax_base::Instant;
 use fax_base::time::Duration;
 
 use super::schedule::{CallTimer, Due, TxId};
-use super::transactions::{Owner, answer_to};
+use super::transactions::Owner;
 use super::{ALLOW, UserAgent};
 use crate::api::{CallKey, EndCause, EndedBy};
 use crate::dialog::{Dialog, Flow};
@@ -204,7 +204,7 @@ impl UserAgent {
         let Some(entry) = self.servers.get(&tx) else {
             return;
         };
-        let remote = answer_to(&entry.request, entry.transport, entry.source);
+        let remote = entry.answer_to;
         let octets = response.to_bytes();
         if let Some(reliable) = self.calls.get_mut(&key).and_then(|c| c.reliable.as_mut()) {
             reliable.waiting = Some(Waiting { rseq, octets, remote, interval: T1, sdp: with_sdp });

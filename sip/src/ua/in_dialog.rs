@@ -9,7 +9,6 @@ use super::call::{RemoteOffer, Stage, Unacknowledged};
 use super::content::check_content;
 use super::schedule::{CallTimer, Due, TxId};
 use super::session::describing;
-use super::transactions::answer_to;
 use crate::api::{CallKey, EndCause, EndedBy, Event};
 use crate::message::{Builder, Message, Method};
 use crate::sdp;
@@ -303,7 +302,7 @@ impl UserAgent {
         let Some(entry) = self.servers.get(&id) else {
             return;
         };
-        let remote = answer_to(&entry.request, entry.transport, entry.source);
+        let remote = entry.answer_to;
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };

@@ -24,7 +24,7 @@ use fax_base::Instant;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use crate::api::{Attempt, CallKey, Config, Event, Input, Output, RegKey, Transport};
+use crate::api::{Attempt, CallKey, Config, Event, Holdings, Input, Output, RegKey, Transport};
 use crate::dialog::DialogId;
 use crate::digest::Challenger;
 use crate::message::{Message, Method, Via, response_to};
@@ -152,6 +152,25 @@ impl UserAgent {
         self.clients.len() + self.servers.len()
     }
 
+    /// What is held at the moment.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        Holdings {
+            calls: self.live_calls,
+            dialogs: self.calls.len(),
+            client_transactions: self.clients.len(),
+            server_transactions: self.servers.len(),
+            keys: self.client_keys.len()
+                + self.server_keys.len()
+                + self.merged.len()
+                + self.dialogs.len()
+                + self.early.len()
+                + self.ways.len(),
+            registrations: self.registrations.len(),
+            timers: self.schedule.len(),
+        }
+    }
+
     fn receive(
         &mut self,
         now: Instant,
@@ -204,9 +223,14 @@ impl UserAgent {
         self.last_id
     }
 
-    /// `octets` random octets in hexadecimal: a token.
+    /// `octets` random octets, at most 16, in hexadecimal: a token.
     fn random_token(&mut self, octets: usize) -> String {
-        (0..octets).map(|_| format!("{:02x}", self.random.next_u32() & 0xff)).collect()
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let mut drawn = [0; 16];
+        let drawn = drawn.get_mut(..octets.min(16)).unwrap_or_default();
+        self.random.fill_bytes(drawn);
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);
+        drawn.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
     }
 
     /// A number below `limit`.

@@ -78,6 +78,10 @@ impl Schedule {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+
     pub(crate) fn is_set(&self, due: Due) -> bool {
         self.at.contains_key(&due)
     }

@@ -62,7 +62,11 @@ pub(crate) struct ServerEntry {
     pub(crate) machine: Server,
     pub(crate) key: ServerKey,
     pub(crate) merge: Option<MergeKey>,
+    /// Empty once it has its final answer: of most transactions all that is left is what repeats are answered with.
     pub(crate) request: Message,
+    /// Where answers go, and by which hop where the connection is gone (§18.2.2).
+    pub(crate) answer_to: SocketAddr,
+    pub(crate) hop: Option<Hop>,
     pub(crate) transport: Transport,
     pub(crate) local: SocketAddr,
     pub(crate) source: SocketAddr,
@@ -267,6 +271,8 @@ impl UserAgent {
             machine,
             key,
             merge,
+            answer_to: answer_to(&request, transport, source),
+            hop: response_hop(&request, transport, source),
             request,
             transport,
             local,
@@ -305,6 +311,7 @@ impl UserAgent {
         entry.last = Some(response.to_bytes());
         let steps = entry.machine.respond(code);
         if code >= 200 {
+            entry.request = Message::empty();
             self.schedule.clear(Due::Unanswered(id));
         }
         self.run_server(now, id, &steps);
@@ -351,9 +358,8 @@ impl UserAgent {
             match *step {
                 Step::Repeat => {
                     if let Some(octets) = entry.last.clone() {
-                        let to = answer_to(&entry.request, entry.transport, entry.source);
-                        let (transport, local) = (entry.transport, entry.local);
-                        let hop = response_hop(&entry.request, transport, entry.source);
+                        let (transport, local, to) = (entry.transport, entry.local, entry.answer_to);
+                        let hop = entry.hop.clone();
                         self.send_by(transport, Some(local), to, hop, octets);
                     }
                 }

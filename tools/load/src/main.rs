@@ -3,6 +3,7 @@
 mod calls;
 mod cost;
 mod page;
+mod signalling;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
@@ -20,7 +21,8 @@ const ON_TIME_MS: usize = 10;
 const SHARE: f64 = 0.999;
 
 /// Makes N fax calls at a time between two endpoints on loopback, both ends in this process, and prints for each N the
-/// CPU a call takes, how late the media came, and whether every fax arrived as it was sent.
+/// CPU a call takes, how late the media came, and whether every fax arrived as it was sent. With --sip: how many calls
+/// a second can be set up and torn down, and what one costs.
 #[derive(Parser)]
 struct Args {
     /// Calls at a time, one run each.
@@ -41,6 +43,15 @@ struct Args {
     /// Without error correction.
     #[arg(long)]
     no_ecm: bool,
+    /// Signalling alone: SIPp makes calls that end as soon as they are up.
+    #[arg(long)]
+    sip: bool,
+    /// With --sip: calls a second, one run each.
+    #[arg(long, value_delimiter = ',', default_value = "500,1000,1500")]
+    rate: Vec<usize>,
+    /// With --sip: over one TCP connection instead of UDP.
+    #[arg(long)]
+    tcp: bool,
     /// One object a run instead of a table.
     #[arg(long)]
     json: bool,
@@ -60,6 +71,17 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     cost::allow_files()?;
     let mut good = true;
+    if args.sip {
+        if !args.json {
+            println!("{}", signalling::Run::HEAD);
+        }
+        for &rate in &args.rate {
+            let run = signalling::run(&args, rate).await?;
+            good &= run.good();
+            println!("{}", if args.json { run.json().to_string() } else { run.row() });
+        }
+        return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     if !args.json {
         println!(
             "{:>6} {:>7} {:>7} {:>9} {:>11} {:>12} {:>9} {:>9} {:>8} {:>8}",

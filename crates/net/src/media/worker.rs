@@ -99,6 +99,12 @@ impl Media {
         Ok(Media { workers })
     }
 
+    /// How many calls have media.
+    pub(crate) fn calls(&self) -> usize {
+        let calls = self.workers.iter().map(|w| w.calls.load(Ordering::Relaxed)).sum::<u64>();
+        usize::try_from(calls).unwrap_or(usize::MAX)
+    }
+
     /// What counts how punctual each worker is.
     pub(crate) fn times(&self) -> Vec<Arc<Times>> {
         self.workers.iter().map(|w| w.times.clone()).collect()

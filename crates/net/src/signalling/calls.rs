@@ -51,6 +51,7 @@ impl Driver {
             Wish::StunLocated { servers } => self.stun_located(servers),
             // Who asked may be gone.
             Wish::Trunks { told } => drop(told.send(self.trunk_states())),
+            Wish::Holdings { told } => drop(told.send(self.holdings())),
             Wish::Reload { config, done } => drop(done.send(self.reload(*config))),
             Wish::Stop { done } => self.stop(done),
         }

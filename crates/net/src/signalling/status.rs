@@ -3,7 +3,7 @@
 use super::driver::Driver;
 use super::health::State;
 use super::peers::Peer;
-use crate::state::{PlaceState, RegistrationState, TrunkState};
+use crate::state::{Holdings, PlaceState, RegistrationState, TrunkState};
 use fax_base::Instant;
 use std::time::SystemTime;
 
@@ -12,6 +12,20 @@ impl Driver {
     pub(super) fn trunk_states(&self) -> Vec<TrunkState> {
         let now = (self.now(), SystemTime::now());
         self.peers.iter().map(|peer| self.trunk_state(peer, now)).collect()
+    }
+
+    /// What is held at the moment.
+    pub(super) fn holdings(&self) -> Holdings {
+        Holdings {
+            sip: self.agent.holdings(),
+            calls: self.legs.len(),
+            passed_on: self.passages.len(),
+            undecided: self.held.len(),
+            waiting: self.peers.iter().map(|p| p.waiting.len()).sum(),
+            media: self.media.calls(),
+            connections: self.transports.connections(),
+            keys: self.by_call.len() + self.wheel.len() + self.pings.len(),
+        }
     }
 
     fn trunk_state(&self, peer: &Peer, (now, wall): (Instant, SystemTime)) -> TrunkState {

@@ -178,6 +178,11 @@ impl Transports {
         if self.connections.contains_key(&peer) { peer } else { aliased().copied().unwrap_or(peer) }
     }
 
+    /// How many connections there are.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// The certificate that is wanted at this address from now on.
     pub(crate) fn expect(&mut self, remote: SocketAddr, name: &str) {
         self.names.insert(remote, name.to_owned());
