@@ -4,85 +4,17 @@
 
 mod bench;
 
+use bench::random::{Random, resident, sip_messages};
 use bench::{Side, page, pels, request, side_with, story, story_within, terminal};
 use fax_net::CallEnd;
 use fax_t30 as t30;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Memory may grow by so much under attack: buffers, transactions, thread stacks.
 const GROWTH: usize = 96 << 20;
-
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap()
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.next() % bound.max(1)
-    }
-
-    fn octet(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-
-    fn octets(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most)).map(|_| self.octet()).collect()
-    }
-
-    /// A damaged copy: octets changed, cut, doubled.
-    fn damaged(&mut self, whole: &[u8]) -> Vec<u8> {
-        let mut copy = whole.to_vec();
-        for _ in 0..=self.below(4) {
-            let at = self.below(copy.len());
-            match self.below(5) {
-                0 => copy.truncate(at),
-                1 => copy.extend_from_within(at..),
-                2 => copy.insert(at.min(copy.len()), self.octet()),
-                3 if at < copy.len() => drop(copy.drain(at..(at + 5).min(copy.len()))),
-                _ => {
-                    let octet = self.octet();
-                    if let Some(place) = copy.get_mut(at) {
-                        *place = octet;
-                    }
-                }
-            }
-            copy.truncate(4_000);
-        }
-        copy
-    }
-}
-
-/// Resident memory in octets.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes << 10
-}
-
-/// Well-formed and odd SIP messages to begin with.
-fn sip_messages() -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sip");
-    let mut messages: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "sip"))
-        .map(|path| std::fs::read(path).unwrap())
-        .collect();
-    messages.sort();
-    assert!(messages.len() > 20);
-    messages
-}
 
 /// A UDPTL packet with these primary octets and nothing behind it.
 fn udptl(sequence: usize, primary: &[u8]) -> Vec<u8> {
@@ -321,6 +253,12 @@ async fn nonsense_from_the_far_end_itself_ends_one_call_and_no_more() {
         assert_eq!(told.report.end, CallEnd::Fax, "{:?}", told.report);
         assert!(told.report.outcome.unwrap().failure.is_some());
         tokio::task::spawn_blocking(move || attack.join()).await.unwrap().unwrap();
+        // The one media port is free again when the worker has let go of it.
+        let end = Instant::now() + Duration::from_secs(30);
+        while called.endpoint.holdings().await.media > 0 {
+            assert!(Instant::now() < end, "the media do not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
     let growth = resident().saturating_sub(before);
     println!("memory grew by {} kB", growth >> 10);

@@ -7,8 +7,8 @@
 mod bench;
 
 use bench::sipp::{BOUND, Sipp};
-use bench::{Side, Story, free, page, request, side, story_within, terminal};
-use fax_net::{Call, CallEnd, T38Policy, Trunk};
+use bench::{Side, Story, free, page, request, side, side_with, story_within, terminal};
+use fax_net::{Call, CallEnd, Listen, T38Policy, Transport, Trunk};
 use fax_t30 as t30;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,10 +27,33 @@ fn eager(trunk: &mut Trunk) {
     };
 }
 
+/// We and SIPp by one of its transports.
+async fn ours(by: &str, own: SocketAddr, at: SocketAddr, change: impl FnOnce(&mut Trunk)) -> Side {
+    if by == "u1" {
+        return side(own, at, change).await;
+    }
+    side_with(own, at, |config| {
+        config.listen = vec![Listen::new(Transport::Tcp, own)];
+        let trunk = config.trunks.first_mut().unwrap();
+        trunk.transport = Some(Transport::Tcp);
+        change(trunk);
+    })
+    .await
+}
+
 /// We call SIPp.
 async fn calling(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut Trunk)) -> Story {
-    let (sipp, at) = Sipp::listen(scenario, fill).await;
-    let ours = side(free(), at, change).await;
+    calling_by("u1", scenario, fill, change).await
+}
+
+async fn calling_by(
+    by: &str,
+    scenario: &str,
+    fill: &[(&str, &str)],
+    change: impl FnOnce(&mut Trunk),
+) -> Story {
+    let (sipp, at) = Sipp::listen_by(by, scenario, fill).await;
+    let ours = ours(by, free(), at, change).await;
     let pages = vec![page(100).1];
     let call = ours.endpoint.call(request(terminal(t30::Role::Calling, pages, true)));
     let story = story_within(call, BOUND).await;
@@ -40,16 +63,34 @@ async fn calling(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut
 
 /// SIPp calls us.
 async fn caller(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut Trunk)) -> (Sipp, Side) {
+    caller_by("u1", scenario, fill, change).await
+}
+
+async fn caller_by(
+    by: &str,
+    scenario: &str,
+    fill: &[(&str, &str)],
+    change: impl FnOnce(&mut Trunk),
+) -> (Sipp, Side) {
     let (own, at) = (free(), free());
-    let ours = side(own, at, change).await;
+    let ours = ours(by, own, at, change).await;
     let target = own.to_string();
     let target = [target.as_str(), "-s", "+4930456"];
-    (Sipp::start(scenario, at, fill, &target), ours)
+    (Sipp::start_by(by, scenario, at, fill, &target), ours)
 }
 
 /// SIPp calls us and we answer.
 async fn called(scenario: &str, fill: &[(&str, &str)], change: impl FnOnce(&mut Trunk)) -> Story {
-    let (sipp, mut ours) = caller(scenario, fill, change).await;
+    called_by("u1", scenario, fill, change).await
+}
+
+async fn called_by(
+    by: &str,
+    scenario: &str,
+    fill: &[(&str, &str)],
+    change: impl FnOnce(&mut Trunk),
+) -> Story {
+    let (sipp, mut ours) = caller_by(by, scenario, fill, change).await;
     let call = answer(&mut ours, Duration::ZERO).await;
     let story = story_within(call, BOUND).await;
     sipp.succeeds().await;
@@ -265,7 +306,11 @@ async fn an_invite_without_a_description_gets_our_offer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_may_be_cancelled_before_its_answer() {
-    let (sipp, mut ours) = caller("uac-cancels", &[], quiet).await;
+    cancelled("u1").await;
+}
+
+async fn cancelled(by: &str) {
+    let (sipp, mut ours) = caller_by(by, "uac-cancels", &[], quiet).await;
     let incoming = tokio::time::timeout(BOUND, ours.incoming.recv()).await;
     let incoming = incoming.expect("nobody calls").unwrap();
     sipp.succeeds().await;
@@ -322,9 +367,13 @@ async fn a_stranger_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_registers_with_its_credentials_and_takes_that_back() {
+    registers("u1").await;
+}
+
+async fn registers(by: &str) {
     for scenario in ["uas-register", "uas-register-423"] {
-        let (sipp, at) = Sipp::listen(scenario, &[]).await;
-        let ours = side(free(), at, |t| {
+        let (sipp, at) = Sipp::listen_by(by, scenario, &[]).await;
+        let ours = ours(by, free(), at, |t| {
             t.credentials = Some(("fax".to_owned(), "secret".to_owned()));
             t.register = Some(Duration::from_secs(60));
         })
@@ -332,5 +381,69 @@ async fn a_trunk_registers_with_its_credentials_and_takes_that_back() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         ours.endpoint.stop().await;
         sipp.succeeds().await;
+    }
+}
+
+// --- the main flows by TCP, over one connection and one for each call ---
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tcp_refusals_and_challenges_are_as_over_udp() {
+    for (status, code) in [("486 Busy Here", 486), ("503 Service Unavailable", 503)] {
+        let fill = [("[status]", status), ("[extra]", "X-Extra: none")];
+        let story = calling_by("t1", "uas-final", &fill, quiet).await;
+        assert_eq!((story.report.end, story.report.sip_status), (CallEnd::NotAnswered, Some(code)));
+    }
+    for scenario in ["uas-auth", "uas-auth-proxy"] {
+        let story = calling_by("t1", scenario, &[], |t| {
+            quiet(t);
+            t.credentials = Some(("fax".to_owned(), "secret".to_owned()));
+        });
+        cleared_in_mid_call(&story.await, false);
+    }
+    registers("t1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tcp_we_call_and_t38_is_offered_by_either_side() {
+    for by in ["t1", "tn"] {
+        tokio::join!(
+            async { cleared_in_mid_call(&calling_by(by, "uas-early", &[], quiet).await, false) },
+            async { cleared_in_mid_call(&calling_by(by, "uas-switches", &[], quiet).await, true) },
+            async { cleared_in_mid_call(&calling_by(by, "uas-491-retried", &[], eager).await, true) },
+            async { cleared_in_mid_call(&calling_by(by, "uas-glare", &[], eager).await, true) },
+            async {
+                let fill = [("[status]", "488 Not Acceptable Here")];
+                refused(&calling_by(by, "uas-refuses", &fill, eager).await, 488);
+            },
+            async {
+                let soon = |t: &mut Trunk| t.ring_timeout = Duration::from_secs(2);
+                let story = calling_by(by, "uas-cancelled", &[], soon).await;
+                assert!(story.rang && !story.answered);
+            },
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tcp_we_are_called_and_t38_is_offered_by_either_side() {
+    for by in ["t1", "tn"] {
+        tokio::join!(
+            async { cleared_in_mid_call(&called_by(by, "uac-takes", &[], eager).await, true) },
+            async { cleared_in_mid_call(&called_by(by, "uac-switches", &[], quiet).await, true) },
+            async { cleared_in_mid_call(&called_by(by, "uac-491", &[], eager).await, true) },
+            async { cleared_in_mid_call(&called_by(by, "uac-image", &[], quiet).await, true) },
+            async { cleared_in_mid_call(&called_by(by, "uac-late-offer", &[], quiet).await, false) },
+            async { cleared_in_mid_call(&called_by(by, "uac-refreshes", &[], quiet).await, false) },
+            async {
+                let fill = [("[status]", "488 Not Acceptable Here")];
+                refused(&called_by(by, "uac-refuses", &fill, eager).await, 488);
+            },
+            cancelled(by),
+            async {
+                let (sipp, mut ours) = caller_by(by, "uac-odd-requests", &[], quiet).await;
+                sipp.succeeds().await;
+                assert!(ours.incoming.try_recv().is_err());
+            },
+        );
     }
 }

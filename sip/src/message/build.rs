@@ -130,7 +130,7 @@ impl Builder {
     pub fn copy(mut self, from: &Message, name: &str) -> Builder {
         self.message
             .headers
-            .extend(from.headers.iter().filter(|h| h.is(name)).map(|h| Header::new(name, h.value())));
+            .extend(from.headers.iter().filter(|h| h.is(name)).map(|h| Header::repeating(name, h.value())));
         self
     }
 
@@ -177,7 +177,7 @@ pub fn response_to(
     let mut first = true;
     for via in request.all("Via") {
         let value = if first { mark_source(via.value(), source) } else { via.value().clone() };
-        builder = builder.header("Via", &value);
+        builder.message.headers.push(Header::repeating("Via", &value));
         first = false;
     }
     builder = builder.copy(request, "From");
@@ -187,7 +187,7 @@ pub fn response_to(
             value.extend_from_slice(b";tag=");
             value.extend_from_slice(tag.as_bytes());
         }
-        builder = builder.header("To", value);
+        builder.message.headers.push(Header::repeating("To", &value));
     }
     builder = builder.copy(request, "Call-ID").copy(request, "CSeq");
     if code == 100 {

@@ -43,10 +43,20 @@ impl Header {
     /// A header of ours. Line ends within the value become spaces: nothing can be smuggled in.
     #[must_use]
     pub fn new(name: &str, value: &[u8]) -> Header {
+        Header::with(name, value, |b| matches!(b, b'\r' | b'\n' | 0))
+    }
+
+    /// A header that says what another one said, octet for octet: answers repeat even a NUL in a quoted pair (RFC 3261
+    /// §8.2.6.2, §25.1).
+    pub(crate) fn repeating(name: &str, value: &[u8]) -> Header {
+        Header::with(name, value, |b| matches!(b, b'\r' | b'\n'))
+    }
+
+    fn with(name: &str, value: &[u8], barred: impl Fn(u8) -> bool) -> Header {
         let mut raw = BytesMut::with_capacity(name.len() + value.len() + 4);
         raw.put_slice(name.as_bytes());
         raw.put_slice(b": ");
-        raw.extend(value.iter().map(|&b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
+        raw.extend(value.iter().map(|&b| if barred(b) { b' ' } else { b }));
         let end = raw.len();
         raw.put_slice(b"\r\n");
         let raw = raw.freeze();

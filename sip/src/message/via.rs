@@ -36,7 +36,7 @@ impl Via {
             None => None,
             Some(p) => Some(number(p).and_then(|n| u16::try_from(n).ok())?),
         };
-        let bad = |b: &u8| b.is_ascii_whitespace() || b",<>\"".contains(b);
+        let bad = |b: &u8| b.is_ascii_whitespace() || b.is_ascii_control() || b",<>\"".contains(b);
         if !is_token(name)
             || !is_token(version)
             || !is_token(transport)

@@ -27,6 +27,21 @@ fn own_messages_are_answered_as_their_names_say() {
 }
 
 #[test]
+fn answers_repeat_what_was_said_octet_for_octet() {
+    let request = |host: &str| {
+        parse(&Bytes::from(format!(
+            "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP {host};branch=z9hG4bKnul\r\nFrom: \"NUL:\\\0\" <sip:a@b>;tag=1\r\n\
+             To: <sip:b@c>\r\nCall-ID: nul\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n"
+        )))
+    };
+    let good = request("192.0.2.7").unwrap();
+    let answer = response_to(&good, SOURCE.parse().unwrap(), 200, "", Some("t")).finish();
+    assert_eq!(answer.value("From"), good.value("From"));
+    assert_eq!(parse(&answer.to_bytes()).unwrap().value("From"), good.value("From"));
+    assert_eq!(request("192.0.\x002.7").unwrap_err().phrase, "Bad Via");
+}
+
+#[test]
 fn name_addresses_in_every_form() {
     let read = |t: &str| NameAddr::read(&Bytes::copy_from_slice(t.as_bytes()));
     for (value, display, uri, tag) in [

@@ -3,6 +3,7 @@
 
 pub mod baresip;
 pub mod meddler;
+pub mod random;
 pub mod sipp;
 
 use fax_base::page::{Coding, PageShape, Resolution, Width};

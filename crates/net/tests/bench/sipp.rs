@@ -18,6 +18,18 @@ pub struct Sipp {
 impl Sipp {
     /// Starts one scenario for one call at `at`; `fill` says what stands for its place holders.
     pub fn start(scenario: &str, at: SocketAddr, fill: &[(&str, &str)], target: &[&str]) -> Sipp {
+        Sipp::start_by("u1", scenario, at, fill, target)
+    }
+
+    /// The same by one of SIPp's transports: `u1` UDP, `t1` one TCP connection, `tn` one for each call. The scenarios are
+    /// written for UDP.
+    pub fn start_by(
+        transport: &str,
+        scenario: &str,
+        at: SocketAddr,
+        fill: &[(&str, &str)],
+        target: &[&str],
+    ) -> Sipp {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sipp");
         let log = |what: &str| {
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sipp-{scenario}-{}.{what}", at.port()))
@@ -27,12 +39,27 @@ impl Sipp {
         for (holder, value) in fill {
             text = text.replace(holder, value);
         }
+        if transport.starts_with('t') {
+            text = text.replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+            text = text.replace("[local_ip]:[local_port]>\n", "[local_ip]:[local_port];transport=tcp>\n");
+        }
         std::fs::write(log("xml"), text).unwrap();
         let child = Command::new("sipp")
             .arg("-sf")
             .arg(log("xml"))
             .args(["-i", &at.ip().to_string(), "-p", &at.port().to_string()])
-            .args(["-m", "1", "-nostdin", "-timeout", "55s", "-timeout_error"])
+            .args([
+                "-t",
+                transport,
+                "-max_socket",
+                "100",
+                "-m",
+                "1",
+                "-nostdin",
+                "-timeout",
+                "55s",
+                "-timeout_error",
+            ])
             .args(["-recv_timeout", "50000", "-trace_err", "-error_file"])
             .arg(log("errors"))
             .args(["-trace_msg", "-message_file"])
@@ -50,10 +77,19 @@ impl Sipp {
 
     /// Starts a scenario that is called, and waits until it listens.
     pub async fn listen(scenario: &str, fill: &[(&str, &str)]) -> (Sipp, SocketAddr) {
+        Sipp::listen_by("u1", scenario, fill).await
+    }
+
+    /// The same by one of SIPp's transports.
+    pub async fn listen_by(transport: &str, scenario: &str, fill: &[(&str, &str)]) -> (Sipp, SocketAddr) {
         let at = free();
-        let sipp = Sipp::start(scenario, at, fill, &[]);
-        let end = Instant::now() + Duration::from_secs(10);
-        while std::net::UdpSocket::bind(at).is_ok() {
+        let sipp = Sipp::start_by(transport, scenario, at, fill, &[]);
+        let end = Instant::now() + Duration::from_secs(30);
+        let absent = || match transport {
+            "u1" => std::net::UdpSocket::bind(at).is_ok(),
+            _ => std::net::TcpListener::bind(at).is_ok(),
+        };
+        while absent() {
             assert!(Instant::now() < end, "sipp does not listen");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
