@@ -75,6 +75,22 @@ pub(crate) enum MediaCommand {
     Stop,
 }
 
+impl std::fmt::Debug for MediaCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            MediaCommand::Start(_) => "Start",
+            MediaCommand::Bridge(_) => "Bridge",
+            MediaCommand::Side { .. } => "Side",
+            MediaCommand::Keys { .. } => "Keys",
+            MediaCommand::Audio { .. } => "Audio",
+            MediaCommand::T38 { .. } => "T38",
+            MediaCommand::Cancel => "Cancel",
+            MediaCommand::HungUp => "HungUp",
+            MediaCommand::Stop => "Stop",
+        })
+    }
+}
+
 /// Everything the media of a call that is passed on begin with: the sockets of sides A and B.
 pub(crate) struct BridgeStart {
     pub(crate) sides: [MediaSocket; 2],

@@ -77,22 +77,6 @@ pub(crate) enum Output {
     Done,
 }
 
-impl std::fmt::Debug for MediaCommand {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            MediaCommand::Start(_) => "Start",
-            MediaCommand::Bridge(_) => "Bridge",
-            MediaCommand::Side { .. } => "Side",
-            MediaCommand::Keys { .. } => "Keys",
-            MediaCommand::Audio { .. } => "Audio",
-            MediaCommand::T38 { .. } => "T38",
-            MediaCommand::Cancel => "Cancel",
-            MediaCommand::HungUp => "HungUp",
-            MediaCommand::Stop => "Stop",
-        })
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// Our INVITE is out.
