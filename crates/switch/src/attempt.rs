@@ -33,6 +33,9 @@ const CALL_OFF: Duration = Duration::from_secs(30);
 const SHORTEST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// A job that waits for a budget is looked at again after this at the latest: the budget may be another by then.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
 /// Results by which the far end said that it has not got the page.
 const REFUSED: [&str; 2] = ["d.rtn", "d.ecm.give-up"];
 
@@ -131,7 +134,7 @@ impl Service {
         match refusal {
             TollRefusal::Over { free_at, .. } => {
                 tracing::warn!(job = %job.id, account = %job.account, why = text, "the job waits for a budget");
-                Turn::Held(*free_at, text)
+                Turn::Held((*free_at).min(self.now().plus(LOOK_AGAIN)), text)
             }
             TollRefusal::Barred { .. } => {
                 let to = Redacted(&job.to_number);

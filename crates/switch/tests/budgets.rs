@@ -43,12 +43,14 @@ async fn a_job_over_a_budget_waits_for_it_and_is_sent() {
     );
     assert!(held.attempts.is_empty() && held.attempts_counted == 0);
     let now = b.service.now();
-    let wait = held.not_before.since(now).as_secs();
-    assert!((3_600..=3_660).contains(&wait), "{wait}");
+    // It is looked at again before that: the budget may be another by then.
+    assert_eq!(held.not_before.since(now).as_secs(), 300);
     // Others are not kept waiting.
     b.settle().await;
-    assert_eq!(b.dialler.calls(), 2);
-    b.clock.advance(wait);
+    b.clock.advance(300);
+    b.settle().await;
+    assert_eq!(b.dialler.calls(), 3);
+    b.clock.advance(3_360);
     let sent = b.until_state(&second, JobState::Completed).await;
     assert_eq!((sent.attempts.len(), sent.reason), (1, None));
 }

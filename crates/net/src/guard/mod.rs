@@ -239,10 +239,12 @@ impl Guard {
         }
         let (gap, most) = (self.failure_gap(), self.most_failures());
         let source = Source::of(ip);
-        let failures = &mut self.table.of(now, source).failures;
-        failures.take_anyway(now, gap, offence.weight());
-        if failures.taken(now, gap) >= most && self.bans.holding(now, source).is_none() {
-            *failures = Bucket::default();
+        let entry = self.table.of(now, source);
+        entry.failures.take_anyway(now, gap, offence.weight());
+        entry.unproven = entry.unproven.saturating_add(u32::from(offence == Offence::Unproven));
+        if entry.failures.taken(now, gap) >= most && self.bans.holding(now, source).is_none() {
+            entry.failures = Bucket::default();
+            entry.unproven = 0;
             let ban = self.bans.ban(now, source, offence, &self.rules);
             let banned = Banned { source, length: ban.until.since(now), times: ban.times, why: offence };
             self.counters.bans += 1;
@@ -255,7 +257,8 @@ impl Guard {
     /// A source that was asked who it is has said so.
     pub(crate) fn proves(&mut self, ip: IpAddr) {
         let gap = self.failure_gap();
-        if let Some(entry) = self.table.known(Source::of(ip)) {
+        if let Some(entry) = self.table.known(Source::of(ip)).filter(|e| e.unproven > 0) {
+            entry.unproven -= 1;
             entry.failures.give(gap, Offence::Unproven.weight());
         }
     }
@@ -330,6 +333,7 @@ impl Guard {
         let source = Source::of(ip);
         if let Some(entry) = self.table.known(source) {
             entry.failures = Bucket::default();
+            entry.unproven = 0;
         }
         self.bans.lift(now, source)
     }

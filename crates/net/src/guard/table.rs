@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) packets: Bucket,
     /// What it fails at.
     pub(super) failures: Bucket,
+    /// Of these, how often it was asked who it is and has not said so.
+    pub(super) unproven: u32,
 }
 
 /// The places of the sources that share them.
@@ -65,7 +67,8 @@ impl Table {
                 place = other;
             }
         }
-        let fresh = Entry { source, seen: now, packets: Bucket::default(), failures: Bucket::default() };
+        let (packets, failures) = (Bucket::default(), Bucket::default());
+        let fresh = Entry { source, seen: now, packets, failures, unproven: 0 };
         let entry = place.get_or_insert(fresh);
         if entry.source != source {
             *entry = fresh;

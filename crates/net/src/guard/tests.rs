@@ -151,6 +151,14 @@ fn failures_are_forgotten_and_known_addresses_are_never_banned() {
         guard.proves(telephone);
     }
     assert!(guard.bans(at(1_000)).is_empty());
+    // Right proofs do not make up for wrong ones.
+    let both = ip("203.0.113.22");
+    for n in 0..10 {
+        (0..8).for_each(|_| guard.proves(both));
+        guard.wrong_proof(at(n), both, "ata");
+    }
+    assert_eq!(guard.bans(at(100)).len(), 1);
+    assert!(guard.lift(at(100), both));
     // Who is asked and asked and never says who it is ends, too.
     let deaf = ip("203.0.113.21");
     (0..40).for_each(|n| guard.offends(at(n), deaf, Offence::Unproven));

@@ -42,6 +42,8 @@ impl Driver {
         keep(self.config.sip == config.sip && self.config.listen == config.listen, "listeners");
         keep(self.config.tls == config.tls, "the certificates of [tls]");
         keep(self.config.streams == config.streams, "the limits of connections");
+        let room = |c: &Config| (c.protection.handshakes, c.protection.sources);
+        keep(room(&self.config) == room(&config), "handshakes and sources of [protection]");
         keep(self.config.dns == config.dns, "DNS servers");
         keep(self.config.stun == config.stun, "STUN servers");
         let media = |c: &Config| (c.media_ip, c.media_ports.clone(), c.workers);
