@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fax_store::model::{AccountId, Timestamp};
-use fax_switch::{Account, Directory, User};
+use fax_store::model::{AccountId, FaxboxId, Timestamp};
+use fax_switch::{Account, Directory, Key, User};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use crate::envelope::{Fault, Success, Validation};
+use crate::password;
+use crate::route::{Resource, Right, Route, Scope};
 
 /// How long a token is valid.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
@@ -64,24 +66,23 @@ impl Tokens {
         format!("{signed}.{signature}")
     }
 
-    /// The account of a token or API key, and the user if the token is one's.
+    /// Whose a token or API key is.
     ///
     /// # Errors
     ///
     /// 401 for what is neither, or has ended.
-    pub fn check(
-        &self,
-        directory: &Directory,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<(AccountId, Option<String>), Fault> {
+    pub fn check(&self, directory: &Directory, token: &str, now: Timestamp) -> Result<Caller, Fault> {
         if token.len() > 4096 {
             return Err(Fault::invalid_credentials());
         }
-        if let Some(account) = account_of_key(directory, token) {
-            return Ok((account.id.clone(), None));
-        }
-        self.claims(directory, token, now).ok_or_else(Fault::invalid_credentials)
+        let caller = match valid_key(directory, token, now) {
+            Some(key) => Some(Caller::of_key(key)),
+            None => self.claims(directory, token, now),
+        };
+        let caller = caller.ok_or_else(Fault::invalid_credentials)?;
+        // An account that is shut, or lies below one that is, lets nobody in.
+        let shut = directory.line_of(&caller.account).any(|a| a.disabled);
+        if shut { Err(Fault::invalid_credentials()) } else { Ok(caller) }
     }
 
     /// HMAC-SHA-256 over what is signed.
@@ -89,12 +90,7 @@ impl Tokens {
         self.keyed.clone().chain_update(signed.as_bytes())
     }
 
-    fn claims(
-        &self,
-        directory: &Directory,
-        token: &str,
-        now: Timestamp,
-    ) -> Option<(AccountId, Option<String>)> {
+    fn claims(&self, directory: &Directory, token: &str, now: Timestamp) -> Option<Caller> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         self.mac(signed).verify_slice(&signature).ok()?;
@@ -104,24 +100,121 @@ impl Tokens {
             return None;
         }
         let id = AccountId::new(claims["account_id"].as_str()?);
-        let account = directory.account(&id)?;
+        directory.account(&id)?;
         let credential = claims["crd"].as_str()?;
-        let owner = claims["owner_id"].as_str();
-        let stands = match owner {
-            None => account.api_keys_sha256.iter().any(|k| hex(&k[..8]) == credential),
-            Some(owner) => {
-                account.users.iter().any(|u| u.id == owner && hex(&user_digest(u)[..8]) == credential)
+        match claims["owner_id"].as_str() {
+            None => {
+                let mut keys = directory.keys_of(&id).filter(|k| is_valid(k, now));
+                keys.find(|k| hex(&k.digest[..8]) == credential).map(Caller::of_key)
             }
-        };
-        stands.then(|| (id, owner.map(str::to_owned)))
+            Some(owner) => {
+                let user = directory.user(&id, owner).filter(|u| !u.disabled)?;
+                (hex(&user_digest(user)[..8]) == credential).then(|| Caller {
+                    account: id,
+                    who: format!("user:{}", user.id),
+                    user: Some(user.id.clone()),
+                    admin: user.admin,
+                    scopes: Vec::new(),
+                })
+            }
+        }
     }
 }
 
-/// The account whose key this is. Only digests are compared, in constant time.
-fn account_of_key<'d>(directory: &'d Directory, key: &str) -> Option<&'d Account> {
-    let account = directory.account_by_key(key)?;
+/// Who asks, and what he may.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// His account.
+    pub account: AccountId,
+    /// His key or himself, for the audit log: `key:…`, `user:…`.
+    pub who: String,
+    /// The user, if he is one.
+    pub user: Option<String>,
+    /// He may do everything in his account, as far as the scopes go.
+    pub admin: bool,
+    /// What his key is for; empty: everything.
+    pub scopes: Vec<String>,
+}
+
+impl Caller {
+    fn of_key(key: &Key) -> Self {
+        Caller {
+            account: key.account.clone(),
+            who: format!("key:{}", key.id),
+            user: None,
+            admin: true,
+            scopes: key.scopes.clone(),
+        }
+    }
+
+    /// Whether this may be done there: the account is the caller's or lies below it, the key is for it, and a user
+    /// who is no administrator stays with what is his own.
+    ///
+    /// # Errors
+    ///
+    /// 403.
+    pub fn may(&self, directory: &Directory, route: &Route, right: Right) -> Result<(), Fault> {
+        let in_scope = self.scopes.is_empty()
+            || right.scope().is_none_or(|scope| self.scopes.iter().any(|own| own == scope));
+        let account = route.account().map_or_else(|| self.account.clone(), AccountId::new);
+        // Faxes are seen from the account and from above only, never by an operator who is not above.
+        let set_up = matches!(right, Right::ReadSetup | Right::WriteSetup | Right::Access | Right::ReadAudit);
+        let reaches = directory.is_within(&account, &self.account) || (set_up && self.operates(directory));
+        if in_scope && reaches && (self.admin || self.owns(directory, route, right)) {
+            Ok(())
+        } else {
+            Err(Fault::forbidden())
+        }
+    }
+
+    /// Whether what a user without further rights asks for is his own.
+    fn owns(&self, directory: &Directory, route: &Route, right: Right) -> bool {
+        if route.account() != Some(self.account.as_str()) {
+            return false;
+        }
+        let myself = |user: &Option<String>| user.is_some() && *user == self.user;
+        let box_of_mine = |id: &str| {
+            let found = directory.faxbox(&FaxboxId::new(id)).filter(|f| f.account == self.account);
+            found.is_some_and(|f| myself(&f.owner))
+        };
+        let Scope { faxbox, user, .. } = &route.scope;
+        let below_me = user.is_none() || myself(user);
+        match (right, route.resource) {
+            (Right::ReadSetup, Resource::Account) => true,
+            (Right::ReadSetup, Resource::User) => myself(&Some(route.id.clone())),
+            (Right::ReadSetup, Resource::Faxboxes) => myself(user),
+            (Right::ReadSetup, Resource::Faxbox) => below_me && box_of_mine(&route.id),
+            (Right::ReadFaxes | Right::WriteFaxes, _) => match faxbox {
+                Some(id) => below_me && box_of_mine(id),
+                None => right == Right::ReadFaxes && myself(user),
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether his account is the operator's.
+    #[must_use]
+    pub fn operates(&self, directory: &Directory) -> bool {
+        directory.account(&self.account).is_some_and(|a| a.operator)
+    }
+
+    /// Whether he comes from above an account, or is the operator.
+    #[must_use]
+    pub fn is_above(&self, directory: &Directory, account: &AccountId) -> bool {
+        let above = self.account != *account && directory.is_within(account, &self.account);
+        above || self.operates(directory)
+    }
+}
+
+fn is_valid(key: &Key, now: Timestamp) -> bool {
+    key.expires.is_none_or(|end| end > now)
+}
+
+/// The key that this is. Only digests are compared, in constant time.
+fn valid_key<'d>(directory: &'d Directory, key: &str, now: Timestamp) -> Option<&'d Key> {
+    let found = directory.key(key)?;
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-    account.api_keys_sha256.iter().any(|k| bool::from(k.ct_eq(&digest))).then_some(account)
+    (bool::from(found.digest.ct_eq(&digest)) && is_valid(found, now)).then_some(found)
 }
 
 /// `PUT /api_auth`.
@@ -138,7 +231,11 @@ pub fn api_auth(
     let Some(key) = data["api_key"].as_str().filter(|k| !k.is_empty()) else {
         return Err(required(&["api_key"]));
     };
-    let account = account_of_key(directory, key).ok_or_else(Fault::invalid_credentials)?;
+    let known = valid_key(directory, key, now).ok_or_else(Fault::invalid_credentials)?;
+    let account = directory.account(&known.account).ok_or_else(Fault::invalid_credentials)?;
+    if directory.line_of(&account.id).any(|a| a.disabled) {
+        return Err(disabled());
+    }
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     let token = tokens.issue(&account.id, &digest, None, now);
     Ok((Success::created(identity(account, None), token.clone()), token))
@@ -149,7 +246,7 @@ pub fn api_auth(
 /// # Errors
 ///
 /// 400 without what is needed, 401 for what is wrong.
-pub fn user_auth(
+pub async fn user_auth(
     tokens: &Tokens,
     directory: &Directory,
     data: &Value,
@@ -164,29 +261,36 @@ pub fn user_auth(
     if realm.is_none() && name.is_none() {
         return Err(required(&["account_name", "account_realm"]));
     }
-    let plain =
-        |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let account = match realm {
-        Some(realm) => directory.account_by_realm(realm),
-        None => name.and_then(|name| directory.accounts().iter().find(|a| plain(&a.name) == plain(name))),
+    let account = match (realm, name) {
+        (Some(realm), _) => directory.account_by_realm(realm),
+        (None, Some(name)) => directory.account_by_name(name),
+        (None, None) => None,
     };
-    let account = account.ok_or_else(Fault::invalid_credentials)?;
     let sha = text("method").is_some_and(|m| m.eq_ignore_ascii_case("sha"));
-    let given = Sha256::digest(credentials.to_ascii_lowercase().as_bytes());
-    let user = account.users.iter().find(|user| {
-        let stored = if sha { &user.credentials_sha1 } else { &user.credentials_md5 };
-        stored
-            .as_deref()
-            .is_some_and(|s| Sha256::digest(s.to_ascii_lowercase().as_bytes()).ct_eq(&given).into())
-    });
-    let user = user.ok_or_else(Fault::invalid_credentials)?;
+    // Without an account it takes as long as with one.
+    let salt = account.map_or_else(AccountId::default, |a| a.id.clone());
+    let given = password::stretch(&salt, credentials).await?;
+    let user = account
+        .and_then(|a| directory.users_of(&a.id).find(|u| password::fits(u.password.as_ref(), &given, sha)));
+    let (Some(account), Some(user)) = (account, user) else {
+        return Err(Fault::invalid_credentials());
+    };
+    if user.disabled || directory.line_of(&account.id).any(|a| a.disabled) {
+        return Err(disabled());
+    }
     let token = tokens.issue(&account.id, &user_digest(user), Some(&user.id), now);
     Ok((Success::created(identity(account, Some(user)), token.clone()), token))
 }
 
+fn disabled() -> Fault {
+    let mut v = Validation::default();
+    v.add("account", "disabled", json!({ "message": "account is disabled" }));
+    v.fault()
+}
+
 fn user_digest(user: &User) -> [u8; 32] {
-    let text = format!("{:?}{:?}{:?}", user.id, user.credentials_md5, user.credentials_sha1);
-    Sha256::digest(text.as_bytes()).into()
+    let kept = user.password.as_ref().map(|p| (p.md5.as_str(), p.sha1.as_str()));
+    Sha256::digest(format!("{:?}{kept:?}", user.id).as_bytes()).into()
 }
 
 fn identity(account: &Account, user: Option<&User>) -> Value {

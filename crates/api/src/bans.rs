@@ -4,7 +4,7 @@ use fax_switch::Service;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
-use crate::destinations::{decoded, operators_only};
+use crate::destinations::operators_only;
 use crate::envelope::{Fault, Success};
 
 /// `GET …/bans`: the bans that hold, and what was turned away since the start.
@@ -24,10 +24,9 @@ pub fn list(service: &Service, account: &str) -> Result<Success, Fault> {
 /// 403 for accounts that are not operators, 404 where there is no such ban.
 pub fn lift(service: &Service, account: &str, address: &str) -> Result<Success, Fault> {
     operators_only(service, account)?;
-    let named = decoded(address);
-    let source = named.split('/').next().unwrap_or_default().parse::<IpAddr>();
+    let source = address.split('/').next().unwrap_or_default().parse::<IpAddr>();
     match source {
-        Ok(source) if service.lift_ban(source) => Ok(Success::ok(json!({ "lifted": named }))),
-        Ok(_) | Err(_) => Err(Fault::bad_identifier(&named)),
+        Ok(source) if service.lift_ban(source) => Ok(Success::ok(json!({ "lifted": address }))),
+        Ok(_) | Err(_) => Err(Fault::bad_identifier(address)),
     }
 }

@@ -1,13 +1,14 @@
 //! What was learnt of numbers and trunks, to be seen, set, locked and forgotten (an addition beside Crossbar's resources).
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use fax_store::model::{Ability, AccountId, Profile, ProfileKey, Timestamp, Trait};
+use fax_store::port::Range;
 use fax_switch::port::TrunkStatus;
 use fax_switch::{Service, ServiceError, TraitSetting};
 use serde_json::{Map, Value, json};
 
 use crate::envelope::{Fault, Success, Validation};
-use crate::filter::{Listing, write_key};
+use crate::filter::{Listing, page};
 use crate::present::Document;
 use crate::request::{Envelope, Query};
 
@@ -19,42 +20,14 @@ use crate::request::{Envelope, Query};
 pub async fn list(service: &Service, account: &str, query: &Query) -> Result<Success, Fault> {
     let listing = Listing::of_query(query, false, service.now())?;
     let id = AccountId::new(account);
-    let mut after = listing.range.after.clone().map(|(_, number)| number);
-    let (mut items, mut next) = (Vec::new(), None);
-    'pages: loop {
-        let asked = listing.page_size.clamp(1, 500) + 1;
-        let page = service.destinations(&id, after.clone(), asked).await;
+    let id = &id;
+    let fetch = |range: Range| async move {
+        let page = service.destinations(id, range.after.map(|(_, number)| number), range.limit).await;
         let page = page.map_err(|e| Fault::of_service(&e, account))?;
-        let last = page.len() < asked;
-        for profile in page {
-            let document = present(service, &profile);
-            if listing.passes(&document) {
-                if items.len() == listing.page_size {
-                    next = after.as_ref().map(|number| write_key(Timestamp(0), number));
-                    break 'pages;
-                }
-                items.push(Value::Object(document));
-            }
-            after = Some(profile.key.parts().2.to_owned());
-        }
-        if last {
-            break;
-        }
-    }
-    let mut extra = Map::new();
-    extra.insert("page_size".into(), items.len().into());
-    if let Some(key) = &listing.start_key {
-        extra.insert("start_key".into(), key.as_str().into());
-    }
-    if let Some(next) = next {
-        if listing.all {
-            let status = StatusCode::RANGE_NOT_SATISFIABLE;
-            let message = "too many items for one answer: use pages";
-            return Err(Fault::new(status, "range not satisfiable", message));
-        }
-        extra.insert("next_start_key".into(), next.into());
-    }
-    Ok(Success { extra, ..Success::ok(Value::Array(items)) })
+        let item = |p: &Profile| (Timestamp(0), p.key.parts().2.to_owned(), present(service, p));
+        Ok(page.iter().map(item).collect())
+    };
+    page(&listing, fetch, |_| true).await
 }
 
 /// `GET`, `PATCH` and `DELETE …/destinations/{number}`.
@@ -69,11 +42,10 @@ pub async fn one(
     verb: &Method,
     envelope: &Envelope,
 ) -> Result<Success, Fault> {
-    let number = decoded(number);
-    let key = service.destination_key(&AccountId::new(account), &number);
+    let key = service.destination_key(&AccountId::new(account), number);
     let length = key.parts().2.len();
     if !(1..=MAX_NUMBER).contains(&length) {
-        return Err(Fault::bad_identifier(&number));
+        return Err(Fault::bad_identifier(number));
     }
     of_key(service, &key, verb, envelope).await
 }
@@ -132,11 +104,10 @@ pub async fn trunk(
     envelope: &Envelope,
 ) -> Result<Success, Fault> {
     operators_only(service, account)?;
-    let name = decoded(name);
-    if !service.config().trunks.contains(&name) {
-        return Err(Fault::bad_identifier(&name));
+    if !service.config().trunks.iter().any(|trunk| trunk == name) {
+        return Err(Fault::bad_identifier(name));
     }
-    let key = ProfileKey::trunk(name.as_str());
+    let key = ProfileKey::trunk(name);
     let found = match of_key(service, &key, verb, envelope).await {
         // A trunk by which nothing was called yet has a state all the same.
         Err(_) if *verb == Method::GET && service.profile(&key).await == Err(ServiceError::NotFound) => {
@@ -146,7 +117,7 @@ pub async fn trunk(
     };
     let mut found = found;
     if let Value::Object(shown) = &mut found.data {
-        add_state(shown, &service.trunk_states().await, &name);
+        add_state(shown, &service.trunk_states().await, name);
     }
     Ok(found)
 }
@@ -304,40 +275,4 @@ fn present_trait(service: &Service, t: &Trait) -> Value {
         "delivered_since": t.delivered,
         "failed_probations": t.relapses,
     })
-}
-
-/// A path segment with its `%XX` resolved (RFC 3986 §2.1); what is not UTF-8 then stays as it was.
-pub(crate) fn decoded(segment: &str) -> String {
-    let mut octets = Vec::new();
-    let mut rest = segment.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = |h: &&[u8]| first == b'%' && h.iter().all(u8::is_ascii_hexdigit);
-        let hex = after.get(..2).filter(digits).and_then(|h| core::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-            Some(octet) => {
-                octets.push(octet);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                octets.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(octets).unwrap_or_else(|_| segment.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decoded;
-
-    #[test]
-    fn escapes_of_paths_are_resolved_and_others_left() {
-        assert_eq!(decoded("%2B1415"), "+1415");
-        assert_eq!(decoded("+1415"), "+1415");
-        assert_eq!(decoded("a%20%c3%a4"), "a ä");
-        assert_eq!(decoded("%"), "%");
-        assert_eq!(decoded("%zz%f%+1"), "%zz%f%+1");
-        assert_eq!(decoded("%ff"), "%ff");
-    }
 }

@@ -43,13 +43,21 @@ pub struct Fault {
     pub data: Value,
     /// Verbs for `Allow`, of a 405.
     pub allow: Option<String>,
+    /// Seconds for `Retry-After`, of a 429.
+    pub retry_after: Option<u64>,
 }
 
 impl Fault {
     /// An error of this status and name; `data.message` is a sentence.
     #[must_use]
     pub fn new(status: StatusCode, name: &str, message: &str) -> Self {
-        Fault { status, name: name.to_owned(), data: json!({ "message": message }), allow: None }
+        Fault {
+            status,
+            name: name.to_owned(),
+            data: json!({ "message": message }),
+            allow: None,
+            retry_after: None,
+        }
     }
 
     /// 401.
@@ -62,6 +70,25 @@ impl Fault {
     #[must_use]
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "forbidden")
+    }
+
+    /// 403 for what stands in the configuration file and is not changed from here.
+    #[must_use]
+    pub fn fixed(what: &str) -> Self {
+        let message = format!(
+            "this {what} stands in the configuration file: change it there and run `ferrofax reload`"
+        );
+        Self::new(StatusCode::FORBIDDEN, "forbidden", &message)
+    }
+
+    /// 429.
+    #[must_use]
+    pub fn too_many_requests(wait: std::time::Duration) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Fault {
+            retry_after: Some(wait.as_secs()),
+            ..Self::new(status, "too_many_requests", "too many requests: wait and try again")
+        }
     }
 
     /// 404 for an id that is not there.
@@ -100,6 +127,7 @@ impl Fault {
             name: "file too large".into(),
             data: json!({ "file": { "maxSize": { "message": "Files must not be more than the allowed size", "target": limit } } }),
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -142,6 +170,10 @@ impl Fault {
         match error {
             ServiceError::NotFound => Self::bad_identifier(id),
             ServiceError::NoDocument => Self::new(StatusCode::NOT_FOUND, "not_found", "no attachment found"),
+            ServiceError::Taken(name) => Fault {
+                data: json!({ "message": "conflicting documents", "cause": format!("{name} is in use already") }),
+                ..Self::new(StatusCode::CONFLICT, "datastore_conflict", "")
+            },
             ServiceError::Conflict(why) => Fault {
                 data: json!({ "message": "conflicting documents", "cause": why }),
                 ..Self::new(StatusCode::CONFLICT, "datastore_conflict", "")
@@ -164,6 +196,14 @@ impl Fault {
             SubmitError::Unavailable(why) => {
                 return Self::of_service(&ServiceError::Unavailable(why.clone()), account);
             }
+            SubmitError::Disabled => {
+                v.add("account", "disabled", json!({ "message": "account is disabled" }));
+            }
+            SubmitError::CallerId(number) => v.add(
+                "from_number",
+                "error",
+                json!({ "message": format!("invalid fax cid number: {number}"), "cause": number }),
+            ),
             SubmitError::EmptyDocument => {
                 v.add("file", "required", json!({ "message": "the uploaded document is empty" }))
             }
@@ -209,6 +249,7 @@ impl Validation {
             name: "validation error".into(),
             data: Value::Object(self.fields),
             allow: None,
+            retry_after: None,
         }
     }
 }
@@ -249,6 +290,9 @@ impl Frame {
                 envelope.insert("status".into(), "error".into());
                 if let Some(allow) = fault.allow.and_then(|a| HeaderValue::try_from(a).ok()) {
                     headers.insert(header::ALLOW, allow);
+                }
+                if let Some(seconds) = fault.retry_after {
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
                 if fault.status == StatusCode::UNAUTHORIZED {
                     headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -4,13 +4,13 @@ use axum::http::Method;
 use fax_store::model::{
     AccountId, FaxId, FaxboxId, Folder as Jobs, Job, JobId, JobState, Received, unfiled_id,
 };
-use fax_store::port::{JobQuery, ReceivedQuery};
+use fax_store::port::{JobQuery, Range, ReceivedQuery};
 use fax_switch::{Format, Service, ServiceError, Which};
 use serde_json::{Map, Value, json};
 
 use crate::document::Upload;
 use crate::envelope::{Fault, Success};
-use crate::filter::{Listing, write_key};
+use crate::filter::{Listing, page};
 use crate::present::{self, Document};
 use crate::request::{Envelope, Query};
 use crate::route::{Folder, Scope};
@@ -33,81 +33,35 @@ pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Quer
     // Faxes of a user are those of the faxboxes that the user owns.
     let owned: Option<Vec<&str>> = scope.user.as_deref().map(|user| {
         let of_user = directory.faxboxes_of(&account).filter(|f| f.owner.as_deref() == Some(user));
-        of_user.map(|f| f.id.as_str()).collect()
+        // A user of `receive_fax` receives under his own id.
+        of_user.map(|f| f.id.as_str()).chain([user]).collect()
     });
     let wanted = |document: &Document| {
-        let own = owned.as_ref().is_none_or(|boxes| {
+        owned.as_ref().is_none_or(|boxes| {
             document.get("faxbox_id").and_then(Value::as_str).is_some_and(|id| boxes.contains(&id))
-        });
-        own && listing.passes(document)
+        })
     };
 
-    let mut range = listing.range.clone();
-    let mut items = Vec::new();
-    let mut next = None;
-    'pages: loop {
-        range.limit = listing.page_size.clamp(1, 500) + 1;
-        let asked = range.limit;
-        let page: Vec<(fax_store::model::Timestamp, String, Document)> = match folder {
+    let (of, in_box) = (&account, &faxbox);
+    let fetch = |range: Range| async move {
+        let fault = |e| Fault::of_service(&e, &scope.account);
+        let (account, faxbox) = (Some(of.clone()), in_box.clone());
+        Ok(match folder {
             Folder::Outgoing | Folder::Outbox => {
                 let live = folder == Folder::Outgoing;
-                let jobs = service
-                    .jobs(JobQuery {
-                        account: Some(account.clone()),
-                        folder: Some(if live { Jobs::Live } else { Jobs::Filed }),
-                        faxbox: faxbox.clone(),
-                        states: Vec::new(),
-                        range: range.clone(),
-                    })
-                    .await
-                    .map_err(|e| Fault::of_service(&e, &scope.account))?;
+                let of = Some(if live { Jobs::Live } else { Jobs::Filed });
+                let query = JobQuery { account, folder: of, faxbox, states: Vec::new(), range };
+                let jobs = service.jobs(query).await.map_err(fault)?;
                 let show = if live { present::queued } else { present::filed };
                 jobs.iter().map(|j| (j.created, j.id.to_string(), show(j))).collect()
             }
             Folder::Inbox | Folder::Incoming => {
-                let faxes = service
-                    .faxes(ReceivedQuery {
-                        account: Some(account.clone()),
-                        faxbox: faxbox.clone(),
-                        range: range.clone(),
-                    })
-                    .await
-                    .map_err(|e| Fault::of_service(&e, &scope.account))?;
+                let faxes = service.faxes(ReceivedQuery { account, faxbox, range }).await.map_err(fault)?;
                 faxes.iter().map(|f| (f.created, f.id.to_string(), present::received_item(f))).collect()
             }
-        };
-        let last = page.len() < asked;
-        for (created, id, document) in page {
-            if wanted(&document) {
-                if items.len() == listing.page_size {
-                    next = range.after.as_ref().map(|(created, id)| write_key(*created, id));
-                    break 'pages;
-                }
-                items.push(Value::Object(document));
-            }
-            range.after = Some((created, id));
-        }
-        if last {
-            break;
-        }
-    }
-    let mut extra = Map::new();
-    extra.insert("page_size".into(), items.len().into());
-    if let Some(key) = &listing.start_key {
-        extra.insert("start_key".into(), key.as_str().into());
-    }
-    if let Some(next) = next {
-        if listing.all {
-            let status = axum::http::StatusCode::RANGE_NOT_SATISFIABLE;
-            return Err(Fault::new(
-                status,
-                "range not satisfiable",
-                "too many items for one answer: use pages",
-            ));
-        }
-        extra.insert("next_start_key".into(), next.into());
-    }
-    Ok(Success { extra, ..Success::ok(Value::Array(items)) })
+        })
+    };
+    page(&listing, fetch, wanted).await
 }
 
 /// A fax of either kind.
@@ -138,10 +92,17 @@ impl Found {
 pub async fn find(service: &Service, scope: &Scope, folder: Folder, id: &str) -> Result<Found, Fault> {
     let account = AccountId::new(scope.account.as_str());
     let plain = unfiled_id(id);
-    let in_box = |faxbox: &Option<FaxboxId>| match (&scope.faxbox, faxbox) {
-        (None, _) => true,
-        (Some(wanted), Some(found)) => wanted == found.as_str(),
-        (Some(_), None) => false,
+    let directory = service.directory();
+    let of_user = |user: &str, faxbox: &FaxboxId| {
+        faxbox.as_str() == user || directory.faxbox(faxbox).is_some_and(|f| f.owner.as_deref() == Some(user))
+    };
+    let in_box = |faxbox: &Option<FaxboxId>| {
+        let in_it = scope
+            .faxbox
+            .as_deref()
+            .is_none_or(|wanted| faxbox.as_ref().is_some_and(|f| f.as_str() == wanted));
+        let his = scope.user.as_deref().is_none_or(|user| faxbox.as_ref().is_some_and(|f| of_user(user, f)));
+        in_it && his
     };
     let job = async || match service.job(&account, &JobId::new(plain)).await {
         Ok(job) => Ok(Some(job).filter(|j| in_box(&j.faxbox))),

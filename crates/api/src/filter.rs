@@ -1,12 +1,13 @@
 //! Lists: the range of time, paging and filters on any field, as query parameters.
 
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fax_store::model::Timestamp;
 use fax_store::port::Range;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::envelope::{Fault, Validation};
+use crate::envelope::{Fault, Success, Validation};
 use crate::present::Document;
 use crate::request::Query;
 
@@ -142,9 +143,100 @@ fn dates(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault>
     Ok((Timestamp::from_gregorian_seconds(from_seconds), to))
 }
 
+/// What a list is made of: where each item stands in the order, and the item.
+pub type Items = Vec<(Timestamp, String, Document)>;
+
+/// A page of a list: `fetch` gives so many items after a place, those that are `wanted` count.
+///
+/// # Errors
+///
+/// Those of `fetch`; 416 for `paginate=false` where there are too many.
+pub async fn page<F: Future<Output = Result<Items, Fault>> + Send>(
+    listing: &Listing,
+    mut fetch: impl FnMut(Range) -> F + Send,
+    wanted: impl Fn(&Document) -> bool + Send,
+) -> Result<Success, Fault> {
+    let mut page = Page::new(listing);
+    loop {
+        let found = fetch(page.range.clone()).await?;
+        let last = found.len() < page.range.limit;
+        let full = found.into_iter().any(|item| !page.take(item, &wanted));
+        if full || last {
+            return page.answer();
+        }
+    }
+}
+
+/// A page of what is at hand as a whole, in the order of its ids.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn page_of(listing: &Listing, mut all: Vec<(String, Document)>) -> Result<Success, Fault> {
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut page = Page::new(listing);
+    let after = page.range.after.as_ref().map(|(_, id)| id.clone());
+    for (id, document) in all.into_iter().filter(|(id, _)| after.as_ref().is_none_or(|after| id > after)) {
+        if !page.take((Timestamp(0), id, document), &|_| true) {
+            break;
+        }
+    }
+    page.answer()
+}
+
+/// A page that is being filled.
+struct Page<'l> {
+    listing: &'l Listing,
+    range: Range,
+    items: Vec<Value>,
+    next: Option<String>,
+}
+
+impl<'l> Page<'l> {
+    fn new(listing: &'l Listing) -> Self {
+        // One more than wanted tells whether there are more.
+        let range = Range { limit: listing.page_size.clamp(1, 500) + 1, ..listing.range.clone() };
+        Page { listing, range, items: Vec::new(), next: None }
+    }
+
+    /// Takes an item in; false when the page was full before it.
+    fn take(
+        &mut self,
+        (at, id, document): (Timestamp, String, Document),
+        wanted: &impl Fn(&Document) -> bool,
+    ) -> bool {
+        if self.listing.passes(&document) && wanted(&document) {
+            if self.items.len() == self.listing.page_size {
+                self.next = self.range.after.as_ref().map(|(at, id)| write_key(*at, id));
+                return false;
+            }
+            self.items.push(Value::Object(document));
+        }
+        self.range.after = Some((at, id));
+        true
+    }
+
+    fn answer(self) -> Result<Success, Fault> {
+        let mut extra = Map::new();
+        extra.insert("page_size".into(), self.items.len().into());
+        if let Some(key) = &self.listing.start_key {
+            extra.insert("start_key".into(), key.as_str().into());
+        }
+        if let Some(next) = self.next {
+            if self.listing.all {
+                let status = StatusCode::RANGE_NOT_SATISFIABLE;
+                let message = "too many items for one answer: use pages";
+                return Err(Fault::new(status, "range not satisfiable", message));
+            }
+            extra.insert("next_start_key".into(), next.into());
+        }
+        Ok(Success { extra, ..Success::ok(Value::Array(self.items)) })
+    }
+}
+
 /// Where to go on, opaque to clients.
 #[must_use]
-pub fn write_key(created: Timestamp, id: &str) -> String {
+fn write_key(created: Timestamp, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}/{id}", created.0))
 }
 

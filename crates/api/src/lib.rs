@@ -4,25 +4,30 @@
 //! [`router()`] is the whole face as an [`axum::Router`]; [`serve`] gives it sockets with limits; [`HttpFetcher`] is the
 //! switch's port for documents by URL, which never goes to addresses that are not public.
 //!
-//! A request passes through: [`request`] (id, query, body, verb), [`route`] (what is meant, which verbs it knows), [`auth`]
-//! (whose it is), then [`faxes`], [`boxes`], [`attachment`] or [`destinations`], and leaves through [`envelope`].
+//! A request passes through: [`request`] (id, query, body, verb), [`route`] (what is meant, which verbs it knows, which right each needs), [`auth`]
+//! (whose it is and what he may), then [`faxes`], [`setup`], [`numbers`], [`attachment`] or [`destinations`], and leaves through
+//! [`envelope`].
 
 pub mod attachment;
 pub mod auth;
 pub mod bans;
-pub mod boxes;
 pub mod destinations;
 pub mod document;
 pub mod envelope;
 pub mod faxes;
 pub mod fetch;
 pub mod filter;
+pub mod limits;
 pub mod multipart;
+pub mod numbers;
+pub mod password;
 pub mod present;
 pub mod request;
 pub mod route;
 pub mod router;
+pub mod schema;
 pub mod server;
+pub mod setup;
 pub mod submit;
 
 pub use fetch::{FetchConfig, HttpFetcher};

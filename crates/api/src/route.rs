@@ -1,4 +1,8 @@
-//! Paths: pairs of resource and id, as Crossbar nests them, and the verbs each knows.
+//! Paths: pairs of resource and id, as Crossbar nests them; the verbs each knows, and the right each verb needs.
+//!
+//! [`paths`] is the whole face as a table: what is not in it is not there, and tests go through it row by row.
+
+use std::sync::LazyLock;
 
 use axum::http::Method;
 
@@ -11,11 +15,14 @@ pub enum Folder {
     Outbox,
     /// Received.
     Inbox,
-    /// Shown as the inbox.
+    /// Being received.
     Incoming,
 }
 
 impl Folder {
+    /// All of them.
+    pub const ALL: [Folder; 4] = [Folder::Outgoing, Folder::Outbox, Folder::Inbox, Folder::Incoming];
+
     /// As it stands in paths.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -28,215 +35,400 @@ impl Folder {
     }
 }
 
-/// Faxes of what: the nesting of a fax path.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Scope {
-    /// `/accounts/{A}`.
-    pub account: String,
-    /// `/faxboxes/{F}` below it.
-    pub faxbox: Option<String>,
-    /// `/users/{U}` below it.
-    pub user: Option<String>,
+/// What a request needs beyond a token of the account or one above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Nothing, not even a token.
+    Open,
+    /// To see faxes.
+    ReadFaxes,
+    /// To send, change and delete faxes.
+    WriteFaxes,
+    /// To see accounts, faxboxes, numbers.
+    ReadSetup,
+    /// To change them.
+    WriteSetup,
+    /// To see and change users and keys: who gets in. Whoever has it can give himself every other right.
+    Access,
+    /// To see who looked at what.
+    ReadAudit,
+    /// To see and change what was learnt, trunks, and to reload.
+    Operate,
+}
+
+impl Right {
+    /// The scope of a key that gives it; `None`: none is needed.
+    #[must_use]
+    pub const fn scope(self) -> Option<&'static str> {
+        match self {
+            Right::Open => None,
+            Right::ReadFaxes => Some("faxes.read"),
+            Right::WriteFaxes => Some("faxes.write"),
+            Right::ReadSetup => Some("setup.read"),
+            Right::WriteSetup => Some("setup.write"),
+            Right::Access => Some("access"),
+            Right::ReadAudit => Some("audit.read"),
+            Right::Operate => Some("operate"),
+        }
+    }
+
+    /// All scopes.
+    pub const SCOPES: [&'static str; 7] =
+        ["faxes.read", "faxes.write", "setup.read", "setup.write", "access", "audit.read", "operate"];
 }
 
 /// What a path means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// `/api_auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// Log in by key.
     ApiAuth,
-    /// `/user_auth`.
+    /// Log in by user name and password.
     UserAuth,
-    /// `/accounts/{A}`.
-    Account(String),
-    /// `…/faxboxes`.
-    Faxboxes(Scope),
-    /// `…/faxboxes/{F}`.
-    Faxbox(Scope, String),
-    /// `…/faxes`.
-    Faxes(Scope),
-    /// `…/faxes/{folder}`.
-    Folder(Scope, Folder),
-    /// `…/faxes/{folder}/{id}`.
-    Fax(Scope, Folder, String),
-    /// `…/faxes/{folder}/{id}/attachment`.
-    Attachment(Scope, Folder, String),
-    /// `…/faxes/smtplog`.
-    SmtpLog(Scope),
-    /// `…/faxes/smtplog/{id}`.
-    SmtpLogEntry(Scope, String),
-    /// `/accounts/{A}/destinations`: what was learnt of numbers.
-    Destinations(String),
-    /// `/accounts/{A}/destinations/{number}`.
-    Destination(String, String),
-    /// `/accounts/{A}/trunks`: what was learnt of trunks.
-    Trunks(String),
-    /// `/accounts/{A}/trunks/{name}`.
-    Trunk(String, String),
-    /// `/accounts/{A}/bans`: who is banned from the SIP side.
-    Bans(String),
-    /// `/accounts/{A}/bans/{address}`.
-    Ban(String, String),
-    /// `/accounts/{A}/reload`: the configuration is read again.
-    Reload(String),
+    /// Accounts below the caller's.
+    Accounts,
+    /// An account.
+    Account,
+    /// The accounts right below one.
+    Children,
+    /// All accounts below one.
+    Descendants,
+    /// Users of an account.
+    Users,
+    /// A user.
+    User,
+    /// Faxboxes.
+    Faxboxes,
+    /// A faxbox.
+    Faxbox,
+    /// Numbers of an account.
+    Numbers,
+    /// A number.
+    Number,
+    /// Where calls to numbers go.
+    Callflows,
+    /// One of these.
+    Callflow,
+    /// API keys.
+    Keys,
+    /// An API key.
+    Key,
+    /// Who looked at what.
+    Audit,
+    /// What was learnt of numbers.
+    Destinations,
+    /// What was learnt of a number.
+    Destination,
+    /// Trunks, and what was learnt of them.
+    Trunks,
+    /// A trunk.
+    Trunk,
+    /// Who is banned from the SIP side.
+    Bans,
+    /// One of the bans.
+    Ban,
+    /// The configuration is read again.
+    Reload,
+    /// Faxes: a new one.
+    Faxes,
+    /// A list of faxes.
+    Folder(Folder),
+    /// One of them.
+    Fax(Folder),
+    /// Its document.
+    Attachment(Folder),
+    /// Mails that were refused.
+    SmtpLog,
+    /// One of them.
+    SmtpLogEntry,
+}
+
+impl Resource {
+    /// The verbs that it knows and the right that each needs.
+    #[must_use]
+    pub fn verbs(self) -> &'static [(Method, Right)] {
+        const COLLECTION: &[(Method, Right)] =
+            &[(Method::GET, Right::ReadSetup), (Method::PUT, Right::WriteSetup)];
+        const MEMBER: &[(Method, Right)] = &[
+            (Method::GET, Right::ReadSetup),
+            (Method::POST, Right::WriteSetup),
+            (Method::PATCH, Right::WriteSetup),
+            (Method::DELETE, Right::WriteSetup),
+        ];
+        match self {
+            Resource::ApiAuth | Resource::UserAuth => &[(Method::PUT, Right::Open)],
+            Resource::Accounts => &[(Method::PUT, Right::WriteSetup)],
+            Resource::Account => &[
+                (Method::GET, Right::ReadSetup),
+                (Method::PUT, Right::WriteSetup),
+                (Method::POST, Right::WriteSetup),
+                (Method::PATCH, Right::WriteSetup),
+                (Method::DELETE, Right::WriteSetup),
+            ],
+            Resource::Children | Resource::Descendants => &[(Method::GET, Right::ReadSetup)],
+            Resource::Faxboxes | Resource::Callflows => COLLECTION,
+            Resource::Faxbox | Resource::Callflow => MEMBER,
+            Resource::Users => &[(Method::GET, Right::ReadSetup), (Method::PUT, Right::Access)],
+            Resource::User => &[
+                (Method::GET, Right::ReadSetup),
+                (Method::POST, Right::Access),
+                (Method::PATCH, Right::Access),
+                (Method::DELETE, Right::Access),
+            ],
+            Resource::Numbers => &[(Method::GET, Right::ReadSetup)],
+            Resource::Number => &[
+                (Method::GET, Right::ReadSetup),
+                (Method::PUT, Right::WriteSetup),
+                (Method::DELETE, Right::WriteSetup),
+            ],
+            Resource::Keys => &[(Method::GET, Right::Access), (Method::PUT, Right::Access)],
+            Resource::Key => &[(Method::GET, Right::Access), (Method::DELETE, Right::Access)],
+            Resource::Audit => &[(Method::GET, Right::ReadAudit)],
+            Resource::Ban => &[(Method::DELETE, Right::Operate)],
+            Resource::Destinations | Resource::Trunks | Resource::Bans => &[(Method::GET, Right::Operate)],
+            Resource::Destination | Resource::Trunk => &[
+                (Method::GET, Right::Operate),
+                (Method::PATCH, Right::Operate),
+                (Method::DELETE, Right::Operate),
+            ],
+            Resource::Reload => &[(Method::PUT, Right::Operate)],
+            Resource::Faxes => &[(Method::PUT, Right::WriteFaxes)],
+            Resource::Folder(Folder::Outgoing) => {
+                &[(Method::GET, Right::ReadFaxes), (Method::PUT, Right::WriteFaxes)]
+            }
+            Resource::Fax(Folder::Outgoing) => &[
+                (Method::GET, Right::ReadFaxes),
+                (Method::POST, Right::WriteFaxes),
+                (Method::DELETE, Right::WriteFaxes),
+            ],
+            Resource::Fax(Folder::Outbox | Folder::Inbox) => &[
+                (Method::GET, Right::ReadFaxes),
+                (Method::PUT, Right::WriteFaxes),
+                (Method::DELETE, Right::WriteFaxes),
+            ],
+            Resource::Folder(_)
+            | Resource::Fax(Folder::Incoming)
+            | Resource::Attachment(_)
+            | Resource::SmtpLog
+            | Resource::SmtpLogEntry => &[(Method::GET, Right::ReadFaxes)],
+        }
+    }
+
+    /// The right that a verb needs; `None`: it is not known here.
+    #[must_use]
+    pub fn right(self, verb: &Method) -> Option<Right> {
+        self.verbs().iter().find(|(known, _)| known == verb).map(|(_, right)| *right)
+    }
+
+    /// Whether a document may come as the body.
+    #[must_use]
+    pub fn takes_document(self) -> bool {
+        matches!(self, Resource::Faxes | Resource::Folder(Folder::Outgoing))
+    }
+}
+
+/// A row of the table: a pattern such as `accounts/{account}/faxboxes/{id}`, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// Segments; those in braces stand for any one.
+    pub pattern: String,
+    /// What it means.
+    pub resource: Resource,
+}
+
+static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
+    let mut all = vec![
+        ("api_auth".to_owned(), Resource::ApiAuth),
+        ("user_auth".to_owned(), Resource::UserAuth),
+        ("accounts".to_owned(), Resource::Accounts),
+    ];
+    let account = "accounts/{account}";
+    all.extend(
+        [
+            ("", Resource::Account),
+            ("/children", Resource::Children),
+            ("/descendants", Resource::Descendants),
+            ("/users", Resource::Users),
+            ("/users/{id}", Resource::User),
+            ("/faxboxes", Resource::Faxboxes),
+            ("/faxboxes/{id}", Resource::Faxbox),
+            ("/users/{user}/faxboxes", Resource::Faxboxes),
+            ("/users/{user}/faxboxes/{id}", Resource::Faxbox),
+            ("/phone_numbers", Resource::Numbers),
+            ("/phone_numbers/{id}", Resource::Number),
+            ("/callflows", Resource::Callflows),
+            ("/callflows/{id}", Resource::Callflow),
+            ("/api_keys", Resource::Keys),
+            ("/api_keys/{id}", Resource::Key),
+            ("/audit", Resource::Audit),
+            ("/destinations", Resource::Destinations),
+            ("/destinations/{id}", Resource::Destination),
+            ("/trunks", Resource::Trunks),
+            ("/trunks/{id}", Resource::Trunk),
+            ("/bans", Resource::Bans),
+            ("/bans/{id}", Resource::Ban),
+            ("/reload", Resource::Reload),
+        ]
+        .map(|(rest, resource)| (format!("{account}{rest}"), resource)),
+    );
+    for nest in ["", "/users/{user}", "/faxboxes/{faxbox}", "/users/{user}/faxboxes/{faxbox}"] {
+        let faxes = format!("{account}{nest}/faxes");
+        all.push((faxes.clone(), Resource::Faxes));
+        all.push((format!("{faxes}/smtplog"), Resource::SmtpLog));
+        all.push((format!("{faxes}/smtplog/{{id}}"), Resource::SmtpLogEntry));
+        for folder in Folder::ALL {
+            let list = format!("{faxes}/{}", folder.as_str());
+            all.push((list.clone(), Resource::Folder(folder)));
+            all.push((format!("{list}/{{id}}"), Resource::Fax(folder)));
+            all.push((format!("{list}/{{id}}/attachment"), Resource::Attachment(folder)));
+        }
+    }
+    all.into_iter().map(|(pattern, resource)| Path { pattern, resource }).collect()
+});
+
+/// Every path there is, behind `/v2/`.
+#[must_use]
+pub fn paths() -> &'static [Path] {
+    &PATHS
+}
+
+/// Of what: the nesting of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// `/accounts/{A}`; empty where there is none.
+    pub account: String,
+    /// `/faxboxes/{F}` above faxes.
+    pub faxbox: Option<String>,
+    /// `/users/{U}` above faxboxes and faxes.
+    pub user: Option<String>,
+}
+
+/// A path that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What it means.
+    pub resource: Resource,
+    /// Of what.
+    pub scope: Scope,
+    /// Which one, escapes undone.
+    pub id: String,
 }
 
 impl Route {
     /// The meaning of the path behind `/v2/`. Empty segments are passed over.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Route> {
-        let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
-        match segments.as_slice() {
-            ["api_auth"] => Some(Route::ApiAuth),
-            ["user_auth"] => Some(Route::UserAuth),
-            ["accounts", account, rest @ ..] => {
-                let scope = Scope { account: (*account).to_owned(), ..Scope::default() };
-                Self::below_account(scope, rest)
+        let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(decoded).collect();
+        PATHS.iter().find_map(|path| {
+            let mut route = Route { resource: path.resource, scope: Scope::default(), id: String::new() };
+            let mut segments = segments.iter();
+            for wanted in path.pattern.split('/') {
+                let found = segments.next()?;
+                match wanted {
+                    "{account}" => route.scope.account.clone_from(found),
+                    "{user}" => route.scope.user = Some(found.clone()),
+                    "{faxbox}" => route.scope.faxbox = Some(found.clone()),
+                    "{id}" => route.id.clone_from(found),
+                    word if word == found => {}
+                    _ => return None,
+                }
             }
-            _ => None,
-        }
-    }
-
-    fn below_account(scope: Scope, rest: &[&str]) -> Option<Route> {
-        Some(match rest {
-            [] if scope.user.is_none() => Route::Account(scope.account),
-            ["users", user, rest @ ..] if scope.user.is_none() && !rest.is_empty() => {
-                return Self::below_account(Scope { user: Some((*user).to_owned()), ..scope }, rest);
-            }
-            ["destinations"] if scope.user.is_none() => Route::Destinations(scope.account),
-            ["destinations", number] if scope.user.is_none() => {
-                Route::Destination(scope.account, (*number).to_owned())
-            }
-            ["bans"] if scope.user.is_none() => Route::Bans(scope.account),
-            ["bans", address] if scope.user.is_none() => Route::Ban(scope.account, (*address).to_owned()),
-            ["reload"] if scope.user.is_none() => Route::Reload(scope.account),
-            ["trunks"] if scope.user.is_none() => Route::Trunks(scope.account),
-            ["trunks", name] if scope.user.is_none() => Route::Trunk(scope.account, (*name).to_owned()),
-            ["faxboxes"] => Route::Faxboxes(scope),
-            ["faxboxes", id] => Route::Faxbox(scope, (*id).to_owned()),
-            ["faxboxes", id, "faxes", rest @ ..] => {
-                return Self::below_faxes(Scope { faxbox: Some((*id).to_owned()), ..scope }, rest);
-            }
-            ["faxes", rest @ ..] => return Self::below_faxes(scope, rest),
-            _ => return None,
+            segments.next().is_none().then_some(route)
         })
-    }
-
-    fn below_faxes(scope: Scope, rest: &[&str]) -> Option<Route> {
-        match rest {
-            [] => return Some(Route::Faxes(scope)),
-            ["smtplog"] => return Some(Route::SmtpLog(scope)),
-            ["smtplog", id] => return Some(Route::SmtpLogEntry(scope, (*id).to_owned())),
-            _ => {}
-        }
-        let (folder, rest) = rest.split_first()?;
-        let folder = [Folder::Outgoing, Folder::Outbox, Folder::Inbox, Folder::Incoming]
-            .into_iter()
-            .find(|f| f.as_str() == *folder)?;
-        match rest {
-            [] => Some(Route::Folder(scope, folder)),
-            [id] => Some(Route::Fax(scope, folder, (*id).to_owned())),
-            [id, "attachment"] => Some(Route::Attachment(scope, folder, (*id).to_owned())),
-            _ => None,
-        }
-    }
-
-    /// The verbs that the path knows.
-    #[must_use]
-    pub fn verbs(&self) -> &'static [Method] {
-        match self {
-            Route::ApiAuth | Route::UserAuth | Route::Faxes(_) | Route::Reload(_) => &[Method::PUT],
-            Route::Folder(_, Folder::Outgoing) => &[Method::GET, Method::PUT],
-            Route::Fax(_, Folder::Outgoing, _) => &[Method::GET, Method::DELETE],
-            Route::Fax(..) => &[Method::GET, Method::PUT, Method::DELETE],
-            Route::Destination(..) | Route::Trunk(..) => &[Method::GET, Method::PATCH, Method::DELETE],
-            Route::Ban(..) => &[Method::DELETE],
-            Route::Account(_)
-            | Route::Bans(_)
-            | Route::Destinations(_)
-            | Route::Trunks(_)
-            | Route::Faxboxes(_)
-            | Route::Faxbox(..)
-            | Route::Folder(..)
-            | Route::Attachment(..)
-            | Route::SmtpLog(_)
-            | Route::SmtpLogEntry(..) => &[Method::GET],
-        }
     }
 
     /// Whose resource it is.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        match self {
-            Route::ApiAuth | Route::UserAuth => None,
-            Route::Account(account)
-            | Route::Destinations(account)
-            | Route::Destination(account, _)
-            | Route::Trunks(account)
-            | Route::Trunk(account, _)
-            | Route::Bans(account)
-            | Route::Ban(account, _)
-            | Route::Reload(account) => Some(account),
-            Route::Faxboxes(scope)
-            | Route::Faxbox(scope, _)
-            | Route::Faxes(scope)
-            | Route::Folder(scope, _)
-            | Route::Fax(scope, ..)
-            | Route::Attachment(scope, ..)
-            | Route::SmtpLog(scope)
-            | Route::SmtpLogEntry(scope, _) => Some(&scope.account),
+        Some(self.scope.account.as_str()).filter(|a| !a.is_empty())
+    }
+}
+
+/// A path segment with its `%XX` resolved (RFC 3986 §2.1); what is not UTF-8 then stays as it was.
+fn decoded(segment: &str) -> String {
+    let mut octets = Vec::new();
+    let mut rest = segment.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = |h: &&[u8]| first == b'%' && h.iter().all(u8::is_ascii_hexdigit);
+        let hex = after.get(..2).filter(digits).and_then(|h| core::str::from_utf8(h).ok());
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(octet) => {
+                octets.push(octet);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                octets.push(first);
+                rest = after;
+            }
         }
     }
-
-    /// Whether a document may come as the body.
-    #[must_use]
-    pub fn takes_document(&self) -> bool {
-        matches!(self, Route::Faxes(_) | Route::Folder(_, Folder::Outgoing))
-    }
+    String::from_utf8(octets).unwrap_or_else(|_| segment.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn route(resource: Resource, id: &str, scope: Scope) -> Option<Route> {
+        Some(Route { resource, scope, id: id.to_owned() })
+    }
+
     #[test]
     fn paths_are_pairs_below_accounts() {
         let scope = Scope { account: "A".into(), ..Scope::default() };
-        assert_eq!(Route::of_path("accounts/A/faxes"), Some(Route::Faxes(scope.clone())));
+        assert_eq!(Route::of_path("accounts/A/faxes"), route(Resource::Faxes, "", scope.clone()));
         assert_eq!(
             Route::of_path("accounts/A/faxes/outgoing/"),
-            Some(Route::Folder(scope.clone(), Folder::Outgoing))
+            route(Resource::Folder(Folder::Outgoing), "", scope.clone())
         );
+        let below = Scope { faxbox: Some("F".into()), ..scope.clone() };
         assert_eq!(
             Route::of_path("accounts/A/faxboxes/F/faxes/outbox/202611-x/attachment"),
-            Some(Route::Attachment(
-                Scope { faxbox: Some("F".into()), ..scope.clone() },
-                Folder::Outbox,
-                "202611-x".into()
-            ))
+            route(Resource::Attachment(Folder::Outbox), "202611-x", below)
         );
+        let of_user = Scope { user: Some("U".into()), ..scope.clone() };
         assert_eq!(
             Route::of_path("accounts/A/users/U/faxes/inbox"),
-            Some(Route::Folder(Scope { user: Some("U".into()), ..scope }, Folder::Inbox))
+            route(Resource::Folder(Folder::Inbox), "", of_user)
         );
-        let number = Route::Destination("A".into(), "%2B1415".into());
-        assert_eq!(Route::of_path("accounts/A/destinations/%2B1415"), Some(number));
-        assert_eq!(Route::of_path("accounts/A/trunks"), Some(Route::Trunks("A".into())));
-        assert_eq!(Route::of_path("accounts/A/reload"), Some(Route::Reload("A".into())));
-        let ban = Route::Ban("A".into(), "192.0.2.1".into());
-        assert_eq!(Route::of_path("accounts/A/bans/192.0.2.1"), Some(ban));
-        assert_eq!(Route::of_path("accounts/A/users/u/bans"), None);
-        assert_eq!(Route::of_path("accounts/A/users/u/reload"), None);
+        assert_eq!(
+            Route::of_path("accounts/A/destinations/%2B1415"),
+            route(Resource::Destination, "+1415", scope.clone())
+        );
+        assert_eq!(Route::of_path("accounts/A/users/U"), route(Resource::User, "U", scope));
         for nowhere in [
             "accounts/A/users/U/destinations",
+            "accounts/A/users/U/reload",
             "accounts/A/destinations/1/2",
             "",
-            "accounts",
             "accounts/A/nope",
             "accounts/A/faxes/nope",
             "accounts/A/faxes/inbox/x/y",
-            "accounts/A/users/U",
         ] {
             assert_eq!(Route::of_path(nowhere), None, "{nowhere}");
         }
+    }
+
+    #[test]
+    fn every_path_of_the_table_is_found_as_itself() {
+        for path in paths() {
+            let concrete = path.pattern.replace(['{', '}'], "");
+            let found = Route::of_path(&concrete).unwrap();
+            assert_eq!(found.resource, path.resource, "{concrete}");
+            assert!(!path.resource.verbs().is_empty(), "{concrete}");
+        }
+    }
+
+    #[test]
+    fn escapes_of_paths_are_resolved_and_others_left() {
+        for (escaped, plain) in [
+            ("%2B1415", "+1415"),
+            ("+1415", "+1415"),
+            ("a%20%c3%a4", "a ä"),
+            ("%", "%"),
+            ("%zz%f%+1", "%zz%f%+1"),
+        ] {
+            assert_eq!(decoded(escaped), plain);
+        }
+        assert_eq!(decoded("%ff"), "%ff");
     }
 }

@@ -8,15 +8,18 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, Response, StatusCode};
 use axum::routing::any;
+use fax_store::model::{AccountId, Audit};
 use fax_switch::{Format, Service};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::auth::{self, Tokens};
+use crate::auth::{self, Caller, Tokens};
 use crate::envelope::{Fault, Frame, Success};
+use crate::limits::{Buckets, source};
 use crate::request::{self, Envelope, Query};
-use crate::route::{Folder, Route};
-use crate::{attachment, bans, boxes, destinations, faxes, submit};
+use crate::route::{Folder, Resource, Right, Route};
+use crate::server::Peer;
+use crate::{attachment, bans, destinations, faxes, numbers, setup, submit};
 
 /// Settings of the REST face.
 #[derive(Clone, Debug)]
@@ -36,6 +39,12 @@ pub struct Config {
     pub attachment_format: Format,
     /// Secret that signs tokens; `None`: drawn at start, tokens end with the process.
     pub token_secret: Option<String>,
+    /// Users may log in by name and password.
+    pub user_auth: bool,
+    /// Requests of an account at once, and in a second for long.
+    pub requests: (f64, f64),
+    /// Wrong tokens and passwords from one address at once, and in a second for long.
+    pub failures: (f64, f64),
 }
 
 impl Default for Config {
@@ -48,6 +57,9 @@ impl Default for Config {
             max_strangers: 32,
             attachment_format: Format::Pdf,
             token_secret: None,
+            user_auth: false,
+            requests: (1000.0, 100.0),
+            failures: (20.0, 1.0 / 6.0),
         }
     }
 }
@@ -58,13 +70,17 @@ struct Face {
     tokens: Tokens,
     places: Semaphore,
     strangers: Semaphore,
+    requests: Buckets,
+    failures: Buckets,
 }
 
 /// The REST face over a service: `/v1`, `/v2`, `/healthz`.
 pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
     let (places, strangers) = (Semaphore::new(config.max_requests), Semaphore::new(config.max_strangers));
-    let face = Arc::new(Face { service, config, tokens, places, strangers });
+    let bucket = |(size, per_second)| Buckets::new(size, per_second);
+    let (requests, failures) = (bucket(config.requests), bucket(config.failures));
+    let face = Arc::new(Face { service, config, tokens, places, strangers, requests, failures });
     Router::new().route("/healthz", any(health)).fallback(dispatch).with_state(face)
 }
 
@@ -115,19 +131,20 @@ impl Face {
             path.strip_prefix("/v2/").or_else(|| path.strip_prefix("/v1/")).ok_or_else(Fault::not_found)?;
         let route = Route::of_path(below);
         if let Some(route) = &route
-            && !route.verbs().contains(&parts.method)
+            && route.resource.right(&parts.method).is_none()
             && !matches!(parts.method, Method::POST | Method::HEAD)
         {
-            return Err(self.wrong_verb(route));
+            return Err(wrong_verb(route));
         }
+        let remote = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let remote = remote.map_or_else(|| "unknown".to_owned(), source);
         // A token outside the body is looked at before the body is taken in.
-        let directory = self.service.directory();
-        let now = self.service.now();
-        let open = matches!(route, Some(Route::ApiAuth | Route::UserAuth));
+        let open =
+            route.as_ref().is_some_and(|r| matches!(r.resource, Resource::ApiAuth | Resource::UserAuth));
         let outside = request::header_token(&parts.headers).or_else(|| query.get("auth_token").cloned());
         let mut caller = None;
         if let (false, Some(token)) = (open, &outside) {
-            caller = Some(self.tokens.check(&directory, token, now)?);
+            caller = Some(self.caller(token, &remote)?);
             frame.auth_token = outside.clone();
         }
         let limit = self.config.max_upload;
@@ -138,38 +155,104 @@ impl Face {
         };
         let _place = places.acquire().await.map_err(|_| going_down())?;
         let body = request::read_body(&parts.headers, body, limit, patience, whole).await?;
-        let takes_document = route.as_ref().is_some_and(Route::takes_document);
+        let takes_document = route.as_ref().is_some_and(|r| r.resource.takes_document());
         let envelope = request::envelope(&parts.headers, &body, query, takes_document);
         drop(body);
         if let (false, None) = (open, &caller) {
             let token = envelope.as_ref().ok().and_then(|e| e.text("auth_token")).map(str::to_owned);
             let token = token.ok_or_else(Fault::invalid_credentials)?;
-            caller = Some(self.tokens.check(&directory, &token, now)?);
+            caller = Some(self.caller(&token, &remote)?);
             frame.auth_token = Some(token);
         }
         let route = route.ok_or_else(Fault::not_found)?;
-        if let (Some(account), Some((of, user))) = (route.account(), &caller) {
-            let admin = match user {
-                None => true,
-                Some(user) => {
-                    directory.account(of).is_some_and(|a| a.users.iter().any(|u| u.id == *user && u.admin))
+        let Some(caller) = caller else {
+            return self.log_in(&route, &envelope?, &remote, frame).await;
+        };
+        // The right is looked at first: who has none learns nothing of the path.
+        let meant = envelope
+            .as_ref()
+            .map_or_else(|_| parts.method.clone(), |e| request::verb(&parts.method, e, query));
+        let right = route.resource.right(&meant);
+        let needed = right.or_else(|| route.resource.verbs().first().map(|(_, right)| *right));
+        caller.may(&self.service.directory(), &route, needed.unwrap_or(Right::Access))?;
+        if right.is_none() {
+            return Err(wrong_verb(&route));
+        }
+        self.requests.draw(caller.account.as_str(), 1.0, self.service.now())?;
+        let envelope = envelope?;
+        let noted = audit_of(&self.service, &caller, &route, &meant, &remote, &frame.request_id);
+        let reading = meant == Method::GET;
+        if let (true, Some(noted)) = (reading, &noted) {
+            // What is not in the log is not handed out.
+            self.service.note(vec![noted.clone()]).await.map_err(|e| Fault::of_service(&e, &route.id))?;
+        }
+        let answer = self.act(route, meant, envelope, &caller, parts, query).await;
+        if let (false, Some(mut noted)) = (reading, noted) {
+            noted.status = Some(match &answer {
+                Ok(Answer::Enveloped(Success { created: true, location, .. })) => {
+                    if let Some(id) = location {
+                        noted.subject = format!("{}/{id}", noted.subject);
+                    }
+                    201
                 }
-            };
-            if of.as_str() != account || !(admin || own_path(&route, user.as_deref())) {
-                return Err(Fault::forbidden());
+                Ok(_) => 200,
+                Err(fault) => fault.status.as_u16(),
+            });
+            if let Err(error) = self.service.note(vec![noted]).await {
+                tracing::error!(%error, "a change is missing in the audit log");
             }
         }
-        let envelope = envelope?;
-        let verb = request::verb(&parts.method, &envelope, query);
-        if !route.verbs().contains(&verb) {
-            return Err(self.wrong_verb(&route));
-        }
-        self.act(route, verb, envelope, parts, query, frame).await
+        answer
     }
 
-    fn wrong_verb(&self, route: &Route) -> Fault {
-        let verbs: Vec<&str> = route.verbs().iter().map(Method::as_str).collect();
-        Fault::invalid_method(&verbs.join(", "))
+    /// Whose a token is. Who guesses has to wait; a right token is taken at all times.
+    fn caller(&self, token: &str, remote: &str) -> Result<Caller, Fault> {
+        let now = self.service.now();
+        let caller = self.tokens.check(&self.service.directory(), token, now);
+        if caller.is_err() {
+            self.failures.draw(remote, 1.0, now)?;
+        }
+        caller
+    }
+
+    async fn log_in(
+        &self,
+        route: &Route,
+        envelope: &Envelope,
+        remote: &str,
+        frame: &mut Frame,
+    ) -> Result<Answer, Fault> {
+        let (service, now) = (&self.service, self.service.now());
+        let directory = service.directory();
+        let by_key = route.resource == Resource::ApiAuth;
+        if !by_key && !self.config.user_auth {
+            let message = "logging in by user name is off: set user_auth = true under [api]";
+            return Err(Fault::new(StatusCode::FORBIDDEN, "disabled", message));
+        }
+        // Passwords can be guessed: after some that were wrong nothing is looked at for a while.
+        self.failures.look(remote, 1.0, now)?;
+        let done = if by_key {
+            auth::api_auth(&self.tokens, &directory, &envelope.data, now)
+        } else {
+            auth::user_auth(&self.tokens, &directory, &envelope.data, now).await
+        };
+        match done {
+            Ok((success, token)) => {
+                let caller = self.tokens.check(&directory, &token, now)?;
+                let noted = audit_of(service, &caller, route, &Method::PUT, remote, &frame.request_id);
+                let noted = noted.map(|n| Audit { status: Some(201), ..n });
+                service.note(noted.into_iter().collect()).await.map_err(|e| Fault::of_service(&e, ""))?;
+                frame.auth_token = Some(token);
+                Ok(Answer::Enveloped(success))
+            }
+            Err(fault) => {
+                if fault.status == StatusCode::UNAUTHORIZED {
+                    tracing::warn!(remote, "a log-in failed");
+                    self.failures.draw(remote, 1.0, now)?;
+                }
+                Err(fault)
+            }
+        }
     }
 
     async fn act(
@@ -177,61 +260,105 @@ impl Face {
         route: Route,
         verb: Method,
         envelope: Envelope,
+        caller: &Caller,
         parts: &axum::http::request::Parts,
         query: &Query,
-        frame: &mut Frame,
     ) -> Result<Answer, Fault> {
         let service = &self.service;
-        let success = match route {
-            Route::ApiAuth | Route::UserAuth => {
-                let login = if route == Route::ApiAuth { auth::api_auth } else { auth::user_auth };
-                let (success, token) =
-                    login(&self.tokens, &service.directory(), &envelope.data, service.now())?;
-                frame.auth_token = Some(token);
-                success
+        let Route { resource, scope, id } = &route;
+        let account = scope.account.as_str();
+        let success = match resource {
+            // These are answered before it is asked who it is.
+            Resource::ApiAuth | Resource::UserAuth => return Err(Fault::not_found()),
+            Resource::Accounts
+            | Resource::Account
+            | Resource::Children
+            | Resource::Descendants
+            | Resource::Users
+            | Resource::User
+            | Resource::Faxboxes
+            | Resource::Faxbox
+            | Resource::Callflows
+            | Resource::Callflow => setup::act(service, caller, &route, &verb, envelope, query).await?,
+            Resource::Numbers | Resource::Number => {
+                numbers::numbers(service, caller, account, id, &verb, &envelope).await?
             }
-            Route::Account(id) => boxes::account(service, &id)?,
-            Route::Faxboxes(scope) => boxes::list(service, &scope),
-            Route::Faxbox(scope, id) => boxes::one(service, &scope, &id)?,
-            Route::Faxes(scope) => submit::submit(service, &scope, envelope).await?,
-            Route::Folder(scope, Folder::Outgoing) if verb == Method::PUT => {
-                submit::submit(service, &scope, envelope).await?
+            Resource::Keys | Resource::Key => {
+                numbers::keys(service, account, id, &verb, &envelope, query).await?
             }
-            Route::Folder(scope, folder) => faxes::list(service, &scope, folder, query).await?,
-            Route::Fax(scope, folder, id) => {
-                faxes::one(service, &scope, folder, &id, &verb, envelope).await?
+            Resource::Audit => numbers::audit(service, account, query).await?,
+            Resource::Faxes => submit::submit(service, scope, envelope).await?,
+            Resource::Folder(Folder::Outgoing) if verb == Method::PUT => {
+                submit::submit(service, scope, envelope).await?
             }
-            Route::Destinations(account) => destinations::list(service, &account, query).await?,
-            Route::Destination(account, number) => {
-                destinations::one(service, &account, &number, &verb, &envelope).await?
-            }
-            Route::Trunks(account) => destinations::trunks(service, &account).await?,
-            Route::Bans(account) => bans::list(service, &account)?,
-            Route::Ban(account, address) => bans::lift(service, &account, &address)?,
-            Route::Reload(account) => destinations::reload(service, &account).await?,
-            Route::Trunk(account, name) => {
-                destinations::trunk(service, &account, &name, &verb, &envelope).await?
-            }
-            Route::Attachment(scope, folder, id) => {
+            Resource::Folder(folder) => faxes::list(service, scope, *folder, query).await?,
+            Resource::Fax(folder) => faxes::one(service, scope, *folder, id, &verb, envelope).await?,
+            Resource::Destinations => destinations::list(service, account, query).await?,
+            Resource::Destination => destinations::one(service, account, id, &verb, &envelope).await?,
+            Resource::Trunks => destinations::trunks(service, account).await?,
+            Resource::Trunk => destinations::trunk(service, account, id, &verb, &envelope).await?,
+            Resource::Bans => bans::list(service, account)?,
+            Resource::Ban => bans::lift(service, account, id)?,
+            Resource::Reload => destinations::reload(service, account).await?,
+            Resource::Attachment(folder) => {
                 let format = self.config.attachment_format;
-                let response = attachment::get(service, &scope, folder, &id, &parts.headers, query, format);
+                let response = attachment::get(service, scope, *folder, id, &parts.headers, query, format);
                 return Ok(Answer::Plain(response.await?));
             }
             // Mails that were refused are told to their senders at once and not kept.
-            Route::SmtpLog(_) => Success::ok(Value::Array(Vec::new())),
-            Route::SmtpLogEntry(_, id) => return Err(Fault::bad_identifier(&id)),
+            Resource::SmtpLog => Success::ok(Value::Array(Vec::new())),
+            Resource::SmtpLogEntry => return Err(Fault::bad_identifier(id)),
         };
         Ok(Answer::Enveloped(success))
     }
 }
 
-/// Whether a path lies below the user's own.
-fn own_path(route: &Route, user: Option<&str>) -> bool {
-    match route {
-        Route::Account(_) => true,
-        Route::Folder(scope, _) | Route::Faxboxes(scope) => {
-            scope.user.is_some() && scope.user.as_deref() == user
-        }
-        _ => false,
+fn wrong_verb(route: &Route) -> Fault {
+    let verbs: Vec<&str> = route.resource.verbs().iter().map(|(verb, _)| verb.as_str()).collect();
+    Fault::invalid_method(&verbs.join(", "))
+}
+
+/// What the audit log says of a request; `None`: lists and looks at the queue, which tell nothing of a document.
+fn audit_of(
+    service: &Service,
+    caller: &Caller,
+    route: &Route,
+    verb: &Method,
+    remote: &str,
+    request: &str,
+) -> Option<Audit> {
+    let action = match (route.resource, verb) {
+        (Resource::ApiAuth | Resource::UserAuth, _) => "login",
+        (Resource::Attachment(_), _) => "download",
+        (Resource::Fax(Folder::Inbox | Folder::Outbox), &Method::GET) => "view",
+        (_, &Method::GET) => return None,
+        (_, &Method::PUT) => "create",
+        (_, &Method::DELETE) => "delete",
+        (_, _) => "change",
+    };
+    let word = match route.resource {
+        Resource::ApiAuth => "api_auth".to_owned(),
+        Resource::UserAuth => "user_auth".to_owned(),
+        Resource::Accounts => "accounts".to_owned(),
+        Resource::Attachment(folder) => format!("faxes/{}/{}/attachment", folder.as_str(), route.id),
+        Resource::Fax(folder) => format!("faxes/{}/{}", folder.as_str(), route.id),
+        Resource::Folder(folder) => format!("faxes/{}", folder.as_str()),
+        other => format!("{other:?}/{}", route.id).to_lowercase(),
+    };
+    let mut subject: String = word.trim_end_matches('/').chars().take(200).collect();
+    if let Some(faxbox) = &route.scope.faxbox {
+        subject = format!("faxboxes/{faxbox}/{subject}");
     }
+    Some(Audit {
+        id: uuid::Uuid::now_v7().simple().to_string(),
+        account: route.account().map_or_else(|| caller.account.clone(), AccountId::new),
+        at: service.now(),
+        who: caller.who.clone(),
+        of: caller.account.clone(),
+        remote: remote.to_owned(),
+        action: action.to_owned(),
+        subject,
+        request: request.to_owned(),
+        status: None,
+    })
 }

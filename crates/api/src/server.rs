@@ -1,5 +1,6 @@
 //! Sockets for the REST face: HTTP/1.1 (RFC 9112) with bounds on connections, header fields and waiting.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// Bounds of the listener.
 #[derive(Clone, Debug)]
@@ -64,15 +69,16 @@ pub async fn serve_with(
             accepted = accept => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }
         };
-        let (router, config, stopped) = (router.clone(), config.clone(), stopped.clone());
+        let router = router.clone().layer(axum::Extension(Peer(peer)));
+        let (config, stopped) = (config.clone(), stopped.clone());
         connections.spawn(async move {
             converse(stream, router, &config, stopped).await;
             drop(place);

@@ -89,6 +89,7 @@ pub fn new_job(
     let retries = fields.integer("retries", 0, 4);
     let not_before = fields.integer("send_at", 0, i64::MAX).map(Timestamp::from_gregorian_seconds);
     let colour = fields.boolean("colour").or_else(|| fields.boolean("color"));
+    let own_caller_id = fields.boolean("ensure_valid_caller_id").unwrap_or(false);
     let keep_number = fields.boolean("bypass_e164").unwrap_or(false);
     let mut notify = fields.addresses();
     let document = fields.document();
@@ -142,6 +143,7 @@ pub fn new_job(
         notify,
         not_before,
         keep_number,
+        own_caller_id,
         client,
         ..NewJob::new(account, to_number, document)
     })
@@ -324,7 +326,8 @@ impl Fields<'_> {
 }
 
 /// Whether a text can be an address of a mail: one that could break a header is refused.
-fn is_mail_address(text: &str) -> bool {
+#[must_use]
+pub fn is_mail_address(text: &str) -> bool {
     let bare =
         !text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'));
     text.len() <= 254 && bare && text.rsplit_once('@').is_some_and(|(l, d)| !l.is_empty() && !d.is_empty())

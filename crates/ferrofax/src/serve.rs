@@ -70,8 +70,8 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
                 "{}: in order: {} trunks, {} accounts, {} faxboxes",
                 args.config.display(),
                 config.trunks.len(),
-                config.directory.accounts().len(),
-                config.directory.faxboxes().len()
+                config.directory.accounts().count(),
+                config.directory.faxboxes().count()
             );
             config.warnings().iter().for_each(|what| println!("  take care: {what}"));
             ExitCode::SUCCESS

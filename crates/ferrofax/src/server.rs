@@ -77,6 +77,7 @@ impl Server {
         );
 
         let budgets = crate::budgets::Kept::open(folder.join("budgets.json"), &service);
+        service.refresh().await.context("accounts and faxboxes cannot be read from the store")?;
         let (ask, reloads) = mpsc::channel(4);
         service.on_reload(ask);
         let spool = Spool::open(folder.join("incoming"))?;
@@ -90,7 +91,13 @@ impl Server {
             api = Some(listener.local_addr()?);
             let router = fax_api::router(
                 service.clone(),
-                fax_api::Config { max_upload: front.max_upload, ..fax_api::Config::default() },
+                fax_api::Config {
+                    node: config.node.clone(),
+                    max_upload: front.max_upload,
+                    user_auth: front.user_auth,
+                    token_secret: front.token_secret.as_ref().map(|s| s.0.clone()),
+                    ..fax_api::Config::default()
+                },
             );
             fronts.push(tokio::spawn(fax_api::serve(listener, router, told(stopped.clone()))));
         }
@@ -224,6 +231,9 @@ fn settings(config: &Config) -> ServiceConfig {
     settings.numbers = config.plan.clone();
     settings.learning = config.learning;
     settings.toll = Arc::new(config.toll.clone());
+    if let Some(smtp) = &config.smtp {
+        settings.mail_domain.clone_from(&smtp.fax_domain);
+    }
     settings.trunks = config.trunks.iter().map(|t| t.name.clone()).collect();
     if let Some(after) = config.queue.retry_after {
         every(&mut settings.retry, after);

@@ -45,7 +45,7 @@ impl FaxIngress {
             return Err(Verdict::NotAllowed);
         }
         if let Some(faxbox) = directory.faxbox_by_mail_domain(&address.domain) {
-            return if self.permits(faxbox, sender) {
+            return if self.permits(directory, faxbox, sender) {
                 Ok(Target { faxbox, address })
             } else {
                 Err(Verdict::NotAllowed)
@@ -56,19 +56,26 @@ impl FaxIngress {
         Ok(Target { faxbox, address })
     }
 
-    fn permits(&self, faxbox: &Faxbox, sender: &str) -> bool {
-        let owner = faxbox.owner_email.as_deref().filter(|o| !o.is_empty());
+    fn permits(&self, directory: &Directory, faxbox: &Faxbox, sender: &str) -> bool {
+        let owner = directory.owner_email(faxbox);
         if faxbox.smtp_permission_list.is_empty() && owner.is_none() {
             return self.allow_all_when_empty;
         }
         owner.is_some_and(|o| o.eq_ignore_ascii_case(sender)) || faxbox.permits(sender)
     }
 
-    fn new_job(&self, target: &Target<'_>, sender: &str, mail: &FaxMail, octets: &Bytes) -> NewJob {
+    fn new_job(
+        &self,
+        owner: Option<&str>,
+        target: &Target<'_>,
+        sender: &str,
+        mail: &FaxMail,
+        octets: &Bytes,
+    ) -> NewJob {
         let faxbox = target.faxbox;
         // The sender, the owner and the faxbox's list are told; a program that sent the mail is not.
         let mut told: BTreeSet<String> = faxbox.notify_outbound.iter().cloned().collect();
-        told.extend(faxbox.owner_email.clone());
+        told.extend(owner.map(str::to_owned));
         if !mail.automatic {
             told.insert(sender.to_owned());
         }
@@ -92,7 +99,7 @@ impl FaxIngress {
 /// The faxbox of an account whose realm is the domain: the only box of the one user with this address, else the first
 /// whose permission list has the sender.
 fn box_in_realm<'d>(directory: &'d Directory, account: &'d Account, sender: &str) -> Option<&'d Faxbox> {
-    let mut users = account.users.iter().filter(|u| u.email.eq_ignore_ascii_case(sender));
+    let mut users = directory.users_of(&account.id).filter(|u| u.email.eq_ignore_ascii_case(sender));
     if let (Some(user), None) = (users.next(), users.next()) {
         let mut owned =
             directory.faxboxes_of(&account.id).filter(|f| f.owner.as_deref() == Some(user.id.as_str()));
@@ -141,7 +148,8 @@ impl Ingress for FaxIngress {
                 failed = Some(Disposition::Refused("Not Found".into()));
                 break;
             };
-            match self.service.submit(self.new_job(&target, &sender, &mail, &document)).await {
+            let owner = directory.owner_email(target.faxbox);
+            match self.service.submit(self.new_job(owner, &target, &sender, &mail, &document)).await {
                 Ok(job) => jobs.push((target.faxbox.account.clone(), job.id)),
                 Err(error) => {
                     tracing::warn!(%error, "a mailed fax was not queued");
@@ -152,8 +160,12 @@ impl Ingress for FaxIngress {
                             Disposition::Refused("the attachment is too large".into())
                         }
                         SubmitError::Barred(why) => Disposition::Refused(why),
+                        SubmitError::CallerId(_) => {
+                            Disposition::Refused("the faxbox has no caller id of its account".into())
+                        }
                         SubmitError::BadNumber(_)
                         | SubmitError::UnknownAccount
+                        | SubmitError::Disabled
                         | SubmitError::UnknownFaxbox => Disposition::Refused("Not Found".into()),
                     });
                     break;

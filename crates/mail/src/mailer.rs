@@ -253,10 +253,9 @@ impl Mailer {
     async fn about(&self, notice: &Notice) -> Result<(News, Which), ServiceError> {
         let directory = self.service.directory();
         let zone = |own: &str, faxbox: Option<&fax_store::model::FaxboxId>| {
-            let faxbox =
-                faxbox.and_then(|id| directory.faxbox(id)).map(|f| f.timezone.as_str()).unwrap_or_default();
-            let account = directory.account(&notice.account).map(|a| a.timezone.as_str()).unwrap_or_default();
-            let name = [own, faxbox, account].into_iter().find(|z| !z.is_empty()).unwrap_or("UTC");
+            let faxbox = faxbox.and_then(|id| directory.faxbox(id));
+            let usual = directory.timezone(&notice.account, faxbox);
+            let name = [own, usual].into_iter().find(|z| !z.is_empty()).unwrap_or("UTC");
             TimeZone::get(name).unwrap_or(TimeZone::UTC)
         };
         Ok(match &notice.subject {

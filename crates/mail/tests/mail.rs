@@ -16,8 +16,8 @@ use fax_mail::mailer::{Mailer, MailerConfig};
 use fax_mail::session::{Disposition, Envelope, Limits, Verdict};
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{
-    AccountId, FaxId, FaxboxId, Folder, Job, NodeId, Notice, NoticeKind, NoticeSubject, Received, Source,
-    Timestamp,
+    AccountId, Entry, EntryKind, FaxId, FaxboxId, Folder, Job, NodeId, Notice, NoticeKind, NoticeSubject,
+    Received, Source, Timestamp,
 };
 use fax_store::port::JobQuery;
 use fax_store::redb::RedbStore;
@@ -26,7 +26,7 @@ use fax_switch::port::{
     CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, FetchOrder, Fetched, Fetcher,
     SystemClock,
 };
-use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig, User};
+use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig};
 use mail_parser::{MessageParser, MimeHeaders};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -72,7 +72,7 @@ struct Rig {
     _folder: tempfile::TempDir,
 }
 
-fn rig() -> Rig {
+async fn rig() -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let ports = Ports {
         store: Arc::new(RedbStore::open(folder.path().join("rows")).unwrap()),
@@ -82,9 +82,7 @@ fn rig() -> Rig {
         fetcher: Arc::new(Idle),
         clock: Arc::new(SystemClock),
     };
-    let user = User { id: "u1".into(), email: "jo@a.example".into(), ..User::default() };
-    let account =
-        Account { id: AccountId::new(A), realm: "a.example".into(), users: vec![user], ..Account::default() };
+    let account = Account { id: AccountId::new(A), realm: "a.example".into(), ..Account::default() };
     let faxbox = Faxbox {
         id: FaxboxId::new("f"),
         account: AccountId::new(A),
@@ -107,6 +105,9 @@ fn rig() -> Rig {
     };
     let directory = Directory::new(vec![account], vec![faxbox, closed], &NumberPlan::default()).unwrap();
     let service = Service::new(directory, ServiceConfig::new(NodeId::new("n")), ports.clone());
+    let mut user = Entry::new(EntryKind::User, "u1", AccountId::new(A), Timestamp::now());
+    user.document.insert("email".into(), "jo@a.example".into());
+    service.put_entries(vec![user]).await.unwrap();
     Rig { service, ports, _folder: folder }
 }
 
@@ -175,7 +176,7 @@ fn pdf_mail() -> String {
 
 #[tokio::test]
 async fn every_recipient_is_a_job_on_disk_before_250() {
-    let rig = rig();
+    let rig = rig().await;
     let mut client = Client::connect(server(&rig).await).await;
     assert!(client.say("EHLO pc").await.starts_with("250 SIZE "));
     assert_eq!(client.say("MAIL FROM:<BOSS@b.example>").await, "250 sender Ok");
@@ -217,7 +218,7 @@ async fn every_recipient_is_a_job_on_disk_before_250() {
 
 #[tokio::test]
 async fn who_may_send_is_the_faxboxs_business() {
-    let rig = rig();
+    let rig = rig().await;
     let ingress = FaxIngress::new(rig.service.clone(), false);
     let open = FaxIngress::new(rig.service.clone(), true);
     let to = format!("4155551234@{DOMAIN}");
@@ -242,7 +243,7 @@ async fn who_may_send_is_the_faxboxs_business() {
 
 #[tokio::test]
 async fn sessions_and_sizes_are_bounded() {
-    let rig = rig();
+    let rig = rig().await;
     let limits = Limits { message: 2000, idle: Duration::from_millis(300), ..Limits::default() };
     let config =
         ListenerConfig { host: "mx.example".into(), limits, sessions: 1, ..ListenerConfig::default() };
@@ -277,7 +278,7 @@ async fn swaks_sends_a_fax() {
         return;
     };
     assert!(found.status.success());
-    let rig = rig();
+    let rig = rig().await;
     let at = server(&rig).await;
     let pdf = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/demo.pdf");
     let out = tokio::process::Command::new("swaks")
@@ -379,7 +380,7 @@ fn notice(kind: NoticeKind, subject: NoticeSubject, to: &[&str]) -> Notice {
 
 #[tokio::test]
 async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_taken() {
-    let rig = rig();
+    let rig = rig().await;
     let sink = Arc::new(Sink { busy: Mutex::new(2), ..Sink::default() });
     let fax = received(&rig).await;
     let told = notice(
@@ -429,7 +430,7 @@ async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_t
 
 #[tokio::test]
 async fn results_of_jobs_are_worded_and_what_nobody_takes_is_kept() {
-    let rig = rig();
+    let rig = rig().await;
     let sink = Arc::new(Sink::default());
     let source = Source::Url {
         url: "http://x".into(),

@@ -1,8 +1,8 @@
 //! The ports of the store: what a backend must be able to do.
 
 use crate::model::{
-    AccountId, DocumentKey, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId, Notice, NoticeId,
-    PageEntry, Profile, ProfileKey, Received, Timestamp,
+    AccountId, Audit, DocumentKey, Entry, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId,
+    Notice, NoticeId, PageEntry, Profile, ProfileKey, Received, Timestamp,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The change was not wanted after the row had been read: why.
     #[error("{0}")]
     Refused(String),
+    /// Another entry has this name already, as `domain:fax.example.net`.
+    #[error("{0} is taken")]
+    Taken(String),
     /// The disk is full, fails, or the store is closed: what the system said.
     #[error("the store is not available: {0}")]
     Unavailable(String),
@@ -136,6 +139,15 @@ pub enum ProfileQuery {
     Trunks,
 }
 
+/// Which records of the audit log are wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditQuery {
+    /// About this account.
+    pub account: AccountId,
+    /// The range.
+    pub range: Range,
+}
+
 impl Default for Range {
     /// All of time, newest first, 50.
     fn default() -> Self {
@@ -157,7 +169,7 @@ impl JobQuery {
     }
 }
 
-/// Rows: jobs, received faxes, notices, profiles. `Ok` means that it is on disk.
+/// Rows: jobs, received faxes, notices, profiles, entries, audit records. `Ok` means that it is on disk.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Stores a new job.
@@ -277,12 +289,35 @@ pub trait Store: Send + Sync + 'static {
     async fn purge_profiles(&self, before: Timestamp, keep: usize, limit: usize)
     -> Result<usize, StoreError>;
 
+    /// Stores entries, all or nothing, and answers them with their change numbers. Each must carry the change number of
+    /// the version it is made from (0: there is none, or a removed one), or all are refused; a name that an entry outside of these has is
+    /// [`StoreError::Taken`]. What is marked as deleted gives its names back.
+    async fn put_entries(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, StoreError>;
+
+    /// Entries with a change number above `after`, in the order of their changes, at most `limit`. Removed ones
+    /// are among them.
+    async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// Adds records to the audit log.
+    async fn insert_audit(&self, records: Vec<Audit>) -> Result<(), StoreError>;
+
+    /// Records of the audit log, as far as `query` wants them.
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<Audit>, StoreError>;
+
+    /// Removes records older than this, at most `limit`. Answers how many were removed.
+    async fn purge_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
     /// Whether a row names this document.
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError>;
 
     /// Comes back when another node may have given the queue something to take; never where only this
     /// process writes. News may be lost: the queue has to be looked at now and then all the same.
     async fn changed(&self) {
+        core::future::pending().await
+    }
+
+    /// Comes back when another node may have changed an entry, under the same conditions.
+    async fn entries_changed(&self) {
         core::future::pending().await
     }
 }

@@ -1,7 +1,7 @@
 //! The store in PostgreSQL: the suite of every backend, several nodes at once, news between nodes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use fax_store::model::{DocumentKey, Job, JobState, NodeId, PageEntry, Source, Timestamp};
+use fax_store::model::{DocumentKey, Entry, EntryKind, Job, JobState, NodeId, PageEntry, Source, Timestamp};
 use fax_store::port::{Guard, LeaseRequest};
 use fax_store::postgres::PostgresStore;
 use fax_store::{Store, StoreError, store_suite};
@@ -155,4 +155,74 @@ async fn a_text_may_hold_any_character_and_a_lost_server_is_told() {
     drop(server);
     let lost = tokio::time::timeout(Duration::from_secs(30), store.job(&id)).await.unwrap();
     assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_hears_what_another_sets_up() {
+    let server = Server::start().unwrap();
+    let url = server.database("entries").unwrap();
+    let (a, b) = (PostgresStore::open(&url, 4).await.unwrap(), PostgresStore::open(&url, 4).await.unwrap());
+    b.entries_changed().await;
+    let entry = Entry::new(EntryKind::Faxbox, "f", "a".into(), Timestamp(1));
+    let put = a.put_entries(vec![entry]).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), b.entries_changed()).await.unwrap();
+    assert_eq!(b.entries(0, 10).await.unwrap(), put);
+}
+
+/// Entries of one node never become visible after later ones of another: who asks for all after the last that it knows
+/// misses none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_change_of_an_entry_is_missed_while_nodes_write_at_once() {
+    let server = Server::start().unwrap();
+    let url = server.database("order").unwrap();
+    let reader = PostgresStore::open(&url, 2).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..3 {
+        let url = url.clone();
+        tasks.spawn(async move {
+            let store = PostgresStore::open(&url, 2).await.unwrap();
+            for i in 0..40 {
+                let entry = Entry::new(EntryKind::User, format!("{n}-{i}"), "a".into(), Timestamp(1));
+                store.put_entries(vec![entry]).await.unwrap();
+            }
+        });
+    }
+    let (mut seen, mut last) = (HashSet::new(), 0);
+    while seen.len() < 120 {
+        for entry in reader.entries(last, 7).await.unwrap() {
+            assert!(entry.change > last);
+            last = entry.change;
+            seen.insert(entry.id);
+        }
+        let running = tasks.try_join_next();
+        assert!(!matches!(running, Some(Err(_))), "a writer failed");
+        assert!(
+            running.is_some() || !tasks.is_empty() || seen.len() == 120,
+            "{} of 120 were seen",
+            seen.len()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_the_first_layout_is_brought_up() {
+    let server = Server::start().unwrap();
+    let url = server.database("old").unwrap();
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    for step in [
+        "create table fax_meta (key text primary key, value bigint not null)",
+        include_str!("../src/postgres/schema.sql"),
+        "insert into fax_meta values ('layout', 1)",
+    ] {
+        sqlx::raw_sql(step).execute(&pool).await.unwrap();
+    }
+    let store = PostgresStore::open(&url, 2).await.unwrap();
+    let entry = Entry::new(EntryKind::Faxbox, "f", "a".into(), Timestamp(1));
+    assert_eq!(store.put_entries(vec![entry]).await.unwrap()[0].change, 1);
+    drop(store);
+    // A second time nothing is done.
+    assert_eq!(PostgresStore::open(&url, 2).await.unwrap().entries(0, 9).await.unwrap().len(), 1);
+    let newer = "update fax_meta set value = 99 where key = 'layout'";
+    sqlx::raw_sql(newer).execute(&pool).await.unwrap();
+    assert!(matches!(PostgresStore::open(&url, 2).await, Err(StoreError::Damaged(_))));
 }

@@ -42,6 +42,7 @@ impl Service {
                 work.spawn(async move {
                     service.sweep().await;
                     service.purge().await;
+                    service.purge_audit(now).await;
                 });
                 next_sweep = now.plus(SWEEP_EVERY);
             }
@@ -57,11 +58,19 @@ impl Service {
                 stopped = shutdown.changed() => if stopped.is_err() { break },
                 () = woken => {}
                 () = self.inner.ports.store.changed() => {}
+                () = self.inner.ports.store.entries_changed() => self.look_at_entries().await,
                 Some(_) = work.join_next(), if !work.is_empty() => {}
                 () = clock.sleep_until(until.unwrap_or(next_care)) => {}
             }
         }
         self.drain(work).await;
+    }
+
+    /// Reads what another node may have set up.
+    async fn look_at_entries(&self) {
+        if let Err(e) = self.refresh().await {
+            tracing::error!(error = %e, "what was set up could not be read");
+        }
     }
 
     /// Takes back what this node held when it stopped.
@@ -96,6 +105,8 @@ impl Service {
     async fn care(&self, now: Timestamp) {
         let inner = &self.inner;
         let store = &inner.ports.store;
+        // News of other nodes may have been lost.
+        self.look_at_entries().await;
         let config = self.config();
         let until = now.plus(config.lease);
         let running = inner.running.jobs();
@@ -156,7 +167,7 @@ impl Service {
         let directory = self.directory();
         let other = |a: &&crate::Account| a.max_outbound != config.default_max_outbound;
         let account_limits: HashMap<_, _> =
-            directory.accounts().iter().filter(other).map(|a| (a.id.clone(), a.max_outbound)).collect();
+            directory.accounts().filter(other).map(|a| (a.id.clone(), a.max_outbound)).collect();
         LeaseRequest {
             node: config.node.clone(),
             now,

@@ -18,7 +18,7 @@ pub mod routing;
 mod running;
 pub mod service;
 
-pub use directory::{Account, Directory, Faxbox, User};
+pub use directory::{Account, Directory, Faxbox, Key, Password, User};
 pub use event::{EventSubject, JobEvent, Stage};
 pub use service::{
     Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, Ports, ReceivedFax,

@@ -201,6 +201,7 @@ impl Directory {
                 if numbers.insert(number.clone(), i).is_some() {
                     return Err(format!("number {number} is used by two terminals"));
                 }
+                self.fix_number(number, &terminal.account);
             }
         }
         self.terminal_users = users;

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod config;
+mod entries;
 mod incoming;
 mod jobs;
 mod notices;
@@ -34,6 +35,9 @@ pub enum ServiceError {
     /// It cannot be done in the state the fax is in: why.
     #[error("{0}")]
     Conflict(String),
+    /// Something else has this name already, as `domain:fax.example.net`.
+    #[error("{0} is taken")]
+    Taken(String),
     /// The fax has no document in this format.
     #[error("there is no document in this format")]
     NoDocument,
@@ -47,6 +51,7 @@ impl From<StoreError> for ServiceError {
         match e {
             StoreError::NotFound => ServiceError::NotFound,
             StoreError::Refused(why) => ServiceError::Conflict(why),
+            StoreError::Taken(name) => ServiceError::Taken(name),
             StoreError::Exists | StoreError::LeaseLost => ServiceError::Conflict(e.to_string()),
             StoreError::Unavailable(_) | StoreError::Damaged(_) => ServiceError::Unavailable(e.to_string()),
         }
@@ -67,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) config: RwLock<Arc<ServiceConfig>>,
     pub(crate) ports: Ports,
     pub(crate) directory: RwLock<Arc<Directory>>,
+    /// One at a time reads what was set up.
+    pub(crate) refreshing: tokio::sync::Mutex<()>,
     /// Who reads the configuration again when an operator asks for it.
     reload: OnceLock<mpsc::Sender<ReloadRequest>>,
     pub(crate) events: broadcast::Sender<JobEvent>,
@@ -92,6 +99,7 @@ impl Service {
                 config: RwLock::new(Arc::new(config)),
                 ports,
                 directory: RwLock::new(Arc::new(directory)),
+                refreshing: tokio::sync::Mutex::default(),
                 reload: OnceLock::new(),
                 events,
                 wake: Notify::new(),
@@ -110,9 +118,12 @@ impl Service {
         d.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the accounts and faxboxes. Jobs that are queued keep what they took from the old ones.
-    pub fn reload(&self, directory: Directory) {
+    /// Replaces what stands in the configuration. Jobs that are queued keep what they took from the old accounts and
+    /// faxboxes; what was set up while the switch runs stays.
+    pub fn reload(&self, mut directory: Directory) {
         let mut d = self.inner.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let (change, entries) = d.all_entries();
+        directory.apply(change, entries);
         *d = Arc::new(directory);
         drop(d);
         self.inner.wake.notify_one();

@@ -16,7 +16,7 @@ use fax_store::model::{AccountId, FaxboxId, NodeId};
 use fax_store::redb::RedbStore;
 use fax_switch::number::NumberPlan;
 use fax_switch::port::{CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, SystemClock};
-use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig, User};
+use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
@@ -89,21 +89,11 @@ fn digest(key: &str) -> [u8; 32] {
 }
 
 fn directory() -> Directory {
-    let user = User {
-        id: "u1".into(),
-        name: "jo".into(),
-        email: "jo@a.example".into(),
-        // MD5 of "jo:secret".
-        credentials_md5: Some("2d19a0bbb8ebbca8cb0a7c0ffee00001".into()),
-        admin: true,
-        ..User::default()
-    };
     let a = Account {
         id: AccountId::new(A),
         name: "Clinic A".into(),
         realm: "a.example".into(),
         api_keys_sha256: vec![digest(KEY)],
-        users: vec![user],
         max_outbound: 4,
         operator: true,
         ..Account::default()
@@ -225,6 +215,15 @@ impl Rig {
     /// With A's key.
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[("x-auth-token", KEY)], "").await
+    }
+
+    /// With a key or token: the status, and what is in the envelope.
+    pub async fn with(&self, token: &str, verb: &str, path: &str, body: Value) -> (u16, Value) {
+        let headers = [("x-auth-token", token), ("content-type", "application/json")];
+        let reply = self
+            .send(verb, path, &headers, if body.is_null() { String::new() } else { body.to_string() })
+            .await;
+        (reply.status, reply.json)
     }
 
     /// JSON with A's key.

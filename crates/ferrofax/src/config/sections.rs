@@ -1,7 +1,7 @@
 //! The sections of the file, one function each, with their defaults.
 
 use super::transport;
-use super::valid::{Api, Database, Queue, Sip, Smarthost, Smtp};
+use super::valid::{Api, Database, Queue, Secret, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
 use fax_net::{Listen, TraceConfig, Transport, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
@@ -156,7 +156,7 @@ pub(super) fn required(s: &Section<'_, '_>, key: &'static str, example: &str) ->
 }
 
 /// `[api]`
-pub(super) fn api(root: &Section<'_, '_>) -> Option<Api> {
+pub(super) fn api(root: &Section<'_, '_>, base: &Path) -> Option<Api> {
     if !root.has("api") {
         return None;
     }
@@ -165,8 +165,18 @@ pub(super) fn api(root: &Section<'_, '_>) -> Option<Api> {
         .or_else(|| (!s.has("listen")).then(|| SocketAddr::from(([127, 0, 0, 1], 8000))));
     let max_upload = size(&s, "max_upload", 20_000_000, 1_000_000_000);
     let allow_private_urls = s.flag("allow_private_urls").is_some_and(|f| f.value);
+    let user_auth = s.flag("user_auth").is_some_and(|f| f.value);
+    let token_secret = secret(&s, base, ["token_secret", "token_secret_file", "token_secret_env"]);
+    if let Some(short) = token_secret.as_ref().filter(|t| t.value.len() < 32) {
+        s.fault(
+            short.line,
+            "the token secret is short",
+            "use at least 32 characters, as `openssl rand -hex 32` makes",
+        );
+    }
     s.finish();
-    Some(Api { listen: listen?, max_upload, allow_private_urls })
+    let token_secret = token_secret.map(|t| Secret(t.value));
+    Some(Api { listen: listen?, max_upload, allow_private_urls, user_auth, token_secret })
 }
 
 /// `[smtp]`
@@ -180,8 +190,9 @@ pub(super) fn smtp(root: &Section<'_, '_>) -> Option<Smtp> {
     let hostname = s.text("hostname").map_or_else(|| "localhost".to_owned(), |h| h.value);
     let max_message = size(&s, "max_message", 20_000_000, 1_000_000_000);
     let max_sessions = size(&s, "max_sessions", 50, 10_000);
+    let fax_domain = s.text("fax_domain").map_or_else(|| hostname.clone(), |d| d.value);
     s.finish();
-    Some(Smtp { listen: listen?, hostname, max_message, max_sessions })
+    Some(Smtp { listen: listen?, hostname, max_message, max_sessions, fax_domain })
 }
 
 /// `[mail]`

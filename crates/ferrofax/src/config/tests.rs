@@ -64,8 +64,26 @@ fn calls_are_recorded_unless_it_is_turned_off() {
 }
 
 #[test]
+fn rest_is_told_who_may_log_in_and_mail_what_its_domains_end_in() {
+    let of = |section: &str| parse(&format!("{LEAST}\n{section}"), Path::new("/base"));
+    let usual = of("[api]\n[smtp]\nhostname = \"mx.example\"").unwrap();
+    let (api, smtp) = (usual.api.unwrap(), usual.smtp.unwrap());
+    assert!(!api.user_auth && api.token_secret.is_none() && smtp.fax_domain == "mx.example");
+    let secret = "0123456789abcdef0123456789abcdef";
+    let own =
+        format!("[api]\nuser_auth = true\ntoken_secret = \"{secret}\"\n[smtp]\nfax_domain = \"fax.example\"");
+    let own = of(&own).unwrap();
+    let api = own.api.unwrap();
+    assert!(api.user_auth && api.token_secret.as_ref().is_some_and(|s| s.0 == secret));
+    assert!(!format!("{api:?}").contains(secret) && own.smtp.unwrap().fax_domain == "fax.example");
+    let faults = of("[api]\ntoken_secret = \"short\"").unwrap_err();
+    assert!(faults.iter().any(|f| f.what == "the token secret is short" && f.remedy.contains("openssl")));
+}
+
+#[test]
 fn ids_made_from_names_stay_the_same() {
-    let id = |text: &str| parse(text, Path::new("/")).unwrap().directory.accounts()[0].id.clone();
+    let id =
+        |text: &str| parse(text, Path::new("/")).unwrap().directory.accounts().next().unwrap().id.clone();
     let first = id(LEAST);
     assert_eq!(first.as_str().len(), 32);
     assert_eq!(id(&format!("# another comment\n{LEAST}")), first);
@@ -215,7 +233,7 @@ fn learning_is_on_by_default_and_can_be_set_and_turned_off() {
     let of = |more: &str| parse(&format!("{LEAST}\n{more}"), Path::new("/tmp")).unwrap();
     let config = of("");
     assert_eq!(config.learning, Some(LearningRules::default()));
-    assert!(config.directory.accounts()[0].operator, "who is alone is the operator");
+    assert!(config.directory.accounts().all(|a| a.operator), "who is alone is the operator");
     let set = of("[learning]\nexpiry_days = 7\ntrunk_numbers = 3\nlongest_expiry_days = 2").learning.unwrap();
     let week = Duration::from_secs(7 * 86_400);
     assert_eq!((set.expiry, set.longest_expiry, set.trunk_numbers), (week, week, 3));

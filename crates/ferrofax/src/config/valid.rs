@@ -89,6 +89,19 @@ pub(crate) struct Api {
     pub(crate) listen: SocketAddr,
     pub(crate) max_upload: usize,
     pub(crate) allow_private_urls: bool,
+    pub(crate) user_auth: bool,
+    /// Signs tokens; `None`: drawn at each start.
+    pub(crate) token_secret: Option<Secret>,
+}
+
+/// Text that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// `[smtp]`
@@ -98,6 +111,8 @@ pub(crate) struct Smtp {
     pub(crate) hostname: String,
     pub(crate) max_message: usize,
     pub(crate) max_sessions: usize,
+    /// What generated mail domains and realms end in.
+    pub(crate) fax_domain: String,
 }
 
 /// `[mail]`
@@ -191,7 +206,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         trunks.push(configured.trunk);
         trunk_routes.push(configured.route);
     }
-    let api = sections::api(root);
+    let api = sections::api(root, base);
     let smtp = sections::smtp(root);
     let mail = sections::mail(root, base);
     let queue = sections::queue(root);

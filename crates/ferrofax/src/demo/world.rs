@@ -100,7 +100,7 @@ impl World {
 
     pub(super) fn clinic_account(&self) -> String {
         let directory = self.clinic.service.directory();
-        directory.accounts().first().map(|a| a.id.to_string()).unwrap_or_default()
+        directory.accounts().next().map(|a| a.id.to_string()).unwrap_or_default()
     }
 
     pub(super) async fn stop(self) {

@@ -1,5 +1,6 @@
-//! The words of the store: jobs, received faxes, notices, profiles, and their ids.
+//! The words of the store: jobs, received faxes, notices, profiles, entries, and their ids.
 
+mod entry;
 mod id;
 mod job;
 mod notice;
@@ -7,6 +8,7 @@ mod profile;
 mod received;
 mod timestamp;
 
+pub use entry::{Audit, Entry, EntryKind};
 pub use id::{AccountId, DocumentKey, FaxId, FaxboxId, JobId, NodeId, NoticeId, filed_id, unfiled_id};
 pub use job::{
     Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy, Source,

@@ -1,4 +1,4 @@
-//! News of the queue from other nodes, by LISTEN and NOTIFY.
+//! News of the queue and of entries from other nodes, by LISTEN and NOTIFY.
 
 use sqlx::postgres::{PgConnection, PgListener, PgPool};
 use std::sync::Arc;
@@ -9,16 +9,23 @@ use super::unavailable;
 use crate::port::StoreError;
 use core::time::Duration;
 
-/// The channel's name.
-const CHANNEL: &str = "ferrofax_queue";
+/// The channels' names.
+const QUEUE: &str = "ferrofax_queue";
+const ENTRIES: &str = "ferrofax_entries";
 /// How long to wait before the server is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Tells of changes of the queue; ends listening when the last clone is dropped.
+/// Tells of changes; ends listening when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Changed {
-    news: Arc<Notify>,
+    news: Arc<News>,
     _listening: Arc<Listening>,
+}
+
+#[derive(Debug, Default)]
+struct News {
+    queue: Notify,
+    entries: Notify,
 }
 
 #[derive(Debug)]
@@ -32,23 +39,27 @@ impl Drop for Listening {
 
 impl Changed {
     pub(super) fn start(pool: PgPool) -> Self {
-        let news = Arc::new(Notify::new());
+        let news = Arc::new(News::default());
         let task = tokio::spawn(listen(pool, news.clone()));
         Changed { news, _listening: Arc::new(Listening(task.abort_handle())) }
     }
 
     pub(super) async fn wait(&self) {
-        self.news.notified().await;
+        self.news.queue.notified().await;
+    }
+
+    pub(super) async fn wait_for_entries(&self) {
+        self.news.entries.notified().await;
     }
 }
 
-async fn listen(pool: PgPool, news: Arc<Notify>) {
+async fn listen(pool: PgPool, news: Arc<News>) {
     loop {
         match hear(&pool, &news).await {
             // The pool is closed.
             Err(sqlx::Error::PoolClosed) => return,
             Err(e) => {
-                tracing::warn!(error = %e, "news of the queue are not heard; it is looked at now and then")
+                tracing::warn!(error = %e, "news of other nodes are not heard; rows are looked at now and then")
             }
             Ok(()) => {}
         }
@@ -56,20 +67,31 @@ async fn listen(pool: PgPool, news: Arc<Notify>) {
     }
 }
 
-async fn hear(pool: &PgPool, news: &Notify) -> Result<(), sqlx::Error> {
+async fn hear(pool: &PgPool, news: &News) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+    listener.listen_all([QUEUE, ENTRIES]).await?;
     loop {
         // What was told while nobody listened is lost: every new connection is news.
-        news.notify_one();
-        while listener.try_recv().await?.is_some() {
-            news.notify_one();
+        news.queue.notify_one();
+        news.entries.notify_one();
+        while let Some(told) = listener.try_recv().await? {
+            let of = if told.channel() == ENTRIES { &news.entries } else { &news.queue };
+            of.notify_one();
         }
     }
 }
 
 /// Tells all nodes that there may be something to take, when the transaction is committed.
 pub(super) async fn tell(t: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(t).await.map_err(unavailable)?;
+    notify(t, QUEUE).await
+}
+
+/// Tells all nodes that entries were changed, when the transaction is committed.
+pub(super) async fn tell_entries(t: &mut PgConnection) -> Result<(), StoreError> {
+    notify(t, ENTRIES).await
+}
+
+async fn notify(t: &mut PgConnection, channel: &str) -> Result<(), StoreError> {
+    sqlx::query("select pg_notify($1, '')").bind(channel).execute(t).await.map_err(unavailable)?;
     Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) async fn job(pool: &PgPool, id: &JobId) -> Result<Option<Job>, StoreE
 }
 
 /// Adds the range's conditions, order and limit to a query whose `where` is begun.
-fn within(query: &mut QueryBuilder<Postgres>, range: &Range) {
+pub(super) fn within(query: &mut QueryBuilder<Postgres>, range: &Range) {
     query.push(" and created >= ").push_bind(range.from.0);
     query.push(" and created <= ").push_bind(range.to.0);
     if let Some((at, id)) = &range.after {
@@ -120,7 +120,7 @@ pub(super) async fn received_list(pool: &PgPool, query: &ReceivedQuery) -> Resul
 }
 
 /// Rows of (id, body).
-fn bodies<T: serde::de::DeserializeOwned>(
+pub(super) fn bodies<T: serde::de::DeserializeOwned>(
     rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>,
     what: &str,
 ) -> Result<Vec<T>, StoreError> {

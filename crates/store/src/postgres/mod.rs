@@ -13,6 +13,7 @@
 //! of a job: a few statements.
 
 mod changed;
+mod entries;
 mod jobs;
 mod lists;
 mod profiles;
@@ -20,12 +21,12 @@ mod queue;
 mod rows;
 
 use crate::model::{
-    DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey, Received,
-    Timestamp,
+    Audit, DocumentKey, Entry, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey,
+    Received, Timestamp,
 };
 use crate::port::{
-    Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, ReceivedQuery, Store,
-    StoreError,
+    AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
+    ReceivedQuery, Store, StoreError,
 };
 use async_trait::async_trait;
 use changed::Changed;
@@ -34,9 +35,9 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
 
 /// The layout that this code writes. A database with a higher number is refused.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 /// What brings a database from one layout to the next, the first from an empty one.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema2.sql")];
 /// The advisory lock of whoever changes the layout, and of whoever changes the queue.
 const MIGRATING: i64 = 0x6665_7272_6f66_0001;
 const QUEUE: i64 = 0x6665_7272_6f66_0002;
@@ -301,11 +302,38 @@ impl Store for PostgresStore {
         profiles::purge(&self.pool, before, keep, limit).await
     }
 
+    async fn put_entries(&self, rows: Vec<Entry>) -> Result<Vec<Entry>, StoreError> {
+        let mut t = self.begin().await?;
+        let rows = entries::put(&mut t, rows).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(rows)
+    }
+
+    async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        entries::after(&self.pool, after, limit).await
+    }
+
+    async fn insert_audit(&self, records: Vec<Audit>) -> Result<(), StoreError> {
+        entries::insert_audit(&self.pool, &records).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<Audit>, StoreError> {
+        entries::audit(&self.pool, &query).await
+    }
+
+    async fn purge_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        entries::purge_audit(&self.pool, before, limit).await
+    }
+
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {
         lists::is_named(&self.pool, key).await
     }
 
     async fn changed(&self) {
         self.changed.wait().await;
+    }
+
+    async fn entries_changed(&self) {
+        self.changed.wait_for_entries().await;
     }
 }

@@ -43,14 +43,14 @@ pub(super) fn next_due(r: &ReadTransaction) -> Result<NextDue, Fault> {
 }
 
 /// The two ends of a range of (time, id), both included but for `after`.
-struct Ends<'a> {
-    low: (i64, &'a str),
-    high: (i64, &'a str),
+pub(super) struct Ends<'a> {
+    pub(super) low: (i64, &'a str),
+    pub(super) high: (i64, &'a str),
     /// Not this one: it was on the page before.
-    after: Option<(i64, &'a str)>,
+    pub(super) after: Option<(i64, &'a str)>,
 }
 
-fn ends(range: &Range) -> Ends<'_> {
+pub(super) fn ends(range: &Range) -> Ends<'_> {
     let after = range.after.as_ref().map(|(at, id)| (at.0, id.as_str()));
     let (mut low, mut high) = ((range.from.0, ""), (range.to.0, LAST));
     match after {
@@ -62,7 +62,7 @@ fn ends(range: &Range) -> Ends<'_> {
 }
 
 /// Ids of (time, id) rows in the order that is asked for.
-fn walk<'a, E>(
+pub(super) fn walk<'a, E>(
     rows: impl DoubleEndedIterator<Item = Result<(i64, String), E>> + 'a,
     ascending: bool,
     after: Option<(i64, &'a str)>,

@@ -5,8 +5,10 @@
 //!   one in `converting`;
 //! * an account has a row in `heads` if its `queue` has one, unless it was found at its limit;
 //! * a job is parked only while another job to its number is held, or waits in `queue` itself;
+//! * `changes` has one row of each entry, `claims` the names of those that are not removed;
 //! * `running` counts the Locked and Processing jobs of an account, `numbers` names theirs.
 
+mod entries;
 mod jobs;
 mod lists;
 mod profiles;
@@ -18,12 +20,12 @@ mod tests;
 mod writer;
 
 use crate::model::{
-    DocumentKey, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey, Received,
-    Timestamp,
+    Audit, DocumentKey, Entry, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey,
+    Received, Timestamp,
 };
 use crate::port::{
-    Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, ReceivedQuery, Store,
-    StoreError,
+    AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
+    ReceivedQuery, Store, StoreError,
 };
 use ::redb::{Database, ReadTransaction};
 use async_trait::async_trait;
@@ -254,6 +256,26 @@ impl Store for RedbStore {
         limit: usize,
     ) -> Result<usize, StoreError> {
         self.write(move |t| profiles::purge(t, before, keep, limit)).await
+    }
+
+    async fn put_entries(&self, rows: Vec<Entry>) -> Result<Vec<Entry>, StoreError> {
+        self.write(move |t| entries::put(t, rows)).await
+    }
+
+    async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |r| entries::after(r, after, limit)).await
+    }
+
+    async fn insert_audit(&self, records: Vec<Audit>) -> Result<(), StoreError> {
+        self.write(move |t| entries::insert_audit(t, &records)).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<Audit>, StoreError> {
+        self.read(move |r| entries::audit(r, &query)).await
+    }
+
+    async fn purge_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.write(move |t| entries::purge_audit(t, before, limit)).await
     }
 
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {

@@ -4,7 +4,7 @@ use super::writer::Fault;
 use ::redb::{Table, TableDefinition, WriteTransaction};
 
 /// The layout that this code writes. A file with a higher number is refused.
-pub(super) const SCHEMA: u64 = 1;
+pub(super) const SCHEMA: u64 = 2;
 
 /// Sorts after every id.
 pub(super) const LAST: &str = "\u{10FFFF}";
@@ -31,7 +31,7 @@ macro_rules! tables {
 }
 
 tables! {
-    /// `schema` → number of the layout.
+    /// `schema` → number of the layout; `entries` → number of the last change of an entry.
     meta META: &'static str => u64;
     /// id → the job as JSON, without lease and ledger.
     jobs JOBS: &'static str => &'static [u8];
@@ -71,6 +71,16 @@ tables! {
     profiles PROFILES: (u8, &'static str, &'static str) => &'static [u8];
     /// (modified, account, number): profiles of numbers with nothing locked.
     profiles_aged PROFILES_AGED: (i64, &'static str, &'static str) => ();
+    /// (kind, id) → the entry as JSON.
+    entries ENTRIES: (u8, &'static str) => &'static [u8];
+    /// change → (kind, id): the last change of each entry.
+    changes CHANGES: u64 => (u8, &'static str);
+    /// name → (kind, id) of the entry that has it.
+    claims CLAIMS: &'static str => (u8, &'static str);
+    /// (account, time, id) → the audit record as JSON.
+    audit AUDIT: (&'static str, i64, &'static str) => &'static [u8];
+    /// (time, id) → account.
+    audit_aged AUDIT_AGED: (i64, &'static str) => &'static str;
     /// document → how many rows name it.
     documents DOCUMENTS: &'static str => u32;
 }

@@ -47,6 +47,10 @@ pub struct ServiceConfig {
     pub numbers: NumberPlan,
     /// Subscriber number for CSI where the faxbox has none.
     pub default_ident: String,
+    /// What generated mail domains and realms end in.
+    pub mail_domain: String,
+    /// Audit records are removed when they are so old.
+    pub audit_keep: Duration,
 }
 
 impl ServiceConfig {
@@ -72,6 +76,8 @@ impl ServiceConfig {
             sweep_after: Duration::from_secs(86_400),
             numbers: NumberPlan::default(),
             default_ident: String::new(),
+            mail_domain: "fax.localhost".into(),
+            audit_keep: Duration::from_secs(400 * 86_400),
         }
     }
 }

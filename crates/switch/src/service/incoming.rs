@@ -122,7 +122,12 @@ impl Service {
         let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
         let document = if tiff.is_empty() { None } else { Some(inner.ports.documents.put(tiff).await?) };
         let directory = self.directory();
-        let notify = directory.faxbox(&fax.faxbox).map(|f| f.notify_inbound.clone()).unwrap_or_default();
+        let faxbox = directory.faxbox(&fax.faxbox);
+        let mut notify = faxbox.map(|f| f.notify_inbound.clone()).unwrap_or_default();
+        let owner = faxbox.and_then(|f| directory.owner_email(f));
+        if let Some(owner) = owner.filter(|o| !notify.iter().any(|n| n.eq_ignore_ascii_case(o))) {
+            notify.push(owner.to_owned());
+        }
         let config = self.config();
         let numbers = &config.numbers;
         let row = Received {

@@ -44,6 +44,8 @@ pub struct NewJob {
     pub not_before: Option<Timestamp>,
     /// Dial the number as it was typed.
     pub keep_number: bool,
+    /// The caller's number has to be one of the account's, also where the account does not say so.
+    pub own_caller_id: bool,
     /// The document.
     pub document: NewDocument,
     /// Fields of the client that are kept and given back.
@@ -71,6 +73,7 @@ impl NewJob {
             notify: Vec::new(),
             not_before: None,
             keep_number: false,
+            own_caller_id: false,
             document,
             client: serde_json::Map::new(),
         }
@@ -123,6 +126,12 @@ pub enum SubmitError {
     /// The account may not call this number: why.
     #[error("{0}")]
     Barred(String),
+    /// The account may show only numbers of its own, and this is none.
+    #[error("{0:?} is not a number of the account")]
+    CallerId(String),
+    /// The account is shut.
+    #[error("the account is disabled")]
+    Disabled,
     /// The document is empty, or there is no such fax to copy, or it has no document.
     #[error("there is no document")]
     EmptyDocument,
@@ -167,17 +176,25 @@ impl Service {
         };
         let to_number = to_number.ok_or_else(|| SubmitError::BadNumber(new.to_number.clone()))?;
         self.permit(&new.account, &to_number).map_err(|why| SubmitError::Barred(why.to_string()))?;
-        let colour = new.colour;
-        let (source, ready) = self.source(&new.account, new.document, colour).await?;
-
         let filled = |own: Option<String>, from: Option<&String>| {
             own.filter(|s| !s.is_empty())
                 .or_else(|| from.filter(|s| !s.is_empty()).cloned())
                 .unwrap_or_default()
         };
+        if account.disabled {
+            return Err(SubmitError::Disabled);
+        }
+        let from_number = filled(new.from_number, faxbox.map(|f| &f.caller_id));
+        let own = || directory.owner_of_number(&config.numbers.normalise(&from_number)) == Some(&account.id);
+        if (account.own_caller_ids || new.own_caller_id) && !own() {
+            return Err(SubmitError::CallerId(from_number));
+        }
+        let colour = new.colour;
+        let (source, ready) = self.source(&new.account, new.document, colour).await?;
+
         let now = self.now();
         let mut job = Job::new(new.account, to_number, source, now);
-        job.from_number = filled(new.from_number, faxbox.map(|f| &f.caller_id));
+        job.from_number = from_number;
         job.from_name = filled(new.from_name, faxbox.map(|f| &f.caller_name));
         job.to_name = new.to_name.unwrap_or_default();
         job.subject = new.subject;
@@ -191,8 +208,7 @@ impl Service {
         if job.header == NO_HEADER {
             job.header.clear();
         }
-        let zone = filled(new.timezone, faxbox.map(|f| &f.timezone));
-        job.timezone = filled(Some(zone), Some(&account.timezone));
+        job.timezone = filled(new.timezone, Some(&directory.timezone(&account.id, faxbox).to_owned()));
         job.sub_address = new.sub_address;
         let as_before = ready.as_ref().map(|ready| ready.colour);
         job.colour = colour.or(as_before).unwrap_or_else(|| faxbox.is_some_and(|f| f.colour));

@@ -1,0 +1,190 @@
+//! Every path of the table, every verb, every kind of key: who gets in and who does not.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which may
+
+mod rig;
+
+use axum::http::Method;
+use fax_api::Config;
+use fax_api::auth::Tokens;
+use fax_api::route::{Resource, Right, paths};
+use fax_store::model::{AccountId, Timestamp};
+use rig::{A, B, KEY, KEY_B, Rig, by_url, start};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const SECRET: &str = "signs tokens in this test";
+const NUMBER: &str = "+14155550000";
+
+/// An account below another, and its key with these scopes.
+async fn account_below(rig: &Rig, above: &str, name: &str) -> (String, String) {
+    let (status, made) =
+        rig.with(KEY, "PUT", &format!("/v2/accounts/{above}"), json!({ "data": { "name": name } })).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["data"]["id"].as_str().unwrap().to_owned();
+    let key = key_of(rig, &id, json!({ "name": "all" })).await;
+    (id, key)
+}
+
+async fn key_of(rig: &Rig, account: &str, data: Value) -> String {
+    let (status, made) =
+        rig.with(KEY, "PUT", &format!("/v2/accounts/{account}/api_keys"), json!({ "data": data })).await;
+    assert_eq!(status, 201, "{made}");
+    made["data"]["api_key"].as_str().unwrap().to_owned()
+}
+
+fn concrete(pattern: &str, resource: Resource, account: &str) -> String {
+    let id = if matches!(resource, Resource::Number) { NUMBER } else { "0123456789abcdef0123456789abcdef" };
+    let filled =
+        pattern.replace("{account}", account).replace("{user}", "nobody").replace("{faxbox}", "none");
+    format!("/v2/{}", filled.replace("{id}", id))
+}
+
+async fn status(rig: &Rig, token: Option<&str>, verb: &Method, path: &str) -> u16 {
+    let headers: Vec<(&str, &str)> = token
+        .map(|t| ("x-auth-token", t))
+        .into_iter()
+        .chain([("content-type", "application/json")])
+        .collect();
+    let body = if *verb == Method::GET || *verb == Method::DELETE { "" } else { "{\"data\":{}}" };
+    rig.send(verb.as_str(), path, &headers, body).await.status
+}
+
+fn is_let_in(status: u16) -> bool {
+    !matches!(status, 401 | 403 | 405 | 429) && status < 500 || status == 503
+}
+
+#[tokio::test]
+async fn every_route_lets_in_whom_it_should_and_nobody_else() {
+    let config = Config {
+        token_secret: Some(SECRET.into()),
+        failures: (1e9, 1e9),
+        requests: (1e9, 1e9),
+        ..Config::default()
+    };
+    let rig = start(config, false).await;
+    let (parent, parent_key) = account_below(&rig, A, "Parent").await;
+    let (child, child_key) = account_below(&rig, &parent, "Child").await;
+    // A fax that waits keeps the account from being deleted by its own row of the table.
+    for account in [&child, &A.to_owned()] {
+        let body = by_url();
+        let path = format!("/v2/accounts/{account}/faxes");
+        let (status, made) = match account.as_str() {
+            A => rig.with(KEY, "PUT", &path, body).await,
+            _ => {
+                let number = format!("/v2/accounts/{account}/phone_numbers/+14155550100");
+                assert_eq!(rig.with(KEY, "PUT", &number, Value::Null).await.0, 201);
+                rig.with(&child_key, "PUT", &path, body).await
+            }
+        };
+        assert_eq!(status, 201, "{made}");
+    }
+    let number = format!("/v2/accounts/{parent}/phone_numbers/{NUMBER}");
+    assert_eq!(rig.with(KEY, "PUT", &number, Value::Null).await.0, 201);
+    let digest: [u8; 32] = Sha256::digest(KEY.as_bytes()).into();
+    let tokens = Tokens::new(Some(SECRET));
+    let long_ago = Timestamp::now().minus(std::time::Duration::from_secs(3601));
+    let expired = tokens.issue(&AccountId::new(A), &digest, None, long_ago);
+    let fresh = tokens.issue(&AccountId::new(A), &digest, None, Timestamp::now());
+    let ended = key_of(&rig, A, json!({ "name": "ended", "expires": 63_000_000_000i64 })).await;
+    let (mut only, mut all_but) = (Vec::new(), Vec::new());
+    for scope in Right::SCOPES {
+        only.push(key_of(&rig, A, json!({ "name": scope, "scopes": [scope] })).await);
+        let others: Vec<&str> = Right::SCOPES.into_iter().filter(|s| *s != scope).collect();
+        all_but.push(key_of(&rig, A, json!({ "name": format!("no {scope}"), "scopes": others })).await);
+    }
+
+    let mut rows = 0;
+    for path in paths() {
+        for (verb, right) in path.resource.verbs() {
+            rows += 1;
+            let of = |account: &str| concrete(&path.pattern, path.resource, account);
+            let row = format!("{verb} {}", path.pattern);
+            let Some(scope) = right.scope() else {
+                assert!(
+                    matches!(path.resource, Resource::ApiAuth | Resource::UserAuth),
+                    "{row} is open to all"
+                );
+                continue;
+            };
+            for (who, token) in [
+                ("nobody", None),
+                ("a wrong key", Some("wrong")),
+                ("an expired token", Some(expired.as_str())),
+                ("an expired key", Some(ended.as_str())),
+            ] {
+                assert_eq!(status(&rig, token, verb, &of(A)).await, 401, "{row} for {who}");
+            }
+            let at = Right::SCOPES.iter().position(|s| *s == scope).unwrap();
+            assert_eq!(status(&rig, Some(&all_but[at]), verb, &of(A)).await, 403, "{row} without {scope}");
+            for (who, token) in
+                [("the key", KEY), ("a token of it", fresh.as_str()), ("its scope", only[at].as_str())]
+            {
+                let got = status(&rig, Some(token), verb, &of(A)).await;
+                // What the configuration has is not changed from here, and says so.
+                let fixed = path.resource == Resource::Account
+                    && matches!(*verb, Method::POST | Method::PATCH | Method::DELETE);
+                assert!(if fixed { got == 403 } else { is_let_in(got) }, "{row} for {who}: {got}");
+            }
+            if !path.pattern.contains("{account}") {
+                continue;
+            }
+            for (who, token, account) in [
+                ("another account's", KEY_B, A),
+                ("another account's", KEY_B, child.as_str()),
+                ("the account's below", child_key.as_str(), parent.as_str()),
+            ] {
+                assert_eq!(status(&rig, Some(token), verb, &of(account)).await, 403, "{row} with {who} key");
+            }
+            if path.resource == Resource::Number {
+                // Whoever has a number gives it on.
+                assert_eq!(rig.with(KEY, "PUT", &number, Value::Null).await.0, 201);
+            }
+            let operators = matches!(
+                path.resource,
+                Resource::Trunks | Resource::Trunk | Resource::Bans | Resource::Ban | Resource::Reload
+            );
+            let got = status(&rig, Some(&parent_key), verb, &of(&child)).await;
+            assert!(
+                if operators { got == 403 } else { is_let_in(got) },
+                "{row} with the key from above: {got}"
+            );
+            // The operator sets accounts up that are not below his, and does not see their faxes.
+            let got = status(&rig, Some(KEY), verb, &of(B)).await;
+            let sees =
+                matches!(right, Right::ReadSetup | Right::WriteSetup | Right::Access | Right::ReadAudit);
+            let fixed = path.resource == Resource::Account
+                && matches!(*verb, Method::POST | Method::PATCH | Method::DELETE);
+            assert_eq!(is_let_in(got), sees && !fixed, "{row} for the operator: {got}");
+        }
+    }
+    assert!(rows > 100, "{rows}");
+}
+
+#[tokio::test]
+async fn who_guesses_has_to_wait_and_keeps_nobody_else_waiting() {
+    let config = Config { failures: (3.0, 0.01), ..Config::default() };
+    let rig = start(config, false).await;
+    let path = format!("/v2/accounts/{A}/faxes/outgoing");
+    for _ in 0..3 {
+        assert_eq!(rig.with("wrong", "GET", &path, Value::Null).await.0, 401);
+    }
+    let reply = rig.send("GET", &path, &[("x-auth-token", "wrong")], "").await;
+    assert_eq!((reply.status, &reply.json["message"]), (429, &json!("too_many_requests")));
+    assert!(reply.header("retry-after").parse::<u64>().unwrap() > 60);
+    assert_eq!(rig.with(KEY, "GET", &path, Value::Null).await.0, 200, "a right key is taken");
+    let login = json!({ "data": { "api_key": KEY } });
+    assert_eq!(rig.with("", "PUT", "/v2/api_auth", login).await.0, 429, "logging in is guessing, too");
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_requests() {
+    let config = Config { requests: (5.0, 0.01), ..Config::default() };
+    let rig = start(config, false).await;
+    let path = |account: &str| format!("/v2/accounts/{account}/faxes/outgoing");
+    for _ in 0..5 {
+        assert_eq!(rig.with(KEY, "GET", &path(A), Value::Null).await.0, 200);
+    }
+    assert_eq!(rig.with(KEY, "GET", &path(A), Value::Null).await.0, 429);
+    assert_eq!(rig.with(KEY_B, "GET", &path(B), Value::Null).await.0, 200, "another account has its own");
+}

@@ -1,0 +1,186 @@
+//! What is set up while the switch runs: accounts, faxboxes, numbers, call flows, keys; and the configuration before it.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bench;
+
+use bench::Bench;
+use fax_store::model::{Entry, EntryKind, FaxboxId, Timestamp};
+use fax_switch::{Decision, IncomingCall, NewDocument, NewJob, Service, ServiceError, SubmitError};
+use serde_json::{Value, json};
+
+fn entry(kind: EntryKind, id: &str, account: &str, document: Value) -> Entry {
+    let mut entry = Entry::new(kind, id, account.into(), Timestamp(1));
+    entry.document = document.as_object().unwrap().clone();
+    entry
+}
+
+async fn put(s: &Service, entry: Entry) -> Result<Entry, ServiceError> {
+    s.put_entries(vec![entry]).await.map(|mut put| put.remove(0))
+}
+
+fn called(s: &Service, number: &str) -> Decision {
+    s.incoming(&IncomingCall { to_number: number.into(), ..IncomingCall::default() })
+}
+
+fn receives(decision: &Decision) -> Option<&str> {
+    match decision {
+        Decision::Receive { faxbox, .. } => Some(faxbox.as_str()),
+        Decision::Onward { .. } | Decision::Reject { .. } => None,
+    }
+}
+
+#[tokio::test]
+async fn a_number_leads_to_a_faxbox_by_its_owners_call_flow_only() {
+    let mut b = Bench::new();
+    let s = b.service.clone();
+    put(&s, entry(EntryKind::Account, "c", "a", json!({ "name": "Sub", "realm": "sub.example.org" })))
+        .await
+        .unwrap();
+    put(&s, entry(EntryKind::Faxbox, "fc", "c", json!({ "name": "Box" }))).await.unwrap();
+    let flow = |target: &str| json!({ "numbers": ["+14155550177"], "flow": { "module": "faxbox", "data": { "id": target } } });
+    let own = put(&s, entry(EntryKind::Callflow, "w1", "c", flow("fc"))).await.unwrap();
+    put(&s, entry(EntryKind::Callflow, "w2", "b", flow("fc"))).await.unwrap();
+    assert_eq!(receives(&called(&s, "4155550177")), None, "nobody has the number");
+    let number = put(&s, entry(EntryKind::Number, "+14155550177", "c", json!({}))).await.unwrap();
+    assert_eq!(receives(&called(&s, "4155550177")), Some("fc"));
+    // It goes to another account: that one's flow counts, and it cannot lead into a faxbox of the first.
+    let moved = put(&s, Entry { account: "b".into(), ..number }).await.unwrap();
+    assert_eq!(receives(&called(&s, "4155550177")), None);
+    put(&s, Entry { account: "c".into(), ..moved }).await.unwrap();
+    // receive_fax: to the address of one user.
+    let user = json!({ "first_name": "Jo", "last_name": "Doe", "email": "jo@sub.example.org" });
+    put(&s, entry(EntryKind::User, "u", "c", user)).await.unwrap();
+    let to_user = json!({ "numbers": ["+14155550177"], "flow": { "module": "receive_fax", "data": { "owner_id": "u" } } });
+    put(&s, Entry { document: to_user.as_object().unwrap().clone(), ..own }).await.unwrap();
+    assert_eq!(receives(&called(&s, "4155550177")), Some("u"));
+    let directory = s.directory();
+    let implicit = directory.faxbox(&FaxboxId::new("u")).unwrap();
+    assert!(implicit.implicit && directory.owner_email(implicit) == Some("jo@sub.example.org"));
+    assert_eq!(directory.faxboxes_of(&"c".into()).count(), 1, "it is no faxbox to be seen");
+    // All of it is there after a crash.
+    b.crash().await;
+    assert_eq!(receives(&called(&b.service, "4155550177")), None);
+    b.service.refresh().await.unwrap();
+    assert_eq!(receives(&called(&b.service, "4155550177")), Some("u"));
+    assert_eq!(b.service.directory().account(&"c".into()).unwrap().name, "Sub");
+}
+
+#[tokio::test]
+async fn mail_domains_are_generated_and_nobody_has_anothers() {
+    let b = Bench::new();
+    let s = &b.service;
+    let made = put(
+        s,
+        entry(
+            EntryKind::Faxbox,
+            "x",
+            "a",
+            json!({ "name": "X", "custom_smtp_email_address": "Fax.Own.example" }),
+        ),
+    )
+    .await
+    .unwrap();
+    let generated = made.hidden["smtp_email_address"].as_str().unwrap().to_owned();
+    assert!(
+        generated.ends_with(".fax.localhost") && generated.len() == "01234567.fax.localhost".len(),
+        "{generated}"
+    );
+    for domain in [generated.to_uppercase().as_str(), "fax.own.EXAMPLE"] {
+        assert_eq!(s.directory().faxbox_by_mail_domain(domain).unwrap().id.as_str(), "x", "{domain}");
+    }
+    let taken = |name: &str| Err(ServiceError::Taken(name.into()));
+    let wants = |domain: &str| {
+        entry(EntryKind::Faxbox, "y", "b", json!({ "name": "Y", "custom_smtp_email_address": domain }))
+    };
+    assert_eq!(put(s, wants("FAX.own.example")).await, taken("domain:fax.own.example"));
+    assert_eq!(
+        put(s, wants("A.example.org")).await,
+        taken("domain:a.example.org"),
+        "the realm of the configuration"
+    );
+    // Changed, it keeps what was generated and gives the other name back.
+    let mut changed = made.clone();
+    changed.document.remove("custom_smtp_email_address");
+    let changed = put(s, changed).await.unwrap();
+    assert_eq!(changed.hidden, made.hidden);
+    assert!(s.directory().faxbox_by_mail_domain("fax.own.example").is_none());
+    put(s, wants("fax.own.example")).await.unwrap();
+    assert!(matches!(put(s, made).await, Err(ServiceError::Conflict(_))), "somebody else has changed it");
+    put(s, changed.removed(Timestamp(9))).await.unwrap();
+    assert!(s.directory().faxbox_by_mail_domain(&generated).is_none());
+    assert!(s.directory().faxbox(&FaxboxId::new("x")).is_none());
+    // A number of the configuration is not to be had.
+    let number = entry(EntryKind::Number, "+14155550100", "b", json!({}));
+    assert_eq!(put(s, number).await, taken("number:+14155550100"));
+}
+
+#[tokio::test]
+async fn what_is_set_up_outlives_a_new_configuration_which_comes_first() {
+    let b = Bench::new();
+    let s = &b.service;
+    put(s, entry(EntryKind::Account, "c", "a", json!({ "name": "Sub", "realm": "new.example.org" })))
+        .await
+        .unwrap();
+    put(s, entry(EntryKind::Number, "+14155550177", "c", json!({}))).await.unwrap();
+    let mut accounts: Vec<_> = bench::directory().accounts().cloned().collect();
+    accounts[1].realm = "new.example.org".into();
+    accounts[1].numbers = vec!["4155550177".into()];
+    let plan = fax_switch::number::NumberPlan::default();
+    s.reload(fax_switch::Directory::new(accounts, Vec::new(), &plan).unwrap());
+    let directory = s.directory();
+    assert_eq!(directory.account(&"c".into()).unwrap().name, "Sub");
+    assert_eq!(directory.account_by_realm("new.example.org").unwrap().id.as_str(), "b");
+    assert_eq!(directory.owner_of_number("+14155550177").unwrap().as_str(), "b");
+    s.reload(bench::directory());
+    assert_eq!(s.directory().account_by_realm("NEW.example.org").unwrap().id.as_str(), "c");
+    assert_eq!(s.directory().owner_of_number("+14155550177").unwrap().as_str(), "c");
+}
+
+#[tokio::test]
+async fn accounts_lie_below_others_and_show_their_own_numbers_only() {
+    let b = Bench::new();
+    let s = &b.service;
+    for (id, above) in [("c", "a"), ("d", "c")] {
+        put(s, entry(EntryKind::Account, id, above, json!({ "name": id }))).await.unwrap();
+    }
+    let directory = s.directory();
+    for (below, above, is) in
+        [("d", "a", true), ("d", "c", true), ("d", "d", true), ("a", "d", false), ("d", "b", false)]
+    {
+        assert_eq!(directory.is_within(&below.into(), &above.into()), is, "{below} below {above}");
+    }
+    assert!(directory.account(&"d".into()).unwrap().realm.ends_with(".fax.localhost"));
+    let submit = async |from: &str| {
+        let document = NewDocument::Octets {
+            octets: bytes::Bytes::from_static(b"page"),
+            content_type: "text/plain".into(),
+            file_name: None,
+        };
+        let new =
+            NewJob { from_number: Some(from.into()), ..NewJob::new("d".into(), "4155551234", document) };
+        s.submit(new).await.map(|job| job.from_number)
+    };
+    assert_eq!(submit("4155550188").await, Err(SubmitError::CallerId("4155550188".into())));
+    put(s, entry(EntryKind::Number, "+14155550188", "d", json!({}))).await.unwrap();
+    assert_eq!(submit("4155550188").await, Ok("4155550188".into()));
+    let mut shut = s.directory().entry(EntryKind::Account, "d").unwrap().as_ref().clone();
+    shut.document.insert("enabled".into(), false.into());
+    put(s, shut).await.unwrap();
+    assert_eq!(submit("4155550188").await, Err(SubmitError::Disabled));
+}
+
+/// Another node's changes are seen by whoever runs, without being asked.
+#[tokio::test]
+async fn a_running_switch_looks_at_what_others_set_up() {
+    let mut b = Bench::new();
+    b.start();
+    let mut other = Entry::new(EntryKind::Faxbox, "x", "a".into(), Timestamp(1));
+    other.claims = vec!["domain:told.example".into()];
+    b.store.put_entries(vec![other]).await.unwrap();
+    let patience = tokio::time::Instant::now() + core::time::Duration::from_secs(20);
+    while b.service.directory().faxbox(&FaxboxId::new("x")).is_none() {
+        assert!(tokio::time::Instant::now() < patience, "it was never looked at");
+        b.clock.advance(30);
+        tokio::time::sleep(core::time::Duration::from_millis(20)).await;
+    }
+}
