@@ -88,6 +88,8 @@ pub struct HistoryEntry {
     pub cause: Option<u16>,
     /// The index of the entry that was retargeted (`mp`) or rerouted (`rc`).
     pub changed: Option<String>,
+    /// It must not be shown (`Privacy=history` in the URI).
+    pub private: bool,
 }
 
 /// What a caller or called side says of fax (RFC 6913 §3).
@@ -154,6 +156,20 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// The same, where it may be shown (RFC 5806 §5; RFC 7044 §10.1.2).
+    #[must_use]
+    pub fn diverted_from(&self) -> Option<&Uri> {
+        let hidden = self.privacy.history || self.privacy.header;
+        let private = match (self.diversion.last(), self.history.first()) {
+            (Some(diversion), _) => diversion.private,
+            (None, Some(entry)) => entry.private,
+            (None, None) => false,
+        };
+        self.called_first().filter(|_| !hidden && !private)
+    }
+}
+
 fn addresses(request: &Message, name: &str) -> Vec<NameAddr> {
     request.addresses(name).into_iter().take(32).collect()
 }
@@ -179,6 +195,7 @@ fn history(target: NameAddr) -> HistoryEntry {
     HistoryEntry {
         index: word(params.get("index")),
         cause: target.uri().parameter("cause").and_then(|c| c.parse().ok()),
+        private: target.uri().to_string().to_ascii_lowercase().contains("privacy=history"),
         changed,
         target,
     }

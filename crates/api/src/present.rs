@@ -204,6 +204,7 @@ pub fn received(fax: &Received) -> Document {
         "to_number": fax.to_number,
         "from_number": fax.from_number,
         "from_name": fax.from_name,
+        "diverted_from": fax.diverted_from,
         "call_id": fax.call_id,
         "cdr_doc_id": format!("{year:04}{month:02}-{}", fax.call_id),
         "notifications": { "email": { "send_to": fax.notify } },

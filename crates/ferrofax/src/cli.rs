@@ -138,6 +138,9 @@ pub(crate) struct RouteArgs {
     /// The caller's number.
     #[arg(long, value_name = "NUMBER", default_value = "")]
     pub(crate) caller: String,
+    /// The number that was called first, where the call was diverted.
+    #[arg(long, value_name = "NUMBER", default_value = "")]
+    pub(crate) diverted_from: String,
     /// A header of the request, as 'NAME: VALUE'. May be given several times.
     #[arg(long, value_name = "HEADER")]
     pub(crate) header: Vec<String>,

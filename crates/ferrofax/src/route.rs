@@ -28,6 +28,7 @@ pub(crate) fn run(args: &RouteArgs, json: bool) -> Result<ExitCode> {
     let call = IncomingCall {
         to_number: args.to.clone(),
         from_number: args.caller.clone(),
+        diverted_from: args.diverted_from.clone(),
         source: Some(source),
         headers: headers.collect::<Result<_>>()?,
         ..IncomingCall::default()

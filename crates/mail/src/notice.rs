@@ -109,6 +109,9 @@ pub fn about_received(kind: NoticeKind, fax: &Received, zone: &TimeZone) -> News
         row("Reason", fax.result_text.clone());
     }
     row("To", fax.to_number.clone());
+    if !fax.diverted_from.is_empty() {
+        row("Diverted from", clean(&fax.diverted_from));
+    }
     row("Pages", fax.pages.to_string());
     row("Received", local_time(fax.created, zone));
     if let Some(ident) = fax.remote_ident.as_deref().filter(|i| !i.trim().is_empty()) {

@@ -261,6 +261,9 @@ pub struct IncomingCall {
     pub from: String,
     /// The caller's name.
     pub from_name: String,
+    /// The number that was called first, where a trunk says that the call was diverted and it may be shown (RFC 5806,
+    /// RFC 7044); empty: none.
+    pub diverted_from: String,
     /// The trunk it came by; empty: none.
     pub trunk: String,
     /// The terminal of ours that calls, by its user name; it has proved who it is.

@@ -42,17 +42,19 @@ pub use trunk::{
 use call::{LegKey, Wish};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
+
+/// Where SIP is listened for.
+pub(crate) type Bound = Arc<RwLock<Vec<(Transport, SocketAddr)>>>;
 
 /// One SIP address and its calls. Clones are the same endpoint.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     wishes: mpsc::UnboundedSender<Wish>,
     next: Arc<AtomicU64>,
-    local: SocketAddr,
-    bound: Arc<[(Transport, SocketAddr)]>,
+    bound: Bound,
     times: Arc<[Arc<media::Times>]>,
     denials: Arc<AtomicU64>,
     gate: guard::gate::Gate,
@@ -72,7 +74,6 @@ impl Endpoint {
         let endpoint = Endpoint {
             wishes: ends.wishes,
             next: Arc::new(AtomicU64::new(1)),
-            local: ends.local,
             bound: ends.bound,
             times: ends.times,
             denials: ends.denials,
@@ -81,16 +82,17 @@ impl Endpoint {
         Ok((endpoint, ends.incoming))
     }
 
-    /// The SIP address that was bound, the first where there are several.
+    /// The SIP address that is bound, the first where there are several.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
-        self.local
+        let first = self.local_addresses().first().map(|(_, local)| *local);
+        first.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
-    /// Every SIP address that was bound, as configured.
+    /// Every SIP address that is bound, as configured.
     #[must_use]
-    pub fn local_addresses(&self) -> &[(Transport, SocketAddr)] {
-        &self.bound
+    pub fn local_addresses(&self) -> Vec<(Transport, SocketAddr)> {
+        self.bound.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How punctual the media workers have been since the start.
@@ -141,8 +143,8 @@ impl Endpoint {
         holdings.await.unwrap_or_default()
     }
 
-    /// Takes the trunks and limits of another configuration; calls that run go on as they began. What it cannot
-    /// change while it runs, as listeners, it says in a sentence each, and leaves it.
+    /// Takes another configuration; calls that run go on as they began. What it cannot change while it runs, as media
+    /// ports, it says in a sentence each, and leaves it.
     pub async fn reload(&self, config: Config) -> Vec<String> {
         let (done, reloaded) = oneshot::channel();
         let _ = self.wishes.send(Wish::Reload { config: Box::new(config), done });

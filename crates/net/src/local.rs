@@ -19,6 +19,11 @@ pub struct Registrar {
     pub min_expires: Duration,
     /// The longest time granted.
     pub max_expires: Duration,
+    /// Terminals behind NAT are asked for a sign of life by OPTIONS so often, so that the translator keeps the way to
+    /// them open: most forget it after 30 s without a datagram (RFC 4787 §4.3). `None`: never.
+    pub keep_alive: Option<Duration>,
+    /// A place that has left so many of them in a row unanswered is forgotten.
+    pub keep_alive_misses: u32,
     /// Who is told of every proof of identity that was wrong. One that does not listen misses some.
     pub denials: Option<mpsc::Sender<AuthenticationFailed>>,
 }
@@ -30,6 +35,8 @@ impl Default for Registrar {
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3_600),
+            keep_alive: Some(Duration::from_secs(20)),
+            keep_alive_misses: 3,
             denials: None,
         }
     }

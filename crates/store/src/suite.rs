@@ -461,6 +461,7 @@ fn fax(account: &str, at: i64) -> Received {
         from_number: "+2".into(),
         from_name: String::new(),
         to_number: "+1".into(),
+        diverted_from: String::new(),
         remote_ident: Some("12".into()),
         document: Some(DocumentKey::generate()),
         pages: 1,

@@ -113,6 +113,8 @@ pub struct Rule {
     pub to: Option<NumberPattern>,
     /// Calls of this caller.
     pub caller: Option<NumberPattern>,
+    /// Calls that were diverted from this number, which was called first.
+    pub diverted_from: Option<NumberPattern>,
     /// Calls with all of these headers.
     pub headers: Vec<HeaderPattern>,
     /// The number that is called onward: `$1` is what `*` stands for in `to`, or its first group. `None`: as it came.
@@ -158,6 +160,11 @@ impl Rule {
             return None;
         }
         if self.caller.as_ref().is_some_and(|c| c.rewritten(from_number, plan, None).is_none()) {
+            return None;
+        }
+        if self.diverted_from.as_ref().is_some_and(|d| {
+            call.diverted_from.is_empty() || d.rewritten(&call.diverted_from, plan, None).is_none()
+        }) {
             return None;
         }
         if !self.headers.iter().all(|h| h.matches(&call.headers)) {

@@ -42,6 +42,7 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
             to_number: "4155550100".into(),
             from_number: "+14155550001".into(),
             from_name: "Them".into(),
+            diverted_from: "4155550177".into(),
             call_id: "c1".into(),
             remote: "192.0.2.1".into(),
             ..IncomingCall::default()
@@ -81,6 +82,7 @@ async fn a_received_fax_is_kept_pel_for_pel_and_told() {
     assert!(row.success);
     assert_eq!((row.pages, row.bad_rows, row.longest_bad_run), (2, 4, 1));
     assert_eq!(row.to_number, "+14155550100");
+    assert_eq!(row.diverted_from, "+14155550177");
     assert_eq!((row.bit_rate, row.modem.as_deref()), (Some(14400), Some("V.17")));
     let which = Which::Fax(row.id.clone());
     for format in [Format::Tiff, Format::Original] {

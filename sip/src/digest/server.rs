@@ -112,11 +112,18 @@ pub(crate) struct Challenger {
 impl Challenger {
     /// `key` must be unpredictable; `algorithms` are offered in this order, session forms left out.
     pub(crate) fn new(key: [u8; 32], algorithms: &[Algorithm]) -> Challenger {
-        let mut algorithms: Vec<Algorithm> = algorithms.iter().copied().filter(|a| !a.is_session()).collect();
-        if algorithms.is_empty() {
-            algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
+        let mut new =
+            Challenger { key, algorithms: Vec::new(), count: 0, used: BTreeMap::new(), floor: (0, 0) };
+        new.offer(algorithms);
+        new
+    }
+
+    /// Other algorithms from now on.
+    pub(crate) fn offer(&mut self, algorithms: &[Algorithm]) {
+        self.algorithms = algorithms.iter().copied().filter(|a| !a.is_session()).collect();
+        if self.algorithms.is_empty() {
+            self.algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
         }
-        Challenger { key, algorithms, count: 0, used: BTreeMap::new(), floor: (0, 0) }
     }
 
     /// The headers of a 401 or 407: one challenge for each algorithm (RFC 8760 §2.3).

@@ -169,13 +169,25 @@ impl Registrar {
         out
     }
 
+    /// Grants by another configuration from now on; what is granted stays.
+    pub fn reconfigure(&mut self, config: RegistrarConfig) {
+        self.config = config;
+    }
+
     /// A stream has been closed: nobody can be reached over it any more (RFC 5626 §5.3).
     pub fn flow_lost(&mut self, flow: &Flow) -> Vec<(String, Binding)> {
         let mut out = Vec::new();
         while let Some(aor) = self.owner(Instant::ZERO, flow).filter(|_| flow.transport.reliable()) {
             let aor = aor.to_owned();
-            self.take_out(&aor, |b| b.flow == *flow, &mut out);
+            out.extend(self.remove(&aor, |b| b.flow == *flow));
         }
+        out
+    }
+
+    /// Takes out bindings of an address of record: nobody answers there, or it may not be there any more.
+    pub fn remove(&mut self, aor: &str, gone: impl Fn(&Binding) -> bool) -> Vec<(String, Binding)> {
+        let mut out = Vec::new();
+        self.take_out(aor, gone, &mut out);
         for (aor, binding) in &out {
             let shared = self.bindings.get(aor).is_some_and(|l| l.iter().any(|b| b.until == binding.until));
             if !shared {

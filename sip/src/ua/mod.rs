@@ -140,6 +140,16 @@ impl UserAgent {
         self.config.max_calls = most;
     }
 
+    /// Challenges with these algorithms from now on ([`Config::algorithms`]).
+    pub fn challenge_by(&mut self, algorithms: &[crate::digest::Algorithm]) {
+        self.challenger.offer(algorithms);
+    }
+
+    /// Passes these methods to the service from now on ([`Config::passed`]).
+    pub fn pass(&mut self, methods: Vec<crate::message::Method>) {
+        self.config.passed = methods;
+    }
+
     /// The Call-ID of a call that has not ended.
     #[must_use]
     pub fn call_id(&self, call: CallKey) -> Option<String> {

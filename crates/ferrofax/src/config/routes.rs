@@ -59,6 +59,7 @@ fn route(s: Section<'_, '_>, number: usize, known: &Targets<'_>) -> Option<Rule>
     let to_line = s.text("to").map_or(s.line, |t| t.line);
     let to = pattern(&s, "to");
     let caller = pattern(&s, "caller");
+    let diverted_from = pattern(&s, "diverted_from");
     let headers = s
         .texts("headers")
         .iter()
@@ -78,7 +79,7 @@ fn route(s: Section<'_, '_>, number: usize, known: &Targets<'_>) -> Option<Rule>
     let action = action(&s, known);
     s.finish();
     let rewrite = rewrite.map(|r| r.value);
-    Some(Rule { name, from, to, caller, headers, rewrite, action: action? })
+    Some(Rule { name, from, to, caller, diverted_from, headers, rewrite, action: action? })
 }
 
 fn source(s: &Section<'_, '_>, said: &At<String>, known: &Targets<'_>) -> Option<Source> {

@@ -167,6 +167,12 @@ pub(super) fn registrar(root: &Section<'_, '_>) -> Registrar {
     }
     registrar.min_expires = Duration::from_secs(least);
     registrar.max_expires = Duration::from_secs(most);
+    if let Some(every) = s.number("keep_alive_s", 0, 3_600) {
+        registrar.keep_alive = Some(Duration::from_secs(every.value)).filter(|d| !d.is_zero());
+    }
+    if let Some(misses) = s.number("keep_alive_misses", 1, 100) {
+        registrar.keep_alive_misses = u32::try_from(misses.value).unwrap_or(u32::MAX);
+    }
     s.finish();
     registrar
 }

@@ -286,12 +286,22 @@ fn terminals_and_routes_are_read() {
          password = \"sesame street\"\naccount = \"Clinic\"\nnumbers = [\"415 555 0101\"]\ncaller_id = \"+14155550100\"\n\
          max_contacts = 2\ntransports = [\"udp\", \"tls\"]\nring = \"in-order\"\nt38_onward = \"never\"\n\
          [[route]]\nname = \"outside\"\nfrom = \"terminal:ata\"\nto = \"0*\"\nrewrite = \"+49$1\"\nsend_to = [\"trunk:carrier\"]\n\
-         [[route]]\nto = \"/1\\\\d\\\\d/\"\nheaders = [\"X-Fax = yes\"]\nfaxbox = \"Desk\"\n[[route]]\nto = \"+1900*\"\nrefuse = 603\n"
+         [[route]]\nto = \"/1\\\\d\\\\d/\"\nheaders = [\"X-Fax = yes\"]\nfaxbox = \"Desk\"\n[[route]]\nto = \"+1900*\"\nrefuse = 603\n\
+         [[route]]\ndiverted_from = \"+4930*\"\nrefuse = 486\n"
     );
+    let text = text
+        .replace("[[terminal]]", "keep_alive_s = 0\nkeep_alive_misses = 5\n[[terminal]]\nreply_within_s = 3")
+        .replace("challenge = true", "reply_within_s = 9\nchallenge = true");
     let config = parse(&text, Path::new("/base")).unwrap();
     let terminal = &config.terminals[0];
     assert_eq!((terminal.user.as_str(), terminal.max_contacts), ("ata", 2));
     assert_eq!((terminal.ringing, terminal.t38_onward), (Ringing::InOrder, OnwardT38::Never));
+    assert_eq!((config.registrar.keep_alive, config.registrar.keep_alive_misses), (None, 5));
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!((terminal.reply_within, config.trunks[0].reply_within), (seconds(3), seconds(9)));
+    let diverted = IncomingCall { diverted_from: "+4930123".into(), ..IncomingCall::default() };
+    let refused = config.directory.route(&diverted, &config.plan, "").decision;
+    assert!(matches!(refused, Decision::Reject { code: 486, .. }));
     assert_eq!(terminal.transports, [Transport::Udp, Transport::Tls]);
     assert!(!format!("{:?}", config.terminals).contains("sesame"));
     assert_eq!(config.registrar.algorithms, [Algorithm::Sha256]);

@@ -87,6 +87,7 @@ async fn answer(
         to_number: incoming.to.clone(),
         from_number: incoming.from.clone(),
         from_name: incoming.from_name.clone(),
+        diverted_from: incoming.diverted_from.clone(),
         call_id: incoming.call_id.clone(),
         remote: incoming.remote.to_string(),
         source: Some(source),

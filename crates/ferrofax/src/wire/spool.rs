@@ -35,7 +35,7 @@ impl Spool {
     pub(crate) fn begin(&self, call: &IncomingCall, account: &AccountId, faxbox: &FaxboxId) -> Incoming {
         let told = json!({
             "account": account.as_str(), "faxbox": faxbox.as_str(), "to": call.to_number, "from": call.from_number,
-            "from_name": call.from_name, "call_id": call.call_id, "remote": call.remote,
+            "from_name": call.from_name, "diverted_from": call.diverted_from, "call_id": call.call_id, "remote": call.remote,
         });
         Incoming { folder: self.folder.join(uuid::Uuid::new_v4().simple().to_string()), told, pages: 0 }
     }
@@ -145,6 +145,7 @@ fn left(folder: &Path) -> Result<ReceivedFax> {
             to_number: text("to"),
             from_number: text("from"),
             from_name: text("from_name"),
+            diverted_from: text("diverted_from"),
             call_id: text("call_id"),
             remote: text("remote"),
             ..IncomingCall::default()

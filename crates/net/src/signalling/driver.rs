@@ -17,10 +17,10 @@ use crate::transport::Transports;
 use fax_base::Instant;
 use fax_base::time::Duration;
 use fax_sip as sip;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// Keys of calls that were redirected come after those of the owners' calls and before those that come in.
@@ -46,6 +46,10 @@ pub(super) struct Entry {
 pub(crate) struct Driver {
     pub(super) config: Config,
     pub(super) transports: Transports,
+    /// Where SIP is listened for, for those who look.
+    pub(super) bound: crate::Bound,
+    /// Sockets that are closed when the calls that there were at the time have ended.
+    pub(super) draining: Vec<(SocketAddr, HashSet<LegKey>)>,
     pub(super) local: SocketAddr,
     /// Our address towards a remote one, as the system routes; asked again now and then.
     pub(super) sources: std::cell::RefCell<HashMap<IpAddr, IpAddr>>,
@@ -97,8 +101,7 @@ pub(crate) struct Driver {
 pub(crate) struct Ends {
     pub(crate) wishes: mpsc::UnboundedSender<Wish>,
     pub(crate) incoming: mpsc::Receiver<IncomingCall>,
-    pub(crate) local: SocketAddr,
-    pub(crate) bound: Arc<[(sip::Transport, SocketAddr)]>,
+    pub(crate) bound: crate::Bound,
     pub(crate) times: Arc<[Arc<crate::media::Times>]>,
     pub(crate) denials: Arc<std::sync::atomic::AtomicU64>,
     pub(crate) gate: crate::guard::gate::Gate,
@@ -109,7 +112,7 @@ impl Driver {
     pub(crate) fn start(config: Config, locator: Locator) -> io::Result<(Driver, Ends)> {
         let transports = Transports::start(&config)?;
         let gate = transports.gate.clone();
-        let bound: Arc<[_]> = transports.bound.iter().map(|b| (b.transport, b.local)).collect();
+        let bound: Vec<_> = transports.bound.iter().map(|b| (b.transport, b.local)).collect();
         let has = |ipv4| bound.iter().any(|(_, local)| local.is_ipv4() == ipv4);
         let hops = Hops::new(locator.with_families(has(true), has(false)));
         let local = bound.first().map_or(config.sip, |(_, local)| *local);
@@ -135,6 +138,7 @@ impl Driver {
             config.media_ip.into_iter().chain(bound.iter().map(|(_, local)| local.ip())).collect();
         let ports = MediaPorts::new(media_ips, config.media_ports.clone());
         let mapped = super::mapped::Mapped::new(&config.stun, &bound, &ports);
+        let bound = Arc::new(RwLock::new(bound));
         let driver = Driver {
             next_peer: config.trunks.len() as u64,
             next_call: REDIRECTED,
@@ -143,6 +147,8 @@ impl Driver {
             peers: (1..).zip(config.trunks.iter().cloned()).map(|(id, t)| Peer::new(id, t)).collect(),
             config,
             transports,
+            bound: bound.clone(),
+            draining: Vec::new(),
             local,
             hops,
             sources: std::cell::RefCell::default(),
@@ -172,7 +178,7 @@ impl Driver {
             mapped,
         };
         let incoming = incoming_calls;
-        Ok((driver, Ends { wishes: wish_sender, incoming, local, bound, times, denials, gate }))
+        Ok((driver, Ends { wishes: wish_sender, incoming, bound, times, denials, gate }))
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -192,7 +198,9 @@ impl Driver {
         loop {
             let wheel = self.wheel.first().map(|(at, _)| *at);
             let stop = self.stopping.as_ref().map(|(at, _)| *at);
-            let trunks = [self.waiting_due(), self.next_ping_due(), self.deferred_due(), self.mapped.due()];
+            let alive = self.terminals.alive.deadline();
+            let own = [self.waiting_due(), self.next_ping_due(), self.deferred_due()];
+            let trunks = own.into_iter().chain([self.mapped.due(), alive]);
             let deadline = [wheel, self.agent.deadline(), stop, Some(self.sweep_at)];
             let deadline = deadline.into_iter().chain(trunks).flatten().min();
             let wait = deadline.map(|at| at.since(self.now()));
@@ -228,6 +236,7 @@ impl Driver {
         self.sweep(now);
         self.ping_due(now);
         self.ask_stun(now);
+        self.keep_alive_due(now);
         self.serve_waiting(now);
         self.judge_deferred(now);
         if self.agent.deadline().is_some_and(|at| at <= now) {

@@ -6,6 +6,7 @@ mod driver;
 mod guarded;
 mod health;
 mod hops;
+mod keep_alive;
 mod leg;
 mod limits;
 mod mapped;

@@ -88,7 +88,10 @@ impl Driver {
         let from = from.unwrap_or(&incoming.from);
         let read = |number: String| trunk.as_ref().map_or(number.clone(), |t| t.numbers.read(&number));
         let (from, from_name) = (read(from.uri().user().unwrap_or_default()), from.display_name());
+        let read = &read;
         let to_header = read(incoming.to.uri().user().unwrap_or_default());
+        let diverted = incoming.identity.diverted_from().filter(|_| terminal.is_none());
+        let diverted_from = diverted.and_then(|uri| uri.user()).map(read).unwrap_or_default();
         let hops = incoming.request.seconds("Max-Forwards").unwrap_or(HOPS);
         let name = trunk.as_ref().map(|t| t.name.clone()).unwrap_or_default();
         let circle = self.passages.values().flat_map(|p| &p.sent).any(|(by, number, caller, left)| {
@@ -130,6 +133,7 @@ impl Driver {
             to_header,
             from,
             from_name,
+            diverted_from,
             trunk: name,
             terminal,
             headers: headers.map(|h| (lossy(h.name()), lossy(h.value()))).collect(),

@@ -87,6 +87,9 @@ impl Driver {
 
     /// A ping was answered, with this code and after so long; or was not.
     pub(super) fn pinged(&mut self, ping: sip::PingKey, answer: Option<(u16, Duration)>) {
+        if self.terminal_pinged(ping, answer.is_some()) {
+            return;
+        }
         let Some((id, place)) = self.pings.remove(&ping) else { return };
         let now = self.now();
         let at = (place.transport, place.address);

@@ -1,12 +1,17 @@
-//! Another configuration while calls run: trunks that come, go and change, and limits. Calls that run go on as they
+//! Another configuration while calls run: trunks, terminals and listeners that come, go and change, and limits. Calls that run go on as they
 //! began.
 
 use super::driver::Driver;
 use super::peers::Peer;
-use crate::call::Wish;
+use crate::call::{LegKey, Wish};
 use crate::config::Config;
+use crate::media::MediaPorts;
 use crate::trunk::Trunk;
-use fax_sip::Hop;
+use fax_sip as sip;
+use sip::Hop;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -39,8 +44,6 @@ impl Driver {
                 kept.push(format!("{what} change with the next start"));
             }
         };
-        keep(self.config.sip == config.sip && self.config.listen == config.listen, "listeners");
-        keep(self.config.tls == config.tls, "the certificates of [tls]");
         keep(self.config.streams == config.streams, "the limits of connections");
         let room = |c: &Config| (c.protection.handshakes, c.protection.sources);
         keep(room(&self.config) == room(&config), "handshakes and sources of [protection]");
@@ -49,6 +52,18 @@ impl Driver {
         let media = |c: &Config| (c.media_ip, c.media_ports.clone(), c.workers);
         keep(media(&self.config) == media(&config), "media ports and workers");
         keep(self.config.traces == config.traces, "recordings");
+
+        let moved = match self.reload_listeners(&config) {
+            Ok(moved) => moved,
+            Err(error) => {
+                kept.push(format!("the listeners and [tls] stay as they were: {error}"));
+                false
+            }
+        };
+        self.terminals.reload(&config.terminals, &config.registrar);
+        self.agent.challenge_by(&config.registrar.algorithms);
+        let passed = config.terminals.first().map(|_| sip::message::Method::Register);
+        self.agent.pass(passed.into_iter().collect());
 
         let mut old = std::mem::take(&mut self.peers);
         let mut settle = Vec::new();
@@ -82,11 +97,58 @@ impl Driver {
         }
         self.transports.gate.set_rules(config.protection);
         self.settle_guard();
+        if moved {
+            // Who knows us by an address is told the new one.
+            let registered = self.peers.iter().filter(|p| p.trunk.register.is_some()).map(|p| p.id);
+            registered.collect::<Vec<_>>().into_iter().for_each(|id| self.register_again(id));
+        }
         self.config.advertise = config.advertise;
         self.config.max_calls = config.max_calls;
         self.config.trunks = config.trunks;
         self.agent.limit_calls(config.max_calls);
         kept
+    }
+
+    /// Listens where another configuration says; says whether our addresses are others now.
+    fn reload_listeners(&mut self, config: &Config) -> std::io::Result<bool> {
+        let asked = |c: &Config| (c.sip, c.listen.clone(), c.tls.clone());
+        if asked(&self.config) == asked(config) {
+            self.transports.renew();
+            return Ok(false);
+        }
+        let before = self.addresses();
+        self.transports.reload(config)?;
+        (self.config.sip, self.config.listen, self.config.tls) = asked(config);
+        let calls: HashSet<LegKey> = self.legs.keys().chain(self.passages.keys()).copied().collect();
+        let known: Vec<SocketAddr> = self.draining.iter().map(|(local, _)| *local).collect();
+        let closed =
+            self.transports.draining().iter().map(|b| b.local).filter(|local| !known.contains(local));
+        self.draining.extend(closed.collect::<Vec<_>>().into_iter().map(|local| (local, calls.clone())));
+        let bound = self.addresses();
+        let has = |ipv4| bound.iter().any(|(_, local)| local.is_ipv4() == ipv4);
+        self.hops.locator = self.hops.locator.clone().with_families(has(true), has(false));
+        self.local = bound.first().map_or(self.local, |(_, local)| *local);
+        let ips = self.config.media_ip.into_iter().chain(bound.iter().map(|(_, local)| local.ip()));
+        self.ports = MediaPorts::new(ips.collect(), self.config.media_ports.clone());
+        *self.bound.write().unwrap_or_else(PoisonError::into_inner) = bound.clone();
+        Ok(bound != before)
+    }
+
+    fn addresses(&self) -> Vec<(sip::Transport, SocketAddr)> {
+        self.transports.bound.iter().map(|b| (b.transport, b.local)).collect()
+    }
+
+    /// Closes sockets whose listener was taken away and whose calls have ended.
+    pub(super) fn close_drained(&mut self) {
+        let mut draining = std::mem::take(&mut self.draining);
+        draining.retain_mut(|(local, calls)| {
+            calls.retain(|key| self.legs.contains_key(key) || self.passages.contains_key(key));
+            if calls.is_empty() {
+                self.transports.drained(*local);
+            }
+            !calls.is_empty() && self.transports.is_draining(*local)
+        });
+        self.draining = draining;
     }
 
     /// A trunk is taken out: its registration is taken back, what waits for it is told, what runs by it goes on.

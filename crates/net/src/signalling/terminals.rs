@@ -2,6 +2,7 @@
 //! (RFC 3261 §10.3, §22; RFC 3327; RFC 5626).
 
 use super::driver::Driver;
+use super::keep_alive::KeepAlive;
 use crate::local::{AuthenticationFailed, LocalTerminal, Registrar as Settings};
 use fax_base::Instant;
 use fax_base::redact::Redacted;
@@ -57,20 +58,56 @@ pub(super) struct Terminals {
     pub(super) realm: String,
     pub(super) registrar: Registrar,
     settings: Settings,
+    /// Terminals behind NAT.
+    pub(super) alive: KeepAlive,
+    /// By which of our sockets each place of a terminal is reached: translators let nothing else through.
+    locals: HashMap<SocketAddr, SocketAddr>,
     judged: HashMap<sip::Asker, (Judged, Instant)>,
 }
 
 impl Terminals {
     pub(super) fn new(terminals: &[LocalTerminal], settings: &Settings) -> Terminals {
-        let registrar = Registrar::new(RegistrarConfig {
-            min_expires: settings.min_expires,
-            max_expires: settings.max_expires,
-            default_expires: settings.max_expires,
-            ..RegistrarConfig::default()
-        });
-        let known = terminals.iter().map(|t| (t.user.clone(), t.clone())).collect();
-        let realm = settings.realm.clone();
-        Terminals { known, realm, registrar, settings: settings.clone(), judged: HashMap::new() }
+        Terminals {
+            known: by_user(terminals),
+            realm: settings.realm.clone(),
+            registrar: Registrar::new(granting(settings)),
+            settings: settings.clone(),
+            alive: KeepAlive::default(),
+            locals: HashMap::new(),
+            judged: HashMap::new(),
+        }
+    }
+
+    /// Other terminals and settings from now on. Who is registered stays, unless the terminal is gone or has another
+    /// password, or may not come by that transport any more.
+    pub(super) fn reload(&mut self, terminals: &[LocalTerminal], settings: &Settings) {
+        let before = std::mem::replace(&mut self.known, by_user(terminals));
+        for (user, old) in before {
+            let now = self.known.get(&user).filter(|now| now.password == old.password);
+            let stays = |b: &sip::registrar::Binding| {
+                now.is_some_and(|t| t.transports.is_empty() || t.transports.contains(&b.flow.transport))
+            };
+            for (user, binding) in self.registrar.remove(&user, |b| !stays(b)) {
+                tracing::info!(user, at = %binding.flow.remote, "no longer registered: the terminal was changed");
+            }
+        }
+        self.realm.clone_from(&settings.realm);
+        self.registrar.reconfigure(granting(settings));
+        let denials = settings.denials.clone().or(self.settings.denials.take());
+        self.settings = Settings { denials, ..settings.clone() };
+    }
+
+    pub(super) fn keep_alive(&self) -> Option<Duration> {
+        self.settings.keep_alive
+    }
+
+    pub(super) fn keep_alive_misses(&self) -> u32 {
+        self.settings.keep_alive_misses.max(1)
+    }
+
+    /// Our socket that a terminal at this address registered at.
+    pub(super) fn local_for(&self, remote: SocketAddr) -> Option<SocketAddr> {
+        self.locals.get(&remote).copied()
     }
 
     pub(super) fn get(&self, user: &str) -> Option<&LocalTerminal> {
@@ -83,6 +120,8 @@ impl Terminals {
         for (user, binding) in self.registrar.expire(now) {
             tracing::info!(user, at = %binding.flow.remote, "a registration has run out");
         }
+        let flows = self.registrar.flows().filter(|f| !f.transport.reliable());
+        self.locals = flows.map(|f| (f.remote, f.local)).collect();
     }
 
     /// Who a request says it is from, in our realm.
@@ -95,6 +134,19 @@ impl Terminals {
         let terminal = self.known.get(user)?;
         let allowed = terminal.transports.is_empty() || terminal.transports.contains(&transport);
         allowed.then(|| sip::Secret::Password(terminal.password.clone()))
+    }
+}
+
+fn by_user(terminals: &[LocalTerminal]) -> HashMap<String, LocalTerminal> {
+    terminals.iter().map(|t| (t.user.clone(), t.clone())).collect()
+}
+
+fn granting(settings: &Settings) -> RegistrarConfig {
+    RegistrarConfig {
+        min_expires: settings.min_expires,
+        max_expires: settings.max_expires,
+        default_expires: settings.max_expires,
+        ..RegistrarConfig::default()
     }
 }
 
@@ -200,6 +252,10 @@ impl Driver {
         let registrar = &mut self.terminals.registrar;
         let before = registrar.places(now, username).len();
         let answer = registrar.register_up_to(now, username, &asked.message, flow, most);
+        if answer.code == 200 && !flow.transport.reliable() {
+            self.terminals.locals.insert(flow.remote, flow.local);
+        }
+        let registrar = &self.terminals.registrar;
         let after = registrar.places(now, username).len();
         if answer.code == 200 && after > 0 {
             self.transports.gate.registered(asked.remote.ip(), username, self.terminals.settings.max_expires);
@@ -211,6 +267,7 @@ impl Driver {
         }
         let (code, reason, headers) = (answer.code, answer.reason.to_owned(), answer.headers);
         self.command(sip::Command::Respond { request: asked.request, code, reason, headers });
+        self.keep_reachable(username);
     }
 
     fn respond(&mut self, request: sip::RequestKey, code: u16, reason: &str) {

@@ -33,6 +33,9 @@ impl Driver {
                 if stun::is_stun(octets) {
                     return self.stun_came(local, remote, octets);
                 }
+                if self.transports.is_draining(local) && begins_anew(octets) {
+                    return tracing::debug!(%remote, "came to a listener that is being closed");
+                }
                 let transport = sip::Transport::Udp;
                 let local = SocketAddr::new(self.contact(transport, remote).ip(), local.port());
                 self.agent.handle(self.now(), sip::Input::Datagram { transport, local, remote, octets });
@@ -111,6 +114,7 @@ impl Driver {
         }
         match transport {
             sip::Transport::Udp => {
+                let local = local.or_else(|| self.terminals.local_for(remote));
                 let from = local.map_or(self.local, |seen| self.bound_as(transport, seen));
                 match self.transports.send_datagram(from, remote, &octets) {
                     Ok(_) => {}
@@ -138,7 +142,8 @@ impl Driver {
         let same = |b: &&Bound| {
             b.transport == transport && b.local.port() == seen.port() && b.local.is_ipv4() == seen.is_ipv4()
         };
-        self.transports.bound.iter().find(same).map_or(self.local, |b| b.local)
+        let open = self.transports.bound.iter().chain(self.transports.draining());
+        open.into_iter().find(same).map_or(self.local, |b| b.local)
     }
 
     /// Our SIP address as `remote` is to see it.
@@ -229,6 +234,7 @@ impl Driver {
         self.sources.borrow_mut().clear();
         self.hops.sweep(now);
         self.terminals.sweep(now);
+        self.close_drained();
         let registered = self.peers.iter().filter(|p| p.trunk.register.is_some());
         let in_use: HashSet<Peer> = registered
             .flat_map(|p| p.places.iter().map(|place| (place.transport, place.address)))
@@ -239,4 +245,13 @@ impl Driver {
             .collect();
         self.transports.sweep(&in_use);
     }
+}
+
+/// Whether this is a request that belongs to nothing we know: what is under way says so by its To tag or its method.
+fn begins_anew(octets: &[u8]) -> bool {
+    use sip::message::{Limits, Message, Method};
+    let octets = Bytes::copy_from_slice(octets);
+    let Ok(message) = Message::parse(&octets, &Limits::default()) else { return false };
+    let begins = message.method().is_some_and(|m| !matches!(m, Method::Ack | Method::Cancel));
+    begins && message.to_tag().is_none()
 }

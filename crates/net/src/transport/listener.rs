@@ -2,6 +2,7 @@
 
 use super::connection::{Arrival, ConnectionId, pair};
 use super::doors::{Doors, Pass};
+use super::reload::Shown;
 use super::udp;
 use crate::guard::gate::Gate;
 use crate::listen::StreamLimits;
@@ -10,8 +11,8 @@ use rustls::ServerConfig;
 use socket2::Type;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -27,7 +28,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
 pub(super) struct Listener {
     socket: TcpListener,
     local: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Shown>,
     doors: Doors,
     gate: Gate,
     limits: StreamLimits,
@@ -45,7 +46,7 @@ struct Admitted {
 impl Listener {
     pub(super) fn bind(
         address: SocketAddr,
-        tls: Option<Arc<ServerConfig>>,
+        tls: Option<Shown>,
         doors: Doors,
         gate: Gate,
         limits: StreamLimits,
@@ -78,7 +79,8 @@ impl Listener {
             let (doors, gate) = (self.doors.clone(), self.gate.clone());
             match doors.enter(remote.ip(), stranger) {
                 Some(pass) => {
-                    let (tls, limits) = (self.tls.clone(), self.limits);
+                    let now = |shown: &Shown| shown.read().unwrap_or_else(PoisonError::into_inner).clone();
+                    let (tls, limits) = (self.tls.as_ref().map(now), self.limits);
                     let admitted = Admitted { pass, stranger, doors, gate };
                     tokio::spawn(serve(stream, remote, tls, limits, admitted, arrivals.clone()));
                 }

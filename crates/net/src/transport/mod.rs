@@ -8,6 +8,7 @@ mod connection;
 mod dial;
 mod doors;
 mod listener;
+mod reload;
 mod tls;
 mod udp;
 
@@ -15,16 +16,17 @@ pub(crate) use connection::Arrival;
 
 use crate::config::Config;
 use crate::guard::gate::Gate;
-use crate::listen::{Listen, StreamLimits};
+use crate::listen::StreamLimits;
 use bytes::Bytes;
 use connection::{Connection, ConnectionId};
+use doors::Doors;
 use fax_sip::Transport;
+use reload::Listening;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tls::Certificates;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use udp::Udp;
 
 /// Messages that wait for the driver.
@@ -69,7 +71,10 @@ pub(crate) struct Transports {
     arrivals: mpsc::Receiver<Arrival>,
     sender: mpsc::Sender<Arrival>,
     next: u64,
-    listening: Vec<AbortHandle>,
+    doors: Doors,
+    listening: Vec<Listening>,
+    /// Sockets whose listener was taken away, as long as calls go on there.
+    draining: Vec<Bound>,
     pub(crate) gate: Gate,
 }
 
@@ -88,37 +93,17 @@ impl Transports {
             arrivals,
             sender,
             next: 0,
+            doors: Doors::new(
+                config.streams.connections,
+                config.streams.per_source,
+                config.protection.handshakes,
+            ),
             listening: Vec::new(),
+            draining: Vec::new(),
             gate: Gate::new(config.protection.clone()),
         };
-        let usual = [Listen::new(Transport::Udp, config.sip)];
-        let listen = if config.listen.is_empty() { &usual[..] } else { &config.listen };
-        let doors = doors::Doors::new(
-            config.streams.connections,
-            config.streams.per_source,
-            config.protection.handshakes,
-        );
-        for one in listen {
-            let named = |e: io::Error| {
-                io::Error::new(e.kind(), format!("{} {}: {e}", one.transport.via(), one.address))
-            };
-            let local = transports.listen(one, &doors).map_err(named)?;
-            transports.bound.push(Bound { transport: one.transport, local, advertise: one.advertise });
-        }
+        transports.reload(config)?;
         Ok(transports)
-    }
-
-    fn listen(&mut self, one: &Listen, doors: &doors::Doors) -> io::Result<SocketAddr> {
-        let server = match one.transport {
-            Transport::Udp => return self.udp.add(one.address),
-            Transport::Tcp => None,
-            Transport::Tls => Some(self.certificates.server(one)?),
-        };
-        let listener =
-            listener::Listener::bind(one.address, server, doors.clone(), self.gate.clone(), self.limits)?;
-        let local = listener.local();
-        self.listening.push(tokio::spawn(listener.run(self.sender.clone())).abort_handle());
-        Ok(local)
     }
 
     /// The next thing that comes. Nothing is lost when it is not waited for to the end.
@@ -274,6 +259,6 @@ impl Transports {
 
 impl Drop for Transports {
     fn drop(&mut self) {
-        self.listening.iter().for_each(AbortHandle::abort);
+        self.listening.iter().for_each(Listening::close);
     }
 }

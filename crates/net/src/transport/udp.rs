@@ -63,6 +63,11 @@ impl Udp {
         Ok(local)
     }
 
+    /// Closes one.
+    pub(crate) fn remove(&mut self, local: SocketAddr) {
+        self.sockets.retain(|(_, bound)| *bound != local);
+    }
+
     /// The next datagram that the guard lets through: its length, where it came from and the bound address it came to;
     /// `None` when many in a row were refused and something else may have its turn. Waits for ever where there is no
     /// socket. Errors are the system's word on something sent before.

@@ -130,6 +130,11 @@ impl Carrier {
 
     /// Calls `to` with an INVITE that has a G.711 offer; what it is answered with at last.
     pub async fn invite(&self, to: SocketAddr, number: u32) -> u16 {
+        self.invite_with(to, number, "X-Test: 1").await
+    }
+
+    /// The same with one more header, a whole line.
+    pub async fn invite_with(&self, to: SocketAddr, number: u32, header: &str) -> u16 {
         let at = self.at;
         let sdp = format!(
             "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n",
@@ -139,7 +144,7 @@ impl Carrier {
             "INVITE sip:+4930456@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKc{number};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:+493099@{at}>;tag=f{number}\r\nTo: <sip:+4930456@{to}>\r\n\
              Call-ID: call{number}@{at}\r\nCSeq: 1 INVITE\r\nContact: <sip:gw@{at}>\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+             {header}\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             sdp.len()
         );
         self.socket.send_to(text.as_bytes(), to).await.unwrap();

@@ -24,6 +24,9 @@ pub struct Received {
     /// The number that was called.
     #[serde(default)]
     pub to_number: String,
+    /// The number that was called first, where the call was diverted to ours; else empty.
+    #[serde(default)]
+    pub diverted_from: String,
     /// The far end's subscriber number (TSI).
     #[serde(default)]
     pub remote_ident: Option<String>,

@@ -35,7 +35,7 @@ fn directory(rules: Vec<Rule>) -> Directory {
 fn rule(name: &str, to: &str, action: Action) -> Rule {
     let to = Some(to).filter(|t| !t.is_empty()).map(|t| NumberPattern::read(t).unwrap());
     let (from, headers) = (Vec::new(), Vec::new());
-    Rule { name: name.into(), from, to, caller: None, headers, rewrite: None, action }
+    Rule { name: name.into(), from, to, caller: None, diverted_from: None, headers, rewrite: None, action }
 }
 
 fn trunks(names: &[&str]) -> Action {
@@ -115,6 +115,23 @@ fn the_first_rule_that_matches_decides() {
         let headers = vec![("x-fax".to_owned(), value.to_owned())];
         let call = IncomingCall { headers, ..call("trunk:x", "77") };
         assert!(said(&directory, &call).starts_with(want), "{value}");
+    }
+}
+
+#[test]
+fn a_rule_may_be_for_calls_that_were_diverted_from_a_number() {
+    let diverted = |pattern: &str, name: &str, action| Rule {
+        diverted_from: Some(NumberPattern::read(pattern).unwrap()),
+        ..rule(name, "", action)
+    };
+    let directory = directory(vec![
+        diverted("+4930*", "berlin", Action::Faxbox("desk".into())),
+        diverted("/.*/", "others", Action::Refuse { code: 603, reason: String::new() }),
+    ]);
+    for (from, want) in [("+4930123", "berlin → faxbox desk"), ("+331234", "others → 603"), ("", "- → 404")]
+    {
+        let call = IncomingCall { diverted_from: from.into(), ..call("trunk:x", "77") };
+        assert!(said(&directory, &call).starts_with(want), "{from}: {}", said(&directory, &call));
     }
 }
 

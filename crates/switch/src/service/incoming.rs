@@ -22,6 +22,8 @@ pub struct IncomingCall {
     pub from_number: String,
     /// Caller's name.
     pub from_name: String,
+    /// The number that was called first, before the call was diverted; empty: it was not.
+    pub diverted_from: String,
     /// The SIP Call-ID.
     pub call_id: String,
     /// Where it comes from, for logs.
@@ -138,6 +140,7 @@ impl Service {
             from_number: fax.call.from_number,
             from_name: fax.call.from_name,
             to_number: numbers.normalise(&fax.call.to_number),
+            diverted_from: numbers.normalise(&fax.call.diverted_from),
             remote_ident: outcome.remote_ident.clone(),
             document,
             pages,

@@ -84,7 +84,9 @@ impl Driver {
                 let terminal = self.terminals.get(user);
                 let usual = (Duration::from_secs(60), Duration::from_secs(5));
                 let times = terminal.map_or(usual, |t| (t.ring_timeout, t.reply_within));
-                let places = self.terminals.registrar.places(now, user);
+                let mut places = self.terminals.registrar.places(now, user);
+                let dead = |f: &sip::registrar::Flow| self.hops.dead.is_dead(now, &(f.transport, f.remote));
+                places.sort_by_key(|b| dead(&b.flow));
                 let srtp = terminal.map(|t| t.srtp).unwrap_or_default();
                 let way = |b: &&_| Some((self.way_to_terminal(user, b, onward, held, times, srtp)?, None));
                 let ways = places.iter().filter_map(way);
