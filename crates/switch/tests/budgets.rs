@@ -141,6 +141,7 @@ fn routed() -> Directory {
         from: Vec::new(),
         to: Some(NumberPattern::read("9*").unwrap()),
         caller: None,
+        diverted_from: None,
         headers: Vec::new(),
         rewrite: Some("$1".to_owned()),
         action: Action::Onward(vec![Source::Trunk("carrier".to_owned())]),
