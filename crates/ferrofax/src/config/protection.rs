@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(toll.everywhere.budget.at_once, Some(7));
         let budget = Budget { per_day: Some(3), spend_per_day: Some(50), ..Budget::default() };
         assert_eq!(toll.destinations, [("+88".to_owned(), budget)]);
-        let account = &toll.accounts[&config.directory.accounts()[0].id];
+        let account = &toll.accounts[&config.directory.accounts().next().unwrap().id];
         assert_eq!(
             (account.numbers.allow.as_slice(), account.budget.per_hour),
             (&["+49".to_owned()][..], Some(20))
