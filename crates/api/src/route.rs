@@ -195,11 +195,9 @@ impl Resource {
             Resource::Folder(Folder::Outgoing) => {
                 &[(Method::GET, Right::ReadFaxes), (Method::PUT, Right::WriteFaxes)]
             }
-            Resource::Fax(Folder::Outgoing) => &[
-                (Method::GET, Right::ReadFaxes),
-                (Method::POST, Right::WriteFaxes),
-                (Method::DELETE, Right::WriteFaxes),
-            ],
+            Resource::Fax(Folder::Outgoing) => {
+                &[(Method::GET, Right::ReadFaxes), (Method::DELETE, Right::WriteFaxes)]
+            }
             Resource::Fax(Folder::Outbox | Folder::Inbox) => &[
                 (Method::GET, Right::ReadFaxes),
                 (Method::PUT, Right::WriteFaxes),

@@ -149,6 +149,29 @@ async fn peers_are_told_what_the_server_sees_also_when_that_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_server_is_asked_after_a_reload() {
+    let servers = ["203.0.113.5", "203.0.113.66"].map(|sees| Server::start("127.0.0.1:0", Some(sees)));
+    let peer = Peer::new("127.0.0.1:0");
+    let mut now = None;
+    let a = side_with(free(), peer.at(), |config| {
+        asks(config, servers[0].at);
+        now = Some(config.clone());
+    });
+    let a = a.await;
+    peer.hears("REGISTER", |text| line(text, "Contact:").contains("203.0.113.5"));
+    let mut config = now.unwrap();
+    config.stun = vec![servers[1].at.to_string()];
+    assert!(a.endpoint.reload(config.clone()).await.is_empty());
+    peer.hears("REGISTER", |text| line(text, "Contact:").contains("203.0.113.66"));
+    // And nobody, when nobody is named any more.
+    config.stun.clear();
+    config.trunks[0].register = Some(Duration::from_secs(500));
+    assert!(a.endpoint.reload(config).await.is_empty());
+    peer.hears("REGISTER", |text| line(text, "Contact:").contains("127.0.0.1"));
+    a.endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ipv6_addresses_are_learnt_too() {
     let (server, peer) = (Server::start("[::1]:0", Some("2001:db8::5")), Peer::new("[::1]:0"));
     let own = UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap();

@@ -26,6 +26,8 @@ pub struct Setup {
     pub number: String,
     pub sip: SocketAddr,
     pub peer: SocketAddr,
+    /// Who else calls as the other side.
+    pub accept_from: &'static str,
     /// Where its mails go.
     pub post: Option<SocketAddr>,
     /// More lines of sections: `("api", "allow_private_urls = true")`; of `top`, before the first one; of `""`, whole
@@ -45,6 +47,7 @@ impl Setup {
             number: number.to_owned(),
             sip: SocketAddr::from(([127, 0, 0, 1], 0)),
             peer: nobody(),
+            accept_from: "127.0.0.0/8",
             post: None,
             more: Vec::new(),
         }
@@ -75,7 +78,7 @@ impl Setup {
 
     /// The file as anyone would write it.
     pub fn toml(&self) -> String {
-        let Setup { name, number, sip, peer, .. } = self;
+        let Setup { name, number, sip, peer, accept_from, .. } = self;
         let mail = self.post.map_or_else(String::new, |post| {
             format!(
                 "[mail]\nhost = \"{}\"\nport = {}\ntls = \"none\"\nfrom = \"Fax <fax@{name}.test>\"\n",
@@ -95,7 +98,7 @@ listen = "{sip}"
 [[trunk]]
 name = "other-side"
 peer = "{peer}"
-accept_from = ["127.0.0.0/8"]
+accept_from = ["{accept_from}"]
 {more_trunk}
 [[account]]
 name = "{name}"

@@ -50,6 +50,8 @@ pub struct Plan {
     pub polled: bool,
     /// How spandsp sends packets.
     pub streaming: Streaming,
+    /// How much faster the clock of our machine on T.38 is than the gateway's, parts in a million.
+    pub skew_ppm: i64,
     pub seed: u64,
 }
 
@@ -66,8 +68,15 @@ impl Plan {
             line: Path::default(),
             polled: false,
             streaming: Streaming::Paced,
+            skew_ppm: 0,
             seed: 1,
         }
+    }
+
+    /// What the clock on T.38 shows.
+    fn there(&self, now: Instant) -> Instant {
+        let micros = i64::try_from(now.since(Instant::ZERO).as_micros()).unwrap();
+        Instant::from_micros(u64::try_from(micros + micros * self.skew_ppm / 1_000_000).unwrap())
     }
 
     fn capabilities(&self, sends: bool) -> t30::Capabilities {
@@ -149,16 +158,22 @@ impl End {
     }
 
     /// 5 ms of T.38.
-    fn packets(&mut self, now: Instant, tick: u64, network: &mut Network, sent: &mut Vec<Vec<u8>>) {
+    fn packets(
+        &mut self,
+        (now, there): (Instant, Instant),
+        tick: u64,
+        network: &mut Network,
+        sent: &mut Vec<Vec<u8>>,
+    ) {
         match self {
             End::OursT38(terminal, seen) => {
                 if seen.outcome.is_some() {
                     return;
                 }
-                seen.run(terminal, now, sent);
+                seen.run(terminal, there, sent);
                 while let Some(datagram) = network.poll(now) {
-                    terminal.handle(now, fax_terminal::Input::Datagram(&datagram));
-                    seen.run(terminal, now, sent);
+                    terminal.handle(there, fax_terminal::Input::Datagram(&datagram));
+                    seen.run(terminal, there, sent);
                 }
             }
             End::SpandspT38(peer, _) => {
@@ -319,7 +334,7 @@ pub fn call(what: &str, document: &Document, plan: &Plan) -> Call {
     for tick in 0..LIMIT {
         let now = Instant::from_millis(tick * 5);
         took = now;
-        on_t38.packets(now, tick, &mut to_t38, &mut sent);
+        on_t38.packets((now, plan.there(now)), tick, &mut to_t38, &mut sent);
         for datagram in sent.drain(..) {
             from_t38.send(now, Bytes::from(datagram));
         }

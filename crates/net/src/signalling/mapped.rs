@@ -43,6 +43,24 @@ impl Mapped {
         Mapped { names: names.to_vec(), sockets, spares, ..Mapped::default() }
     }
 
+    /// With another configuration: what is known of a socket that stays is kept, where the servers are the same.
+    pub(super) fn renewed(
+        mut self,
+        names: &[String],
+        bound: &[(sip::Transport, SocketAddr)],
+        ports: &MediaPorts,
+    ) -> Self {
+        let mut new = Mapped::new(names, bound, ports);
+        if self.names == new.names {
+            for (local, asking) in &mut new.sockets {
+                if let Some(at) = self.sockets.iter().position(|(known, _)| known == local) {
+                    *asking = self.sockets.swap_remove(at).1;
+                }
+            }
+        }
+        new
+    }
+
     /// When there is something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         if self.names.is_empty() {

@@ -48,7 +48,6 @@ impl Driver {
         let room = |c: &Config| (c.protection.handshakes, c.protection.sources);
         keep(room(&self.config) == room(&config), "handshakes and sources of [protection]");
         keep(self.config.dns == config.dns, "DNS servers");
-        keep(self.config.stun == config.stun, "STUN servers");
         let media = |c: &Config| (c.media_ip, c.media_ports.clone(), c.workers);
         keep(media(&self.config) == media(&config), "media ports and workers");
         keep(self.config.traces == config.traces, "recordings");
@@ -60,6 +59,11 @@ impl Driver {
                 false
             }
         };
+        if moved || self.config.stun != config.stun {
+            let old = std::mem::take(&mut self.mapped);
+            self.mapped = old.renewed(&config.stun, &self.addresses(), &self.ports);
+            self.config.stun = config.stun;
+        }
         self.terminals.reload(&config.terminals, &config.registrar);
         self.agent.challenge_by(&config.registrar.algorithms);
         let passed = config.terminals.first().map(|_| sip::message::Method::Register);
