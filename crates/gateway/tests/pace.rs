@@ -21,7 +21,7 @@ use spandsp_peer::pages;
 /// Ten minutes without a pause: what one clock is ahead of the other adds up to 120 ms.
 #[test]
 fn clocks_may_differ_for_ten_minutes() {
-    for (way, rows) in [(MH, 1_900), (ECM_MMR, 2_800)] {
+    for (way, rows) in [(MH, 4_600), (ECM_MMR, 8_200)] {
         for sender in [Sender::OnT38, Sender::OnAudio] {
             for ppm in [-200, 200] {
                 let document = Document { name: "long".to_owned(), pages: vec![pages::generated(7, rows)] };
@@ -32,7 +32,7 @@ fn clocks_may_differ_for_ten_minutes() {
                 println!("{} {:?} {:?}", call.what, call.took, call.statistics);
                 call.assert_delivered(&document);
                 call.assert_smooth();
-                assert!(call.took > Duration::from_secs(540), "{:?}", call.took);
+                assert!(call.took > Duration::from_secs(590), "{:?}", call.took);
             }
         }
     }
