@@ -14,8 +14,15 @@ mod message;
 const PROFILES: [Profile; 4] =
     [Profile::Aes128Tag80, Profile::Aes128Tag32, Profile::Aes256Tag80, Profile::Aes256Tag32];
 
-fn pair(profile: Profile, mki: &[u8]) -> (Outbound, Inbound) {
-    let key = MasterKey::new(profile, &[7; 46][..profile.key_octets() + 14]).expect("as long as it has to be");
+/// The key follows from the whole input: else the fuzzer, which sees what is compared, would bring a packet that was
+/// protected for another input.
+fn pair(octets: &[u8], profile: Profile, mki: &[u8]) -> (Outbound, Inbound) {
+    let mut state = octets.iter().fold(0xCBF2_9CE4_8422_2325u64, |h, o| (h ^ u64::from(*o)).wrapping_mul(0x100_0000_01B3));
+    let key = [(); 46].map(|()| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    });
+    let key = MasterKey::new(profile, &key[..profile.key_octets() + 14]).expect("as long as it has to be");
     let key = key.with_identifier(mki);
     (Outbound::new(&key).expect("a key"), Inbound::new(&key).expect("a key"))
 }
@@ -24,7 +31,7 @@ fn pair(profile: Profile, mki: &[u8]) -> (Outbound, Inbound) {
 pub fn unprotect(octets: &[u8]) {
     let c = &mut Choices::new(octets);
     let mki = [1, 2, 3, 4];
-    let (mut outbound, mut inbound) = pair(c.pick(&PROFILES), &mki[..c.below(5)]);
+    let (mut outbound, mut inbound) = pair(octets, c.pick(&PROFILES), &mki[..c.below(5)]);
     // What was sent, in clear and secured, and whether it was taken.
     let mut sent: Vec<(Vec<u8>, Vec<u8>, bool)> = Vec::new();
     while !c.is_empty() {
@@ -65,7 +72,7 @@ pub fn unprotect(octets: &[u8]) {
 /// RTCP, whole and compound, among RTP: protected it comes back as it was; unprotected it is never audio.
 pub fn rtcp(octets: &[u8]) {
     let c = &mut Choices::new(octets);
-    let (mut outbound, mut inbound) = pair(c.pick(&PROFILES), &[]);
+    let (mut outbound, mut inbound) = pair(octets, c.pick(&PROFILES), &[]);
     while !c.is_empty() {
         let mut compound = Vec::new();
         for _ in 0..1 + c.below(3) {
