@@ -17,7 +17,8 @@ const PROFILES: [Profile; 4] =
 /// The key follows from the whole input: else the fuzzer, which sees what is compared, would bring a packet that was
 /// protected for another input.
 fn pair(octets: &[u8], profile: Profile, mki: &[u8]) -> (Outbound, Inbound) {
-    let mut state = octets.iter().fold(0xCBF2_9CE4_8422_2325u64, |h, o| (h ^ u64::from(*o)).wrapping_mul(0x100_0000_01B3));
+    let hashed = |hash: u64, octet: &u8| (hash ^ u64::from(*octet)).wrapping_mul(0x100_0000_01B3);
+    let mut state = octets.iter().fold(0xCBF2_9CE4_8422_2325, hashed);
     let key = [(); 46].map(|()| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 56) as u8
