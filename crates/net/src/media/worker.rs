@@ -1,9 +1,12 @@
 //! The worker threads: one a core, each with its own calls, one epoll and one heap of deadlines. A turn takes no
 //! memory from the system.
 //!
-//! A worker wakes at the beats of its own clock, every [`BEAT`], reads what has come for all its calls and does what is
-//! due. Waking for each packet would cost more than all that is done with it. All that happens in one beat happens at
+//! A worker wakes at the beats of its own clock, every [`BEAT`], does what is due and reads what has come for all its
+//! calls. Waking for each packet would cost more than all that is done with it. All that happens in one beat happens at
 //! one [`Instant`], so that what a call wants some milliseconds later falls on a beat as well.
+//!
+//! What has to be sent goes first: the far end misses a packet that is late, and does not notice what waits unread in
+//! our sockets. So reading stops when the next beat begins and goes on, after what is due then, where it stopped.
 
 use super::bridge::Bridge;
 use super::leg::Leg;
@@ -281,7 +284,9 @@ impl State {
                 return;
             }
             if next {
+                self.turn_due();
                 self.read(&mut events);
+                // What was read may want an answer now.
                 self.turn_due();
             }
         }
@@ -298,22 +303,26 @@ impl State {
         }
     }
 
-    /// Reads what has come, from each socket in turn.
+    /// Reads what has come, from each socket in turn, until the next beat; `events` has what is left over from the
+    /// last one.
     fn read(&mut self, events: &mut Events) {
         for _ in 0..BATCH * (1 + self.legs.len() / EVENTS) {
-            events.clear();
-            let now = Some(&Timespec { tv_sec: 0, tv_nsec: 0 });
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), now) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => return,
-                Ok(_) => {}
-                Err(error) => return tracing::error!(%error, "the media worker's epoll failed"),
-            }
-            for token in events.iter().map(|event| event.data.u64()) {
+            while let Some(event) = events.pop() {
+                let token = event.data.u64();
                 let side = if token & SIDE_B == 0 { Side::A } else { Side::B };
                 self.with(token & !SIDE_B, |unit, now| {
                     unit.read(now, side);
                     true
                 });
+                if self.clock.elapsed() >= self.beat + BEAT {
+                    return;
+                }
+            }
+            let now = Some(&Timespec { tv_sec: 0, tv_nsec: 0 });
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), now) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => return,
+                Ok(_) => {}
+                Err(error) => return tracing::error!(%error, "the media worker's epoll failed"),
             }
         }
     }

@@ -1,0 +1,97 @@
+//! Received faxes, notices that wait, documents that rows name.
+
+use super::*;
+
+fn fax(account: &str, at: i64) -> Received {
+    Received {
+        id: FaxId::generate(),
+        account: account.into(),
+        faxbox: Some(FaxboxId::new("f")),
+        created: t(at),
+        from_number: "+2".into(),
+        from_name: String::new(),
+        to_number: "+1".into(),
+        diverted_from: String::new(),
+        remote_ident: Some("12".into()),
+        document: Some(DocumentKey::generate()),
+        pages: 1,
+        success: true,
+        class: "ok".into(),
+        result_text: "OK".into(),
+        bit_rate: Some(14400),
+        modem: Some("V.17".into()),
+        ecm: true,
+        coding: Some("MMR".into()),
+        resolution: None,
+        t38: false,
+        bad_rows: 0,
+        longest_bad_run: 0,
+        call_id: "c".into(),
+        duration_ms: 1,
+        notify: vec![],
+        size: 9,
+        client: serde_json::Map::new(),
+        trace: vec![],
+    }
+}
+
+pub async fn received_faxes_are_listed(s: S) {
+    let (a, b, c) = (fax("a", 1), fax("a", 2), fax("b", 3));
+    for f in [&a, &b, &c] {
+        s.insert_received(f.clone(), vec![]).await.unwrap();
+    }
+    assert_eq!(s.insert_received(a.clone(), vec![]).await, Err(StoreError::Exists));
+    assert_eq!(s.received(&a.id).await.unwrap().as_ref(), Some(&a));
+    let q = |account: Option<&str>| ReceivedQuery {
+        account: account.map(AccountId::from),
+        faxbox: None,
+        range: Range::default(),
+    };
+    let of_a = s.received_list(q(Some("a"))).await.unwrap();
+    assert_eq!(of_a, [b.clone(), a.clone()]);
+    assert_eq!(s.received_list(q(None)).await.unwrap().len(), 3);
+    let other_box = ReceivedQuery { faxbox: Some("g".into()), ..q(Some("a")) };
+    assert!(s.received_list(other_box).await.unwrap().is_empty());
+    s.delete_received(&b.id).await.unwrap();
+    assert_eq!(s.received_list(q(Some("a"))).await.unwrap(), [a]);
+    assert_eq!(s.delete_received(&b.id).await, Err(StoreError::NotFound));
+}
+
+pub async fn notices_wait_and_are_ticked_off(s: S) {
+    let about = NoticeSubject::Fax(FaxId::new("f"));
+    let make = |at| Notice::new(NoticeKind::Received, "a".into(), about.clone(), vec![], t(at));
+    let (a, b) = (make(5), make(3));
+    assert_eq!(s.next_notice().await.unwrap(), None);
+    s.insert_notices(vec![a.clone(), b.clone()]).await.unwrap();
+    assert_eq!(s.next_notice().await.unwrap(), Some(t(3)));
+    assert!(s.notices_due(t(2), 9).await.unwrap().is_empty());
+    assert_eq!(s.notices_due(t(9), 9).await.unwrap(), [b.clone(), a.clone()]);
+    assert_eq!(s.notices_due(t(9), 1).await.unwrap(), std::slice::from_ref(&b));
+    s.notice_retry(&b.id, t(8)).await.unwrap();
+    let due = s.notices_due(t(9), 9).await.unwrap();
+    assert_eq!((&due[0].id, due[1].tries), (&a.id, 1));
+    s.notice_done(&a.id).await.unwrap();
+    assert_eq!(s.notice_done(&a.id).await, Err(StoreError::NotFound));
+    assert_eq!(s.next_notice().await.unwrap(), Some(t(8)));
+}
+
+pub async fn documents_are_named_by_rows(s: S) {
+    let (x, y) = (DocumentKey::generate(), DocumentKey::generate());
+    let mut job = pending("a", "+1", 1);
+    job.source = Source::Stored { original: x.clone(), content_type: String::new(), file_name: None };
+    job.document = Some(y.clone());
+    let again = Job { id: JobId::generate(), ..job.clone() };
+    let (first, second) = (put(&s, job).await, put(&s, again).await);
+    for id in [first, second] {
+        assert!(s.is_named(&x).await.unwrap() && s.is_named(&y).await.unwrap());
+        set(&s, &id, JobState::Failed).await;
+        s.delete_job(&id).await.unwrap();
+    }
+    assert!(!s.is_named(&x).await.unwrap() && !s.is_named(&y).await.unwrap());
+    let f = fax("a", 1);
+    let key = f.document.clone().unwrap();
+    s.insert_received(f.clone(), vec![]).await.unwrap();
+    assert!(s.is_named(&key).await.unwrap());
+    s.delete_received(&f.id).await.unwrap();
+    assert!(!s.is_named(&key).await.unwrap());
+}
