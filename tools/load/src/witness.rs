@@ -1,6 +1,7 @@
 //! Threads that do nothing but wake: how punctual this machine lets anybody be. What they miss is taken by other
 //! machines on the same processor or by the kernel, not by the calls.
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -29,9 +30,9 @@ impl Witness {
     pub(crate) fn start(on_time: Duration) -> Self {
         let counts = Arc::new(Counts::default());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let watch = |_| {
+        let watch = |core| {
             let counts = counts.clone();
-            std::thread::spawn(move || watch(&counts, on_time))
+            std::thread::spawn(move || watch(&counts, on_time, core))
         };
         Witness { threads: (0..cores).map(watch).collect(), counts }
     }
@@ -47,7 +48,11 @@ impl Witness {
     }
 }
 
-fn watch(counts: &Counts, on_time: Duration) {
+fn watch(counts: &Counts, on_time: Duration, core: usize) {
+    // Each stays at its core: it is to miss what a call that runs there misses when the core is taken away.
+    let mut own = CpuSet::new();
+    own.set(core);
+    let _ = sched_setaffinity(None, &own);
     // Without the right to it they are a little less sure, no more.
     let _ = rustix::process::setpriority_process(None, NICE);
     let mut due = Instant::now() + BEAT;
