@@ -1,0 +1,12 @@
+//! The modems, over lines.
+//!
+//! One program: what each of these tests would link again takes longer than to run them.
+
+mod coding;
+mod lost_packets;
+mod receiver;
+mod sensitivity;
+mod sounds;
+mod tones;
+mod transmitters;
+mod v21;
