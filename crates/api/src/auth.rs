@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 
 use crate::envelope::{Fault, Success, Validation};
 use crate::password;
+use crate::restrictions::Restrictions;
 use crate::route::{Resource, Right, Route, Scope};
 
 /// How long a token is valid.
@@ -51,7 +52,21 @@ impl Tokens {
         owner: Option<&str>,
         now: Timestamp,
     ) -> String {
+        self.issue_for(account, credential, owner, &Restrictions::default(), now)
+    }
+
+    /// The same for what `only` allows.
+    #[must_use]
+    pub fn issue_for(
+        &self,
+        account: &AccountId,
+        credential: &[u8; 32],
+        owner: Option<&str>,
+        only: &Restrictions,
+        now: Timestamp,
+    ) -> String {
         let claims = json!({
+            "rst": only.as_json(),
             "iss": "ferrofax",
             "account_id": account.as_str(),
             "owner_id": owner,
@@ -85,6 +100,14 @@ impl Tokens {
         if shut { Err(Fault::invalid_credentials()) } else { Ok(caller) }
     }
 
+    /// The key of an account that follows from the secret and `nonce`, which is drawn for it: so it can be shown again without
+    /// being kept.
+    #[must_use]
+    pub fn account_key(&self, account: &AccountId, nonce: &str) -> String {
+        // No token begins so: a JWT's first octet is `e`.
+        hex(&self.mac(&format!("api_key\0{account}\0{nonce}")).finalize().into_bytes())
+    }
+
     /// HMAC-SHA-256 over what is signed.
     fn mac(&self, signed: &str) -> Hmac<Sha256> {
         self.keyed.clone().chain_update(signed.as_bytes())
@@ -102,7 +125,8 @@ impl Tokens {
         let id = AccountId::new(claims["account_id"].as_str()?);
         directory.account(&id)?;
         let credential = claims["crd"].as_str()?;
-        match claims["owner_id"].as_str() {
+        let only = Restrictions::of_claim(&claims["rst"])?;
+        let caller = match claims["owner_id"].as_str() {
             None => {
                 let mut keys = directory.keys_of(&id).filter(|k| is_valid(k, now));
                 keys.find(|k| hex(&k.digest[..8]) == credential).map(Caller::of_key)
@@ -115,9 +139,11 @@ impl Tokens {
                     user: Some(user.id.clone()),
                     admin: user.admin,
                     scopes: Vec::new(),
+                    only: Restrictions::default(),
                 })
             }
-        }
+        };
+        caller.map(|caller| Caller { only, ..caller })
     }
 }
 
@@ -134,6 +160,8 @@ pub struct Caller {
     pub admin: bool,
     /// What his key is for; empty: everything.
     pub scopes: Vec<String>,
+    /// What his token is for.
+    pub only: Restrictions,
 }
 
 impl Caller {
@@ -144,6 +172,7 @@ impl Caller {
             user: None,
             admin: true,
             scopes: key.scopes.clone(),
+            only: Restrictions::default(),
         }
     }
 
@@ -231,13 +260,14 @@ pub fn api_auth(
     let Some(key) = data["api_key"].as_str().filter(|k| !k.is_empty()) else {
         return Err(required(&["api_key"]));
     };
+    let only = Restrictions::of_request(&data["restrictions"])?;
     let known = valid_key(directory, key, now).ok_or_else(Fault::invalid_credentials)?;
     let account = directory.account(&known.account).ok_or_else(Fault::invalid_credentials)?;
     if directory.line_of(&account.id).any(|a| a.disabled) {
         return Err(disabled());
     }
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-    let token = tokens.issue(&account.id, &digest, None, now);
+    let token = tokens.issue_for(&account.id, &digest, None, &only, now);
     Ok((Success::created(identity(account, None), token.clone()), token))
 }
 
@@ -266,6 +296,7 @@ pub async fn user_auth(
         (None, Some(name)) => directory.account_by_name(name),
         (None, None) => None,
     };
+    let only = Restrictions::of_request(&data["restrictions"])?;
     let sha = text("method").is_some_and(|m| m.eq_ignore_ascii_case("sha"));
     // Without an account it takes as long as with one.
     let salt = account.map_or_else(AccountId::default, |a| a.id.clone());
@@ -278,7 +309,7 @@ pub async fn user_auth(
     if user.disabled || directory.line_of(&account.id).any(|a| a.disabled) {
         return Err(disabled());
     }
-    let token = tokens.issue(&account.id, &user_digest(user), Some(&user.id), now);
+    let token = tokens.issue_for(&account.id, &user_digest(user), Some(&user.id), &only, now);
     Ok((Success::created(identity(account, Some(user)), token.clone()), token))
 }
 

@@ -193,6 +193,16 @@ impl Fault {
             SubmitError::UnknownAccount => return Self::bad_identifier(account),
             SubmitError::UnknownFaxbox => return Self::bad_identifier(faxbox.unwrap_or_default()),
             SubmitError::TooLarge(limit) => return Self::too_large(*limit),
+            SubmitError::NotFound => return Self::bad_identifier(account),
+            SubmitError::Conflict(why) => {
+                return Self::of_service(&ServiceError::Conflict(why.clone()), account);
+            }
+            SubmitError::KeyReused => {
+                let message =
+                    "this Idempotency-Key was used for another fax within the last 24 hours: take a new key";
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                return Self::new(status, "idempotency_key_reused", message);
+            }
             SubmitError::Unavailable(why) => {
                 return Self::of_service(&ServiceError::Unavailable(why.clone()), account);
             }
@@ -340,7 +350,7 @@ const CORS: [(&str, &str); 5] = [
     (
         "access-control-allow-headers",
         "content-type, accept, authorization, depth, user-agent, x-auth-token, x-requested-with, x-request-id, \
-         x-pretty-print, if-none-match, range",
+         x-pretty-print, if-none-match, range, idempotency-key",
     ),
     (
         "access-control-expose-headers",

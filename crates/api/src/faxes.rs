@@ -5,15 +5,16 @@ use fax_store::model::{
     AccountId, FaxId, FaxboxId, Folder as Jobs, Job, JobId, JobState, Received, unfiled_id,
 };
 use fax_store::port::{JobQuery, Range, ReceivedQuery};
-use fax_switch::{Format, Service, ServiceError, Which};
+use fax_switch::{Format, NO_HEADER, NewDocument, Reception, Service, ServiceError, Which};
 use serde_json::{Map, Value, json};
 
 use crate::document::Upload;
 use crate::envelope::{Fault, Success};
-use crate::filter::{Listing, page};
+use crate::filter::{Listing, page, page_of};
 use crate::present::{self, Document};
 use crate::request::{Envelope, Query};
 use crate::route::{Folder, Scope};
+use crate::schema::merge;
 use crate::submit;
 
 /// The list of a folder.
@@ -22,7 +23,8 @@ use crate::submit;
 ///
 /// 400 for a query that cannot be, 404 for a faxbox that is not the account's, 503.
 pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Query) -> Result<Success, Fault> {
-    let listing = Listing::of_query(query, folder != Folder::Outgoing, service.now())?;
+    let listing =
+        Listing::of_query(query, !matches!(folder, Folder::Outgoing | Folder::Incoming), service.now())?;
     let directory = service.directory();
     let account = AccountId::new(scope.account.as_str());
     if let Some(id) = &scope.faxbox {
@@ -42,6 +44,12 @@ pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Quer
         })
     };
 
+    if folder == Folder::Incoming {
+        let own = service.receptions(&account).into_iter();
+        let own = own.filter(|r| faxbox.as_ref().is_none_or(|f| *f == r.faxbox));
+        let items = own.map(|r| (r.id.to_string(), present::receiving(&r)));
+        return page_of(&listing, items.filter(|(_, d)| wanted(d)).collect());
+    }
     let (of, in_box) = (&account, &faxbox);
     let fetch = |range: Range| async move {
         let fault = |e| Fault::of_service(&e, &scope.account);
@@ -55,7 +63,8 @@ pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Quer
                 let show = if live { present::queued } else { present::filed };
                 jobs.iter().map(|j| (j.created, j.id.to_string(), show(j))).collect()
             }
-            Folder::Inbox | Folder::Incoming => {
+            Folder::Incoming => Vec::new(),
+            Folder::Inbox => {
                 let faxes = service.faxes(ReceivedQuery { account, faxbox, range }).await.map_err(fault)?;
                 faxes.iter().map(|f| (f.created, f.id.to_string(), present::received_item(f))).collect()
             }
@@ -184,12 +193,100 @@ pub async fn one(
     verb: &Method,
     envelope: Envelope,
 ) -> Result<Success, Fault> {
+    if folder == Folder::Incoming
+        && let Some(reception) = running(service, scope, id)
+    {
+        return Ok(Success::ok(Value::Object(present::receiving(&reception))));
+    }
     let found = find(service, scope, folder, id).await?;
     match *verb {
+        Method::POST | Method::PATCH => change(service, scope, envelope, &found).await,
         Method::DELETE => delete(service, scope, folder, id, &found).await,
         Method::PUT => again(service, scope, folder, envelope, &found).await,
         _ => Ok(Success::ok(Value::Object(shown(service, folder, &found)))),
     }
+}
+
+/// A fax that is being received.
+fn running(service: &Service, scope: &Scope, id: &str) -> Option<Reception> {
+    let directory = service.directory();
+    let plain = unfiled_id(id);
+    let mut own = service.receptions(&AccountId::new(scope.account.as_str())).into_iter();
+    own.find(|r| {
+        let in_it = scope.faxbox.as_deref().is_none_or(|f| f == r.faxbox.as_str());
+        let owner = || directory.faxbox(&r.faxbox).and_then(|f| f.owner.clone());
+        let his =
+            scope.user.as_deref().is_none_or(|u| u == r.faxbox.as_str() || owner().as_deref() == Some(u));
+        r.id.as_str() == plain && in_it && his
+    })
+}
+
+/// `POST` and `PATCH …/outgoing/{ID}`: what the client sends counts over what was, and the fax begins anew.
+async fn change(
+    service: &Service,
+    scope: &Scope,
+    envelope: Envelope,
+    found: &Found,
+) -> Result<Success, Fault> {
+    let Found::Job(job) = found else {
+        return Err(Fault::not_found());
+    };
+    let Value::Object(mut changes) = envelope.data else {
+        return Err(submit::not_an_object(&envelope.data));
+    };
+    let account = AccountId::new(scope.account.as_str());
+    let mut data = present::job(job);
+    for key in [
+        "document",
+        "tx_result",
+        "reason",
+        "cancelled",
+        "uncertain",
+        "progress",
+        "folder",
+        "delivered",
+        "total_pages",
+        "pages_confirmed",
+    ] {
+        data.remove(key);
+    }
+    if job.header.is_empty() {
+        data.insert("fax_identity_name".into(), NO_HEADER.into());
+    }
+    // A client that sends the whole document back does not mean another one.
+    if changes.get("document") == present::job(job).get("document")
+        || job.source.original().is_some() && changes.get("document").is_some_and(Value::is_null)
+    {
+        changes.remove("document");
+    }
+    if changes.contains_key("to_number") && !changes.contains_key("to_name") && job.to_name.is_empty() {
+        data.remove("to_name");
+    }
+    merge(&mut data, changes);
+    let faxbox = data.get("faxbox_id").and_then(Value::as_str).map(str::to_owned);
+    let own = NewDocument::Copy(Which::Job(job.id.clone()));
+    let new = submit::new_job(service, account, faxbox.as_deref(), data, Some(own))?;
+    let changed = service.change_job(&job.id, new).await;
+    let changed = changed.map_err(|e| Fault::of_submit(&e, job.id.as_str(), faxbox.as_deref()))?;
+    Ok(Success::ok(Value::Object(present::job(&changed))))
+}
+
+/// `DELETE …/attachment`: the documents go, the record stays.
+///
+/// # Errors
+///
+/// 404, also where there is no document; 409 for a fax in the queue; 503.
+pub async fn delete_documents(
+    service: &Service,
+    scope: &Scope,
+    folder: Folder,
+    id: &str,
+) -> Result<Success, Fault> {
+    let found = find(service, scope, folder, id).await?;
+    let account = AccountId::new(scope.account.as_str());
+    let done = service.delete_documents(&account, &found.which()).await;
+    done.map_err(|e| Fault::of_service(&e, id))?;
+    Ok(Success::ok(Value::Object(shown(service, folder, &found))))
 }
 
 async fn delete(
@@ -280,7 +377,8 @@ async fn again(
         .as_ref()
         .map(FaxboxId::as_str)
         .filter(|id| service.directory().faxbox(&FaxboxId::new(*id)).is_some());
-    let new = submit::new_job(service, account, faxbox, data, Some(upload))?;
+    let mut new = submit::new_job(service, account, faxbox, data, Some(submit::octets(upload)))?;
+    new.once = envelope.once;
     let job = service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox))?;
     Ok(Success::created(Value::Object(present::job(&job)), job.id.as_str()))
 }

@@ -8,6 +8,7 @@
 //! (whose it is and what he may), then [`faxes`], [`setup`], [`numbers`], [`attachment`] or [`destinations`], and leaves through
 //! [`envelope`].
 
+mod account_key;
 pub mod attachment;
 pub mod auth;
 pub mod bans;
@@ -23,12 +24,17 @@ pub mod numbers;
 pub mod password;
 pub mod present;
 pub mod request;
+pub mod restrictions;
 pub mod route;
 pub mod router;
 pub mod schema;
 pub mod server;
-pub mod setup;
+mod setup;
+mod smtplog;
+mod socket;
+mod stream;
 pub mod submit;
+pub mod watch;
 
 pub use fetch::{FetchConfig, HttpFetcher};
 pub use router::{Config, router};

@@ -3,8 +3,8 @@
 use axum::http::Method;
 use fax_store::model::{AccountId, Entry, EntryKind};
 use fax_store::port::{AuditQuery, Range};
-use fax_switch::Service;
 use fax_switch::directory::entries::hidden;
+use fax_switch::{REFUSED_MAIL, Service};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -211,5 +211,6 @@ pub async fn audit(service: &Service, account: &str, query: &Query) -> Result<Su
         };
         Ok(records.iter().map(item).collect())
     };
-    page(&listing, fetch, |_| true).await
+    // Refused mails lie beside; they are shown by `smtplog`.
+    page(&listing, fetch, |d| d.get("action").is_none_or(|a| a != REFUSED_MAIL)).await
 }

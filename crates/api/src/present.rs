@@ -1,6 +1,7 @@
 //! Jobs and received faxes as public documents: the field names clients know, both families of result names.
 
 use fax_store::model::{Job, JobState, Received, Source, filed_id};
+use fax_switch::Reception;
 use serde_json::{Map, Value, json};
 
 /// A document shown to a client.
@@ -235,6 +236,26 @@ pub fn received(fax: &Received) -> Document {
         d.insert("faxbox_id".into(), faxbox.as_str().into());
     }
     d
+}
+
+/// A fax that is being received.
+#[must_use]
+pub fn receiving(reception: &Reception) -> Document {
+    document_of(json!({
+        "id": filed_id(reception.began, reception.id.as_str()),
+        "status": if reception.text.is_empty() { "receiving" } else { &reception.text },
+        "state": reception.stage.as_str(),
+        "folder": "incoming",
+        "from": reception.from_number,
+        "to": reception.to_number,
+        "from_number": reception.from_number,
+        "from_name": reception.from_name,
+        "to_number": reception.to_number,
+        "faxbox_id": reception.faxbox.as_str(),
+        "call_id": reception.call_id,
+        "created": reception.began.gregorian_seconds(),
+        "pages": reception.pages,
+    }))
 }
 
 /// A received fax in a list.

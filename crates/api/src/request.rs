@@ -7,10 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, Method, header};
 use bytes::{Bytes, BytesMut};
+use fax_switch::Once;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::document::{self, Upload};
-use crate::envelope::Fault;
+use crate::envelope::{Fault, Validation};
 use crate::multipart::media_type;
 
 /// Query parameters; of a repeated one the last.
@@ -25,6 +27,8 @@ pub struct Envelope {
     pub rest: Map<String, Value>,
     /// A document that came with it.
     pub upload: Option<Upload>,
+    /// What makes it the same request when it is sent again (`Idempotency-Key`).
+    pub once: Option<Once>,
 }
 
 impl Envelope {
@@ -60,6 +64,60 @@ pub fn header_token(headers: &HeaderMap) -> Option<String> {
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     };
     text("x-auth-token").or_else(bearer).filter(|t| !t.is_empty()).map(str::to_owned)
+}
+
+/// Longest `Idempotency-Key`, octets.
+const LONGEST_KEY: usize = 255;
+
+/// What makes this the same request when it is sent again: the client's `Idempotency-Key`, and a digest of the path and of all that
+/// was read from the body. How a body is cut into parts does not count: clients draw a new boundary each time.
+///
+/// # Errors
+///
+/// 400 for a key that is empty, too long or not printable.
+pub fn once(headers: &HeaderMap, path: &str, envelope: &Envelope) -> Result<Option<Once>, Fault> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = key.to_str().unwrap_or_default().trim();
+    if key.is_empty() || key.len() > LONGEST_KEY {
+        let message = format!("an Idempotency-Key has 1 to {LONGEST_KEY} printable characters");
+        let mut v = Validation::default();
+        v.add(
+            "idempotency_key",
+            "maxLength",
+            serde_json::json!({ "message": message, "target": LONGEST_KEY }),
+        );
+        return Err(v.fault());
+    }
+    let mut hash = Sha256::new();
+    let mut take = |part: &[u8]| {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    };
+    take(path.trim_matches('/').as_bytes());
+    take(sorted(&envelope.data).as_bytes());
+    take(envelope.text("action").unwrap_or_default().as_bytes());
+    if let Some(upload) = &envelope.upload {
+        take(upload.content_type.as_bytes());
+        take(upload.file_name.as_deref().unwrap_or_default().as_bytes());
+        take(&upload.octets);
+    }
+    Ok(Some(Once { key: key.to_owned(), request: crate::auth::hex(&hash.finalize()) }))
+}
+
+/// JSON that is the same for the same value, whatever the order of the keys was.
+fn sorted(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let ordered: BTreeMap<&String, String> = object.iter().map(|(k, v)| (k, sorted(v))).collect();
+            let fields: Vec<String> =
+                ordered.iter().map(|(k, v)| format!("{}:{v}", Value::String((*k).clone()))).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(sorted).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
 }
 
 /// The verb that is meant: a POST may carry another in `verb` of its body or query.
@@ -153,7 +211,7 @@ pub fn envelope(
                     .iter()
                     .map(|(k, v)| (k.clone(), Value::String(v.clone())))
                     .filter(|(k, _)| k != "auth_token");
-                Envelope { data: Value::Object(data.collect()), rest: Map::new(), upload: Some(upload) }
+                Envelope { data: Value::Object(data.collect()), upload: Some(upload), ..Envelope::default() }
             }
             _ => return Err(Fault::unsupported_media_type()),
         }
@@ -183,7 +241,7 @@ pub fn json_envelope(octets: &[u8]) -> Result<Envelope, Fault> {
     };
     let mut rest: Map<String, Value> = object.into_iter().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect();
     let data = rest.remove("data").unwrap_or_default();
-    Ok(Envelope { data, rest, upload: None })
+    Ok(Envelope { data, rest, ..Envelope::default() })
 }
 
 /// A form: `curl -d` sends JSON under this type too.
@@ -203,5 +261,5 @@ fn form_envelope(octets: &[u8]) -> Result<Envelope, Fault> {
             _ => data.insert(key, value),
         };
     }
-    Ok(Envelope { data: Value::Object(data), rest, upload: None })
+    Ok(Envelope { data: Value::Object(data), rest, ..Envelope::default() })
 }

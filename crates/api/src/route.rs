@@ -140,6 +140,10 @@ pub enum Resource {
     SmtpLog,
     /// One of them.
     SmtpLogEntry,
+    /// What happens to faxes, as it happens.
+    Events,
+    /// The account's own key, as KAZOO has it: one, shown again.
+    ApiKey,
 }
 
 impl Resource {
@@ -195,9 +199,16 @@ impl Resource {
             Resource::Folder(Folder::Outgoing) => {
                 &[(Method::GET, Right::ReadFaxes), (Method::PUT, Right::WriteFaxes)]
             }
-            Resource::Fax(Folder::Outgoing) => {
+            Resource::Fax(Folder::Outgoing) => &[
+                (Method::GET, Right::ReadFaxes),
+                (Method::POST, Right::WriteFaxes),
+                (Method::PATCH, Right::WriteFaxes),
+                (Method::DELETE, Right::WriteFaxes),
+            ],
+            Resource::Attachment(Folder::Outbox | Folder::Inbox) => {
                 &[(Method::GET, Right::ReadFaxes), (Method::DELETE, Right::WriteFaxes)]
             }
+            Resource::ApiKey => &[(Method::GET, Right::Access), (Method::PUT, Right::Access)],
             Resource::Fax(Folder::Outbox | Folder::Inbox) => &[
                 (Method::GET, Right::ReadFaxes),
                 (Method::PUT, Right::WriteFaxes),
@@ -207,7 +218,8 @@ impl Resource {
             | Resource::Fax(Folder::Incoming)
             | Resource::Attachment(_)
             | Resource::SmtpLog
-            | Resource::SmtpLogEntry => &[(Method::GET, Right::ReadFaxes)],
+            | Resource::SmtpLogEntry
+            | Resource::Events => &[(Method::GET, Right::ReadFaxes)],
         }
     }
 
@@ -257,6 +269,7 @@ static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
             ("/callflows/{id}", Resource::Callflow),
             ("/api_keys", Resource::Keys),
             ("/api_keys/{id}", Resource::Key),
+            ("/api_key", Resource::ApiKey),
             ("/audit", Resource::Audit),
             ("/destinations", Resource::Destinations),
             ("/destinations/{id}", Resource::Destination),
@@ -273,6 +286,7 @@ static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
         all.push((faxes.clone(), Resource::Faxes));
         all.push((format!("{faxes}/smtplog"), Resource::SmtpLog));
         all.push((format!("{faxes}/smtplog/{{id}}"), Resource::SmtpLogEntry));
+        all.push((format!("{faxes}/events"), Resource::Events));
         for folder in Folder::ALL {
             let list = format!("{faxes}/{}", folder.as_str());
             all.push((list.clone(), Resource::Folder(folder)));

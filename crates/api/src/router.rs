@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
 use axum::http::{Method, Response, StatusCode};
-use axum::routing::any;
+use axum::routing::{any, get};
 use fax_store::model::{AccountId, Audit};
 use fax_switch::{Format, Service};
 use serde_json::Value;
@@ -18,8 +20,12 @@ use crate::envelope::{Fault, Frame, Success};
 use crate::limits::{Buckets, source};
 use crate::request::{self, Envelope, Query};
 use crate::route::{Folder, Resource, Right, Route};
+use crate::server::Line;
 use crate::server::Peer;
-use crate::{attachment, bans, destinations, faxes, numbers, setup, submit};
+use crate::watch::{Places, Watched};
+use crate::{
+    account_key, attachment, bans, destinations, faxes, numbers, setup, smtplog, socket, stream, submit,
+};
 
 /// Settings of the REST face.
 #[derive(Clone, Debug)]
@@ -43,6 +49,8 @@ pub struct Config {
     pub user_auth: bool,
     /// Requests of an account at once, and in a second for long.
     pub requests: (f64, f64),
+    /// Connections that watch faxes, of an account (WebSockets: of an address), and in all.
+    pub watchers: (usize, usize),
     /// Wrong tokens and passwords from one address at once, and in a second for long.
     pub failures: (f64, f64),
 }
@@ -59,6 +67,7 @@ impl Default for Config {
             token_secret: None,
             user_auth: false,
             requests: (1000.0, 100.0),
+            watchers: (50, 400),
             failures: (20.0, 1.0 / 6.0),
         }
     }
@@ -70,22 +79,64 @@ struct Face {
     tokens: Tokens,
     places: Semaphore,
     strangers: Semaphore,
-    requests: Buckets,
-    failures: Buckets,
+    requests: Arc<Buckets>,
+    failures: Arc<Buckets>,
+    /// Who watches faxes, by account.
+    watchers: Places,
+    /// WebSockets, by address.
+    sockets: Places,
 }
 
 /// The REST face over a service: `/v1`, `/v2`, `/healthz`.
 pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
     let (places, strangers) = (Semaphore::new(config.max_requests), Semaphore::new(config.max_strangers));
-    let bucket = |(size, per_second)| Buckets::new(size, per_second);
+    let bucket = |(size, per_second)| Arc::new(Buckets::new(size, per_second));
     let (requests, failures) = (bucket(config.requests), bucket(config.failures));
-    let face = Arc::new(Face { service, config, tokens, places, strangers, requests, failures });
-    Router::new().route("/healthz", any(health)).fallback(dispatch).with_state(face)
+    let watchers = Places::new(config.watchers.0, config.watchers.1);
+    let sockets = Places::new(config.watchers.0, config.watchers.1);
+    let face =
+        Arc::new(Face { service, config, tokens, places, strangers, requests, failures, watchers, sockets });
+    Router::new()
+        .route("/healthz", any(health))
+        .route("/", get(connect))
+        .route("/websocket", get(connect))
+        .fallback(dispatch)
+        .with_state(face)
 }
 
 async fn health() -> &'static str {
     "ok\n"
+}
+
+/// A WebSocket begins.
+async fn connect(
+    State(face): State<Arc<Face>>,
+    peer: Option<axum::Extension<Peer>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response<Body> {
+    let remote = peer.map_or_else(|| "unknown".to_owned(), |peer| source(peer.0.0.ip()));
+    let frame = Frame { node: face.config.node.clone(), ..Frame::default() };
+    // To whoever is no WebSocket there is nothing here.
+    let Ok(upgrade) = upgrade else {
+        return frame.answer(Err(Fault::not_found()));
+    };
+    let place =
+        face.failures.look(&remote, 1.0, face.service.now()).and_then(|()| face.sockets.take(&remote));
+    let place = match place {
+        Ok(place) => place,
+        Err(fault) => return frame.answer(Err(fault)),
+    };
+    let server = socket::Server {
+        service: face.service.clone(),
+        tokens: face.tokens.clone(),
+        places: face.watchers.clone(),
+        requests: face.requests.clone(),
+        failures: face.failures.clone(),
+        remote,
+    };
+    let upgrade = upgrade.max_message_size(socket::LONGEST).max_frame_size(socket::LONGEST);
+    upgrade.on_upgrade(move |socket| socket::serve(socket, server, place))
 }
 
 async fn dispatch(State(face): State<Arc<Face>>, request: Request) -> Response<Body> {
@@ -178,13 +229,22 @@ impl Face {
         if right.is_none() {
             return Err(wrong_verb(&route));
         }
+        if !caller.only.allow(&meant, below) {
+            return Err(Fault::forbidden());
+        }
         self.requests.draw(caller.account.as_str(), 1.0, self.service.now())?;
-        let envelope = envelope?;
+        let mut envelope = envelope?;
+        if meant == Method::PUT {
+            envelope.once = request::once(&parts.headers, below, &envelope)?;
+        }
         let noted = audit_of(&self.service, &caller, &route, &meant, &remote, &frame.request_id);
         let reading = meant == Method::GET;
         if let (true, Some(noted)) = (reading, &noted) {
             // What is not in the log is not handed out.
             self.service.note(vec![noted.clone()]).await.map_err(|e| Fault::of_service(&e, &route.id))?;
+        }
+        if route.resource == Resource::Events {
+            return self.events(route, frame, parts).map(Answer::Plain);
         }
         let answer = self.act(route, meant, envelope, &caller, parts, query).await;
         if let (false, Some(mut noted)) = (reading, noted) {
@@ -203,6 +263,21 @@ impl Face {
             }
         }
         answer
+    }
+
+    /// `GET …/faxes/events`.
+    fn events(
+        &self,
+        route: Route,
+        frame: &Frame,
+        parts: &axum::http::request::Parts,
+    ) -> Result<Response<Body>, Fault> {
+        let place = self.watchers.take(&route.scope.account)?;
+        let token = frame.auth_token.clone().unwrap_or_default();
+        let watched = Watched { scope: route.scope, token };
+        watched.check(&self.service, &self.tokens)?;
+        let line = parts.extensions.get::<Line>().cloned();
+        stream::answer(&self.service, &self.tokens, watched, place, line, &parts.headers)
     }
 
     /// Whose a token is. Who guesses has to wait; a right token is taken at all times.
@@ -300,14 +375,19 @@ impl Face {
             Resource::Bans => bans::list(service, account)?,
             Resource::Ban => bans::lift(service, account, id)?,
             Resource::Reload => destinations::reload(service, account).await?,
+            Resource::Attachment(folder) if verb == Method::DELETE => {
+                faxes::delete_documents(service, scope, *folder, id).await?
+            }
             Resource::Attachment(folder) => {
                 let format = self.config.attachment_format;
                 let response = attachment::get(service, scope, *folder, id, &parts.headers, query, format);
                 return Ok(Answer::Plain(response.await?));
             }
-            // Mails that were refused are told to their senders at once and not kept.
-            Resource::SmtpLog => Success::ok(Value::Array(Vec::new())),
-            Resource::SmtpLogEntry => return Err(Fault::bad_identifier(id)),
+            Resource::SmtpLog => smtplog::list(service, scope, query).await?,
+            Resource::SmtpLogEntry => smtplog::one(service, scope, id).await?,
+            Resource::ApiKey => account_key::act(service, &self.tokens, account, &verb).await?,
+            // It was answered before.
+            Resource::Events => return Err(Fault::not_found()),
         };
         Ok(Answer::Enveloped(success))
     }
@@ -329,7 +409,8 @@ fn audit_of(
 ) -> Option<Audit> {
     let action = match (route.resource, verb) {
         (Resource::ApiAuth | Resource::UserAuth, _) => "login",
-        (Resource::Attachment(_), _) => "download",
+        (Resource::Attachment(_), &Method::GET) => "download",
+        (Resource::ApiKey, &Method::GET) => "view",
         (Resource::Fax(Folder::Inbox | Folder::Outbox), &Method::GET) => "view",
         (_, &Method::GET) => return None,
         (_, &Method::PUT) => "create",

@@ -9,12 +9,21 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// The connection of a request whose answer does not end.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Ends the connection, whatever still waits to be written.
+    pub hang_up: Arc<Notify>,
+    /// Becomes true when the server stops.
+    pub stopped: watch::Receiver<bool>,
+}
 
 /// Bounds of the listener.
 #[derive(Clone, Debug)]
@@ -77,10 +86,15 @@ pub async fn serve_with(
                 continue;
             }
         };
-        let router = router.clone().layer(axum::Extension(Peer(peer)));
+        let line = Line { hang_up: Arc::default(), stopped: stopped.clone() };
+        let hang_up = line.hang_up.clone();
+        let router = router.clone().layer(axum::Extension(Peer(peer))).layer(axum::Extension(line));
         let (config, stopped) = (config.clone(), stopped.clone());
         connections.spawn(async move {
-            converse(stream, router, &config, stopped).await;
+            tokio::select! {
+                () = converse(stream, router, &config, stopped) => {}
+                () = hang_up.notified() => {}
+            }
             drop(place);
         });
     }
@@ -102,7 +116,8 @@ async fn converse(
         .header_read_timeout(config.header_patience)
         .max_headers(config.header_fields)
         .max_buf_size(config.header_size)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let stop = async {
         let _ = stopped.wait_for(|stop| *stop).await;

@@ -25,14 +25,23 @@ pub async fn submit(service: &Service, scope: &Scope, envelope: Envelope) -> Res
     };
     let named = data.get("faxbox_id").and_then(Value::as_str).map(str::to_owned);
     let faxbox = scope.faxbox.clone().or(named);
-    let new = new_job(service, account, faxbox.as_deref(), data, envelope.upload)?;
+    let document = envelope.upload.map(octets);
+    let mut new = new_job(service, account, faxbox.as_deref(), data, document)?;
+    new.once = envelope.once;
     let job =
         service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox.as_deref()))?;
     let document = present::job(&job);
     Ok(Success::created(Value::Object(document), job.id.as_str()))
 }
 
-fn not_an_object(data: &Value) -> Fault {
+/// What came with the request.
+#[must_use]
+pub fn octets(upload: Upload) -> NewDocument {
+    let Upload { octets, content_type, file_name } = upload;
+    NewDocument::Octets { octets, content_type, file_name }
+}
+
+pub(crate) fn not_an_object(data: &Value) -> Fault {
     let mut v = Validation::default();
     v.add(
         "data",
@@ -42,7 +51,7 @@ fn not_an_object(data: &Value) -> Fault {
     v.fault()
 }
 
-/// Checks the fields of `data` and makes a job of them.
+/// Checks the fields of `data` and makes a job of them. `given` is the document where `data` names none.
 ///
 /// # Errors
 ///
@@ -52,7 +61,7 @@ pub fn new_job(
     account: AccountId,
     faxbox: Option<&str>,
     mut data: Map<String, Value>,
-    upload: Option<Upload>,
+    given: Option<NewDocument>,
 ) -> Result<NewJob, Fault> {
     present::keep_public(&mut data);
     let directory = service.directory();
@@ -95,12 +104,9 @@ pub fn new_job(
     let document = fields.document();
     let Fields { mut wrong, .. } = fields;
 
-    let document = match (document, upload) {
-        (Some(url), _) => Some(url),
-        (None, Some(Upload { octets, content_type, file_name })) => {
-            Some(NewDocument::Octets { octets, content_type, file_name })
-        }
-        (None, None) => {
+    let document = match document.or(given) {
+        Some(document) => Some(document),
+        None => {
             if wrong.is_empty() {
                 wrong.add(
                     "document.url",

@@ -44,7 +44,8 @@ async fn status(rig: &Rig, token: Option<&str>, verb: &Method, path: &str) -> u1
     let headers: Vec<(&str, &str)> = token
         .map(|t| ("x-auth-token", t))
         .into_iter()
-        .chain([("content-type", "application/json")])
+        // What does not end by itself is refused to whoever takes no stream.
+        .chain([("content-type", "application/json"), ("accept", "application/json, application/pdf")])
         .collect();
     let body = if *verb == Method::GET || *verb == Method::DELETE { "" } else { "{\"data\":{}}" };
     rig.send(verb.as_str(), path, &headers, body).await.status

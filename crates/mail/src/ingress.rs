@@ -1,21 +1,30 @@
 //! Which faxbox a mail is for, who may send to it, and the jobs made of it (one for every recipient).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fax_switch::{Account, Directory, Faxbox, NewDocument, NewJob, Service, SubmitError};
+use fax_store::model::{AccountId, Timestamp};
+use fax_switch::{Account, Directory, Faxbox, NewDocument, NewJob, RefusedMail, Service, SubmitError};
 
 use crate::address::{FaxAddress, fax_address};
 use crate::listener::Ingress;
 use crate::message::{FaxMail, fax_mail};
 use crate::session::{Disposition, Envelope, Verdict};
 
+/// Refused mails of an account that are kept within an hour.
+const LOGGED_AN_HOUR: u32 = 500;
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// Mail becomes jobs of the switch.
 #[derive(Clone)]
 pub struct FaxIngress {
     service: Service,
     allow_all_when_empty: bool,
+    /// Records of refused mails of each account since an hour began.
+    logged: Arc<Mutex<(Timestamp, HashMap<AccountId, u32>)>>,
 }
 
 /// A recipient that is permitted: its faxbox and the number to be called.
@@ -29,7 +38,7 @@ impl FaxIngress {
     /// `allow_all_when_empty`.
     #[must_use]
     pub fn new(service: Service, allow_all_when_empty: bool) -> Self {
-        FaxIngress { service, allow_all_when_empty }
+        FaxIngress { service, allow_all_when_empty, logged: Arc::default() }
     }
 
     fn target<'d>(
@@ -54,6 +63,49 @@ impl FaxIngress {
         let account = directory.account_by_realm(&address.domain).ok_or(Verdict::NotFound)?;
         let faxbox = box_in_realm(directory, account, sender).ok_or(Verdict::NotFound)?;
         Ok(Target { faxbox, address })
+    }
+
+    /// Keeps a refused mail for the account that it was meant for; where there is none, the log of the server has to do.
+    async fn log(&self, sender: &str, recipient: &str, helo: &str, mail: Option<&FaxMail>, why: &str) {
+        let directory = self.service.directory();
+        let Some((local, domain)) = recipient.rsplit_once('@') else { return };
+        let faxbox = directory.faxbox_by_mail_domain(domain);
+        let realm = || directory.account_by_realm(domain).map(|a| a.id.clone());
+        let Some(account) = faxbox.map(|f| f.account.clone()).or_else(realm) else { return };
+        if !self.may_log(&account) {
+            return;
+        }
+        let number = self.service.config().numbers.accept(local).unwrap_or_default();
+        let refused = RefusedMail {
+            from: sender.to_owned(),
+            to: recipient.to_owned(),
+            original_number: local.to_owned(),
+            number,
+            domain: domain.to_owned(),
+            faxbox: faxbox.map(|f| f.id.clone()),
+            owner: faxbox.and_then(|f| f.owner.clone()),
+            owner_email: faxbox.and_then(|f| directory.owner_email(f)).map(str::to_owned),
+            content_type: mail.map(|m| m.attachment.content_type.clone()),
+            file_name: mail.and_then(|m| m.attachment.file_name.clone()),
+            helo: helo.to_owned(),
+            errors: vec![why.to_owned()],
+            ..RefusedMail::default()
+        };
+        if let Err(error) = self.service.mail_refused(account, refused).await {
+            tracing::warn!(%error, "a refused mail is missing in the log of its account");
+        }
+    }
+
+    /// Whoever mails nonsense does not fill the disk.
+    fn may_log(&self, account: &AccountId) -> bool {
+        let now = self.service.now();
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(logged.0) >= HOUR {
+            *logged = (now, HashMap::new());
+        }
+        let count = logged.1.entry(account.clone()).or_default();
+        *count = count.saturating_add(1);
+        *count <= LOGGED_AN_HOUR
     }
 
     fn permits(&self, directory: &Directory, faxbox: &Faxbox, sender: &str) -> bool {
@@ -117,17 +169,25 @@ impl Ingress for FaxIngress {
             Ok(_) => Verdict::Accept,
             Err(verdict) => {
                 tracing::info!(?verdict, "a mail recipient was refused");
+                let why = match verdict {
+                    Verdict::NotAllowed => "not allowed",
+                    Verdict::Accept | Verdict::NotFound | Verdict::TryLater => "Not Found",
+                };
+                self.log(sender, recipient, "", None, why).await;
                 verdict
             }
         }
     }
 
     async fn mail(&self, envelope: Envelope) -> Disposition {
-        let Envelope { sender, recipients, octets, .. } = envelope;
+        let Envelope { sender, recipients, octets, helo } = envelope;
         let mail = match tokio::task::spawn_blocking(move || fax_mail(&octets)).await {
             Ok(Ok(mail)) => mail,
             Ok(Err(fault)) => {
                 tracing::info!(%fault, "a mail held no fax");
+                for recipient in &recipients {
+                    self.log(&sender, recipient, &helo, None, &fault.to_string()).await;
+                }
                 return Disposition::Refused(fault.to_string());
             }
             Err(error) => {
@@ -145,7 +205,7 @@ impl Ingress for FaxIngress {
         for recipient in &recipients {
             // Asked again: the directory may have been replaced since RCPT.
             let Ok(target) = self.target(&directory, &sender, recipient) else {
-                failed = Some(Disposition::Refused("Not Found".into()));
+                failed = Some((recipient, Disposition::Refused("Not Found".into())));
                 break;
             };
             let owner = directory.owner_email(target.faxbox);
@@ -153,7 +213,7 @@ impl Ingress for FaxIngress {
                 Ok(job) => jobs.push((target.faxbox.account.clone(), job.id)),
                 Err(error) => {
                     tracing::warn!(%error, "a mailed fax was not queued");
-                    failed = Some(match error {
+                    let told = match error {
                         SubmitError::Unavailable(_) => Disposition::TryLater,
                         SubmitError::EmptyDocument => Disposition::Refused("no valid attachment".into()),
                         SubmitError::TooLarge(_) => {
@@ -164,17 +224,24 @@ impl Ingress for FaxIngress {
                             Disposition::Refused("the faxbox has no caller id of its account".into())
                         }
                         SubmitError::BadNumber(_)
+                        | SubmitError::KeyReused
+                        | SubmitError::NotFound
+                        | SubmitError::Conflict(_)
                         | SubmitError::UnknownAccount
                         | SubmitError::Disabled
                         | SubmitError::UnknownFaxbox => Disposition::Refused("Not Found".into()),
-                    });
+                    };
+                    failed = Some((recipient, told));
                     break;
                 }
             }
         }
         // SMTP has one answer for all recipients: what was queued is taken back before a refusal, or the client's next
         // try would send it twice.
-        if let Some(failed) = failed {
+        if let Some((recipient, failed)) = failed {
+            if let Disposition::Refused(why) = &failed {
+                self.log(&sender, recipient, &helo, Some(&mail), why).await;
+            }
             for (account, job) in &jobs {
                 if let Err(error) = self.service.cancel(account, job).await {
                     tracing::error!(%error, %job, "a job of a refused mail could not be taken back");

@@ -19,7 +19,7 @@ use fax_store::model::{
     AccountId, Entry, EntryKind, FaxId, FaxboxId, Folder, Job, NodeId, Notice, NoticeKind, NoticeSubject,
     Received, Source, Timestamp,
 };
-use fax_store::port::JobQuery;
+use fax_store::port::{JobQuery, Range};
 use fax_store::redb::RedbStore;
 use fax_switch::number::NumberPlan;
 use fax_switch::port::{
@@ -239,6 +239,42 @@ async fn who_may_send_is_the_faxboxs_business() {
     assert_eq!(ingress.recipient("jo@a.example", "4155551234@a.example").await, Verdict::Accept);
     assert_eq!(ingress.recipient("boss@b.example", "4155551234@A.example").await, Verdict::Accept);
     assert_eq!(ingress.recipient("stranger@x.example", "4155551234@a.example").await, Verdict::NotFound);
+    // The account can look up who was refused, and why; of domains that are nobody's nothing is kept.
+    assert_eq!(ingress.recipient("stranger@x.example", "4155551234@nobody.example").await, Verdict::NotFound);
+    let kept = rig.service.refused_mails(&AccountId::new(A), Range::default()).await.unwrap();
+    let kept: Vec<_> = kept.into_iter().filter_map(|(_, _, mail)| mail).collect();
+    assert_eq!(kept.len(), 6, "{kept:#?}");
+    let last = &kept[0];
+    assert_eq!((last.from.as_str(), last.to.as_str()), ("stranger@x.example", "4155551234@a.example"));
+    assert_eq!((last.errors.as_slice(), &last.faxbox), (&["Not Found".to_owned()][..], &None));
+    assert_eq!(last.number, "+14155551234");
+    let second = kept.iter().find(|m| m.from == "stranger@x.example" && m.domain == DOMAIN).unwrap();
+    assert_eq!(
+        (second.errors[0].as_str(), second.owner_email.as_deref()),
+        ("not allowed", Some("jo@a.example"))
+    );
+}
+
+#[tokio::test]
+async fn a_mail_without_a_document_is_logged_and_nonsense_does_not_fill_the_disk() {
+    let rig = rig().await;
+    let ingress = FaxIngress::new(rig.service.clone(), false);
+    let to = format!("4155551234@{DOMAIN}");
+    let empty = Envelope {
+        helo: "client".into(),
+        sender: "boss@b.example".into(),
+        recipients: vec![to.clone()],
+        octets: b"Subject: x\r\n\r\nno document".to_vec(),
+    };
+    assert_eq!(ingress.mail(empty).await, Disposition::Refused("no valid attachment".into()));
+    for _ in 0..600 {
+        ingress.recipient("stranger@x.example", &to).await;
+    }
+    let all = Range { limit: 1000, ascending: true, ..Range::default() };
+    let kept = rig.service.refused_mails(&AccountId::new(A), all).await.unwrap();
+    assert_eq!(kept.len(), 500);
+    let first = kept[0].2.as_ref().unwrap();
+    assert_eq!((first.errors[0].as_str(), first.helo.as_str()), ("no valid attachment", "client"));
 }
 
 #[tokio::test]

@@ -174,6 +174,8 @@ pub(crate) enum Wish {
     Accept {
         key: LegKey,
         terminal: Box<fax_terminal::Config>,
+        /// T.38 is neither offered nor taken.
+        audio_only: bool,
         events: mpsc::UnboundedSender<CallEvent>,
     },
     Reject {
@@ -282,11 +284,21 @@ pub struct IncomingCall {
 impl IncomingCall {
     /// Answers the call with a fax terminal.
     #[must_use]
-    pub fn accept(mut self, terminal: fax_terminal::Config) -> Call {
+    pub fn accept(self, terminal: fax_terminal::Config) -> Call {
+        self.answer(terminal, false)
+    }
+
+    /// Answers the call with a fax terminal that speaks by audio alone: T.38 is neither offered nor taken.
+    #[must_use]
+    pub fn accept_audio_only(self, terminal: fax_terminal::Config) -> Call {
+        self.answer(terminal, true)
+    }
+
+    fn answer(mut self, terminal: fax_terminal::Config, audio_only: bool) -> Call {
         self.settled = true;
         let (sender, events) = mpsc::unbounded_channel();
         let terminal = Box::new(terminal);
-        let _ = self.wishes.send(Wish::Accept { key: self.key, terminal, events: sender });
+        let _ = self.wishes.send(Wish::Accept { key: self.key, terminal, audio_only, events: sender });
         Call { events, give_up: self.wishes.clone(), key: self.key }
     }
 

@@ -257,6 +257,9 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a received fax.
     async fn delete_received(&self, id: &FaxId) -> Result<(), StoreError>;
 
+    /// A received fax names its document no more; its record stays. Answers it as it was before.
+    async fn strip_received(&self, id: &FaxId) -> Result<Received, StoreError>;
+
     /// Stores notices that belong to no change.
     async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError>;
 

@@ -92,6 +92,7 @@ impl Service {
                 })?;
                 Ok((octets, content_type.clone(), file_name.clone()))
             }
+            Source::Removed => Err(ConvertError::Document("The document was removed.".into())),
             Source::Url { url, method, host, referer, content, content_type } => {
                 self.tell_job(job, Stage::Prepare, "fetching document to send".into(), None);
                 let order = FetchOrder {

@@ -133,6 +133,8 @@ pub struct Faxbox {
     pub notify_inbound: Vec<String>,
     /// Who is told about sent faxes.
     pub notify_outbound: Vec<String>,
+    /// It receives by audio alone (`media.fax_option` is false).
+    pub audio_only: bool,
     /// It stands in the configuration.
     pub fixed: bool,
     /// It is no faxbox that anybody made, but what a user receives into whose calls go to `receive_fax`.

@@ -32,8 +32,6 @@ pub enum EventSubject {
     Job(JobId),
     /// One that is received, or was.
     Fax(FaxId),
-    /// One that is being received: the SIP Call-ID.
-    Call(String),
 }
 
 /// The stages that clients know.

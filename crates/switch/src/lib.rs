@@ -21,6 +21,7 @@ pub mod service;
 pub use directory::{Account, Directory, Faxbox, Key, Password, User};
 pub use event::{EventSubject, JobEvent, Stage};
 pub use service::{
-    Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, Ports, ReceivedFax,
-    ReloadRequest, Service, ServiceConfig, ServiceError, SubmitError, TollPass, TraitSetting, Which,
+    Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, ONCE_FOR, Once, Ports,
+    REFUSED_MAIL, ReceivedFax, Receiving, Reception, RefusedMail, ReloadRequest, Service, ServiceConfig,
+    ServiceError, SubmitError, TollPass, TraitSetting, Which,
 };

@@ -7,6 +7,8 @@ mod incoming;
 mod jobs;
 mod notices;
 mod profiles;
+mod receptions;
+mod refused;
 mod submit;
 mod toll;
 
@@ -14,7 +16,9 @@ pub use attachment::{Attachment, Format, Which};
 pub use config::{Ports, ServiceConfig};
 pub use incoming::{Decision, IncomingCall, ReceivedFax};
 pub use profiles::TraitSetting;
-pub use submit::{NO_HEADER, NewDocument, NewJob, SubmitError};
+pub use receptions::{Receiving, Reception};
+pub use refused::{REFUSED_MAIL, RefusedMail};
+pub use submit::{NO_HEADER, NewDocument, NewJob, ONCE_FOR, Once, SubmitError};
 pub use toll::TollPass;
 
 use crate::Directory;
@@ -85,6 +89,8 @@ pub(crate) struct Inner {
     pub(crate) running: Running,
     /// What was called and spent.
     pub(crate) budgets: Mutex<crate::policy::Budgets>,
+    /// Faxes that are being received here.
+    pub(crate) receptions: Mutex<HashMap<fax_store::model::FaxId, Reception>>,
     /// The last event of every fax that is being sent, for status queries.
     pub(crate) latest: Mutex<HashMap<fax_store::model::JobId, JobEvent>>,
 }
@@ -106,6 +112,7 @@ impl Service {
                 wake_notices: Notify::new(),
                 running: Running::default(),
                 budgets: Mutex::default(),
+                receptions: Mutex::default(),
                 latest: Mutex::default(),
             }),
         }

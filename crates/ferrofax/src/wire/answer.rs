@@ -108,8 +108,11 @@ async fn answer(
         Decision::Reject { code, reason } => return incoming.reject(code, &reason),
     };
     asked.from_number = routed.from_number;
-    let mut call = incoming.accept(called(ident, colour));
+    let audio_only = service.directory().faxbox(&faxbox).is_some_and(|f| f.audio_only);
+    let terminal = called(ident, colour);
+    let mut call = if audio_only { incoming.accept_audio_only(terminal) } else { incoming.accept(terminal) };
     let mut kept = spool.begin(&asked, &account, &faxbox);
+    let receiving = service.begin_reception(&asked, &account, &faxbox);
     let mut pages = Vec::new();
     let mut trace = Vec::new();
     let mut t38 = false;
@@ -123,9 +126,13 @@ async fn answer(
             Some(CallEvent::Page(page)) => {
                 kept.keep(&page, t38).await;
                 pages.push(page);
+                receiving.page(u32::try_from(pages.len()).unwrap_or(u32::MAX));
             }
             Some(event @ (CallEvent::T38 | CallEvent::T38Refused { .. } | CallEvent::Audio)) => {
                 t38 = matches!(event, CallEvent::T38) || (t38 && !matches!(event, CallEvent::Audio));
+            }
+            Some(CallEvent::Fax(fax_t30::Event::Negotiated { modulation, .. })) => {
+                receiving.negotiated(modulation.bit_rate());
             }
             Some(CallEvent::Ringing | CallEvent::Answered | CallEvent::Fax(_) | CallEvent::Signal(_)) => {}
             Some(CallEvent::Ended(report)) => break report,
@@ -162,6 +169,7 @@ async fn answer(
         tokio::time::sleep(STORE_AGAIN).await;
     }
     kept.done().await;
+    drop(receiving);
 }
 
 /// A call that may not be passed on: for good with 403, or until a budget has room with 503 (RFC 3261 §21.4.4, §21.5.4).

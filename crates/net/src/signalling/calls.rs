@@ -24,8 +24,11 @@ impl Driver {
     pub(super) fn obey(&mut self, wish: Wish) {
         match wish {
             Wish::Call { key, request, events } => self.call(key, request, events),
-            Wish::Accept { key, terminal, events } => {
+            Wish::Accept { key, terminal, audio_only, events } => {
                 if let Some(entry) = self.legs.get_mut(&key) {
+                    if audio_only {
+                        entry.leg.switch.bar_t38();
+                    }
                     entry.events = Some(events);
                     self.input(key, leg::Input::Accept(terminal));
                 }

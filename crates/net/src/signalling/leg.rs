@@ -98,7 +98,7 @@ enum State {
 /// One leg.
 pub(crate) struct Leg {
     call: sip::CallKey,
-    switch: Switch,
+    pub(super) switch: Switch,
     session: Session,
     state: State,
     terminal: Option<Box<fax_terminal::Config>>,

@@ -244,6 +244,19 @@ pub enum Source {
         #[serde(default)]
         content_type: Option<String>,
     },
+    /// It was removed after the job was done with, and only the record stays.
+    Removed,
+}
+
+impl Source {
+    /// The document as it was handed in, where it is stored.
+    #[must_use]
+    pub const fn original(&self) -> Option<&DocumentKey> {
+        match self {
+            Source::Stored { original, .. } => Some(original),
+            Source::Url { .. } | Source::Removed => None,
+        }
+    }
 }
 
 /// A page's entry in the ledger.

@@ -33,7 +33,7 @@ async fn put(t: &mut PgConnection, sql: &'static str, job: &Job) -> Result<u64, 
     };
     let original = match &job.source {
         Source::Stored { original, .. } => Some(original.as_str()),
-        Source::Url { .. } => None,
+        Source::Url { .. } | Source::Removed => None,
     };
     let done = sqlx::query(sql)
         .bind(job.id.as_str())

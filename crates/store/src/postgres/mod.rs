@@ -248,6 +248,13 @@ impl Store for PostgresStore {
         rows::delete_received(&self.pool, id).await
     }
 
+    async fn strip_received(&self, id: &FaxId) -> Result<Received, StoreError> {
+        let mut t = self.begin().await?;
+        let fax = rows::strip_received(&mut t, id).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(fax)
+    }
+
     async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError> {
         let mut t = self.begin().await?;
         rows::insert_notices(&mut t, &notices).await?;

@@ -128,6 +128,22 @@ pub(super) async fn delete_received(pool: &PgPool, id: &FaxId) -> Result<(), Sto
     if done.map_err(unavailable)?.rows_affected() == 0 { Err(StoreError::NotFound) } else { Ok(()) }
 }
 
+pub(super) async fn strip_received(t: &mut PgConnection, id: &FaxId) -> Result<Received, StoreError> {
+    let found: Option<String> = sqlx::query_scalar("select body from fax_received where id = $1 for update")
+        .bind(id.as_str())
+        .fetch_optional(&mut *t)
+        .await
+        .map_err(unavailable)?;
+    let fax: Received = unbody(&format!("fax {id}"), &found.ok_or(StoreError::NotFound)?)?;
+    sqlx::query("update fax_received set document = null, body = $2 where id = $1")
+        .bind(id.as_str())
+        .bind(body(&Received { document: None, ..fax.clone() })?)
+        .execute(t)
+        .await
+        .map_err(unavailable)?;
+    Ok(fax)
+}
+
 pub(super) async fn insert_notices(t: &mut PgConnection, notices: &[Notice]) -> Result<(), StoreError> {
     if notices.is_empty() {
         return Ok(());

@@ -4,9 +4,7 @@ use super::queue;
 use super::rows;
 use super::tables::Tables;
 use super::writer::Fault;
-use crate::model::{
-    Folder, Job, JobId, JobState, Lease, NodeId, Notice, PageEntry, PageState, Source, Timestamp,
-};
+use crate::model::{Folder, Job, JobId, JobState, Lease, NodeId, Notice, PageEntry, PageState, Timestamp};
 use crate::port::{Guard, JobChange, StoreError};
 use ::redb::ReadableTable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -180,10 +178,7 @@ fn takes_line(job: &Job) -> bool {
 
 fn documents(job: Option<&Job>) -> impl Iterator<Item = &str> {
     job.into_iter().flat_map(|j| {
-        let original = match &j.source {
-            Source::Stored { original, .. } => Some(original.as_str()),
-            Source::Url { .. } => None,
-        };
+        let original = j.source.original().map(|d| d.as_str());
         original.into_iter().chain(j.document.as_ref().map(|d| d.as_str()))
     })
 }

@@ -209,6 +209,11 @@ impl Store for RedbStore {
         self.write(move |t| rows::delete_received(t, &id)).await
     }
 
+    async fn strip_received(&self, id: &FaxId) -> Result<Received, StoreError> {
+        let id = id.clone();
+        self.write(move |t| rows::strip_received(t, &id)).await
+    }
+
     async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError> {
         self.write(move |t| rows::insert_notices(t, &notices)).await
     }

@@ -68,11 +68,23 @@ pub(super) fn insert_received(t: &mut Tables<'_>, fax: &Received, notices: &[Not
     put_notices(t, notices, &notice_rows)
 }
 
+fn received(t: &Tables<'_>, id: &FaxId) -> Result<Received, Fault> {
+    let row = t.received.get(id.as_str())?.ok_or(StoreError::NotFound)?;
+    serde_json::from_slice(row.value()).map_err(|e| StoreError::Damaged(format!("fax {id}: {e}")).into())
+}
+
+pub(super) fn strip_received(t: &mut Tables<'_>, id: &FaxId) -> Result<Received, Fault> {
+    let fax = received(t, id)?;
+    if let Some(key) = &fax.document {
+        let row = encode(&Received { document: None, ..fax.clone() })?;
+        t.received.insert(id.as_str(), row.as_slice())?;
+        unname_document(t, key.as_str())?;
+    }
+    Ok(fax)
+}
+
 pub(super) fn delete_received(t: &mut Tables<'_>, id: &FaxId) -> Result<(), Fault> {
-    let fax: Received = {
-        let row = t.received.get(id.as_str())?.ok_or(StoreError::NotFound)?;
-        serde_json::from_slice(row.value()).map_err(|e| StoreError::Damaged(format!("fax {id}: {e}")))?
-    };
+    let fax = received(t, id)?;
     t.received.remove(id.as_str())?;
     let at = fax.created.0;
     t.received_listed.remove((fax.account.as_str(), at, id.as_str()))?;

@@ -94,4 +94,14 @@ pub async fn documents_are_named_by_rows(s: S) {
     assert!(s.is_named(&key).await.unwrap());
     s.delete_received(&f.id).await.unwrap();
     assert!(!s.is_named(&key).await.unwrap());
+    // Without its document the record stays.
+    let f = fax("a", 2);
+    let key = f.document.clone().unwrap();
+    s.insert_received(f.clone(), vec![]).await.unwrap();
+    assert_eq!(s.strip_received(&f.id).await.unwrap(), f);
+    assert!(!s.is_named(&key).await.unwrap());
+    let bare = Received { document: None, ..f.clone() };
+    assert_eq!(s.received(&f.id).await.unwrap(), Some(bare.clone()));
+    assert_eq!(s.strip_received(&f.id).await.unwrap(), bare);
+    assert_eq!(s.strip_received(&FaxId::new("x")).await, Err(StoreError::NotFound));
 }

@@ -291,6 +291,7 @@ fn faxbox_of(entry: &Entry) -> Faxbox {
         fax_identity: text(d, "fax_identity"),
         timezone: zone(d, "fax_timezone"),
         colour: flag(d, "colour").unwrap_or(false),
+        audio_only: flag(d, "media.fax_option") == Some(false),
         retries: retries.unwrap_or(1),
         mail_domain: text(&entry.hidden, hidden::MAIL_DOMAIN),
         custom_mail_domain: Some(text(d, "custom_smtp_email_address")).filter(|c| !c.is_empty()),

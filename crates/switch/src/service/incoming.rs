@@ -1,6 +1,6 @@
 //! Calls that come in: who they are for, and what came of them.
 
-use super::{Service, ServiceError};
+use super::{Reception, Service, ServiceError};
 use crate::event::{EventSubject, JobEvent, Stage};
 use crate::policy::class_of_cause;
 use crate::routing::{Onward, Routed, Source};
@@ -9,6 +9,7 @@ use core::time::Duration;
 use fax_base::page::{PageFormat, PageShape};
 use fax_document::{FaxDocument, Page};
 use fax_image::tiff::Quality;
+use fax_store::StoreError;
 use fax_store::model::{AccountId, FaxId, FaxboxId, Notice, NoticeKind, NoticeSubject, Received};
 use fax_t30::{Cause, Outcome};
 use fax_terminal::ReceivedPage;
@@ -133,7 +134,8 @@ impl Service {
         let config = self.config();
         let numbers = &config.numbers;
         let row = Received {
-            id: FaxId::generate(),
+            // Those who watched the call know the fax by this id.
+            id: self.id_of_reception(&fax.call.call_id).unwrap_or_else(FaxId::generate),
             account: fax.account,
             faxbox: Some(fax.faxbox),
             created: now,
@@ -169,7 +171,11 @@ impl Service {
             let (account, to) = (row.account.clone(), row.notify.clone());
             notices.push(Notice::new(kind, account, subject, to, now));
         }
-        inner.ports.store.insert_received(row.clone(), notices).await?;
+        match inner.ports.store.insert_received(row.clone(), notices).await {
+            // It was stored the last time, though nobody heard of it.
+            Ok(()) | Err(StoreError::Exists) => {}
+            Err(e) => return Err(e.into()),
+        }
         inner.wake_notices.notify_one();
         let (stage, text) = if row.success {
             (Stage::End, "Fax Successfully received".to_owned())
@@ -191,22 +197,14 @@ impl Service {
     }
 
     /// Tells how a reception goes, for those who watch.
-    pub fn receiving(
-        &self,
-        account: &AccountId,
-        faxbox: &FaxboxId,
-        call_id: &str,
-        stage: Stage,
-        text: String,
-        page: Option<u32>,
-    ) {
+    pub(super) fn receiving(&self, reception: &Reception, text: String, page: Option<u32>) {
         self.tell(JobEvent {
             at: self.now(),
-            account: account.clone(),
-            faxbox: Some(faxbox.clone()),
-            subject: EventSubject::Call(call_id.to_owned()),
+            account: reception.account.clone(),
+            faxbox: Some(reception.faxbox.clone()),
+            subject: EventSubject::Fax(reception.id.clone()),
             state: None,
-            stage,
+            stage: reception.stage,
             text,
             page,
             pages: None,

@@ -1,6 +1,6 @@
 //! Looking at jobs, calling them off, and looking at received faxes.
 
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, Which};
 use crate::event::Stage;
 use fax_store::StoreError;
 use fax_store::model::{AccountId, FaxId, Job, JobId, Received};
@@ -93,13 +93,45 @@ impl Service {
             return Err(ServiceError::Conflict("the fax is still in the queue".into()));
         }
         self.inner.ports.store.delete_job(id).await?;
-        if let Source::Stored { original, .. } = &job.source {
-            self.forget(original).await;
-        }
-        if let Some(key) = &job.document {
+        for key in [job.source.original(), job.document.as_ref()].into_iter().flatten() {
             self.forget(key).await;
         }
         Ok(())
+    }
+
+    /// Removes the documents of a fax that is done with; its record stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::NotFound`]; [`ServiceError::NoDocument`] for one that has none; [`ServiceError::Conflict`] for a
+    /// job that is still in the queue.
+    pub async fn delete_documents(&self, account: &AccountId, which: &Which) -> Result<(), ServiceError> {
+        let store = &self.inner.ports.store;
+        let gone: Vec<DocumentKey> = match which {
+            Which::Job(id) => {
+                let job = self.job(account, id).await?;
+                let change: JobChange = Box::new(|j| {
+                    if !j.state.is_final() {
+                        return Err(StoreError::Refused("the fax is still in the queue".into()));
+                    }
+                    j.document = None;
+                    if j.source.original().is_some() {
+                        j.source = Source::Removed;
+                    }
+                    Ok(())
+                });
+                store.update_job(id, Guard::Any, change, vec![]).await?;
+                [job.source.original(), job.document.as_ref()].into_iter().flatten().cloned().collect()
+            }
+            Which::Fax(id) => {
+                self.fax(account, id).await?;
+                store.strip_received(id).await?.document.into_iter().collect()
+            }
+        };
+        for key in &gone {
+            self.forget(key).await;
+        }
+        if gone.is_empty() { Err(ServiceError::NoDocument) } else { Ok(()) }
     }
 
     /// Removes a received fax and its document.

@@ -2,8 +2,13 @@
 
 use super::{Service, ServiceError, Which};
 use bytes::Bytes;
+use core::time::Duration;
 use fax_store::StoreError;
-use fax_store::model::{AccountId, DocumentKey, FaxboxId, Job, JobState, PageEntry, Source, Timestamp};
+use fax_store::model::{
+    AccountId, DocumentKey, FaxboxId, Job, JobId, JobState, PageEntry, PageState, Source, Timestamp,
+};
+use fax_store::port::{Guard, JobChange};
+use sha2::{Digest, Sha256};
 
 /// The header of a fax that goes without a line at the top of its pages.
 pub const NO_HEADER: &str = "-";
@@ -50,7 +55,24 @@ pub struct NewJob {
     pub document: NewDocument,
     /// Fields of the client that are kept and given back.
     pub client: serde_json::Map<String, serde_json::Value>,
+    /// Sent again with the same key it is the same job.
+    pub once: Option<Once>,
 }
+
+/// What makes a request that is repeated the same request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Once {
+    /// The client's key; it counts in the account.
+    pub key: String,
+    /// A digest of everything that was asked for.
+    pub request: String,
+}
+
+/// How long a key of [`Once`] is known.
+pub const ONCE_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Where [`Once::request`] stands in [`Job::client`].
+const ONCE: &str = "pvt_once";
 
 impl NewJob {
     /// A job with nothing but what is needed.
@@ -76,6 +98,7 @@ impl NewJob {
             own_caller_id: false,
             document,
             client: serde_json::Map::new(),
+            once: None,
         }
     }
 }
@@ -138,6 +161,15 @@ pub enum SubmitError {
     /// The document is larger than this many octets.
     #[error("the document is larger than {0} octets")]
     TooLarge(usize),
+    /// The key of [`Once`] stands for another request.
+    #[error("this key was used for another fax: take a new one")]
+    KeyReused,
+    /// There is no such job.
+    #[error("there is no such fax")]
+    NotFound,
+    /// A job cannot be changed as it is now: why.
+    #[error("{0}")]
+    Conflict(String),
     /// The store failed: the job was not taken.
     #[error("{0}")]
     Unavailable(String),
@@ -145,7 +177,11 @@ pub enum SubmitError {
 
 impl From<StoreError> for SubmitError {
     fn from(e: StoreError) -> Self {
-        SubmitError::Unavailable(e.to_string())
+        match e {
+            StoreError::NotFound => SubmitError::NotFound,
+            StoreError::Refused(why) => SubmitError::Conflict(why),
+            other => SubmitError::Unavailable(other.to_string()),
+        }
     }
 }
 
@@ -156,7 +192,130 @@ impl Service {
     ///
     /// See [`SubmitError`]; nothing is left behind but perhaps a document without a row, which is
     /// swept later.
-    pub async fn submit(&self, new: NewJob) -> Result<Job, SubmitError> {
+    pub async fn submit(&self, mut new: NewJob) -> Result<Job, SubmitError> {
+        let once = new.once.take();
+        let account = new.account.clone();
+        let mut id = None;
+        if let Some(once) = &once {
+            match self.known(&account, once).await? {
+                (_, Some(job)) => return Ok(job),
+                (free, None) => id = Some(free),
+            }
+        }
+        let mut job = self.job_of(new).await?;
+        if let (Some(once), Some(id)) = (&once, id) {
+            job.id = id;
+            job.client.insert(ONCE.into(), once.request.as_str().into());
+        }
+        match (self.inner.ports.store.insert_job(job.clone()).await, &once) {
+            // The same request was faster by another way.
+            (Err(StoreError::Exists), Some(once)) => {
+                let (_, job) = self.known(&account, once).await?;
+                return job.ok_or_else(|| SubmitError::Conflict("the same fax was just taken away".into()));
+            }
+            (done, _) => done?,
+        }
+        self.inner.wake.notify_one();
+        Ok(job)
+    }
+
+    /// The job that was made for a key, as it was at first; or the id that a job for it gets. The id follows from account, key
+    /// and day (UTC), so that no store takes a second one, whatever happens between.
+    async fn known(&self, account: &AccountId, once: &Once) -> Result<(JobId, Option<Job>), SubmitError> {
+        let now = self.now();
+        let today = now.unix_seconds().div_euclid(86_400);
+        for day in [today - 1, today] {
+            let found = self.inner.ports.store.job(&id_of(account, &once.key, day)).await?;
+            if let Some(job) = found.filter(|job| now.since(job.created) < ONCE_FOR) {
+                let same = job.client.get(ONCE).and_then(|r| r.as_str()) == Some(once.request.as_str());
+                let job = if same { Ok(at_first(job)) } else { Err(SubmitError::KeyReused) };
+                return job.map(|job| (job.id.clone(), Some(job)));
+            }
+        }
+        Ok((id_of(account, &once.key, today), None))
+    }
+
+    /// Changes a job that waits, and begins it anew: no attempt of it was made yet. `new` says all of it; a document that is a copy of
+    /// the job's own stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::submit`]; [`SubmitError::Conflict`] for one that is being sent or done with, and for another
+    /// number or document when pages have gone out already.
+    pub async fn change_job(&self, id: &JobId, new: NewJob) -> Result<Job, SubmitError> {
+        let own = matches!(&new.document, NewDocument::Copy(Which::Job(of)) if of == id);
+        let (at_once, account) = (new.not_before, new.account.clone());
+        let old = self.inner.ports.store.job(id).await?.filter(|j| j.account == account);
+        let old = old.ok_or(SubmitError::NotFound)?;
+        let wanted = self.job_of(new).await?;
+        let now = self.now();
+        let change: JobChange = Box::new(move |j| {
+            let refused = |why: &str| Err(StoreError::Refused(why.to_owned()));
+            let anew = (!own && j.source != wanted.source) || j.colour != wanted.colour;
+            if j.state.is_final() {
+                return refused("the fax is done with already: send it again by `resubmit`");
+            }
+            if j.cancel {
+                return refused("the fax is being called off");
+            }
+            if j.lease.is_some() && (j.state != JobState::Converting || anew) {
+                return refused("the fax is being sent: wait, or call it off by DELETE");
+            }
+            let touched = j.ledger.iter().any(|p| p.state != PageState::Unsent);
+            if touched && (anew || j.to_number != wanted.to_number) {
+                return refused(
+                    "pages of it have gone to the old number already: call it off and send a new fax",
+                );
+            }
+            let waits = at_once.or(Some(j.not_before).filter(|_| j.attempts.is_empty()));
+            j.not_before = waits.unwrap_or(now);
+            j.modified = now;
+            j.to_number = wanted.to_number;
+            j.to_name = wanted.to_name;
+            j.from_number = wanted.from_number;
+            j.from_name = wanted.from_name;
+            j.subject = wanted.subject;
+            j.ident = wanted.ident;
+            j.header = wanted.header;
+            j.timezone = wanted.timezone;
+            j.sub_address = wanted.sub_address;
+            j.retries = wanted.retries;
+            j.notify = wanted.notify;
+            j.faxbox = wanted.faxbox;
+            let mut client = wanted.client;
+            client.extend(
+                j.client.iter().filter(|(k, _)| k.starts_with("pvt_")).map(|(k, v)| (k.clone(), v.clone())),
+            );
+            j.client = client;
+            j.attempts.clear();
+            j.attempts_counted = 0;
+            j.conversions = 0;
+            j.reason = None;
+            if anew {
+                if !own {
+                    j.source = wanted.source;
+                }
+                j.colour = wanted.colour;
+                j.state = JobState::Converting;
+                j.document = None;
+                j.pages = 0;
+                j.size = 0;
+            }
+            Ok(())
+        });
+        let job = self.inner.ports.store.update_job(id, Guard::Any, change, vec![]).await?;
+        for key in [old.source.original(), old.document.as_ref()].into_iter().flatten() {
+            let kept = job.source.original() == Some(key) || job.document.as_ref() == Some(key);
+            if !kept {
+                self.forget(key).await;
+            }
+        }
+        self.inner.wake.notify_one();
+        Ok(job)
+    }
+
+    /// The job that this would be.
+    async fn job_of(&self, new: NewJob) -> Result<Job, SubmitError> {
         let config = self.config();
         let directory = self.directory();
         let account = directory.account(&new.account).ok_or(SubmitError::UnknownAccount)?;
@@ -226,8 +385,6 @@ impl Service {
             let pages = usize::try_from(ready.pages).unwrap_or(0);
             job.ledger = vec![PageEntry::default(); pages];
         }
-        self.inner.ports.store.insert_job(job.clone()).await?;
-        self.inner.wake.notify_one();
         Ok(job)
     }
 
@@ -270,6 +427,9 @@ impl Service {
         match which {
             Which::Job(id) => {
                 let job = self.job(account, id).await.map_err(missing)?;
+                if job.source == Source::Removed {
+                    return Err(SubmitError::EmptyDocument);
+                }
                 let (pages, size, was) = (job.pages, job.size, job.colour);
                 let ready = job.document.map(|key| FaxPages { key, pages, size, colour: was });
                 // In another way than before it has to be drawn again.
@@ -289,6 +449,35 @@ impl Service {
                 Ok((source, Some(ready)))
             }
         }
+    }
+}
+
+/// The id of the job for a key of an account on a day.
+fn id_of(account: &AccountId, key: &str, day: i64) -> JobId {
+    let mut hash = Sha256::new();
+    for part in [account.as_str(), key, &day.to_string()] {
+        hash.update(format!("{}:{part}", part.len()));
+    }
+    let id: String = hash.finalize().iter().take(16).map(|octet| format!("{octet:02x}")).collect();
+    JobId::new(id)
+}
+
+/// A job as it was when it was taken.
+fn at_first(job: Job) -> Job {
+    Job {
+        state: JobState::Converting,
+        modified: job.created,
+        attempts: Vec::new(),
+        attempts_counted: 0,
+        conversions: 0,
+        document: None,
+        pages: 0,
+        size: 0,
+        ledger: Vec::new(),
+        lease: None,
+        cancel: false,
+        reason: None,
+        ..job
     }
 }
 

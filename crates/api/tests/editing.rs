@@ -1,0 +1,125 @@
+//! Faxes that are changed in the queue, requests that come twice, attachments that are removed.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which may
+
+mod rig;
+
+use fax_api::Config;
+use rig::{A, B, KEY, KEY_B, Rig, by_url, faxes, plain, start, testdata};
+use serde_json::{Value, json};
+
+async fn queued(rig: &Rig) -> String {
+    let made = rig.json("PUT", &faxes(""), by_url()).await;
+    assert_eq!(made.status, 201, "{}", made.json);
+    made.json["data"]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_queued_fax_is_edited() {
+    let rig = plain().await;
+    let id = queued(&rig).await;
+    let path = faxes(&format!("/outgoing/{id}"));
+    let was = rig.get(&path).await.json["data"].clone();
+    let change = json!({ "data": { "to_number": "4155559876", "retries": "4", "custom": { "y": 2 }, "pvt_once": "x" } });
+    let (status, made) = rig.with(KEY, "PATCH", &path, change).await;
+    assert_eq!(status, 200, "{made}");
+    let d = &made["data"];
+    assert_eq!((&d["id"], &d["to_number"], &d["retries"]), (&json!(id), &json!("+14155559876"), &json!(4)));
+    assert_eq!((&d["custom"], &d["document"]), (&json!({ "x": 1, "y": 2 }), &was["document"]));
+    assert_eq!((&d["attempts"], &d["from_number"]), (&json!(0), &was["from_number"]));
+    // POST of what GET gave, with one field changed, as KAZOO's PHP client does it.
+    let mut whole = rig.get(&path).await.json["data"].clone();
+    whole["from_name"] = "Ward".into();
+    let (status, made) = rig.with(KEY, "POST", &path, json!({ "data": whole })).await;
+    assert_eq!((status, &made["data"]["from_name"]), (200, &json!("Ward")), "{made}");
+    assert_eq!(rig.get(&path).await.json["data"]["from_name"], "Ward");
+
+    for (change, field) in [
+        (json!({ "to_number": "12" }), "document.to_number"),
+        (json!({ "to_number": null }), "to_number"),
+        (json!({ "retries": 9 }), "retries"),
+        (json!({ "document": { "url": "file:///etc/passwd" } }), "document.url"),
+    ] {
+        let (status, made) = rig.with(KEY, "PATCH", &path, json!({ "data": change })).await;
+        assert_eq!((status, made["data"][field].is_object()), (400, true), "{made}");
+    }
+    let nobody = faxes("/outgoing/00000000000000000000000000000000");
+    assert_eq!(rig.with(KEY, "PATCH", &nobody, json!({ "data": {} })).await.0, 404);
+    let foreign = format!("/v2/accounts/{B}/faxes/outgoing/{id}");
+    assert_eq!(rig.with(KEY_B, "PATCH", &foreign, json!({ "data": {} })).await.0, 404);
+    assert_eq!(rig.with(KEY_B, "PATCH", &path, json!({ "data": {} })).await.0, 403);
+    let other_box = json!({ "data": { "faxbox_id": "0" } });
+    assert_eq!(rig.with(KEY, "PATCH", &path, other_box).await.0, 404);
+
+    assert_eq!(rig.with(KEY, "DELETE", &path, Value::Null).await.0, 200);
+    let (status, done) = rig.with(KEY, "PATCH", &path, json!({ "data": { "from_name": "x" } })).await;
+    assert_eq!((status, &done["message"]), (409, &json!("datastore_conflict")), "{done}");
+}
+
+#[tokio::test]
+async fn a_request_with_a_key_is_carried_out_once() {
+    let rig = plain().await;
+    let put = async |key: &str, path: &str, kind: &str, body: String| {
+        let headers = [("x-auth-token", KEY), ("content-type", kind), ("idempotency-key", key)];
+        rig.send("PUT", path, &headers, body).await
+    };
+    let json_type = "application/json";
+    let first = put("order 7", &faxes(""), json_type, by_url().to_string()).await;
+    assert_eq!(first.status, 201, "{}", first.json);
+    let second = put("order 7", &faxes(""), json_type, by_url().to_string()).await;
+    assert_eq!((second.status, second.header("location")), (201, first.header("location")));
+    assert_eq!(second.json["data"], first.json["data"]);
+    let mut other = by_url();
+    other["data"]["to_number"] = "4155550000".into();
+    let refused = put("order 7", &faxes(""), json_type, other.to_string()).await;
+    assert_eq!(
+        (refused.status, &refused.json["message"]),
+        (422, &json!("idempotency_key_reused")),
+        "{}",
+        refused.json
+    );
+    // In parts, cut in another way each time.
+    let in_parts = |boundary: &str, document: &str| {
+        format!(
+            "--{boundary}\r\nContent-Type: application/json\r\n\r\n{{\"data\":{{\"to_number\":\"4155551234\",\"from_number\":\"1\"}}}}\r\n--{boundary}\r\nContent-Type: application/pdf\r\n\r\n{document}\r\n--{boundary}--\r\n"
+        )
+    };
+    let one = put("p", &faxes(""), "multipart/mixed; boundary=x", in_parts("x", "%PDF-1")).await;
+    let two = put("p", &faxes(""), "multipart/mixed; boundary=yy", in_parts("yy", "%PDF-1")).await;
+    assert_eq!((one.status, &one.json["data"]["id"]), (201, &two.json["data"]["id"]), "{}", two.json);
+    let three = put("p", &faxes(""), "multipart/mixed; boundary=yy", in_parts("yy", "%PDF-2")).await;
+    assert_eq!(three.status, 422);
+    for wrong in ["", " ", &"x".repeat(256)] {
+        assert_eq!(put(wrong, &faxes(""), json_type, by_url().to_string()).await.status, 400, "{wrong:?}");
+    }
+    assert_eq!(rig.get(&faxes("/outgoing")).await.json["data"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_attachment_goes_and_its_record_stays() {
+    let rig = start(Config::default(), true).await;
+    let headers = [("x-auth-token", KEY), ("content-type", "multipart/mixed; boundary=b")];
+    let mut body =
+        b"--b\r\nContent-Type: application/json\r\n\r\n{\"data\":{\"to_number\":\"4155551234\",\"from_number\":\"1\"}}\r\n--b\r\nContent-Type: image/tiff\r\n\r\n".to_vec();
+    body.extend(testdata("pages/three-pages.tif"));
+    body.extend(b"\r\n--b--\r\n");
+    let made = rig.send("PUT", &faxes(""), &headers, body).await;
+    let id = made.json["data"]["id"].as_str().unwrap().to_owned();
+    let job = rig.finished(&id).await;
+    assert_eq!(job["status"], "completed", "{job}");
+    let record = faxes(&format!("/outbox/{id}"));
+    let path = format!("{record}/attachment");
+    assert_eq!(rig.get(&path).await.status, 200);
+    assert_eq!(rig.with(KEY_B, "DELETE", &path, Value::Null).await.0, 403);
+    let foreign = format!("/v2/accounts/{B}/faxes/outbox/{id}/attachment");
+    assert_eq!(rig.with(KEY_B, "DELETE", &foreign, Value::Null).await.0, 404);
+    assert_eq!(rig.send("DELETE", &path, &[], "").await.status, 401);
+    assert_eq!(rig.with(KEY, "DELETE", &path, Value::Null).await.0, 200);
+    assert_eq!(rig.get(&path).await.status, 404);
+    assert_eq!(rig.with(KEY, "DELETE", &path, Value::Null).await.0, 404);
+    let record = rig.get(&record).await;
+    assert_eq!((record.status, &record.json["data"]["total_pages"]), (200, &json!(3)), "{}", record.json);
+    let again = json!({ "action": "resubmit", "data": {} });
+    assert_eq!(rig.with(KEY, "PUT", &faxes(&format!("/outbox/{id}")), again).await.0, 500);
+    let _ = A;
+}
