@@ -49,7 +49,7 @@ flow = nurse.callflows.create_callflow(account, {"data": {
 assert nurse.callflows.get_callflow(account, flow["id"])["data"]["flow"]["data"]["id"] == box["id"]
 nurse.callflows.delete_callflow(account, flow["id"])
 refused(ValueError, lambda: nurse.callflows.get_callflow(account, flow["id"]))
-nurse.phone_numbers.get_phone_numbers(account)
+nurse.phonenumbers.get_phone_numbers(account)
 
 # Faxes.
 assert nurse.faxes.get_faxes(account)["data"] == []
