@@ -197,7 +197,7 @@ impl Service {
         let account = new.account.clone();
         let mut id = None;
         if let Some(once) = &once {
-            match self.known(&account, once).await? {
+            match self.made_for(&account, once).await? {
                 (_, Some(job)) => return Ok(job),
                 (free, None) => id = Some(free),
             }
@@ -210,7 +210,7 @@ impl Service {
         match (self.inner.ports.store.insert_job(job.clone()).await, &once) {
             // The same request was faster by another way.
             (Err(StoreError::Exists), Some(once)) => {
-                let (_, job) = self.known(&account, once).await?;
+                let (_, job) = self.made_for(&account, once).await?;
                 return job.ok_or_else(|| SubmitError::Conflict("the same fax was just taken away".into()));
             }
             (done, _) => done?,
@@ -221,7 +221,7 @@ impl Service {
 
     /// The job that was made for a key, as it was at first; or the id that a job for it gets. The id follows from account, key
     /// and day (UTC), so that no store takes a second one, whatever happens between.
-    async fn known(&self, account: &AccountId, once: &Once) -> Result<(JobId, Option<Job>), SubmitError> {
+    async fn made_for(&self, account: &AccountId, once: &Once) -> Result<(JobId, Option<Job>), SubmitError> {
         let now = self.now();
         let today = now.unix_seconds().div_euclid(86_400);
         for day in [today - 1, today] {
