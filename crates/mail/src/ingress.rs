@@ -1,17 +1,16 @@
-//! Which faxbox a mail is for, who may send to it, and the jobs made of it (one for every recipient).
+//! Which faxbox a mail is for, who may send to it, and the jobs made of it (one for every document and recipient).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use fax_store::model::{AccountId, Timestamp};
 use fax_switch::{Account, Directory, Faxbox, NewDocument, NewJob, RefusedMail, Service, SubmitError};
 
 use crate::address::{FaxAddress, fax_address};
 use crate::listener::Ingress;
-use crate::message::{FaxMail, fax_mail};
+use crate::message::{Attachment, FaxMail, fax_mail};
 use crate::session::{Disposition, Envelope, Verdict};
 
 /// Refused mails of an account that are kept within an hour.
@@ -66,7 +65,14 @@ impl FaxIngress {
     }
 
     /// Keeps a refused mail for the account that it was meant for; where there is none, the log of the server has to do.
-    async fn log(&self, sender: &str, recipient: &str, helo: &str, mail: Option<&FaxMail>, why: &str) {
+    async fn log(
+        &self,
+        sender: &str,
+        recipient: &str,
+        helo: &str,
+        attachment: Option<&Attachment>,
+        why: &str,
+    ) {
         let directory = self.service.directory();
         let Some((local, domain)) = recipient.rsplit_once('@') else { return };
         let faxbox = directory.faxbox_by_mail_domain(domain);
@@ -85,8 +91,8 @@ impl FaxIngress {
             faxbox: faxbox.map(|f| f.id.clone()),
             owner: faxbox.and_then(|f| f.owner.clone()),
             owner_email: faxbox.and_then(|f| directory.owner_email(f)).map(str::to_owned),
-            content_type: mail.map(|m| m.attachment.content_type.clone()),
-            file_name: mail.and_then(|m| m.attachment.file_name.clone()),
+            content_type: attachment.map(|a| a.content_type.clone()),
+            file_name: attachment.and_then(|a| a.file_name.clone()),
             helo: helo.to_owned(),
             errors: vec![why.to_owned()],
             ..RefusedMail::default()
@@ -122,7 +128,7 @@ impl FaxIngress {
         target: &Target<'_>,
         sender: &str,
         mail: &FaxMail,
-        octets: &Bytes,
+        attachment: &Attachment,
     ) -> NewJob {
         let faxbox = target.faxbox;
         // The sender, the owner and the faxbox's list are told; a program that sent the mail is not.
@@ -133,9 +139,9 @@ impl FaxIngress {
         }
         let number = &target.address.number;
         let document = NewDocument::Octets {
-            octets: octets.clone(),
-            content_type: mail.attachment.content_type.clone(),
-            file_name: mail.attachment.file_name.clone(),
+            octets: attachment.octets.clone(),
+            content_type: attachment.content_type.clone(),
+            file_name: attachment.file_name.clone(),
         };
         NewJob {
             faxbox: Some(faxbox.id.clone()),
@@ -160,6 +166,24 @@ fn box_in_realm<'d>(directory: &'d Directory, account: &'d Account, sender: &str
         }
     }
     directory.faxboxes_of(&account.id).find(|f| f.permits(sender))
+}
+
+/// What a mail's sender is told when its fax was not queued.
+fn refusal(error: SubmitError) -> Disposition {
+    match error {
+        SubmitError::Unavailable(_) => Disposition::TryLater,
+        SubmitError::EmptyDocument => Disposition::Refused("no valid attachment".into()),
+        SubmitError::TooLarge(_) => Disposition::Refused("the attachment is too large".into()),
+        SubmitError::Barred(why) => Disposition::Refused(why),
+        SubmitError::CallerId(_) => Disposition::Refused("the faxbox has no caller id of its account".into()),
+        SubmitError::BadNumber(_)
+        | SubmitError::KeyReused
+        | SubmitError::NotFound
+        | SubmitError::Conflict(_)
+        | SubmitError::UnknownAccount
+        | SubmitError::Disabled
+        | SubmitError::UnknownFaxbox => Disposition::Refused("Not Found".into()),
+    }
 }
 
 #[async_trait]
@@ -195,52 +219,31 @@ impl Ingress for FaxIngress {
                 return Disposition::Refused("Message decode failed".into());
             }
         };
-        if mail.left_out > 0 {
-            tracing::info!(left_out = mail.left_out, "a mail held several documents; the last is faxed");
-        }
-        let document = Bytes::copy_from_slice(&mail.attachment.octets);
         let directory = self.service.directory();
         let mut jobs = Vec::new();
         let mut failed = None;
-        for recipient in &recipients {
+        let orders = recipients.iter().flat_map(|r| mail.attachments.iter().map(move |a| (r, a)));
+        for (recipient, attachment) in orders {
             // Asked again: the directory may have been replaced since RCPT.
             let Ok(target) = self.target(&directory, &sender, recipient) else {
-                failed = Some((recipient, Disposition::Refused("Not Found".into())));
+                failed = Some((recipient, attachment, Disposition::Refused("Not Found".into())));
                 break;
             };
             let owner = directory.owner_email(target.faxbox);
-            match self.service.submit(self.new_job(owner, &target, &sender, &mail, &document)).await {
+            match self.service.submit(self.new_job(owner, &target, &sender, &mail, attachment)).await {
                 Ok(job) => jobs.push((target.faxbox.account.clone(), job.id)),
                 Err(error) => {
                     tracing::warn!(%error, "a mailed fax was not queued");
-                    let told = match error {
-                        SubmitError::Unavailable(_) => Disposition::TryLater,
-                        SubmitError::EmptyDocument => Disposition::Refused("no valid attachment".into()),
-                        SubmitError::TooLarge(_) => {
-                            Disposition::Refused("the attachment is too large".into())
-                        }
-                        SubmitError::Barred(why) => Disposition::Refused(why),
-                        SubmitError::CallerId(_) => {
-                            Disposition::Refused("the faxbox has no caller id of its account".into())
-                        }
-                        SubmitError::BadNumber(_)
-                        | SubmitError::KeyReused
-                        | SubmitError::NotFound
-                        | SubmitError::Conflict(_)
-                        | SubmitError::UnknownAccount
-                        | SubmitError::Disabled
-                        | SubmitError::UnknownFaxbox => Disposition::Refused("Not Found".into()),
-                    };
-                    failed = Some((recipient, told));
+                    failed = Some((recipient, attachment, refusal(error)));
                     break;
                 }
             }
         }
         // SMTP has one answer for all recipients: what was queued is taken back before a refusal, or the client's next
         // try would send it twice.
-        if let Some((recipient, failed)) = failed {
+        if let Some((recipient, attachment, failed)) = failed {
             if let Disposition::Refused(why) = &failed {
-                self.log(&sender, recipient, &helo, Some(&mail), why).await;
+                self.log(&sender, recipient, &helo, Some(attachment), why).await;
             }
             for (account, job) in &jobs {
                 if let Err(error) = self.service.cancel(account, job).await {

@@ -1,8 +1,9 @@
-//! The document inside a mail: MIME (RFC 2045 to 2049) walked depth first for the parts that can be faxed.
+//! The documents inside a mail: MIME (RFC 2045 to 2049) walked depth first for the parts that can be faxed.
 //!
-//! Several usable parts: the last one is taken, as clients of the KAZOO fax service expect; text bodies are never faxed.
-//! A mail whose only body is the document counts too, and so does a mail forwarded as an attachment.
+//! Every usable part is faxed, in the mail's order; text bodies never are. A mail whose only body is the document counts
+//! too, and so does a mail forwarded as an attachment.
 
+use bytes::Bytes;
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 /// A document found in a mail.
@@ -13,7 +14,7 @@ pub struct Attachment {
     /// Its file name without folders, if it had one.
     pub file_name: Option<String>,
     /// The decoded document.
-    pub octets: Vec<u8>,
+    pub octets: Bytes,
 }
 
 /// What a mail holds for a fax.
@@ -21,10 +22,8 @@ pub struct Attachment {
 pub struct FaxMail {
     /// The Subject, decoded, at most 250 characters.
     pub subject: Option<String>,
-    /// The document.
-    pub attachment: Attachment,
-    /// How many usable parts before it were left out.
-    pub left_out: usize,
+    /// The documents in the order of the mail, at least one.
+    pub attachments: Vec<Attachment>,
     /// A program sent it (Auto-Submitted, RFC 3834 §5): it gets no answers.
     pub automatic: bool,
 }
@@ -32,12 +31,15 @@ pub struct FaxMail {
 /// Why a mail holds nothing to fax. Displays as the text of the 554 reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailFault {
-    /// Not a readable MIME mail, or its document could not be decoded.
+    /// Not a readable MIME mail, or a document of it could not be decoded.
     #[error("Message decode failed")]
     Undecodable,
     /// No part of a type that can be faxed.
     #[error("no valid attachment")]
     NoAttachment,
+    /// More documents than one mail may hold.
+    #[error("too many attachments: at most {ATTACHMENT_LIMIT}")]
+    TooMany,
     /// So many Received fields that it must be going round (RFC 5321 §6.3).
     #[error("too many hops")]
     Loop,
@@ -45,13 +47,15 @@ pub enum MailFault {
 
 /// Nested mails are looked into this deep.
 const DEPTH_LIMIT: usize = 4;
+/// More documents than this are refused: each becomes a fax of its own.
+const ATTACHMENT_LIMIT: usize = 20;
 /// More Received fields than this are a loop.
 const HOP_LIMIT: usize = 100;
 
-/// Finds the document of a mail.
+/// Finds the documents of a mail.
 ///
 /// # Errors
-/// [`MailFault`] if there is none or it cannot be decoded.
+/// [`MailFault`] if there is none, or one cannot be decoded: nobody would be told that it was left out.
 pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
     let message = MessageParser::new().parse(octets).ok_or(MailFault::Undecodable)?;
     let subject =
@@ -61,18 +65,18 @@ pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
     }
     let submitted = message.header_raw("Auto-Submitted").map(|v| v.trim().to_ascii_lowercase());
     let automatic = submitted.is_some_and(|v| v.split(';').next().unwrap_or_default().trim() != "no");
-    let mut found = Vec::new();
+    let mut attachments = Vec::new();
     let mut broken = false;
     walk(&message, DEPTH_LIMIT, &mut |part| match usable(part) {
-        Some(Ok(attachment)) => found.push(attachment),
+        Some(Ok(attachment)) => attachments.push(attachment),
         Some(Err(())) => broken = true,
         None => {}
     });
-    let left_out = found.len().saturating_sub(1);
-    match found.pop() {
-        Some(attachment) => Ok(FaxMail { subject, attachment, left_out, automatic }),
-        None if broken => Err(MailFault::Undecodable),
-        None => Err(MailFault::NoAttachment),
+    match attachments.len() {
+        _ if broken => Err(MailFault::Undecodable),
+        0 => Err(MailFault::NoAttachment),
+        1..=ATTACHMENT_LIMIT => Ok(FaxMail { subject, attachments, automatic }),
+        _ => Err(MailFault::TooMany),
     }
 }
 
@@ -109,7 +113,11 @@ fn usable(part: &MessagePart<'_>) -> Option<Result<Attachment, ()>> {
     if octets.is_empty() || (part.is_encoding_problem && !looks_like(content_type, octets)) {
         return Some(Err(()));
     }
-    Some(Ok(Attachment { content_type: content_type.to_owned(), file_name, octets: octets.to_vec() }))
+    Some(Ok(Attachment {
+        content_type: content_type.to_owned(),
+        file_name,
+        octets: Bytes::copy_from_slice(octets),
+    }))
 }
 
 const OFFICE: [(&str, &str); 9] = [
@@ -186,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_usable_part_is_the_fax() {
+    fn every_usable_part_is_faxed_in_order() {
         let text = "Content-Type: text/plain\r\n\r\nhello\r\n";
         let logo =
             "Content-Type: image/png; name=logo.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0K\r\n";
@@ -198,17 +206,20 @@ mod tests {
         ]);
         let fax = fax_mail(&mail).unwrap();
         assert_eq!(fax.subject.as_deref(), Some("Grüße"));
-        assert_eq!(fax.attachment.file_name.as_deref(), Some("two.pdf"));
-        assert_eq!((fax.attachment.content_type.as_str(), fax.left_out), ("application/pdf", 1));
-        assert_eq!(fax.attachment.octets, b"%PDF-1.4\n%%EOF\n");
+        let names: Vec<_> = fax.attachments.iter().map(|a| a.file_name.as_deref()).collect();
+        assert_eq!(names, [Some("one.pdf"), Some("two.pdf")]);
+        for attachment in &fax.attachments {
+            assert_eq!(attachment.content_type, "application/pdf");
+            assert_eq!(&attachment.octets[..], b"%PDF-1.4\n%%EOF\n");
+        }
     }
 
     #[test]
     fn octet_stream_goes_by_its_name() {
         let named = |name: &str| fax_mail(&multipart(&[&pdf_part("application/octet-stream", name)]));
-        assert_eq!(named("Letter.PDF").unwrap().attachment.content_type, "application/pdf");
-        assert_eq!(named("scan.tif").unwrap().attachment.content_type, "image/tiff");
-        assert_eq!(named("letter.docx").unwrap().attachment.content_type, OFFICE[0].1);
+        assert_eq!(named("Letter.PDF").unwrap().attachments[0].content_type, "application/pdf");
+        assert_eq!(named("scan.tif").unwrap().attachments[0].content_type, "image/tiff");
+        assert_eq!(named("letter.docx").unwrap().attachments[0].content_type, OFFICE[0].1);
         assert_eq!(named("virus.exe"), Err(MailFault::NoAttachment));
         assert_eq!(named("noextension"), Err(MailFault::NoAttachment));
     }
@@ -219,7 +230,7 @@ mod tests {
             "From: a@b\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n{PDF}\r\n"
         );
         let fax = fax_mail(mail.as_bytes()).unwrap();
-        assert_eq!((fax.attachment.octets.as_slice(), fax.subject), (&b"%PDF-1.4\n%%EOF\n"[..], None));
+        assert_eq!((&fax.attachments[0].octets[..], fax.subject), (&b"%PDF-1.4\n%%EOF\n"[..], None));
     }
 
     #[test]
@@ -234,7 +245,7 @@ mod tests {
             pdf_part("application/pdf", "fw.pdf")
         );
         assert_eq!(
-            fax_mail(&multipart(&[&forwarded])).unwrap().attachment.file_name.as_deref(),
+            fax_mail(&multipart(&[&forwarded])).unwrap().attachments[0].file_name.as_deref(),
             Some("fw.pdf")
         );
     }
@@ -259,5 +270,10 @@ mod tests {
         assert!(fax_mail(b"\0\xff\r\n").is_err());
         let broken = "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n%%%%not base64%%%%\r\n";
         assert!(fax_mail(&multipart(&[broken])).is_err());
+        // One that would be lost beside a good one, and more than anybody means.
+        let good = pdf_part("application/pdf", "a.pdf");
+        assert_eq!(fax_mail(&multipart(&[&good, broken])), Err(MailFault::Undecodable));
+        assert!(fax_mail(&multipart(&[good.as_str(); 20])).is_ok());
+        assert_eq!(fax_mail(&multipart(&[good.as_str(); 21])), Err(MailFault::TooMany));
     }
 }

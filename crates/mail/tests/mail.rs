@@ -217,6 +217,38 @@ async fn every_recipient_is_a_job_on_disk_before_250() {
 }
 
 #[tokio::test]
+async fn every_document_of_a_mail_is_a_job() {
+    let rig = rig().await;
+    let mut client = Client::connect(server(&rig).await).await;
+    client.say("HELO pc").await;
+    client.say("MAIL FROM:<boss@b.example>").await;
+    client.say(&format!("RCPT TO:<4155551234@{DOMAIN}>")).await;
+    client.say(&format!("RCPT TO:<4155559999@{DOMAIN}>")).await;
+    client.say("DATA").await;
+    let part = |name: &str| {
+        format!(
+            "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"{name}\"\r\n\r\n{PDF}"
+        )
+    };
+    let queued = client.say(&mail_with(&format!("{}\r\n--XX\r\n{}", part("one.pdf"), part("two.pdf")))).await;
+    assert_eq!(queued.strip_prefix("250 queued as ").expect(&queued).split(' ').count(), 4);
+    let jobs = rig.jobs().await;
+    let named = jobs.iter().map(|job| {
+        let Source::Stored { file_name, .. } = &job.source else { panic!("not stored") };
+        (job.to_number.as_str(), file_name.as_deref().unwrap())
+    });
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [
+            ("+14155551234", "one.pdf"),
+            ("+14155551234", "two.pdf"),
+            ("+14155559999", "one.pdf"),
+            ("+14155559999", "two.pdf")
+        ]
+    );
+}
+
+#[tokio::test]
 async fn who_may_send_is_the_faxboxs_business() {
     let rig = rig().await;
     let ingress = FaxIngress::new(rig.service.clone(), false);
