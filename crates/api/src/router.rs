@@ -12,7 +12,6 @@ use axum::http::{Method, Response, StatusCode};
 use axum::routing::{any, get};
 use fax_store::model::{AccountId, Audit};
 use fax_switch::{Format, Service};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::auth::{self, Caller, Tokens};
