@@ -222,7 +222,8 @@ impl Ingress for FaxIngress {
         let directory = self.service.directory();
         let mut jobs = Vec::new();
         let mut failed = None;
-        let orders = recipients.iter().flat_map(|r| mail.attachments.iter().map(move |a| (r, a)));
+        let orders: Vec<_> =
+            recipients.iter().flat_map(|r| mail.attachments.iter().map(move |a| (r, a))).collect();
         for (recipient, attachment) in orders {
             // Asked again: the directory may have been replaced since RCPT.
             let Ok(target) = self.target(&directory, &sender, recipient) else {
