@@ -281,7 +281,7 @@ async fn ready(
                 return Err(Fault::forbidden());
             }
         }
-        EntryKind::Number | EntryKind::Key => {}
+        EntryKind::Number | EntryKind::Key | EntryKind::Seal | EntryKind::Duty => {}
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.fault()) }
 }
@@ -345,7 +345,12 @@ fn shown(directory: &Directory, kind: &Kind, account: &AccountId, id: &str) -> O
             let found = directory.faxbox(&FaxboxId::new(id));
             found.filter(|f| f.fixed && f.account == *account).map(of_faxbox)
         }
-        EntryKind::User | EntryKind::Callflow | EntryKind::Number | EntryKind::Key => None,
+        EntryKind::User
+        | EntryKind::Callflow
+        | EntryKind::Number
+        | EntryKind::Key
+        | EntryKind::Seal
+        | EntryKind::Duty => None,
     };
     let stored = || {
         let found = directory.entry(kind.entry, id)?;

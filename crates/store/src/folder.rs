@@ -65,16 +65,15 @@ impl FolderDocuments {
         }
     }
 
-    fn write(&self, octets: &[u8]) -> Result<DocumentKey, StoreError> {
-        let key = DocumentKey::generate();
-        let path = self.path(&key)?;
+    fn write(&self, key: &DocumentKey, octets: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(key)?;
         let shelf = path.parent().unwrap_or(&self.root);
         if !shelf.is_dir() {
             fs::create_dir_all(shelf).map_err(io)?;
             sync_folder(&self.root)?;
         }
         let unfinished = self.path(&DocumentKey::new(format!("{key}{UNFINISHED}")))?;
-        let written = File::create_new(&unfinished)
+        let written = File::create(&unfinished)
             .and_then(|mut file| {
                 file.write_all(octets)?;
                 file.sync_all()
@@ -85,8 +84,7 @@ impl FolderDocuments {
             let _ = fs::remove_file(&unfinished);
             return Err(StoreError::Unavailable(e.to_string()));
         }
-        sync_folder(shelf)?;
-        Ok(key)
+        sync_folder(shelf)
     }
 
     fn old(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
@@ -117,7 +115,14 @@ impl FolderDocuments {
 #[async_trait]
 impl Documents for FolderDocuments {
     async fn put(&self, octets: Bytes) -> Result<DocumentKey, StoreError> {
-        self.blocking(move |d| d.write(&octets)).await
+        let key = DocumentKey::generate();
+        self.put_as(&key, octets).await?;
+        Ok(key)
+    }
+
+    async fn put_as(&self, key: &DocumentKey, octets: Bytes) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.blocking(move |d| d.write(&key, &octets)).await
     }
 
     async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::model::{
     AccountId, Audit, DocumentKey, Entry, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId,
-    Notice, NoticeId, PageEntry, Profile, ProfileKey, Received, Timestamp,
+    Notice, NoticeId, PageEntry, Profile, ProfileKey, Received, Row, RowKind, Timestamp,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -313,6 +313,25 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a row names this document.
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError>;
 
+    /// Rows of a kind as they are, in an order of their own, after a place in it; each with its place. Unlike lists
+    /// they stop at a row that cannot be read.
+    async fn rows(
+        &self,
+        kind: RowKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>, StoreError>;
+
+    /// Stores rows as they are, all or nothing: leases, ledgers and change numbers included. Those that are there already
+    /// stay.
+    async fn restore(&self, rows: Vec<Row>) -> Result<(), StoreError>;
+
+    /// The number of the archive that is being imported and not yet wholly here, if there is one.
+    async fn import_under_way(&self) -> Result<Option<u64>, StoreError>;
+
+    /// An archive with this number is being imported; `None`: no more.
+    async fn note_import(&self, archive: Option<u64>) -> Result<(), StoreError>;
+
     /// Comes back when another node may have given the queue something to take; never where only this
     /// process writes. News may be lost: the queue has to be looked at now and then all the same.
     async fn changed(&self) {
@@ -330,6 +349,15 @@ pub trait Store: Send + Sync + 'static {
 pub trait Documents: Send + Sync + 'static {
     /// Stores a document; `Ok` means that it is on disk whole.
     async fn put(&self, octets: Bytes) -> Result<DocumentKey, StoreError>;
+
+    /// Stores a document of this account: by the account's key, where documents are encrypted.
+    async fn put_for(&self, account: &AccountId, octets: Bytes) -> Result<DocumentKey, StoreError> {
+        let _ = account;
+        self.put(octets).await
+    }
+
+    /// Stores octets as they are under a key that the caller has drawn; what was there before is replaced.
+    async fn put_as(&self, key: &DocumentKey, octets: Bytes) -> Result<(), StoreError>;
 
     /// A document.
     async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError>;

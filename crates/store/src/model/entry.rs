@@ -20,6 +20,10 @@ pub enum EntryKind {
     Callflow,
     /// An API key.
     Key,
+    /// The wrapped key by which documents of an account are encrypted.
+    Seal,
+    /// Something that only one node does at a time, and which node that is.
+    Duty,
 }
 
 impl EntryKind {
@@ -33,6 +37,8 @@ impl EntryKind {
             EntryKind::Number => 3,
             EntryKind::Callflow => 4,
             EntryKind::Key => 5,
+            EntryKind::Seal => 20,
+            EntryKind::Duty => 21,
         }
     }
 }

@@ -6,6 +6,7 @@ mod job;
 mod notice;
 mod profile;
 mod received;
+mod row;
 mod timestamp;
 
 pub use entry::{Audit, Entry, EntryKind};
@@ -16,4 +17,5 @@ pub use job::{
 pub use notice::{Notice, NoticeKind, NoticeSubject};
 pub use profile::{Ability, FarEnd, Origin, Profile, ProfileKey, Trait, Witness};
 pub use received::Received;
+pub use row::{Row, RowKind};
 pub use timestamp::Timestamp;

@@ -62,6 +62,11 @@ pub(super) async fn insert(t: &mut PgConnection, job: &Job) -> Result<(), StoreE
     if job.lease.is_some() || matches!(job.state, JobState::Locked | JobState::Processing) {
         return Err(StoreError::Refused("a new job is held by nobody".into()));
     }
+    restore(t, job).await
+}
+
+/// Writes a job as it is.
+pub(super) async fn restore(t: &mut PgConnection, job: &Job) -> Result<(), StoreError> {
     if put(t, INSERT, job).await? == 0 {
         return Err(StoreError::Exists);
     }

@@ -12,6 +12,7 @@
 //! accounts nor for a node that takes jobs. The advisory lock is held for one lease request or one change
 //! of a job: a few statements.
 
+mod archive;
 mod changed;
 mod entries;
 mod jobs;
@@ -22,7 +23,7 @@ mod rows;
 
 use crate::model::{
     Audit, DocumentKey, Entry, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey,
-    Received, Timestamp,
+    Received, Row, RowKind, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
@@ -334,6 +335,30 @@ impl Store for PostgresStore {
 
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {
         lists::is_named(&self.pool, key).await
+    }
+
+    async fn rows(
+        &self,
+        kind: RowKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>, StoreError> {
+        archive::list(&self.pool, kind, after.as_deref(), limit).await
+    }
+
+    async fn restore(&self, rows: Vec<Row>) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        lock(&mut t, QUEUE).await?;
+        archive::restore(&mut t, &rows).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn import_under_way(&self) -> Result<Option<u64>, StoreError> {
+        archive::import_under_way(&self.pool).await
+    }
+
+    async fn note_import(&self, archive: Option<u64>) -> Result<(), StoreError> {
+        archive::note_import(&self.pool, archive).await
     }
 
     async fn changed(&self) {

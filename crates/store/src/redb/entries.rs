@@ -70,6 +70,22 @@ pub(super) fn put(t: &mut Tables<'_>, mut entries: Vec<Entry>) -> Result<Vec<Ent
     Ok(entries)
 }
 
+/// Writes an entry with the change number that it has, if it is not there.
+pub(super) fn restore(t: &mut Tables<'_>, entry: &Entry) -> Result<(), Fault> {
+    if t.entries.get(key(entry))?.is_some() {
+        return Ok(());
+    }
+    let row = encode(entry)?;
+    t.entries.insert(key(entry), row.as_slice())?;
+    t.changes.insert(entry.change, key(entry))?;
+    for claim in &entry.claims {
+        t.claims.insert(claim.as_str(), key(entry))?;
+    }
+    let last = t.meta.get(COUNTER)?.map_or(0, |v| v.value());
+    t.meta.insert(COUNTER, last.max(entry.change))?;
+    Ok(())
+}
+
 pub(super) fn after(r: &ReadTransaction, after: u64, limit: usize) -> Result<Vec<Entry>, Fault> {
     let (changes, entries) = (r.open_table(CHANGES)?, r.open_table(ENTRIES)?);
     let mut found = Vec::new();

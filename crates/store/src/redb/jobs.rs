@@ -16,6 +16,11 @@ pub(super) fn insert(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
     if job.lease.is_some() || matches!(job.state, JobState::Locked | JobState::Processing) {
         return Err(StoreError::Refused("a new job is held by nobody".into()).into());
     }
+    restore(t, job)
+}
+
+/// Writes a job that is not there as it is.
+pub(super) fn restore(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
     let row = encode(job)?;
     for (page, entry) in (0u32..).zip(&job.ledger) {
         put_page(t, job.id.as_str(), page, *entry)?;

@@ -8,6 +8,7 @@
 //! * `changes` has one row of each entry, `claims` the names of those that are not removed;
 //! * `running` counts the Locked and Processing jobs of an account, `numbers` names theirs.
 
+mod archive;
 mod entries;
 mod jobs;
 mod lists;
@@ -21,7 +22,7 @@ mod writer;
 
 use crate::model::{
     Audit, DocumentKey, Entry, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey,
-    Received, Timestamp,
+    Received, Row, RowKind, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
@@ -286,5 +287,26 @@ impl Store for RedbStore {
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {
         let key = key.clone();
         self.read(move |r| lists::is_named(r, &key)).await
+    }
+
+    async fn rows(
+        &self,
+        kind: RowKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>, StoreError> {
+        self.read(move |r| archive::list(r, kind, after.as_deref(), limit)).await
+    }
+
+    async fn restore(&self, rows: Vec<Row>) -> Result<(), StoreError> {
+        self.write(move |t| archive::restore(t, &rows)).await
+    }
+
+    async fn import_under_way(&self) -> Result<Option<u64>, StoreError> {
+        self.read(archive::import_under_way).await
+    }
+
+    async fn note_import(&self, archive: Option<u64>) -> Result<(), StoreError> {
+        self.write(move |t| archive::note_import(t, archive)).await
     }
 }

@@ -5,11 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod documents;
 mod entries;
 mod filed;
 mod profiles;
 mod queue;
 
+pub use documents::documents_suite;
 pub use entries::*;
 pub use filed::*;
 pub use profiles::*;

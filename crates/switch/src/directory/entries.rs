@@ -152,6 +152,8 @@ impl Directory {
                 }
                 None => true,
             },
+            // Of the store itself.
+            EntryKind::Seal | EntryKind::Duty => false,
         };
         if shadowed {
             tracing::warn!(kind = ?entry.kind, id, "the configuration has what this wants, too, and comes first");
@@ -211,6 +213,7 @@ impl Directory {
                     self.keys.remove(&key.digest);
                 }
             }
+            EntryKind::Seal | EntryKind::Duty => {}
         }
     }
 

@@ -76,7 +76,12 @@ impl Service {
         let (in_hidden, key) = match entry.kind {
             EntryKind::Faxbox => (true, hidden::MAIL_DOMAIN),
             EntryKind::Account => (false, "realm"),
-            EntryKind::User | EntryKind::Number | EntryKind::Callflow | EntryKind::Key => return false,
+            EntryKind::User
+            | EntryKind::Number
+            | EntryKind::Callflow
+            | EntryKind::Key
+            | EntryKind::Seal
+            | EntryKind::Duty => return false,
         };
         let fields = if in_hidden { &mut entry.hidden } else { &mut entry.document };
         if fields.get(key).and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
@@ -141,7 +146,7 @@ fn claims(entry: &Entry) -> Vec<String> {
             callflow_numbers(d).into_iter().map(|n| Some(format!("callflow:{account}:{n}"))).collect()
         }
         EntryKind::Key => vec![text(&entry.hidden, hidden::DIGEST).map(|digest| format!("key:{digest}"))],
-        EntryKind::Number => Vec::new(),
+        EntryKind::Number | EntryKind::Seal | EntryKind::Duty => Vec::new(),
     };
     names.sort();
     names.dedup();
