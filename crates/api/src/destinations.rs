@@ -250,6 +250,8 @@ pub fn present(service: &Service, profile: &Profile) -> Document {
         "best_bit_rate": profile.best_bit_rate,
         "last_bit_rate": profile.last_bit_rate,
         "far_end": far_end,
+        "refused_calls": profile.dead.as_ref().map_or(0, |d| d.calls),
+        "not_called_until": seconds(profile.dead.as_ref().and_then(|d| d.until)),
         "traits": traits.collect::<Map<String, Value>>(),
     });
     match document {

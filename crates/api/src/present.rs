@@ -64,9 +64,12 @@ pub fn job(job: &Job) -> Document {
         "total_pages": job.pages,
         "pages_confirmed": job.pages_confirmed(),
     })));
-    for (key, value) in
-        [("subject", &job.subject), ("sub_address", &job.sub_address), ("reason", &job.reason)]
-    {
+    for (key, value) in [
+        ("subject", &job.subject),
+        ("sub_address", &job.sub_address),
+        ("reason", &job.reason),
+        ("reschedule_rule", &job.reschedule_rule),
+    ] {
         if let Some(value) = value {
             d.insert(key.into(), value.as_str().into());
         }

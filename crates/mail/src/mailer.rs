@@ -137,10 +137,13 @@ impl Mailer {
         let mut shutdown = std::pin::pin!(shutdown);
         // Recipients already served of notices that are not done, lest they get the mail again.
         let mut served: HashMap<NoticeId, HashSet<String>> = HashMap::new();
+        if let Err(error) = self.service.release_notices().await {
+            tracing::error!(%error, "mails under way at the last stop wait for the end of their leases");
+        }
         loop {
             let due = tokio::select! {
                 () = &mut shutdown => return,
-                due = self.service.next_notices(8) => due,
+                due = self.service.next_notices(1) => due,
             };
             let due = match due {
                 Ok(due) => due,
@@ -154,7 +157,10 @@ impl Mailer {
             };
             for notice in due {
                 let done = served.entry(notice.id.clone()).or_default();
-                let fate = self.send(&notice, done).await;
+                let Some(fate) = self.send_and_keep(&notice, done).await else {
+                    tracing::warn!(notice = %notice.id, "another node has taken the mail over");
+                    continue;
+                };
                 if fate != Fate::Later {
                     served.remove(&notice.id);
                 }
@@ -179,6 +185,25 @@ impl Mailer {
                 let waits = &self.config.waits;
                 let wait = waits.get(tries).or(waits.last()).copied().unwrap_or(Duration::from_secs(60));
                 self.service.notice_retry(&notice.id, wait).await
+            }
+        }
+    }
+
+    /// Sends one notice, and keeps other nodes from it meanwhile. `None`: another has it all the same, since this
+    /// one fell silent for too long.
+    async fn send_and_keep(&self, notice: &Notice, served: &mut HashSet<String>) -> Option<Fate> {
+        let mut sending = std::pin::pin!(self.send(notice, served));
+        loop {
+            tokio::select! {
+                fate = &mut sending => return Some(fate),
+                () = tokio::time::sleep(self.service.config().lease / 3) => {}
+            }
+            match self.service.keep_notice(&notice.id).await {
+                Err(ServiceError::Conflict(_)) => return None,
+                Err(error) => {
+                    tracing::warn!(%error, notice = %notice.id, "a mail's lease could not be renewed")
+                }
+                Ok(()) => {}
             }
         }
     }

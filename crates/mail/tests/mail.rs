@@ -376,6 +376,8 @@ async fn swaks_sends_a_fax() {
 struct Sink {
     mails: Mutex<Vec<Envelope>>,
     busy: Mutex<u32>,
+    /// So many mails take their time.
+    slow: Mutex<u32>,
 }
 
 #[async_trait]
@@ -390,6 +392,15 @@ impl Ingress for Sink {
     }
 
     async fn mail(&self, mail: Envelope) -> Disposition {
+        let slow = {
+            let mut left = self.slow.lock().unwrap();
+            let slow = *left > 0;
+            *left = left.saturating_sub(1);
+            slow
+        };
+        if slow {
+            tokio::time::sleep(Duration::from_millis(1_300)).await;
+        }
         let mut mails = self.mails.lock().unwrap();
         mails.push(mail);
         Disposition::Queued(vec![format!("m{}", mails.len())])
@@ -550,4 +561,35 @@ async fn results_of_jobs_are_worded_and_what_nobody_takes_is_kept() {
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert!(kept.iter().all(|n| n.tries == 1));
     assert_eq!(sink.mails.lock().unwrap().len(), 3);
+}
+
+/// Two nodes on one database: each mail goes out once, also while one node takes longer over it than a lease.
+#[tokio::test]
+async fn two_mailers_on_one_store_mail_each_notice_once() {
+    const MAILS: usize = 40;
+    let rig = rig().await;
+    // The first mail of each node takes twice as long as the shorter lease.
+    let sink = Arc::new(Sink { slow: Mutex::new(2), ..Sink::default() });
+    let other = {
+        let config =
+            ServiceConfig { lease: Duration::from_millis(600), ..ServiceConfig::new(NodeId::new("m")) };
+        let (directory, ports) = (rig.service.directory(), rig.ports.clone());
+        Service::new((*directory).clone(), config, ports)
+    };
+    let fax = received(&rig).await;
+    let about = || NoticeSubject::Fax(fax.id.clone());
+    rig.ports.store.insert_received(fax.clone(), vec![]).await.unwrap();
+    let notices: Vec<Notice> =
+        (0..MAILS).map(|i| notice(NoticeKind::Received, about(), &[&format!("u{i}@x.example")])).collect();
+    rig.ports.store.insert_notices(notices).await.unwrap();
+    mailer(&rig, &sink).await;
+    let second = Rig { service: other, ports: rig.ports.clone(), _folder: tempfile::tempdir().unwrap() };
+    mailer(&second, &sink).await;
+    mails(&sink, MAILS).await;
+    no_notice_left(&rig).await;
+    let mut to: Vec<String> = sink.mails.lock().unwrap().iter().flat_map(|m| m.recipients.clone()).collect();
+    to.sort();
+    let sent = to.len();
+    to.dedup();
+    assert_eq!((sent, to.len()), (MAILS, MAILS), "a mail went out twice");
 }

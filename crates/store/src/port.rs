@@ -263,7 +263,23 @@ pub trait Store: Send + Sync + 'static {
     /// Stores notices that belong to no change.
     async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError>;
 
-    /// Notices that are due, oldest first.
+    /// Takes notices that are due, oldest first: until `until` they are due for nobody else.
+    async fn take_notices(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StoreError>;
+
+    /// This node is still sending a notice that it took: it keeps it until `until`, or hears
+    /// [`StoreError::LeaseLost`].
+    async fn keep_notice(&self, id: &NoticeId, node: &NodeId, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Makes due again at `now` what this node had taken: it was restarted.
+    async fn release_notices(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Notices that are due, oldest first, to be looked at.
     async fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError>;
 
     /// When the next notice becomes due.
@@ -272,7 +288,7 @@ pub trait Store: Send + Sync + 'static {
     /// The notice has been sent, or is given up: forget it.
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError>;
 
-    /// Sending failed: one try more, and not before this time.
+    /// Sending failed: one try more, and not before this time; whoever took it lets it go.
     async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError>;
 
     /// A profile.
@@ -331,6 +347,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// An archive with this number is being imported; `None`: no more.
     async fn note_import(&self, archive: Option<u64>) -> Result<(), StoreError>;
+
+    /// Whether other nodes may work on the same rows.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Comes back when another node may have given the queue something to take; never where only this
     /// process writes. News may be lost: the queue has to be looked at now and then all the same.

@@ -88,6 +88,10 @@ impl Service {
             self.finish(&job, held, Turn::Complete).await;
             return;
         }
+        if let Some(turn) = self.held_back(&job).await {
+            self.finish(&job, held, turn).await;
+            return;
+        }
         let pass = match self.admit_job(&job) {
             Ok(pass) => pass,
             Err(refusal) => {

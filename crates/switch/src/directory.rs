@@ -4,6 +4,7 @@
 pub mod entries;
 
 use crate::number::NumberPlan;
+use crate::policy::SendHours;
 use crate::routing::Routing;
 use entries::Stored;
 use fax_store::model::{AccountId, FaxboxId, Timestamp};
@@ -28,6 +29,8 @@ pub struct Account {
     pub max_outbound: u32,
     /// Its numbers, normalised.
     pub numbers: Vec<String>,
+    /// When its faxes are sent.
+    pub send_hours: SendHours,
     /// It is the operator's: it may see and change what concerns all accounts, as what was learnt of trunks.
     pub operator: bool,
     /// The account above it.
@@ -116,6 +119,8 @@ pub struct Faxbox {
     pub colour: bool,
     /// Attempts in all.
     pub retries: u32,
+    /// When its faxes are sent; empty: as the account says.
+    pub send_hours: SendHours,
     /// Numbers on which it receives.
     pub numbers: Vec<String>,
     /// Its generated mail domain.

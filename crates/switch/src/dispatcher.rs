@@ -1,7 +1,7 @@
 //! The queue runs: jobs that are due are taken as far as there is room, when they are due or somebody tells of new ones.
 
 use crate::running::{Why, Work};
-use crate::service::Service;
+use crate::service::{Service, lock};
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::Timestamp;
@@ -112,9 +112,32 @@ impl Service {
         let running = inner.running.jobs();
         if !running.is_empty() {
             match store.renew(&config.node, running, until).await {
-                // One that has just ended is not held any more, and not running.
-                Ok(lost) => lost.iter().for_each(|id| inner.running.call_off(id, Why::LeaseLost)),
-                Err(e) => tracing::error!(error = %e, "leases could not be renewed"),
+                Ok(lost) => {
+                    // One that has just ended is not held any more, and not running.
+                    lost.iter().for_each(|id| inner.running.call_off(id, Why::LeaseLost));
+                    *lock(&inner.renewed) = now;
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "leases could not be renewed");
+                    // Others take the jobs over when the leases end: by then these calls have to be cleared.
+                    let silent = self.now().since(*lock(&inner.renewed));
+                    if store.is_shared() && silent >= config.lease / 3 * 2 {
+                        tracing::error!(
+                            "the store is gone for too long; calls are cleared before others make them"
+                        );
+                        inner.running.call_all_off(Why::LeaseLost);
+                    }
+                }
+            }
+        } else {
+            *lock(&inner.renewed) = now;
+        }
+        if store.is_shared() {
+            // A sender may have called a fax off at another node.
+            for id in inner.running.jobs() {
+                if store.job(&id).await.is_ok_and(|job| job.is_some_and(|j| j.cancel)) {
+                    inner.running.call_off(&id, Why::Sender);
+                }
             }
         }
         match store.stale(None, now).await {

@@ -1,7 +1,7 @@
 //! Ending an attempt, a conversion or an interrupted job: the new state and its notice in one commit.
 
 use crate::event::{EventSubject, JobEvent, Stage};
-use crate::policy::{Lesson, RetryTable, Verdict, judge};
+use crate::policy::{Lesson, RetryTable, Verdict, judge, reschedule};
 use crate::service::Service;
 use core::time::Duration;
 use fax_store::StoreError;
@@ -58,7 +58,13 @@ pub(crate) fn apply(job: &mut Job, turn: &Turn, table: &RetryTable, now: Timesta
                 job.reason = None;
                 return;
             }
-            let verdict = judge(job, table);
+            let mut verdict = judge(job, table);
+            if let Some(rule) = reschedule(job, &table.rules).filter(|_| verdict != Verdict::Uncertain) {
+                job.retries = rule.retries;
+                job.reschedule_rule = Some(rule.name.clone());
+                let left = job.attempts_left() > 0;
+                verdict = if left { Verdict::Retry(rule.retry_after) } else { Verdict::GiveUp };
+            }
             match verdict {
                 Verdict::Uncertain => uncertain(job),
                 _ if job.cancel => called_off(job),
@@ -161,10 +167,13 @@ impl Service {
             Ok(())
         });
         let told = !notices.is_empty();
-        let lessons = match (turn, &self.config().learning) {
+        let mut lessons = match (turn, &self.config().learning) {
             (Turn::Call(_, Some(lesson)), Some(rules)) => lesson.changes(rules),
             _ => Vec::new(),
         };
+        if let Turn::Call(attempt, _) = turn {
+            self.count_dead(job, attempt, &mut lessons).await;
+        }
         // In one commit: a lesson is counted once, whatever happens between.
         let job = store.update_job_and_profiles(&job.id, guard, change, notices, lessons).await?;
         if told {

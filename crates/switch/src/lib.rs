@@ -10,6 +10,7 @@ pub mod directory;
 mod dispatcher;
 pub mod event;
 mod finish;
+mod guard;
 mod lesson;
 pub mod number;
 pub mod policy;
@@ -20,6 +21,7 @@ pub mod service;
 
 pub use directory::{Account, Directory, Faxbox, Key, Password, User};
 pub use event::{EventSubject, JobEvent, Stage};
+pub use guard::DeadNumberRules;
 pub use service::{
     Attachment, Decision, Format, IncomingCall, NO_HEADER, NewDocument, NewJob, ONCE_FOR, Once, Ports,
     REFUSED_MAIL, ReceivedFax, Receiving, Reception, RefusedMail, ReloadRequest, Service, ServiceConfig,

@@ -4,8 +4,10 @@
 mod budget;
 mod causes;
 mod classes;
+mod hours;
 mod learning;
 mod plan;
+mod reschedule;
 mod schedule;
 mod testimony;
 mod trunks;
@@ -15,8 +17,10 @@ pub use budget::{
 };
 pub use causes::{CallCause, Course, call_cause};
 pub use classes::{Class, class, class_of_cause, is_success};
+pub use hours::SendHours;
 pub use learning::{LearningRules, Lesson, is_on_probation, set_by_operator};
 pub use plan::{Known, Plan, Planned, Source};
+pub use reschedule::{RESCHEDULE_FIELDS, RescheduleRule, reschedule};
 pub use schedule::{RetryTable, Schedule, Verdict, degrade, judge};
 pub use testimony::{Says, Testimony, testify};
 pub use trunks::{AccountRoute, CallerRules, Prefix, TrunkRoute, TrunkRouting};

@@ -15,6 +15,7 @@ mod toll;
 pub use attachment::{Attachment, Format, Which};
 pub use config::{Ports, ServiceConfig};
 pub use incoming::{Decision, IncomingCall, ReceivedFax};
+pub use jobs::{cancelling, restarting};
 pub use profiles::TraitSetting;
 pub use receptions::{Receiving, Reception};
 pub use refused::{REFUSED_MAIL, RefusedMail};
@@ -87,6 +88,8 @@ pub(crate) struct Inner {
     pub(crate) wake_notices: Notify,
     /// Calls and conversions that run on this node.
     pub(crate) running: Running,
+    /// When the leases of this node were last known to be renewed.
+    pub(crate) renewed: Mutex<Timestamp>,
     /// What was called and spent.
     pub(crate) budgets: Mutex<crate::policy::Budgets>,
     /// Faxes that are being received here.
@@ -111,6 +114,7 @@ impl Service {
                 wake: Notify::new(),
                 wake_notices: Notify::new(),
                 running: Running::default(),
+                renewed: Mutex::default(),
                 budgets: Mutex::default(),
                 receptions: Mutex::default(),
                 latest: Mutex::default(),

@@ -9,7 +9,7 @@ use core::time::Duration;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, PageFormat, Resolution, Width};
 use fax_document::FaxDocument;
-use fax_store::model::{JobState, NoticeKind};
+use fax_store::model::{FaxId, JobState, NoticeKind};
 use fax_store::port::{Range, ReceivedQuery};
 use fax_switch::{
     Decision, Format, IncomingCall, NewDocument, ReceivedFax, ServiceError, SubmitError, Which,
@@ -38,6 +38,7 @@ fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
         ends_document: index + 1 == made.pages.len(),
     });
     ReceivedFax {
+        id: FaxId::generate(),
         call: IncomingCall {
             to_number: "4155550100".into(),
             from_number: "+14155550001".into(),
@@ -105,6 +106,19 @@ async fn a_received_fax_is_kept_pel_for_pel_and_told() {
     assert_eq!(other, Err(ServiceError::NotFound));
     b.service.delete_fax(&"a".into(), &row.id).await.unwrap();
     assert!(b.documents.get(&row.document.unwrap()).await.is_err());
+}
+
+/// A crash between filing a fax and clearing its spool has it handed in again at the next start.
+#[tokio::test]
+async fn a_fax_that_is_handed_in_twice_is_filed_once() {
+    let b = Bench::new();
+    let whole = fax(2, None);
+    let row = b.service.received(whole.clone()).await.unwrap();
+    let again = ReceivedFax { interrupted: true, ..whole };
+    assert_eq!(b.service.received(again).await.unwrap(), row, "it stays as it was filed first");
+    let q = ReceivedQuery { account: Some("a".into()), faxbox: None, range: Range::default() };
+    assert_eq!(b.service.faxes(q).await.unwrap().len(), 1);
+    assert_eq!(b.notices().await.len(), 1, "nobody is told twice");
 }
 
 #[tokio::test]

@@ -111,8 +111,8 @@ async fn answer(
     let audio_only = service.directory().faxbox(&faxbox).is_some_and(|f| f.audio_only);
     let terminal = called(ident, colour);
     let mut call = if audio_only { incoming.accept_audio_only(terminal) } else { incoming.accept(terminal) };
-    let mut kept = spool.begin(&asked, &account, &faxbox);
     let receiving = service.begin_reception(&asked, &account, &faxbox);
+    let mut kept = spool.begin(receiving.id(), &asked, &account, &faxbox);
     let mut pages = Vec::new();
     let mut trace = Vec::new();
     let mut t38 = false;
@@ -154,6 +154,7 @@ async fn answer(
         None => cut_off(pages.len()),
     };
     let fax = ReceivedFax {
+        id: receiving.id().clone(),
         call: asked,
         account,
         faxbox,

@@ -5,7 +5,7 @@ use crate::pages;
 use anyhow::{Context, Result};
 use fax_base::page::{Coding, PageFormat, Tones};
 use fax_document::{FaxDocument, Page};
-use fax_store::model::{AccountId, FaxboxId};
+use fax_store::model::{AccountId, FaxId, FaxboxId};
 use fax_switch::{IncomingCall, ReceivedFax, Service};
 use fax_t30 as t30;
 use fax_terminal::ReceivedPage;
@@ -32,12 +32,19 @@ impl Spool {
     }
 
     /// A call is answered. Nothing is written before its first page.
-    pub(crate) fn begin(&self, call: &IncomingCall, account: &AccountId, faxbox: &FaxboxId) -> Incoming {
+    pub(crate) fn begin(
+        &self,
+        id: &FaxId,
+        call: &IncomingCall,
+        account: &AccountId,
+        faxbox: &FaxboxId,
+    ) -> Incoming {
         let told = json!({
             "account": account.as_str(), "faxbox": faxbox.as_str(), "to": call.to_number, "from": call.from_number,
             "from_name": call.from_name, "diverted_from": call.diverted_from, "call_id": call.call_id, "remote": call.remote,
         });
-        Incoming { folder: self.folder.join(uuid::Uuid::new_v4().simple().to_string()), told, pages: 0 }
+        // The folder has the fax's id: what is filed and still kept after a crash is known by it.
+        Incoming { folder: self.folder.join(id.as_str()), told, pages: 0 }
     }
 
     /// Files what a crash left behind.
@@ -140,7 +147,9 @@ fn left(folder: &Path) -> Result<ReceivedFax> {
             pages.push(received(pages.len(), page, &facts));
         }
     }
+    let name = folder.file_name().context("the folder has no name")?;
     Ok(ReceivedFax {
+        id: FaxId::new(name.to_string_lossy()),
         call: IncomingCall {
             to_number: text("to"),
             from_number: text("from"),

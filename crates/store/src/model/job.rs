@@ -138,6 +138,9 @@ pub struct Job {
     /// In a plain sentence why it failed or is uncertain.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The rule of the operator's that said what follows the last attempt, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reschedule_rule: Option<String>,
 }
 
 impl Job {
@@ -176,6 +179,7 @@ impl Job {
             lease: None,
             cancel: false,
             reason: None,
+            reschedule_rule: None,
         }
     }
 

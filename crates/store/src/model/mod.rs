@@ -15,7 +15,7 @@ pub use job::{
     Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy, Source,
 };
 pub use notice::{Notice, NoticeKind, NoticeSubject};
-pub use profile::{Ability, FarEnd, Origin, Profile, ProfileKey, Trait, Witness};
+pub use profile::{Ability, Dead, FarEnd, Origin, Profile, ProfileKey, Trait, Witness};
 pub use received::Received;
 pub use row::{Row, RowKind};
 pub use timestamp::Timestamp;

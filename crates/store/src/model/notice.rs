@@ -1,6 +1,6 @@
 //! A notice: a mail that must go out, written in the same commit as the change it tells of.
 
-use super::{AccountId, FaxId, JobId, NoticeId, Timestamp};
+use super::{AccountId, FaxId, JobId, Lease, NoticeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A mail that must go out.
@@ -23,6 +23,9 @@ pub struct Notice {
     pub tries: u32,
     /// Not to be sent before this time.
     pub not_before: Timestamp,
+    /// Who is sending it; until the end of that it is due for nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
 }
 
 impl Notice {
@@ -44,6 +47,7 @@ impl Notice {
             created: now,
             tries: 0,
             not_before: now,
+            lease: None,
         }
     }
 }

@@ -265,6 +265,21 @@ pub struct Profile {
     pub traits: Vec<Trait>,
     /// Of a trunk: what its last numbers told.
     pub witnesses: Vec<Witness>,
+    /// Of a number: its last calls were refused for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead: Option<Dead>,
+}
+
+/// A number whose last calls were all refused for good.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dead {
+    /// How many, one after the other.
+    pub calls: u32,
+    /// The last of them.
+    pub last: Timestamp,
+    /// It is not called before this time; `None`: it still is.
+    pub until: Option<Timestamp>,
 }
 
 impl Profile {

@@ -22,8 +22,8 @@ mod queue;
 mod rows;
 
 use crate::model::{
-    Audit, DocumentKey, Entry, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey,
-    Received, Row, RowKind, Timestamp,
+    Audit, DocumentKey, Entry, FaxId, Job, JobId, Lease, NodeId, Notice, NoticeId, PageEntry, Profile,
+    ProfileKey, Received, Row, RowKind, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
@@ -262,6 +262,32 @@ impl Store for PostgresStore {
         t.commit().await.map_err(unavailable)
     }
 
+    async fn take_notices(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let mut t = self.begin().await?;
+        let lease = Lease { node: node.clone(), until };
+        let taken = rows::take_notices(&mut t, &lease, now, limit).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(taken)
+    }
+
+    async fn keep_notice(&self, id: &NoticeId, node: &NodeId, until: Timestamp) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        rows::keep_notice(&mut t, id, Lease { node: node.clone(), until }).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn release_notices(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        rows::release_notices(&mut t, node, now).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
     async fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
         lists::notices_due(&self.pool, now, limit).await
     }
@@ -359,6 +385,10 @@ impl Store for PostgresStore {
 
     async fn note_import(&self, archive: Option<u64>) -> Result<(), StoreError> {
         archive::note_import(&self.pool, archive).await
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     async fn changed(&self) {

@@ -2,7 +2,7 @@
 
 use super::unavailable;
 use crate::model::{
-    FaxId, Job, JobState, Lease, Notice, NoticeId, PageEntry, PageState, Received, Timestamp,
+    FaxId, Job, JobState, Lease, NodeId, Notice, NoticeId, PageEntry, PageState, Received, Timestamp,
 };
 use crate::port::StoreError;
 use serde::Serialize;
@@ -174,13 +174,74 @@ pub(super) async fn notice_retry(
     id: &NoticeId,
     not_before: Timestamp,
 ) -> Result<(), StoreError> {
-    let found: Option<String> = sqlx::query_scalar("select body from fax_notices where id = $1 for update")
-        .bind(id.as_str())
-        .fetch_optional(&mut *t)
-        .await
-        .map_err(unavailable)?;
-    let mut notice: Notice = unbody(&format!("notice {id}"), &found.ok_or(StoreError::NotFound)?)?;
+    let mut notice = hold_notice(t, id).await?;
     notice.tries = notice.tries.saturating_add(1);
     notice.not_before = not_before;
+    notice.lease = None;
     insert_notices(t, &[notice]).await
+}
+
+/// The notice, locked until the end of the transaction.
+async fn hold_notice(t: &mut PgConnection, id: &NoticeId) -> Result<Notice, StoreError> {
+    let found: Option<String> = sqlx::query_scalar("select body from fax_notices where id = $1 for update")
+        .bind(id.as_str())
+        .fetch_optional(t)
+        .await
+        .map_err(unavailable)?;
+    unbody(&format!("notice {id}"), &found.ok_or(StoreError::NotFound)?)
+}
+
+pub(super) async fn take_notices(
+    t: &mut PgConnection,
+    lease: &Lease,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Notice>, StoreError> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select id, body from fax_notices where not_before <= $1 order by not_before, id limit $2
+         for update skip locked",
+    )
+    .bind(now.0)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(&mut *t)
+    .await
+    .map_err(unavailable)?;
+    let mut taken: Vec<Notice> = Vec::new();
+    for (id, body) in rows {
+        match unbody::<Notice>(&format!("notice {id}"), &body) {
+            Ok(notice) => {
+                taken.push(Notice { not_before: lease.until, lease: Some(lease.clone()), ..notice });
+            }
+            Err(e) => tracing::error!(error = %e, "a notice is left out"),
+        }
+    }
+    insert_notices(t, &taken).await?;
+    Ok(taken)
+}
+
+pub(super) async fn keep_notice(t: &mut PgConnection, id: &NoticeId, lease: Lease) -> Result<(), StoreError> {
+    let notice = hold_notice(t, id).await?;
+    if notice.lease.as_ref().is_none_or(|l| l.node != lease.node) {
+        return Err(StoreError::LeaseLost);
+    }
+    insert_notices(t, &[Notice { not_before: lease.until, lease: Some(lease), ..notice }]).await
+}
+
+pub(super) async fn release_notices(
+    t: &mut PgConnection,
+    node: &NodeId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let bodies: Vec<String> = sqlx::query_scalar(
+        "select body from fax_notices where body::jsonb -> 'lease' ->> 'node' = $1 for update",
+    )
+    .bind(node.as_str())
+    .fetch_all(&mut *t)
+    .await
+    .map_err(unavailable)?;
+    let mut held = Vec::new();
+    for body in bodies {
+        held.push(Notice { not_before: now, lease: None, ..unbody("notice", &body)? });
+    }
+    insert_notices(t, &held).await
 }

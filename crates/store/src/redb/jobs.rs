@@ -22,7 +22,7 @@ pub(super) fn insert(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
 /// Writes a job that is not there as it is.
 pub(super) fn restore(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
     let row = encode(job)?;
-    for (page, entry) in (0u32..).zip(&job.ledger) {
+    for (page, entry) in (0u32..).zip(&job.ledger).filter(|(_, e)| **e != PageEntry::default()) {
         put_page(t, job.id.as_str(), page, *entry)?;
     }
     t.jobs.insert(job.id.as_str(), row.as_slice())?;

@@ -21,8 +21,8 @@ mod tests;
 mod writer;
 
 use crate::model::{
-    Audit, DocumentKey, Entry, FaxId, Job, JobId, NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey,
-    Received, Row, RowKind, Timestamp,
+    Audit, DocumentKey, Entry, FaxId, Job, JobId, Lease, NodeId, Notice, NoticeId, PageEntry, Profile,
+    ProfileKey, Received, Row, RowKind, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
@@ -217,6 +217,27 @@ impl Store for RedbStore {
 
     async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError> {
         self.write(move |t| rows::insert_notices(t, &notices)).await
+    }
+
+    async fn take_notices(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let lease = Lease { node: node.clone(), until };
+        self.write(move |t| rows::take_notices(t, &lease, now, limit)).await
+    }
+
+    async fn keep_notice(&self, id: &NoticeId, node: &NodeId, until: Timestamp) -> Result<(), StoreError> {
+        let (id, lease) = (id.clone(), Lease { node: node.clone(), until });
+        self.write(move |t| rows::keep_notice(t, &id, lease)).await
+    }
+
+    async fn release_notices(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
+        let node = node.clone();
+        self.write(move |t| rows::release_notices(t, &node, now)).await
     }
 
     async fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {

@@ -1,8 +1,8 @@
 //! Writing received faxes, notices and the count of rows that name a document.
 
-use super::tables::Tables;
+use super::tables::{LAST, Tables};
 use super::writer::Fault;
-use crate::model::{FaxId, Notice, NoticeId, Received, Timestamp};
+use crate::model::{FaxId, Lease, NodeId, Notice, NoticeId, Received, Timestamp};
 use crate::port::StoreError;
 use ::redb::ReadableTable;
 use serde::Serialize;
@@ -43,12 +43,65 @@ pub(super) fn notice_done(t: &mut Tables<'_>, id: &NoticeId) -> Result<(), Fault
 
 pub(super) fn notice_retry(t: &mut Tables<'_>, id: &NoticeId, not_before: Timestamp) -> Result<(), Fault> {
     let mut n = notice(t, id)?;
-    let was = n.not_before;
     n.tries = n.tries.saturating_add(1);
-    n.not_before = not_before;
+    due_again(t, n, not_before, None)
+}
+
+/// Makes a notice due at another time, and held by another node or nobody.
+fn due_again(t: &mut Tables<'_>, mut n: Notice, at: Timestamp, lease: Option<Lease>) -> Result<(), Fault> {
+    let was = core::mem::replace(&mut n.not_before, at);
+    n.lease = lease;
     let row = encode(&n)?;
-    t.notices_due.remove((was.0, id.as_str()))?;
+    t.notices_due.remove((was.0, n.id.as_str()))?;
     put_notices(t, &[n], &[row])
+}
+
+pub(super) fn take_notices(
+    t: &mut Tables<'_>,
+    lease: &Lease,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Notice>, Fault> {
+    let mut due = Vec::new();
+    for row in t.notices_due.range(..=(now.0, LAST))? {
+        if due.len() >= limit {
+            break;
+        }
+        let (key, _) = row?;
+        let id = NoticeId::new(key.value().1);
+        match notice(t, &id) {
+            Ok(notice) => due.push(notice),
+            Err(Fault::Refused(e)) => tracing::error!(notice = %id, error = %e, "a notice cannot be read"),
+            Err(file) => return Err(file),
+        }
+    }
+    for notice in &mut due {
+        due_again(t, notice.clone(), lease.until, Some(lease.clone()))?;
+        notice.lease = Some(lease.clone());
+        notice.not_before = lease.until;
+    }
+    Ok(due)
+}
+
+pub(super) fn keep_notice(t: &mut Tables<'_>, id: &NoticeId, lease: Lease) -> Result<(), Fault> {
+    let n = notice(t, id)?;
+    if n.lease.as_ref().is_none_or(|l| l.node != lease.node) {
+        return Err(StoreError::LeaseLost.into());
+    }
+    due_again(t, n, lease.until, Some(lease))
+}
+
+pub(super) fn release_notices(t: &mut Tables<'_>, node: &NodeId, now: Timestamp) -> Result<(), Fault> {
+    let mut held = Vec::new();
+    for row in t.notices.iter()? {
+        // One that cannot be read is nobody's.
+        if let Ok(n) = serde_json::from_slice::<Notice>(row?.1.value())
+            && n.lease.as_ref().is_some_and(|l| l.node == *node)
+        {
+            held.push(n);
+        }
+    }
+    held.into_iter().try_for_each(|n| due_again(t, n, now, None))
 }
 
 pub(super) fn insert_received(t: &mut Tables<'_>, fax: &Received, notices: &[Notice]) -> Result<(), Fault> {

@@ -75,6 +75,34 @@ pub async fn notices_wait_and_are_ticked_off(s: S) {
     assert_eq!(s.next_notice().await.unwrap(), Some(t(8)));
 }
 
+pub async fn a_notice_is_taken_by_one_node(s: S) {
+    let about = NoticeSubject::Fax(FaxId::new("f"));
+    let make = |at| Notice::new(NoticeKind::Received, "a".into(), about.clone(), vec![], t(at));
+    let (a, b, c) = (make(1), make(2), make(9));
+    s.insert_notices(vec![a.clone(), b.clone(), c]).await.unwrap();
+    let take = async |name: &str, now: i64, limit| -> Vec<NoticeId> {
+        let taken = s.take_notices(&node(name), t(now), t(now + 60), limit).await.unwrap();
+        taken.into_iter().map(|n| n.id).collect()
+    };
+    assert_eq!(take("n1", 5, 1).await, std::slice::from_ref(&a.id));
+    assert_eq!(take("n2", 5, 9).await, std::slice::from_ref(&b.id));
+    assert!(take("n1", 5, 9).await.is_empty(), "both are held");
+    // Whoever is still sending keeps it; whoever fell silent loses it.
+    s.keep_notice(&a.id, &node("n1"), t(200)).await.unwrap();
+    assert_eq!(s.keep_notice(&a.id, &node("n2"), t(200)).await, Err(StoreError::LeaseLost));
+    s.insert_notices(vec![]).await.unwrap();
+    let later = take("n3", 70, 9).await;
+    assert!(later.contains(&b.id) && !later.contains(&a.id), "{later:?}");
+    assert_eq!(s.keep_notice(&b.id, &node("n2"), t(200)).await, Err(StoreError::LeaseLost));
+    // A node that was restarted begins again with what it had taken, and nothing counts as a try.
+    s.release_notices(&node("n1"), t(71)).await.unwrap();
+    let again = s.take_notices(&node("n1"), t(71), t(99), 9).await.unwrap();
+    assert_eq!((again.len(), &again[0].id, again[0].tries), (1, &a.id, 0));
+    // A failed try lets it go.
+    s.notice_retry(&a.id, t(72)).await.unwrap();
+    assert_eq!(take("n2", 72, 9).await, [a.id]);
+}
+
 pub async fn documents_are_named_by_rows(s: S) {
     let (x, y) = (DocumentKey::generate(), DocumentKey::generate());
     let mut job = pending("a", "+1", 1);

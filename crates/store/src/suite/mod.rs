@@ -19,8 +19,8 @@ pub use queue::*;
 
 use crate::model::{
     Ability, AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, Job, JobId, JobState,
-    NodeId, Notice, NoticeKind, NoticeSubject, PageEntry, PageState, Profile, ProfileKey, Received, Source,
-    Timestamp,
+    NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry, PageState, Profile, ProfileKey, Received,
+    Source, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, Range,
@@ -50,7 +50,7 @@ macro_rules! store_suite {
             leases_are_renewed_and_found_when_stale, the_ledger_keeps_confirmed_pages,
             a_refused_change_changes_nothing, state_change_and_notice_go_together,
             lists_are_ordered_filtered_and_paged, final_jobs_move_to_the_other_list,
-            deleted_jobs_are_gone, received_faxes_are_listed, notices_wait_and_are_ticked_off,
+            deleted_jobs_are_gone, received_faxes_are_listed, notices_wait_and_are_ticked_off, a_notice_is_taken_by_one_node,
             documents_are_named_by_rows, many_writers_at_once, the_next_due_time_is_known,
             profiles_change_and_are_read_back, profiles_are_listed_by_account_in_pages,
             profiles_change_with_the_job_or_not_at_all, old_profiles_are_purged_locked_ones_stay,

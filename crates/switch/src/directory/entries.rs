@@ -4,6 +4,7 @@
 //! far as that goes, and the log says so.
 
 use super::{Account, Directory, Domain, Faxbox, Key, Password, User};
+use crate::policy::SendHours;
 use fax_store::model::{AccountId, Entry, EntryKind, FaxboxId, Timestamp};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
@@ -263,6 +264,15 @@ fn zone(document: &Map<String, Value>, key: &str) -> String {
     Some(text(document, key)).filter(|z| z != "inherit").unwrap_or_default()
 }
 
+/// Hours in which faxes are sent. What cannot be read must not keep faxes for ever.
+fn hours(id: &str, value: Option<&Value>) -> SendHours {
+    let written = texts(value);
+    SendHours::parse(written.iter().map(String::as_str)).unwrap_or_else(|why| {
+        tracing::warn!(id, why, "its sending hours are left out");
+        SendHours::default()
+    })
+}
+
 fn account_of(entry: &Entry) -> Account {
     let d = &entry.document;
     let most = field(d, "fax.max_outbound").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
@@ -272,6 +282,7 @@ fn account_of(entry: &Entry) -> Account {
         realm: text(d, "realm"),
         timezone: zone(d, "timezone"),
         max_outbound: most.unwrap_or(10).max(1),
+        send_hours: hours(&entry.id, field(d, "fax.send_hours")),
         parent: Some(entry.account.clone()).filter(|p| !p.as_str().is_empty()),
         own_caller_ids: flag(d, "fax.ensure_valid_caller_id").unwrap_or(true),
         disabled: flag(d, "enabled") == Some(false),
@@ -296,6 +307,7 @@ fn faxbox_of(entry: &Entry) -> Faxbox {
         colour: flag(d, "colour").unwrap_or(false),
         audio_only: flag(d, "media.fax_option") == Some(false),
         retries: retries.unwrap_or(1),
+        send_hours: hours(&entry.id, d.get("send_hours")),
         mail_domain: text(&entry.hidden, hidden::MAIL_DOMAIN),
         custom_mail_domain: Some(text(d, "custom_smtp_email_address")).filter(|c| !c.is_empty()),
         smtp_permission_list: texts(d.get("smtp_permission_list")),

@@ -51,6 +51,11 @@ const CLASSES: &[Class] = &[
     c("call.nodialtone", "Our own line is dead.", P::Local),
     c("call.unallocated", "The number is not in service.", P::NeverNumber),
     c("call.rejected", "The call was refused.", P::Never),
+    c(
+        "call.dead",
+        "The last calls to this number were all refused for good; it is not called for a time.",
+        P::Never,
+    ),
     c("call.congestion", "The network is overloaded.", P::Busy).wait(180),
     c("call.media", "The far end takes neither T.38 nor G.711.", P::Protocol),
     c("call.glare", "Both ends called at the same time.", P::Busy).wait(30),

@@ -1,6 +1,7 @@
 //! When a failed job is tried again, and what is left out then.
 
 use super::classes::class;
+use super::reschedule::RescheduleRule;
 use crate::port::Degrade;
 use core::time::Duration;
 use fax_store::model::{Job, RetryPolicy};
@@ -44,6 +45,8 @@ pub struct RetryTable {
     pub other: Duration,
     /// Overrides by class key: the delay.
     pub by_class: Vec<(String, Duration)>,
+    /// The operator's own rules, which come before all of this.
+    pub rules: Vec<RescheduleRule>,
 }
 
 impl Default for RetryTable {
@@ -56,6 +59,7 @@ impl Default for RetryTable {
             local: Schedule::seconds(&[60, 300, 900], 20),
             other: Duration::from_secs(300),
             by_class: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a service is made of: its settings and its ports.
 
+use crate::guard::DeadNumberRules;
 use crate::number::NumberPlan;
 use crate::policy::{LearningRules, RetryTable, TollRules};
 use crate::port::{Clock, Converter, Dialler, Fetcher};
@@ -29,6 +30,8 @@ pub struct ServiceConfig {
     pub retry: RetryTable,
     /// How calls teach about numbers and trunks; `None`: nothing is learnt, and nothing that was is applied.
     pub learning: Option<LearningRules>,
+    /// When numbers are not called any more.
+    pub dead_numbers: DeadNumberRules,
     /// What may be called and spent.
     pub toll: Arc<TollRules>,
     /// Attempts in all of jobs that say nothing.
@@ -67,6 +70,7 @@ impl ServiceConfig {
             trunks: Vec::new(),
             retry: RetryTable::default(),
             learning: Some(LearningRules::default()),
+            dead_numbers: DeadNumberRules::default(),
             toll: Arc::default(),
             default_retries: 3,
             max_retries: 4,

@@ -64,6 +64,8 @@ pub enum Decision {
 /// What came in a call.
 #[derive(Clone, Debug)]
 pub struct ReceivedFax {
+    /// Its id: what is handed in again after a crash is the same fax.
+    pub id: FaxId,
     /// The call.
     pub call: IncomingCall,
     /// The account it was received for.
@@ -98,13 +100,17 @@ impl Service {
         self.route(call).decision
     }
 
-    /// Stores what came in a call, with a notice. It is on disk when this comes back with `Ok`.
+    /// Stores what came in a call, with a notice. It is on disk when this comes back with `Ok`. A fax whose id is stored
+    /// already is that one, and nobody is told again.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`]: nothing is stored; try again.
     pub async fn received(&self, fax: ReceivedFax) -> Result<Received, ServiceError> {
         let inner = &self.inner;
+        if let Some(stored) = inner.ports.store.received(&fax.id).await? {
+            return Ok(stored);
+        }
         let now = self.now();
         let outcome = &fax.outcome;
         let format = outcome.format.or(fax.pages.last().map(|p| p.format));
@@ -134,8 +140,7 @@ impl Service {
         let config = self.config();
         let numbers = &config.numbers;
         let row = Received {
-            // Those who watched the call know the fax by this id.
-            id: self.id_of_reception(&fax.call.call_id).unwrap_or_else(FaxId::generate),
+            id: fax.id,
             account: fax.account,
             faxbox: Some(fax.faxbox),
             created: now,

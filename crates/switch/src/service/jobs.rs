@@ -3,7 +3,7 @@
 use super::{Service, ServiceError, Which};
 use crate::event::Stage;
 use fax_store::StoreError;
-use fax_store::model::{AccountId, FaxId, Job, JobId, Received};
+use fax_store::model::{AccountId, FaxId, Job, JobId, Received, Timestamp};
 use fax_store::model::{DocumentKey, JobState, Source};
 use fax_store::port::{Guard, JobChange, JobQuery, ReceivedQuery};
 
@@ -47,6 +47,48 @@ impl Service {
     }
 }
 
+/// What calls a job off at `now`, whoever holds it.
+#[must_use]
+pub fn cancelling(now: Timestamp) -> JobChange {
+    Box::new(move |j| {
+        if j.state.is_final() {
+            return Err(StoreError::Refused("the fax is done with already".into()));
+        }
+        if j.lease.is_some() {
+            j.cancel = true;
+        } else {
+            j.state = JobState::Cancelled;
+            j.reason = Some("The fax was called off.".into());
+        }
+        j.modified = now;
+        Ok(())
+    })
+}
+
+/// What brings a job back into the queue, due at `now`.
+#[must_use]
+pub fn restarting(now: Timestamp) -> JobChange {
+    Box::new(move |j| {
+        let lost = j.lease.as_ref().is_some_and(|l| l.until <= now);
+        if j.state == JobState::Completed {
+            return Err(StoreError::Refused("the fax was delivered already".into()));
+        }
+        if j.lease.is_some() && !lost {
+            return Err(StoreError::Refused("the fax is in work".into()));
+        }
+        if j.state.is_final() {
+            j.attempts_counted = 0;
+        }
+        j.state = if j.document.is_some() { JobState::Pending } else { JobState::Converting };
+        j.lease = None;
+        j.cancel = false;
+        j.reason = None;
+        j.not_before = now;
+        j.modified = now;
+        Ok(())
+    })
+}
+
 impl Service {
     /// Calls a job off. One that waits is Cancelled at once; one with a call in progress when the call
     /// has been cleared: its `cancel` is true until then.
@@ -56,20 +98,7 @@ impl Service {
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for a job that is done with.
     pub async fn cancel(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
         self.job(account, id).await?;
-        let now = self.now();
-        let change: JobChange = Box::new(move |j| {
-            if j.state.is_final() {
-                return Err(StoreError::Refused("the fax is done with already".into()));
-            }
-            if j.lease.is_some() {
-                j.cancel = true;
-            } else {
-                j.state = JobState::Cancelled;
-                j.reason = Some("The fax was called off.".into());
-            }
-            j.modified = now;
-            Ok(())
-        });
+        let change = cancelling(self.now());
         let store = &self.inner.ports.store;
         let job = store.update_job(id, Guard::Any, change, vec![]).await?;
         if job.state == JobState::Cancelled {
@@ -78,6 +107,21 @@ impl Service {
             self.inner.running.call_off(id, crate::running::Why::Sender);
         }
         // Another job to the same number may go now.
+        self.inner.wake.notify_one();
+        Ok(job)
+    }
+
+    /// Sends a job that waits at once, and one that was given up, called off or is uncertain again, as often as it was
+    /// allowed before. Pages that were confirmed are not sent again.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for a job that is in work or was delivered.
+    pub async fn restart(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
+        self.job(account, id).await?;
+        let store = &self.inner.ports.store;
+        let job = store.update_job(id, Guard::Any, restarting(self.now()), vec![]).await?;
+        self.tell_job(&job, Stage::Prepare, "waiting in the queue".into(), None);
         self.inner.wake.notify_one();
         Ok(job)
     }

@@ -5,7 +5,28 @@ use core::time::Duration;
 use fax_store::model::{Notice, NoticeId};
 
 impl Service {
-    /// Notices that are due, at least one and at most `limit`: waits for them.
+    /// Begins again with the notices that this node was sending when it stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn release_notices(&self) -> Result<(), ServiceError> {
+        Ok(self.inner.ports.store.release_notices(&self.config().node, self.now()).await?)
+    }
+
+    /// This node is still sending the notice: no other takes it for one lease more.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Conflict`]: another node has it by now; [`ServiceError::NotFound`], [`ServiceError::Unavailable`].
+    pub async fn keep_notice(&self, id: &NoticeId) -> Result<(), ServiceError> {
+        let config = self.config();
+        let until = self.now().plus(config.lease);
+        Ok(self.inner.ports.store.keep_notice(id, &config.node, until).await?)
+    }
+
+    /// Notices that are due, at least one and at most `limit`: waits for them. No other node takes them while they
+    /// are kept ([`Service::keep_notice`]) at least every third of the configured lease.
     ///
     /// # Errors
     ///
@@ -14,16 +35,17 @@ impl Service {
         let ports = &self.inner.ports;
         loop {
             let woken = self.inner.wake_notices.notified();
-            let due = ports.store.notices_due(ports.clock.now(), limit.max(1)).await?;
+            let (now, config) = (ports.clock.now(), self.config());
+            let until = now.plus(config.lease);
+            let due = ports.store.take_notices(&config.node, now, until, limit.max(1)).await?;
             if !due.is_empty() {
                 return Ok(due);
             }
-            match ports.store.next_notice().await? {
-                None => woken.await,
-                Some(at) => tokio::select! {
-                    () = woken => {}
-                    () = ports.clock.sleep_until(at) => {}
-                },
+            // Nobody tells of those that another node wrote and did not send.
+            let look = ports.store.next_notice().await?.map_or(until, |at| at.min(until));
+            tokio::select! {
+                () = woken => {}
+                () = ports.clock.sleep_until(look) => {}
             }
         }
     }

@@ -69,15 +69,15 @@ impl Service {
         own.sort_by(|a, b| (a.began, &a.id).cmp(&(b.began, &b.id)));
         own
     }
-
-    /// The id that was given to the fax of a call that is being received.
-    pub(crate) fn id_of_reception(&self, call_id: &str) -> Option<FaxId> {
-        let running = lock(&self.inner.receptions);
-        running.values().find(|r| r.call_id == call_id).map(|r| r.id.clone())
-    }
 }
 
 impl Receiving {
+    /// The id that the fax will have.
+    #[must_use]
+    pub fn id(&self) -> &FaxId {
+        &self.id
+    }
+
     /// The rate that was agreed, bit/s.
     pub fn negotiated(&self, rate: u32) {
         self.tell(Stage::Receive, format!("fax negotiated at {rate}"), None);

@@ -377,6 +377,11 @@ impl Service {
         job.client = new.client;
         job.faxbox = new.faxbox;
         job.not_before = new.not_before.unwrap_or(now);
+        if let Some(opens) =
+            self.opens(&job.account, job.faxbox.as_ref(), job.not_before).filter(|_| ready.is_some())
+        {
+            job.not_before = opens;
+        }
         if let Some(ready) = ready {
             job.state = JobState::Pending;
             job.document = Some(ready.key);
