@@ -91,15 +91,7 @@ impl HttpFetcher {
         order: &FetchOrder,
         first: bool,
     ) -> Result<Response, ConvertError> {
-        let (host, addresses) = self.addresses(url).await?;
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(self.config.connect_time)
-            .user_agent(concat!("ferrofax/", env!("CARGO_PKG_VERSION")))
-            .resolve_to_addrs(&host, &addresses)
-            .build()
-            .map_err(|e| ConvertError::Later(format!("cannot fetch: {e}")))?;
+        let client = guarded(url, self.config.allow_private_urls, self.config.connect_time).await?;
         let mut request = client.request(method.clone(), url.clone());
         let field = |text: &Option<String>| text.as_deref().and_then(|t| HeaderValue::from_str(t).ok());
         // The client's own fields go to the server it named, not where that one redirects to.
@@ -118,38 +110,6 @@ impl HttpFetcher {
             tracing::info!(error = ?e, "a document could not be fetched");
             ConvertError::Later("the document's server could not be reached".into())
         })
-    }
-
-    /// The host of a URL and its addresses, every one permitted.
-    async fn addresses(&self, url: &Url) -> Result<(String, Vec<SocketAddr>), ConvertError> {
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused("only http and https URLs are fetched"));
-        }
-        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-            return Err(refused("the URL has no host"));
-        };
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => {
-                let found =
-                    tokio::time::timeout(self.config.connect_time, tokio::net::lookup_host((bare, port)))
-                        .await;
-                match found {
-                    Ok(Ok(found)) => found.take(16).collect(),
-                    _ => {
-                        return Err(ConvertError::Later(
-                            "the document's server was not found in the DNS".into(),
-                        ));
-                    }
-                }
-            }
-        };
-        let permitted = |a: &SocketAddr| self.config.allow_private_urls || is_public(a.ip());
-        if found.is_empty() || !found.iter().all(permitted) {
-            return Err(refused("the document's URL leads to an address that is not public"));
-        }
-        Ok((bare.to_owned(), found))
     }
 
     async fn take(&self, url: &Url, mut response: Response) -> Result<Fetched, ConvertError> {
@@ -203,6 +163,46 @@ impl Fetcher for HttpFetcher {
         let late = |_| Err(ConvertError::Later("fetching the document took too long".into()));
         tokio::time::timeout(self.config.time, self.follow(&order)).await.unwrap_or_else(late)
     }
+}
+
+/// A client that connects to the permitted addresses of this URL and to no others, follows no redirect and uses no proxy.
+pub(crate) async fn guarded(url: &Url, private: bool, patience: Duration) -> Result<Client, ConvertError> {
+    let (host, addresses) = addresses(url, private, patience).await?;
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(patience)
+        .user_agent(concat!("ferrofax/", env!("CARGO_PKG_VERSION")))
+        .resolve_to_addrs(&host, &addresses)
+        .build()
+        .map_err(|e| ConvertError::Later(format!("cannot fetch: {e}")))
+}
+
+/// The host of a URL and its addresses, every one permitted.
+async fn addresses(
+    url: &Url,
+    private: bool,
+    patience: Duration,
+) -> Result<(String, Vec<SocketAddr>), ConvertError> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(refused("only http and https URLs are fetched"));
+    }
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(refused("the URL has no host"));
+    };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, port)],
+        Err(_) => match tokio::time::timeout(patience, tokio::net::lookup_host((bare, port))).await {
+            Ok(Ok(found)) => found.take(16).collect(),
+            _ => return Err(ConvertError::Later("the URL's server was not found in the DNS".into())),
+        },
+    };
+    let permitted = |a: &SocketAddr| private || is_public(a.ip());
+    if found.is_empty() || !found.iter().all(permitted) {
+        return Err(refused("the URL leads to an address that is not public"));
+    }
+    Ok((bare.to_owned(), found))
 }
 
 fn refused(why: &str) -> ConvertError {

@@ -144,6 +144,26 @@ pub enum Resource {
     Events,
     /// The account's own key, as KAZOO has it: one, shown again.
     ApiKey,
+    /// What documents have to look like.
+    Schemas,
+    /// One kind of them.
+    Schema,
+    /// What this server is.
+    About,
+    /// URLs that are told what happens.
+    Webhooks,
+    /// One of them.
+    Webhook,
+    /// What came of calling it.
+    WebhookAttempts,
+    /// What came of calling all of them.
+    AllWebhookAttempts,
+    /// The kinds of hooks there are.
+    Hooks,
+    /// What they are told, by example.
+    HookSamples,
+    /// What one kind is told.
+    HookSample,
 }
 
 impl Resource {
@@ -168,7 +188,22 @@ impl Resource {
                 (Method::PATCH, Right::WriteSetup),
                 (Method::DELETE, Right::WriteSetup),
             ],
-            Resource::Children | Resource::Descendants => &[(Method::GET, Right::ReadSetup)],
+            Resource::Webhooks => &[
+                (Method::GET, Right::ReadSetup),
+                (Method::PUT, Right::WriteSetup),
+                (Method::PATCH, Right::WriteSetup),
+            ],
+            Resource::Webhook => MEMBER,
+            Resource::Children
+            | Resource::Descendants
+            | Resource::WebhookAttempts
+            | Resource::AllWebhookAttempts
+            | Resource::Hooks
+            | Resource::HookSamples
+            | Resource::HookSample
+            | Resource::Schemas
+            | Resource::Schema
+            | Resource::About => &[(Method::GET, Right::ReadSetup)],
             Resource::Faxboxes | Resource::Callflows => COLLECTION,
             Resource::Faxbox | Resource::Callflow => MEMBER,
             Resource::Users => &[(Method::GET, Right::ReadSetup), (Method::PUT, Right::Access)],
@@ -229,6 +264,12 @@ impl Resource {
         self.verbs().iter().find(|(known, _)| known == verb).map(|(_, right)| *right)
     }
 
+    /// Whether its list has a range of time.
+    #[must_use]
+    pub fn is_dated(self) -> bool {
+        matches!(self, Resource::Audit) || matches!(self, Resource::Folder(f) if f != Folder::Outgoing)
+    }
+
     /// Whether a document may come as the body.
     #[must_use]
     pub fn takes_document(self) -> bool {
@@ -250,6 +291,12 @@ static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
         ("api_auth".to_owned(), Resource::ApiAuth),
         ("user_auth".to_owned(), Resource::UserAuth),
         ("accounts".to_owned(), Resource::Accounts),
+        ("schemas".to_owned(), Resource::Schemas),
+        ("schemas/{id}".to_owned(), Resource::Schema),
+        ("about".to_owned(), Resource::About),
+        ("webhooks".to_owned(), Resource::Hooks),
+        ("webhooks/samples".to_owned(), Resource::HookSamples),
+        ("webhooks/samples/{id}".to_owned(), Resource::HookSample),
     ];
     let account = "accounts/{account}";
     all.extend(
@@ -270,6 +317,10 @@ static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
             ("/api_keys", Resource::Keys),
             ("/api_keys/{id}", Resource::Key),
             ("/api_key", Resource::ApiKey),
+            ("/webhooks", Resource::Webhooks),
+            ("/webhooks/attempts", Resource::AllWebhookAttempts),
+            ("/webhooks/{id}", Resource::Webhook),
+            ("/webhooks/{id}/attempts", Resource::WebhookAttempts),
             ("/audit", Resource::Audit),
             ("/destinations", Resource::Destinations),
             ("/destinations/{id}", Resource::Destination),

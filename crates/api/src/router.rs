@@ -9,7 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
 use axum::http::{Method, Response, StatusCode};
-use axum::routing::{any, get};
+use axum::routing::get;
 use fax_store::model::{AccountId, Audit};
 use fax_switch::{Format, Service};
 use tokio::sync::Semaphore;
@@ -23,7 +23,8 @@ use crate::server::Line;
 use crate::server::Peer;
 use crate::watch::{Places, Watched};
 use crate::{
-    account_key, attachment, bans, destinations, faxes, numbers, setup, smtplog, socket, stream, submit,
+    account_key, attachment, bans, destinations, faxes, health, numbers, openapi, schema, setup, smtplog, socket, stream,
+    submit, webhooks,
 };
 
 /// Settings of the REST face.
@@ -86,7 +87,7 @@ struct Face {
     sockets: Places,
 }
 
-/// The REST face over a service: `/v1`, `/v2`, `/healthz`.
+/// The REST face over a service: `/v1`, `/v2`, `/health`, `/ready`, `/openapi.json`, `/docs`.
 pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
     let (places, strangers) = (Semaphore::new(config.max_requests), Semaphore::new(config.max_strangers));
@@ -94,18 +95,11 @@ pub fn router(service: Service, config: Config) -> Router {
     let (requests, failures) = (bucket(config.requests), bucket(config.failures));
     let watchers = Places::new(config.watchers.0, config.watchers.1);
     let sockets = Places::new(config.watchers.0, config.watchers.1);
+    let health = health::router(service.clone());
     let face =
         Arc::new(Face { service, config, tokens, places, strangers, requests, failures, watchers, sockets });
-    Router::new()
-        .route("/healthz", any(health))
-        .route("/", get(connect))
-        .route("/websocket", get(connect))
-        .fallback(dispatch)
-        .with_state(face)
-}
-
-async fn health() -> &'static str {
-    "ok\n"
+    let router = openapi::router().merge(health);
+    router.route("/", get(connect)).route("/websocket", get(connect)).fallback(dispatch).with_state(face)
 }
 
 /// A WebSocket begins.
@@ -353,7 +347,8 @@ impl Face {
             | Resource::Faxboxes
             | Resource::Faxbox
             | Resource::Callflows
-            | Resource::Callflow => setup::act(service, caller, &route, &verb, envelope, query).await?,
+            | Resource::Callflow
+            | Resource::Webhook => setup::act(service, caller, &route, &verb, envelope, query).await?,
             Resource::Numbers | Resource::Number => {
                 numbers::numbers(service, caller, account, id, &verb, &envelope).await?
             }
@@ -377,6 +372,20 @@ impl Face {
             Resource::Attachment(folder) if verb == Method::DELETE => {
                 faxes::delete_documents(service, scope, *folder, id).await?
             }
+            Resource::Webhooks if verb == Method::PATCH => {
+                webhooks::enable(service, account, &envelope).await?
+            }
+            Resource::Webhooks => setup::act(service, caller, &route, &verb, envelope, query).await?,
+            Resource::WebhookAttempts => webhooks::attempts(service, account, Some(id)).await?,
+            Resource::AllWebhookAttempts => webhooks::attempts(service, account, None).await?,
+            Resource::Hooks => webhooks::kinds(),
+            Resource::HookSamples => webhooks::samples(None)?,
+            Resource::HookSample => webhooks::samples(Some(id))?,
+            Resource::Schemas => schema::show(None)?,
+            Resource::Schema => schema::show(Some(id))?,
+            Resource::About => Success::ok(serde_json::json!({
+                "product": "ferrofax", "version": env!("CARGO_PKG_VERSION"), "node": self.config.node,
+            })),
             Resource::Attachment(folder) => {
                 let format = self.config.attachment_format;
                 let response = attachment::get(service, scope, *folder, id, &parts.headers, query, format);

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::envelope::Validation;
+use crate::route::{Folder, Resource};
 use crate::submit::is_mail_address;
 
 /// Largest stored document, octets of JSON.
@@ -105,6 +106,10 @@ pub const FAXBOX: &[Property] = &[
     optional("notifications.outbound.email.send_to", Kind::Mails),
     optional("notifications.inbound.callback.url", Kind::Url),
     optional("notifications.outbound.callback.url", Kind::Url),
+    optional("notifications.inbound.callback.method", Kind::Word(&["post", "put"])),
+    optional("notifications.outbound.callback.method", Kind::Word(&["post", "put"])),
+    optional("notifications.inbound.callback.type", Kind::Word(&["json", "www-url-form-encoded"])),
+    optional("notifications.outbound.callback.type", Kind::Word(&["json", "www-url-form-encoded"])),
 ];
 
 /// Call flows.
@@ -122,6 +127,194 @@ pub const KEY: &[Property] = &[
     optional("scopes", Kind::Texts),
     optional("expires", Kind::Integer(0, i64::MAX, None)),
 ];
+
+/// Web hooks.
+pub const WEBHOOK: &[Property] = &[
+    required("name", Kind::Text(1, 128)),
+    required("uri", Kind::Url),
+    required("hook", Kind::Word(&["fax", "notifications", "inbound_fax", "outbound_fax"])),
+    optional("http_verb", Kind::Word(&["get", "post", "put"])),
+    optional("format", Kind::Word(&["form-data", "json"])),
+    optional("events", Kind::Texts),
+    optional("retries", Kind::Integer(0, 7, None)),
+    optional("enabled", Kind::Boolean),
+    optional("include_subaccounts", Kind::Boolean),
+    optional("include_internal_legs", Kind::Boolean),
+    optional("custom_data", Kind::Object),
+    optional("custom_request_headers", Kind::Object),
+    optional("rotate_secret", Kind::Boolean),
+];
+
+/// Faxes to be sent, as [`submit`](crate::submit) reads them. A document may come in other parts of the request.
+pub const FAX: &[Property] = &[
+    required("to_number", Kind::Text(1, 256)),
+    required("from_number", Kind::Text(1, 256)),
+    optional("from_name", Kind::Text(0, 1024)),
+    optional("to_name", Kind::Text(0, 1024)),
+    optional("subject", Kind::Text(0, 1024)),
+    optional("fax_identity_number", Kind::Text(0, 1024)),
+    optional("fax_identity_name", Kind::Text(0, 1024)),
+    optional("fax_timezone", Kind::Zone),
+    optional("sub_address", Kind::Text(0, 1024)),
+    optional("retries", Kind::Integer(0, 4, None)),
+    optional("send_at", Kind::Integer(0, i64::MAX, None)),
+    optional("colour", Kind::Boolean),
+    optional("ensure_valid_caller_id", Kind::Boolean),
+    optional("bypass_e164", Kind::Boolean),
+    optional("faxbox_id", Kind::Text(0, 256)),
+    optional("notifications.email.send_to", Kind::Mails),
+    optional("document.url", Kind::Url),
+    optional("document.method", Kind::Word(&["get", "post"])),
+    optional("document.host", Kind::Text(0, 1024)),
+    optional("document.referer", Kind::Text(0, 4096)),
+    optional("document.content", Kind::Text(0, 256)),
+    optional("document.content_type", Kind::Text(0, 256)),
+];
+
+/// Logging in with a key.
+pub const API_AUTH: &[Property] = &[required("api_key", Kind::Text(1, 4096))];
+
+/// Logging in with name and password.
+pub const USER_AUTH: &[Property] = &[
+    required("credentials", Kind::Text(1, 1024)),
+    optional("method", Kind::Word(&["md5", "sha"])),
+    optional("account_name", Kind::Text(1, 128)),
+    optional("account_realm", Kind::Text(4, 253)),
+];
+
+/// All kinds of documents, by the names they have in descriptions.
+pub const ALL: &[(&str, &[Property])] = &[
+    ("accounts", ACCOUNT),
+    ("users", USER),
+    ("faxboxes", FAXBOX),
+    ("callflows", CALLFLOW),
+    ("api_keys", KEY),
+    ("webhooks", WEBHOOK),
+    ("faxes", FAX),
+    ("api_auth", API_AUTH),
+    ("user_auth", USER_AUTH),
+];
+
+/// What documents of a resource have to look like.
+#[must_use]
+pub fn of(resource: Resource) -> Option<(&'static str, &'static [Property])> {
+    let name = match resource {
+        Resource::Accounts | Resource::Account => "accounts",
+        Resource::Users | Resource::User => "users",
+        Resource::Faxboxes | Resource::Faxbox => "faxboxes",
+        Resource::Callflows | Resource::Callflow => "callflows",
+        Resource::Keys | Resource::Key => "api_keys",
+        Resource::Faxes | Resource::Folder(Folder::Outgoing) | Resource::Fax(_) => "faxes",
+        Resource::Webhooks | Resource::Webhook => "webhooks",
+        Resource::ApiAuth => "api_auth",
+        Resource::UserAuth => "user_auth",
+        _ => return None,
+    };
+    ALL.iter().find(|(known, _)| *known == name).copied()
+}
+
+/// The same as JSON Schema (2020-12), for descriptions.
+#[must_use]
+pub fn json_schema(schema: &[Property]) -> Value {
+    nested(schema, false)
+}
+
+/// What such documents look like when they are shown: nothing has to be there, and what is of the type may be null, too.
+#[must_use]
+pub fn json_schema_shown(schema: &[Property]) -> Value {
+    nested(schema, true)
+}
+
+fn nested(schema: &[Property], shown: bool) -> Value {
+    let mut top = Map::new();
+    for property in schema {
+        let mut at = &mut top;
+        let mut keys = property.path.split('.').peekable();
+        while let Some(key) = keys.next() {
+            at.entry("type")
+                .or_insert_with(|| if shown { json!(["object", "null"]) } else { "object".into() });
+            if property.required && !shown {
+                let required = at.entry("required").or_insert_with(|| json!([]));
+                if let Some(list) = required.as_array_mut()
+                    && !list.iter().any(|k| k == key)
+                {
+                    list.push(key.into());
+                }
+            }
+            let Some(fields) = at.entry("properties").or_insert_with(|| json!({})).as_object_mut() else {
+                break;
+            };
+            let field = fields.entry(key).or_insert_with(|| json!({}));
+            let Some(field) = field.as_object_mut() else { break };
+            if keys.peek().is_none()
+                && let Value::Object(kind) = property.kind.json(shown)
+            {
+                field.extend(kind);
+            }
+            at = field;
+        }
+    }
+    if shown && let Some(fields) = top.get_mut("properties").and_then(Value::as_object_mut) {
+        fields.insert("id".into(), json!({ "type": "string" }));
+    }
+    Value::Object(top)
+}
+
+impl Kind {
+    fn json(self, shown: bool) -> Value {
+        if shown {
+            return match self {
+                Kind::Integer(..) => json!({ "type": ["integer", "null"] }),
+                Kind::Boolean => json!({ "type": ["boolean", "null"] }),
+                Kind::Object => json!({ "type": ["object", "null"] }),
+                Kind::Texts | Kind::Mails => json!({ "type": ["array", "string", "null"] }),
+                Kind::Text(..) | Kind::Word(_) | Kind::Mail | Kind::Domain | Kind::Zone | Kind::Url => {
+                    json!({ "type": ["string", "null"] })
+                }
+            };
+        }
+        match self {
+            Kind::Text(least, most) => json!({ "type": "string", "minLength": least, "maxLength": most }),
+            Kind::Word(words) => json!({ "type": "string", "enum": words }),
+            Kind::Integer(least, most, usual) => {
+                let mut d = json!({ "type": "integer", "minimum": least, "maximum": most });
+                if let Some(usual) = usual {
+                    d["default"] = usual.into();
+                }
+                d
+            }
+            Kind::Boolean => json!({ "type": "boolean" }),
+            Kind::Object => json!({ "type": "object" }),
+            Kind::Texts => json!({ "type": "array", "items": { "type": "string" }, "maxItems": 1000 }),
+            Kind::Mails => {
+                json!({ "type": "array", "items": { "type": "string", "format": "email" }, "maxItems": 1000 })
+            }
+            Kind::Mail => json!({ "type": "string", "format": "email" }),
+            Kind::Domain => json!({ "type": "string", "format": "hostname" }),
+            Kind::Zone => {
+                json!({ "type": "string", "description": "A name of the IANA time zone database, or inherit." })
+            }
+            Kind::Url => json!({ "type": "string", "format": "uri", "pattern": "^https?://" }),
+        }
+    }
+}
+
+/// `GET /schemas`, and `GET /schemas/{id}`.
+///
+/// # Errors
+///
+/// 404.
+pub fn show(id: Option<&str>) -> Result<crate::envelope::Success, crate::envelope::Fault> {
+    use crate::envelope::{Fault, Success};
+    let Some(id) = id else {
+        return Ok(Success::ok(ALL.iter().map(|(name, _)| json!(name)).collect()));
+    };
+    let found = ALL.iter().find(|(name, _)| *name == id).ok_or_else(|| Fault::bad_identifier(id))?;
+    let mut schema = json_schema(found.1);
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    schema["id"] = id.into();
+    Ok(Success::ok(schema))
+}
 
 /// Checks a document and brings its fields to their types.
 #[must_use]

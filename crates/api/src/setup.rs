@@ -18,13 +18,17 @@ use crate::present::{Document, keep_public};
 use crate::request::{Envelope, Query};
 use crate::route::{Resource, Route};
 use crate::schema::{self, Property, merge};
+use crate::webhooks;
 
 /// Most entries of a kind that an account has.
 const MOST: usize = 10_000;
 
 /// Keys that are shown beside what clients wrote, and therefore not taken from them.
-const SHOWN: [&str; 9] = [
+const SHOWN: [&str; 12] = [
     "id",
+    "secret",
+    "failing_since",
+    "disable_reason",
     "smtp_email_address",
     "custom_smtp_address",
     "cloud_state",
@@ -45,6 +49,7 @@ struct Kind {
 const ACCOUNT: Kind = Kind { entry: EntryKind::Account, schema: schema::ACCOUNT, word: "account" };
 const USER: Kind = Kind { entry: EntryKind::User, schema: schema::USER, word: "user" };
 const FAXBOX: Kind = Kind { entry: EntryKind::Faxbox, schema: schema::FAXBOX, word: "faxbox" };
+const WEBHOOK: Kind = Kind { entry: EntryKind::Webhook, schema: schema::WEBHOOK, word: "web hook" };
 const CALLFLOW: Kind = Kind { entry: EntryKind::Callflow, schema: schema::CALLFLOW, word: "call flow" };
 
 /// A request about one of these.
@@ -78,6 +83,8 @@ pub async fn act(
         Resource::Faxboxes => (FAXBOX, None),
         Resource::Faxbox => (FAXBOX, Some(route.id.as_str())),
         Resource::Callflows => (CALLFLOW, None),
+        Resource::Webhooks => (WEBHOOK, None),
+        Resource::Webhook => (WEBHOOK, Some(route.id.as_str())),
         _ => (CALLFLOW, Some(route.id.as_str())),
     };
     match (one, verb) {
@@ -118,8 +125,9 @@ async fn create(
     envelope: Envelope,
 ) -> Result<Success, Fault> {
     let directory = service.directory();
-    if directory.entries_of(kind.entry, account).nth(MOST - 1).is_some() {
-        return Err(refused("data", "maxItems", &format!("an account has at most {MOST} of these")));
+    let most = if kind.entry == EntryKind::Webhook { webhooks::MOST } else { MOST };
+    if directory.entries_of(kind.entry, account).nth(most - 1).is_some() {
+        return Err(refused("data", "maxItems", &format!("an account has at most {most} of these")));
     }
     if kind.entry == EntryKind::Account && directory.line_of(account).nth(DEEPEST - 2).is_some() {
         return Err(refused("data", "maxItems", "accounts cannot lie so deep below others"));
@@ -128,7 +136,9 @@ async fn create(
     let mut entry = Entry::new(kind.entry, id, account.clone(), service.now());
     entry.document = written(envelope)?;
     ready(service, caller, kind, &mut entry, None).await?;
-    let document = store(service, kind, entry).await?;
+    let secret = entry.hidden.get(hidden::SECRET).cloned();
+    let mut document = store(service, kind, entry).await?;
+    document.extend(secret.map(|secret| ("secret".to_owned(), secret)));
     Ok(answer(kind, document, true))
 }
 
@@ -151,7 +161,10 @@ async fn change(
         }
     }
     ready(service, caller, kind, &mut entry, Some(old)).await?;
-    let document = store(service, kind, entry).await?;
+    let secret = entry.hidden.get(hidden::SECRET).filter(|s| Some(*s) != old.hidden.get(hidden::SECRET));
+    let secret = secret.cloned();
+    let mut document = store(service, kind, entry).await?;
+    document.extend(secret.map(|secret| ("secret".to_owned(), secret)));
     Ok(answer(kind, document, false))
 }
 
@@ -174,7 +187,9 @@ async fn delete(service: &Service, caller: &Caller, kind: &Kind, old: &Entry) ->
         if !waiting.is_empty() {
             return Err(conflict("its queue is not empty: delete or await its faxes first"));
         }
-        for kind in [EntryKind::User, EntryKind::Faxbox, EntryKind::Callflow, EntryKind::Key] {
+        for kind in
+            [EntryKind::User, EntryKind::Faxbox, EntryKind::Callflow, EntryKind::Key, EntryKind::Webhook]
+        {
             gone.extend(directory.entries_of(kind, &id).map(|e| e.removed(now)));
         }
         // Numbers go back to where they came from.
@@ -185,7 +200,12 @@ async fn delete(service: &Service, caller: &Caller, kind: &Kind, old: &Entry) ->
             ..e.as_ref().clone()
         }));
     }
+    let hooks: Vec<String> =
+        gone.iter().filter(|e| e.kind == EntryKind::Webhook).map(|e| e.id.clone()).collect();
     service.put_entries(gone).await.map_err(|e| fault(&e, kind, old))?;
+    for hook in hooks {
+        service.forget_hook(&hook).await.map_err(|e| fault(&e, kind, old))?;
+    }
     document.insert("_read_only".into(), json!({ "deleted": true }));
     Ok(Success::ok(Value::Object(document)))
 }
@@ -281,6 +301,7 @@ async fn ready(
                 return Err(Fault::forbidden());
             }
         }
+        EntryKind::Webhook => webhooks::ready(entry, &mut wrong),
         EntryKind::Number | EntryKind::Key | EntryKind::Seal | EntryKind::Duty => {}
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.fault()) }
@@ -349,6 +370,7 @@ fn shown(directory: &Directory, kind: &Kind, account: &AccountId, id: &str) -> O
         | EntryKind::Callflow
         | EntryKind::Number
         | EntryKind::Key
+        | EntryKind::Webhook
         | EntryKind::Seal
         | EntryKind::Duty => None,
     };
@@ -404,6 +426,10 @@ fn of_entry(kind: &Kind, entry: &Entry) -> Document {
         EntryKind::Faxbox => {
             let domain = entry.hidden.get(hidden::MAIL_DOMAIN).cloned().unwrap_or_default();
             d.insert("smtp_email_address".into(), domain);
+        }
+        EntryKind::Webhook => {
+            let since = entry.hidden.get(hidden::FAILING_SINCE).and_then(Value::as_i64);
+            d.extend(since.map(|at| ("failing_since".to_owned(), seconds(Timestamp(at)))));
         }
         EntryKind::Account if !entry.account.as_str().is_empty() => {
             d.insert("parent_id".into(), entry.account.as_str().into());

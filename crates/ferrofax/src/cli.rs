@@ -91,6 +91,8 @@ pub(crate) enum Command {
     /// Exit status: 0 it is received or passed on, 1 it is refused, 2 wrong use or a faulty configuration.
     #[command(after_long_help = ROUTE_EXAMPLES)]
     Route(RouteArgs),
+    /// Print the description of the REST API (OpenAPI 3.1), as a running server gives it at /openapi.json.
+    Openapi,
     /// The child process that converts one document (used by the server itself).
     #[command(hide = true)]
     ConvertWorker,

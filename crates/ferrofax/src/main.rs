@@ -34,6 +34,10 @@ fn main() -> ExitCode {
         // The child of a conversion: no runtime, no log, limits first.
         Command::ConvertWorker => fax_document::worker_main(),
         Command::Check(args) => serve::check(&args),
+        Command::Openapi => {
+            println!("{:#}", fax_api::openapi::document());
+            ExitCode::SUCCESS
+        }
         Command::Demo(args) => run(demo::run(args, cli.json)),
         Command::Serve(args) => run(serve::run(args)),
         Command::Send(args) => run(send::run(args, cli.json)),

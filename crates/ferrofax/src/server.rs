@@ -101,6 +101,16 @@ impl Server {
             );
             fronts.push(tokio::spawn(fax_api::serve(listener, router, told(stopped.clone()))));
         }
+        if let Some(front) = &config.metrics {
+            let listener = bind(front.listen, "metrics.listen").await?;
+            let router =
+                fax_api::metrics::router(service.clone(), front.token.as_ref().map(|t| t.0.as_str()));
+            fronts.push(tokio::spawn(fax_api::serve(listener, router, told(stopped.clone()))));
+        }
+        // What is told after the stop is on disk, and told after the next start.
+        let caller = Arc::new(fax_api::HttpHookCaller::new(private));
+        let (hooks, until) = (service.clone(), stopped.clone());
+        fronts.push(tokio::spawn(async move { hooks.run_hooks(caller, until).await }));
         let mut smtp = None;
         if let Some(front) = &config.smtp {
             let listener = bind(front.listen, "smtp.listen").await?;

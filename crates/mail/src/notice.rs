@@ -43,7 +43,7 @@ pub fn about_job(kind: NoticeKind, job: &Job, zone: &TimeZone) -> News {
                 "Every page of your fax to {whom} was sent, but the other side did not confirm the last one. It has probably arrived. It will not be sent again by itself: please ask the recipient."
             ),
         ),
-        NoticeKind::Failed | NoticeKind::Received | NoticeKind::ReceiveFailed => {
+        NoticeKind::Failed | NoticeKind::Received | NoticeKind::ReceiveFailed | NoticeKind::Event => {
             (format!("Error sending Fax to {whom}"), format!("Your fax to {whom} could not be sent."))
         }
     };

@@ -1,8 +1,8 @@
 //! The ports of the store: what a backend must be able to do.
 
 use crate::model::{
-    AccountId, Audit, DocumentKey, Entry, FaxId, FaxboxId, Folder, Job, JobId, JobState, Lease, NodeId,
-    Notice, NoticeId, PageEntry, Profile, ProfileKey, Received, Row, RowKind, Timestamp,
+    AccountId, Audit, DocumentKey, Entry, FaxId, FaxboxId, Folder, HookAttempt, Job, JobId, JobState, Lease,
+    NodeId, Notice, NoticeId, PageEntry, Profile, ProfileKey, Received, Row, RowKind, Timestamp,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -169,6 +169,24 @@ impl JobQuery {
     }
 }
 
+/// Attempts that are kept of each web hook.
+pub const HOOK_ATTEMPTS: usize = 100;
+
+/// How many rows wait, over all nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    /// Jobs that are to be converted, held or not.
+    pub converting: u64,
+    /// Jobs that wait for their time or a line.
+    pub pending: u64,
+    /// Jobs that a node has taken for a call.
+    pub held: u64,
+    /// Mails that are to go out.
+    pub notices: u64,
+    /// Web hooks that are to be called.
+    pub hook_notices: u64,
+}
+
 /// Rows: jobs, received faxes, notices, profiles, entries, audit records. `Ok` means that it is on disk.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -290,6 +308,36 @@ pub trait Store: Send + Sync + 'static {
 
     /// Sending failed: one try more, and not before this time; whoever took it lets it go.
     async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError>;
+
+    /// Notices for web hooks that are due, oldest first. Taking one counts as a try; it is not due again before `until`,
+    /// for no node, so that one node at a time tells it, and another if that one dies.
+    async fn take_hook_notices(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StoreError>;
+
+    /// When the next notice for a web hook becomes due.
+    async fn next_hook_notice(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// A hook was called for this notice: it is due again at `again`, or is done with. It is no error when the notice is
+    /// gone. Of the attempts of a hook the last [`HOOK_ATTEMPTS`] are kept; without one, nothing is noted.
+    async fn hook_called(
+        &self,
+        id: &NoticeId,
+        again: Option<Timestamp>,
+        attempt: Option<HookAttempt>,
+    ) -> Result<(), StoreError>;
+
+    /// The attempts of a hook, the newest first.
+    async fn hook_attempts(&self, hook: &str) -> Result<Vec<HookAttempt>, StoreError>;
+
+    /// Removes the attempts of a hook.
+    async fn forget_hook(&self, hook: &str) -> Result<(), StoreError>;
+
+    /// How many rows wait for what.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
 
     /// A profile.
     async fn profile(&self, key: &ProfileKey) -> Result<Option<Profile>, StoreError>;

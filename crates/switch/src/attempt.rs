@@ -2,6 +2,7 @@
 
 use crate::event::Stage;
 use crate::finish::Turn;
+use crate::hooks::What;
 use crate::policy::{Plan, TollRefusal, class, is_success};
 use crate::port::{CallEvent, CallOrder, CallResult};
 use crate::running::{Ticket, Why};
@@ -290,6 +291,7 @@ impl Service {
                     self.write_page(p, of(page) - 1, state, ticket).await;
                     let text = format!("Sent Page {} of {}", of(page), p.job.pages);
                     self.tell_job(&p.job, Stage::Send, text, Some(of(page)));
+                    self.tell_hooks_of(What::PageSent, &p.job, Some(of(page))).await;
                 }
             }
             CallEvent::Resend { page, frames } => {
@@ -336,8 +338,10 @@ impl Service {
         while let Some((page, state)) = p.unwritten.first().copied() {
             let entry = PageEntry { state, attempt: p.number, at: self.now() };
             let (store, config) = (&self.inner.ports.store, self.config());
+            let began = std::time::Instant::now();
             match store.record_page(&p.job.id, &config.node, page, entry).await {
                 Ok(()) => {
+                    self.inner.metrics.stored("record_page", began);
                     p.unwritten.remove(0);
                 }
                 Err(StoreError::LeaseLost) => {

@@ -154,7 +154,8 @@ impl Service {
         let read = store.job(&job.id).await?.ok_or(StoreError::NotFound)?;
         let mut then = read.clone();
         apply(&mut then, turn, &self.config().retry, now);
-        let notices: Vec<Notice> = notice(&then, now).into_iter().collect();
+        let mut notices: Vec<Notice> = notice(&then, now).into_iter().collect();
+        notices.extend(self.told_of_turn(&then, matches!(turn, Turn::Call(..))));
         let written = then.clone();
         let change = Box::new(move |j: &mut Job| {
             let lease = j.lease.take();
@@ -175,9 +176,13 @@ impl Service {
             self.count_dead(job, attempt, &mut lessons).await;
         }
         // In one commit: a lesson is counted once, whatever happens between.
+        let began = std::time::Instant::now();
         let job = store.update_job_and_profiles(&job.id, guard, change, notices, lessons).await?;
+        self.inner.metrics.stored("update_job", began);
+        self.inner.metrics.ended(&job, turn);
         if told {
             self.inner.wake_notices.notify_one();
+            self.inner.wake_hooks.notify_one();
         }
         self.inner.wake.notify_one();
         let (stage, text) = match job.state {

@@ -34,6 +34,58 @@ pub trait Dialler: Send + Sync + 'static {
     fn lift_ban(&self, _source: core::net::IpAddr) -> bool {
         false
     }
+
+    /// Whether calls can come in.
+    fn is_listening(&self) -> bool {
+        true
+    }
+
+    /// How punctual the media have been since the start.
+    fn media_times(&self) -> MediaTimes {
+        MediaTimes::default()
+    }
+}
+
+/// How punctual the media have been.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MediaTimes {
+    /// Turns of calls: what was to be done at a time of its own.
+    pub turns: u64,
+    /// How many of them came later than so many milliseconds.
+    pub late: Vec<(u32, u64)>,
+}
+
+/// Calls web hooks.
+#[async_trait]
+pub trait HookCaller: Send + Sync + 'static {
+    /// Calls a hook once and tells what became of it. Goes only to public addresses and takes a bounded time.
+    async fn call(&self, order: HookOrder) -> HookAnswer;
+}
+
+/// A web hook to be called.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HookOrder {
+    /// Whose.
+    pub target: crate::hooks::Target,
+    /// The id of the delivery: the same for all its attempts.
+    pub delivery: String,
+    /// What happened: `fax.sent`.
+    pub event: String,
+    /// Everything about it.
+    pub data: serde_json::Map<String, serde_json::Value>,
+    /// When it happened.
+    pub happened: Timestamp,
+    /// The time now.
+    pub now: Timestamp,
+}
+
+/// What became of calling a hook.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HookAnswer {
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Why it failed; `None`: it is delivered.
+    pub error: Option<String>,
 }
 
 /// How a trunk is.

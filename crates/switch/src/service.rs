@@ -86,6 +86,10 @@ pub(crate) struct Inner {
     pub(crate) wake: Notify,
     /// A notice may be due.
     pub(crate) wake_notices: Notify,
+    /// A web hook may have to be called.
+    pub(crate) wake_hooks: Notify,
+    /// What is counted.
+    pub(crate) metrics: crate::metrics::Metrics,
     /// Calls and conversions that run on this node.
     pub(crate) running: Running,
     /// When the leases of this node were last known to be renewed.
@@ -113,6 +117,8 @@ impl Service {
                 events,
                 wake: Notify::new(),
                 wake_notices: Notify::new(),
+                wake_hooks: Notify::new(),
+                metrics: crate::metrics::Metrics::default(),
                 running: Running::default(),
                 renewed: Mutex::default(),
                 budgets: Mutex::default(),

@@ -5,6 +5,7 @@
 
 mod compressions;
 mod learning;
+mod metrics;
 mod protection;
 mod routes;
 mod sections;

@@ -81,6 +81,24 @@ fn rest_is_told_who_may_log_in_and_mail_what_its_domains_end_in() {
 }
 
 #[test]
+fn metrics_are_for_this_machine_or_for_who_has_a_token() {
+    let of = |section: &str| parse(&format!("{LEAST}\n{section}"), Path::new("/base"));
+    assert!(of("").unwrap().metrics.is_none());
+    let usual = of("[metrics]").unwrap().metrics.unwrap();
+    assert!(usual.listen.to_string() == "127.0.0.1:9363" && usual.token.is_none());
+    let own = of("[metrics]\nlisten = \"0.0.0.0:9\"\ntoken = \"0123456789abcdef\"").unwrap().metrics.unwrap();
+    assert!(own.listen.port() == 9 && own.token.as_ref().is_some_and(|t| t.0 == "0123456789abcdef"));
+    assert!(!format!("{own:?}").contains("0123456789abcdef"));
+    let faults = of("[metrics]\nlisten = \"0.0.0.0:9\"").unwrap_err();
+    assert!(
+        faults.iter().any(|f| f.what.contains("everybody") && f.remedy.contains("token_file")),
+        "{faults:?}"
+    );
+    let faults = of("[metrics]\ntoken = \"short\"").unwrap_err();
+    assert!(faults.iter().any(|f| f.what == "the token of [metrics] is short"), "{faults:?}");
+}
+
+#[test]
 fn ids_made_from_names_stay_the_same() {
     let id =
         |text: &str| parse(text, Path::new("/")).unwrap().directory.accounts().next().unwrap().id.clone();

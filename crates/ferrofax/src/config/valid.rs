@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) terminals: Vec<LocalTerminal>,
     pub(crate) registrar: Registrar,
     pub(crate) api: Option<Api>,
+    /// Where Prometheus asks, if it does.
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) smtp: Option<Smtp>,
     pub(crate) mail: Option<Smarthost>,
     pub(crate) queue: Queue,
@@ -92,6 +94,14 @@ pub(crate) struct Api {
     pub(crate) user_auth: bool,
     /// Signs tokens; `None`: drawn at each start.
     pub(crate) token_secret: Option<Secret>,
+}
+
+/// `/metrics`.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) listen: SocketAddr,
+    /// Who asks must have it; `None`: whoever reaches the address.
+    pub(crate) token: Option<Secret>,
 }
 
 /// Text that is not shown.
@@ -207,6 +217,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         trunk_routes.push(configured.route);
     }
     let api = sections::api(root, base);
+    let metrics = super::metrics::metrics(root, base);
     let smtp = sections::smtp(root);
     let mail = sections::mail(root, base);
     let queue = sections::queue(root);
@@ -278,6 +289,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         terminals: local,
         registrar,
         api,
+        metrics,
         smtp,
         mail,
         queue,

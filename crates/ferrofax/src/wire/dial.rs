@@ -14,7 +14,7 @@ use fax_base::page::Coding;
 use fax_net::{CallEnd, CallReport, CallRequest, Endpoint, T38Policy};
 use fax_store::model::{Ability, AccountId};
 use fax_switch::policy::{self, Course, Plan, TrunkRouting};
-use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler, TrunkStatus};
+use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler, MediaTimes, TrunkStatus};
 use fax_t30 as t30;
 use fax_terminal::CodedPage;
 use std::collections::HashMap;
@@ -106,6 +106,18 @@ impl Dialler for NetDialler {
 
     fn lift_ban(&self, source: IpAddr) -> bool {
         self.endpoint.lift_ban(source)
+    }
+
+    fn is_listening(&self) -> bool {
+        !self.endpoint.local_addresses().is_empty()
+    }
+
+    fn media_times(&self) -> MediaTimes {
+        let times = self.endpoint.punctuality();
+        let turns = times.turns();
+        let later = |ms: usize| turns.saturating_sub(times.within(ms));
+        let late = [(5, later(5)), (10, later(10)), (20, later(20)), (50, later(50)), (100, later(100))];
+        MediaTimes { turns, late: late.to_vec() }
     }
 }
 

@@ -20,6 +20,8 @@ pub enum EntryKind {
     Callflow,
     /// An API key.
     Key,
+    /// A URL that is told what happens.
+    Webhook,
     /// The wrapped key by which documents of an account are encrypted.
     Seal,
     /// Something that only one node does at a time, and which node that is.
@@ -37,6 +39,7 @@ impl EntryKind {
             EntryKind::Number => 3,
             EntryKind::Callflow => 4,
             EntryKind::Key => 5,
+            EntryKind::Webhook => 6,
             EntryKind::Seal => 20,
             EntryKind::Duty => 21,
         }

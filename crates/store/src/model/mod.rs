@@ -14,7 +14,7 @@ pub use id::{AccountId, DocumentKey, FaxId, FaxboxId, JobId, NodeId, NoticeId, f
 pub use job::{
     Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy, Source,
 };
-pub use notice::{Notice, NoticeKind, NoticeSubject};
+pub use notice::{HookAttempt, HookEvent, Notice, NoticeKind, NoticeSubject};
 pub use profile::{Ability, Dead, FarEnd, Origin, Profile, ProfileKey, Trait, Witness};
 pub use received::Received;
 pub use row::{Row, RowKind};

@@ -1,7 +1,8 @@
-//! A notice: a mail that must go out, written in the same commit as the change it tells of.
+//! A notice: a mail or a call of a web hook that must go out, written in the same commit as the change it tells of.
 
 use super::{AccountId, FaxId, JobId, Lease, NoticeId, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A mail that must go out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,6 +27,45 @@ pub struct Notice {
     /// Who is sending it; until the end of that it is due for nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// It is told to a web hook, not mailed: it waits apart from the mails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookEvent>,
+}
+
+/// What a web hook is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HookEvent {
+    /// Which hook.
+    pub hook: String,
+    /// What happened: `fax.sent`.
+    pub event: String,
+    /// Everything about it, as it was when it happened.
+    pub data: Map<String, Value>,
+}
+
+/// A web hook was called, or should have been.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HookAttempt {
+    /// Its id; ids made later sort after it.
+    pub id: String,
+    /// Which hook.
+    pub hook: String,
+    /// The delivery: the id of its notice.
+    pub delivery: NoticeId,
+    /// What was told.
+    pub event: String,
+    /// When the call began.
+    pub at: Timestamp,
+    /// Which attempt of the delivery it was, from 1.
+    pub attempt: u32,
+    /// HTTP status of the answer.
+    pub status: Option<u16>,
+    /// Why it failed; `None`: it did not.
+    pub error: Option<String>,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// When it is tried again.
+    pub next: Option<Timestamp>,
 }
 
 impl Notice {
@@ -48,7 +88,20 @@ impl Notice {
             tries: 0,
             not_before: now,
             lease: None,
+            hook: None,
         }
+    }
+
+    /// The same for a web hook.
+    #[must_use]
+    pub fn for_hook(
+        kind: NoticeKind,
+        account: AccountId,
+        subject: NoticeSubject,
+        hook: HookEvent,
+        now: Timestamp,
+    ) -> Self {
+        Notice { hook: Some(hook), ..Notice::new(kind, account, subject, Vec::new(), now) }
     }
 }
 
@@ -66,6 +119,8 @@ pub enum NoticeKind {
     Received,
     /// A fax came in part or not at all.
     ReceiveFailed,
+    /// Something happened on the way; for web hooks.
+    Event,
 }
 
 /// What a notice is about.

@@ -15,6 +15,7 @@
 mod archive;
 mod changed;
 mod entries;
+mod hooks;
 mod jobs;
 mod lists;
 mod profiles;
@@ -22,11 +23,11 @@ mod queue;
 mod rows;
 
 use crate::model::{
-    Audit, DocumentKey, Entry, FaxId, Job, JobId, Lease, NodeId, Notice, NoticeId, PageEntry, Profile,
-    ProfileKey, Received, Row, RowKind, Timestamp,
+    Audit, DocumentKey, Entry, FaxId, HookAttempt, Job, JobId, Lease, NodeId, Notice, NoticeId, PageEntry,
+    Profile, ProfileKey, Received, Row, RowKind, Timestamp,
 };
 use crate::port::{
-    AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
+    AuditQuery, Backlog, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
     ReceivedQuery, Store, StoreError,
 };
 use async_trait::async_trait;
@@ -36,9 +37,10 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
 
 /// The layout that this code writes. A database with a higher number is refused.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 /// What brings a database from one layout to the next, the first from an empty one.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("schema2.sql"), include_str!("schema3.sql")];
 /// The advisory lock of whoever changes the layout, and of whoever changes the queue.
 const MIGRATING: i64 = 0x6665_7272_6f66_0001;
 const QUEUE: i64 = 0x6665_7272_6f66_0002;
@@ -304,6 +306,45 @@ impl Store for PostgresStore {
         let mut t = self.begin().await?;
         rows::notice_retry(&mut t, id, not_before).await?;
         t.commit().await.map_err(unavailable)
+    }
+
+    async fn take_hook_notices(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let mut t = self.begin().await?;
+        let taken = hooks::take(&mut t, now, until, limit).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(taken)
+    }
+
+    async fn next_hook_notice(&self) -> Result<Option<Timestamp>, StoreError> {
+        hooks::next(&self.pool).await
+    }
+
+    async fn hook_called(
+        &self,
+        id: &NoticeId,
+        again: Option<Timestamp>,
+        attempt: Option<HookAttempt>,
+    ) -> Result<(), StoreError> {
+        let mut t = self.begin().await?;
+        hooks::called(&mut t, id, again, attempt.as_ref()).await?;
+        t.commit().await.map_err(unavailable)
+    }
+
+    async fn hook_attempts(&self, hook: &str) -> Result<Vec<HookAttempt>, StoreError> {
+        hooks::attempts(&self.pool, hook).await
+    }
+
+    async fn forget_hook(&self, hook: &str) -> Result<(), StoreError> {
+        hooks::forget(&self.pool, hook).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        hooks::backlog(&self.pool).await
     }
 
     async fn profile(&self, key: &ProfileKey) -> Result<Option<Profile>, StoreError> {

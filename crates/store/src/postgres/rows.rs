@@ -1,6 +1,6 @@
 //! Rows as they lie in the database, received faxes and notices.
 
-use super::unavailable;
+use super::{hooks, unavailable};
 use crate::model::{
     FaxId, Job, JobState, Lease, NodeId, Notice, NoticeId, PageEntry, PageState, Received, Timestamp,
 };
@@ -145,12 +145,14 @@ pub(super) async fn strip_received(t: &mut PgConnection, id: &FaxId) -> Result<R
 }
 
 pub(super) async fn insert_notices(t: &mut PgConnection, notices: &[Notice]) -> Result<(), StoreError> {
+    let (hooks, notices): (Vec<&Notice>, Vec<&Notice>) = notices.iter().partition(|n| n.hook.is_some());
+    hooks::insert(&mut *t, &hooks).await?;
     if notices.is_empty() {
         return Ok(());
     }
     let ids: Vec<&str> = notices.iter().map(|n| n.id.as_str()).collect();
     let times: Vec<i64> = notices.iter().map(|n| n.not_before.0).collect();
-    let bodies: Vec<String> = notices.iter().map(body).collect::<Result<_, _>>()?;
+    let bodies: Vec<String> = notices.iter().map(|n| body(*n)).collect::<Result<_, _>>()?;
     sqlx::query(
         "insert into fax_notices (id, not_before, body) select * from unnest($1::text[], $2::bigint[], $3::text[])
          on conflict (id) do update set not_before = excluded.not_before, body = excluded.body",

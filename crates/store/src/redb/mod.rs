@@ -10,6 +10,7 @@
 
 mod archive;
 mod entries;
+mod hooks;
 mod jobs;
 mod lists;
 mod profiles;
@@ -21,11 +22,11 @@ mod tests;
 mod writer;
 
 use crate::model::{
-    Audit, DocumentKey, Entry, FaxId, Job, JobId, Lease, NodeId, Notice, NoticeId, PageEntry, Profile,
-    ProfileKey, Received, Row, RowKind, Timestamp,
+    Audit, DocumentKey, Entry, FaxId, HookAttempt, Job, JobId, Lease, NodeId, Notice, NoticeId, PageEntry,
+    Profile, ProfileKey, Received, Row, RowKind, Timestamp,
 };
 use crate::port::{
-    AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
+    AuditQuery, Backlog, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery,
     ReceivedQuery, Store, StoreError,
 };
 use ::redb::{Database, ReadTransaction};
@@ -256,6 +257,43 @@ impl Store for RedbStore {
     async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |t| rows::notice_retry(t, &id, not_before)).await
+    }
+
+    async fn take_hook_notices(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StoreError> {
+        self.write(move |t| hooks::take(t, now, until, limit)).await
+    }
+
+    async fn next_hook_notice(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(hooks::next).await
+    }
+
+    async fn hook_called(
+        &self,
+        id: &NoticeId,
+        again: Option<Timestamp>,
+        attempt: Option<HookAttempt>,
+    ) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |t| hooks::called(t, &id, again, attempt.as_ref())).await
+    }
+
+    async fn hook_attempts(&self, hook: &str) -> Result<Vec<HookAttempt>, StoreError> {
+        let hook = hook.to_owned();
+        self.read(move |r| hooks::attempts(r, &hook)).await
+    }
+
+    async fn forget_hook(&self, hook: &str) -> Result<(), StoreError> {
+        let hook = hook.to_owned();
+        self.write(move |t| hooks::forget(t, &hook)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.read(hooks::backlog).await
     }
 
     async fn profile(&self, key: &ProfileKey) -> Result<Option<Profile>, StoreError> {

@@ -18,6 +18,11 @@ pub(super) fn encode_notices(notices: &[Notice]) -> Result<Vec<Vec<u8>>, Fault> 
 pub(super) fn put_notices(t: &mut Tables<'_>, notices: &[Notice], rows: &[Vec<u8>]) -> Result<(), Fault> {
     for (notice, row) in notices.iter().zip(rows) {
         let id = notice.id.as_str();
+        if notice.hook.is_some() {
+            t.hook_notices.insert(id, row.as_slice())?;
+            t.hook_notices_due.insert((notice.not_before.0, id), ())?;
+            continue;
+        }
         t.notices.insert(id, row.as_slice())?;
         t.notices_due.insert((notice.not_before.0, id), ())?;
     }

@@ -4,7 +4,7 @@ use super::writer::Fault;
 use ::redb::{Table, TableDefinition, WriteTransaction};
 
 /// The layout that this code writes. A file with a higher number is refused.
-pub(super) const SCHEMA: u64 = 2;
+pub(super) const SCHEMA: u64 = 3;
 
 /// Sorts after every id.
 pub(super) const LAST: &str = "\u{10FFFF}";
@@ -67,6 +67,12 @@ tables! {
     notices NOTICES: &'static str => &'static [u8];
     /// (not before, notice).
     notices_due NOTICES_DUE: (i64, &'static str) => ();
+    /// id → a notice for a web hook as JSON.
+    hook_notices HOOK_NOTICES: &'static str => &'static [u8];
+    /// (not before, notice).
+    hook_notices_due HOOK_NOTICES_DUE: (i64, &'static str) => ();
+    /// (hook, time, id) → the attempt as JSON.
+    hook_attempts HOOK_ATTEMPTS: (&'static str, i64, &'static str) => &'static [u8];
     /// (kind, account, number or trunk) → the profile as JSON.
     profiles PROFILES: (u8, &'static str, &'static str) => &'static [u8];
     /// (modified, account, number): profiles of numbers with nothing locked.

@@ -8,19 +8,21 @@
 mod documents;
 mod entries;
 mod filed;
+mod hooks;
 mod profiles;
 mod queue;
 
 pub use documents::documents_suite;
 pub use entries::*;
 pub use filed::*;
+pub use hooks::*;
 pub use profiles::*;
 pub use queue::*;
 
 use crate::model::{
-    Ability, AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, Job, JobId, JobState,
-    NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry, PageState, Profile, ProfileKey, Received,
-    Source, Timestamp,
+    Ability, AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, HookAttempt,
+    HookEvent, Job, JobId, JobState, NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry, PageState,
+    Profile, ProfileKey, Received, Source, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, Range,
@@ -56,7 +58,8 @@ macro_rules! store_suite {
             profiles_change_with_the_job_or_not_at_all, old_profiles_are_purged_locked_ones_stay,
             entries_are_told_in_the_order_of_their_changes, entries_have_names_of_their_own,
             an_entry_is_changed_from_its_last_version_only, entries_change_together_or_not_at_all,
-            many_change_entries_at_once, audit_records_are_listed_and_purged
+            many_change_entries_at_once, hook_notices_are_taken_by_one_and_come_back,
+            attempts_of_hooks_are_kept_up_to_a_number, the_backlog_is_counted, audit_records_are_listed_and_purged
         }
     };
     (@tests $make:expr; $($case:ident),+) => {$(

@@ -20,6 +20,10 @@ pub mod hidden {
     pub const PASSWORD_SHA1: &str = "password_sha1";
     /// SHA-256 of an API key, in hexadecimal.
     pub const DIGEST: &str = "digest";
+    /// What a web hook's calls are signed with: `whsec_…`.
+    pub const SECRET: &str = "secret";
+    /// Since when a web hook has failed at every call, microseconds since 1970.
+    pub const FAILING_SINCE: &str = "failing_since";
 }
 
 /// What of the directory comes from entries, beside what is in its common maps.
@@ -155,6 +159,8 @@ impl Directory {
             },
             // Of the store itself.
             EntryKind::Seal | EntryKind::Duty => false,
+            // They are looked up as they are.
+            EntryKind::Webhook => false,
         };
         if shadowed {
             tracing::warn!(kind = ?entry.kind, id, "the configuration has what this wants, too, and comes first");
@@ -207,6 +213,7 @@ impl Directory {
                     self.stored.targets.remove(&(old.account.clone(), number));
                 }
             }
+            EntryKind::Webhook => {}
             EntryKind::Key => {
                 if let Some(key) = key_of(&old)
                     && self.keys.get(&key.digest).is_some_and(|k| k.id == id)

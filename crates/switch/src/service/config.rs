@@ -54,6 +54,10 @@ pub struct ServiceConfig {
     pub mail_domain: String,
     /// Audit records are removed when they are so old.
     pub audit_keep: Duration,
+    /// A web hook that has failed at every call for so long is switched off.
+    pub hook_patience: Duration,
+    /// How long after each failed call of a web hook it is called again; after the last it is given up.
+    pub hook_again: Vec<Duration>,
 }
 
 impl ServiceConfig {
@@ -82,6 +86,8 @@ impl ServiceConfig {
             default_ident: String::new(),
             mail_domain: "fax.localhost".into(),
             audit_keep: Duration::from_secs(400 * 86_400),
+            hook_patience: Duration::from_secs(3 * 86_400),
+            hook_again: [5, 25, 120, 600, 3_120, 14_400, 79_200].map(Duration::from_secs).to_vec(),
         }
     }
 }

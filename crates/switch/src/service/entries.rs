@@ -80,6 +80,7 @@ impl Service {
             | EntryKind::Number
             | EntryKind::Callflow
             | EntryKind::Key
+            | EntryKind::Webhook
             | EntryKind::Seal
             | EntryKind::Duty => return false,
         };
@@ -146,7 +147,7 @@ fn claims(entry: &Entry) -> Vec<String> {
             callflow_numbers(d).into_iter().map(|n| Some(format!("callflow:{account}:{n}"))).collect()
         }
         EntryKind::Key => vec![text(&entry.hidden, hidden::DIGEST).map(|digest| format!("key:{digest}"))],
-        EntryKind::Number | EntryKind::Seal | EntryKind::Duty => Vec::new(),
+        EntryKind::Number | EntryKind::Webhook | EntryKind::Seal | EntryKind::Duty => Vec::new(),
     };
     names.sort();
     names.dedup();

@@ -176,12 +176,22 @@ impl Service {
             let (account, to) = (row.account.clone(), row.notify.clone());
             notices.push(Notice::new(kind, account, subject, to, now));
         }
+        notices.extend(self.told_of_received(&row));
+        let began = std::time::Instant::now();
         match inner.ports.store.insert_received(row.clone(), notices).await {
             // It was stored the last time, though nobody heard of it.
             Ok(()) | Err(StoreError::Exists) => {}
             Err(e) => return Err(e.into()),
         }
+        inner.metrics.stored("insert_received", began);
+        let from = match fax.call.source {
+            Some(Source::Trunk(name)) => name,
+            Some(Source::Terminal(_)) => "terminals".to_owned(),
+            None => String::new(),
+        };
+        inner.metrics.came(&row, from);
         inner.wake_notices.notify_one();
+        inner.wake_hooks.notify_one();
         let (stage, text) = if row.success {
             (Stage::End, "Fax Successfully received".to_owned())
         } else {

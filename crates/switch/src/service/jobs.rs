@@ -103,6 +103,8 @@ impl Service {
         let job = store.update_job(id, Guard::Any, change, vec![]).await?;
         if job.state == JobState::Cancelled {
             self.tell_job(&job, Stage::Error, "fax was cancelled".into(), None);
+            self.inner.metrics.ended(&job, &crate::finish::Turn::CalledOff);
+            self.tell_hooks_of(crate::hooks::What::Cancelled, &job, None).await;
         } else {
             self.inner.running.call_off(id, crate::running::Why::Sender);
         }

@@ -1,6 +1,7 @@
 //! Taking a job: checked, filled in from its faxbox, and on disk before the answer.
 
 use super::{Service, ServiceError, Which};
+use crate::hooks::What;
 use bytes::Bytes;
 use core::time::Duration;
 use fax_store::StoreError;
@@ -207,6 +208,7 @@ impl Service {
             job.id = id;
             job.client.insert(ONCE.into(), once.request.as_str().into());
         }
+        let began = std::time::Instant::now();
         match (self.inner.ports.store.insert_job(job.clone()).await, &once) {
             // The same request was faster by another way.
             (Err(StoreError::Exists), Some(once)) => {
@@ -215,7 +217,10 @@ impl Service {
             }
             (done, _) => done?,
         }
+        self.inner.metrics.stored("insert_job", began);
+        self.inner.metrics.submitted();
         self.inner.wake.notify_one();
+        self.tell_hooks_of(What::Queued, &job, None).await;
         Ok(job)
     }
 

@@ -1,0 +1,553 @@
+//! Web hooks: who is told what happens to faxes, and that it is told until somebody has heard it.
+//!
+//! What is to be told is written in the commit of the change itself ([`fax_store::model::Notice`] with a hook), so that a
+//! crash loses nothing; [`Service::run_hooks`] takes what is due, one node at a time, calls, and writes down what came of it.
+//! A call whose node dies is made again: receivers know it by its id.
+
+use crate::Directory;
+use crate::directory::entries::hidden;
+use crate::event::{EventSubject, JobEvent, Stage};
+use crate::port::{HookAnswer, HookCaller, HookOrder};
+use crate::service::{Service, ServiceError};
+use core::time::Duration;
+use fax_store::StoreError;
+use fax_store::model::{
+    AccountId, Entry, EntryKind, FaxboxId, HookAttempt, HookEvent, Job, JobState, Notice, NoticeKind,
+    NoticeSubject, Received, Timestamp,
+};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
+
+/// Calls of hooks at a time.
+const AT_ONCE: usize = 64;
+/// A call that has not been told of for so long was made by a node that is gone.
+const LEASE: Duration = Duration::from_secs(120);
+/// How long to wait before the store is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// Rows of nodes that are gone are looked for so often.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What can be told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum What {
+    /// A fax was queued.
+    Queued,
+    /// An attempt failed, and the fax is tried again.
+    AttemptFailed,
+    /// The far end confirmed a page.
+    PageSent,
+    /// A page came in.
+    PageReceived,
+    /// The fax was delivered.
+    Sent,
+    /// The fax was given up.
+    Failed,
+    /// The fax may have been delivered.
+    Uncertain,
+    /// The fax was called off.
+    Cancelled,
+    /// A fax came.
+    Received,
+    /// A fax came in part or not at all.
+    ReceiveFailed,
+}
+
+impl What {
+    /// All of them.
+    pub const ALL: [What; 10] = [
+        What::Queued,
+        What::AttemptFailed,
+        What::PageSent,
+        What::PageReceived,
+        What::Sent,
+        What::Failed,
+        What::Uncertain,
+        What::Cancelled,
+        What::Received,
+        What::ReceiveFailed,
+    ];
+
+    /// As clients know it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            What::Queued => "fax.queued",
+            What::AttemptFailed => "fax.attempt_failed",
+            What::PageSent => "fax.page_sent",
+            What::PageReceived => "fax.page_received",
+            What::Sent => "fax.sent",
+            What::Failed => "fax.failed",
+            What::Uncertain => "fax.uncertain",
+            What::Cancelled => "fax.cancelled",
+            What::Received => "fax.received",
+            What::ReceiveFailed => "fax.receive_failed",
+        }
+    }
+
+    /// The notification of KAZOO that tells the same.
+    #[must_use]
+    pub const fn notification(self) -> Option<&'static str> {
+        match self {
+            What::Sent => Some("outbound_fax"),
+            What::Failed | What::Uncertain => Some("outbound_fax_error"),
+            What::Received => Some("inbound_fax"),
+            What::ReceiveFailed => Some("inbound_fax_error"),
+            What::Queued | What::AttemptFailed | What::PageSent | What::PageReceived | What::Cancelled => {
+                None
+            }
+        }
+    }
+
+    /// Whether who names no events is told it: all but the single pages.
+    #[must_use]
+    pub const fn is_usual(self) -> bool {
+        !matches!(self, What::PageSent | What::PageReceived)
+    }
+
+    const fn kind(self) -> NoticeKind {
+        match self {
+            What::Sent => NoticeKind::Sent,
+            What::Failed => NoticeKind::Failed,
+            What::Uncertain => NoticeKind::Uncertain,
+            What::Received => NoticeKind::Received,
+            What::ReceiveFailed => NoticeKind::ReceiveFailed,
+            What::Queued | What::AttemptFailed | What::PageSent | What::PageReceived | What::Cancelled => {
+                NoticeKind::Event
+            }
+        }
+    }
+
+    const fn is_inbound(self) -> bool {
+        matches!(self, What::Received | What::ReceiveFailed | What::PageReceived)
+    }
+}
+
+/// Who is called.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Target {
+    /// A hook that was set up.
+    Hook(Arc<Entry>),
+    /// The callback of a faxbox: `notifications.{in,out}bound.callback`.
+    Callback {
+        /// Whose faxbox.
+        account: AccountId,
+        /// The faxbox.
+        faxbox: String,
+        /// `url`, `method`, `type`.
+        settings: Map<String, Value>,
+    },
+}
+
+/// What the rows of a faxbox's callback are called.
+fn callback_id(faxbox: &str, inbound: bool) -> String {
+    format!("faxboxes/{faxbox}/{}", if inbound { "inbound" } else { "outbound" })
+}
+
+fn callback<'d>(directory: &'d Directory, faxbox: &str, inbound: bool) -> Option<&'d Map<String, Value>> {
+    let entry = directory.entry(EntryKind::Faxbox, faxbox)?;
+    let way = if inbound { "inbound" } else { "outbound" };
+    let callback = entry.document.get("notifications")?.get(way)?.get("callback")?.as_object()?;
+    callback.get("url").and_then(Value::as_str).is_some_and(|u| !u.is_empty()).then_some(callback)
+}
+
+fn target(directory: &Directory, hook: &str) -> Option<Target> {
+    let mut parts = hook.split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("faxboxes"), Some(faxbox), Some(way)) => {
+            let settings = callback(directory, faxbox, way == "inbound")?.clone();
+            let account = directory.entry(EntryKind::Faxbox, faxbox)?.account.clone();
+            Some(Target::Callback { account, faxbox: faxbox.to_owned(), settings })
+        }
+        _ => directory.entry(EntryKind::Webhook, hook).filter(|e| is_enabled(e)).cloned().map(Target::Hook),
+    }
+}
+
+fn is_enabled(hook: &Entry) -> bool {
+    hook.document.get("enabled").and_then(Value::as_bool) != Some(false)
+}
+
+/// Whether a hook is told this.
+fn wants(hook: &Entry, what: What) -> bool {
+    let text = |key: &str| hook.document.get(key).and_then(Value::as_str).unwrap_or_default();
+    if !is_enabled(hook) {
+        return false;
+    }
+    let kinds = || {
+        let custom = hook.document.get("custom_data").and_then(|c| c.get("type"));
+        custom.and_then(Value::as_str).unwrap_or("all")
+    };
+    match text("hook") {
+        "notifications" => {
+            let kind = kinds();
+            what.notification().is_some_and(|n| kind == "all" || kind == n)
+        }
+        // The names before these were notifications.
+        "inbound_fax" => matches!(what, What::Received | What::ReceiveFailed),
+        "outbound_fax" => matches!(what, What::Sent | What::Failed | What::Uncertain),
+        _ => match hook.document.get("events").and_then(Value::as_array).filter(|e| !e.is_empty()) {
+            Some(events) => events.iter().any(|e| e == what.as_str() || e == "all"),
+            None => what.is_usual(),
+        },
+    }
+}
+
+/// The hooks that are told of an account's faxes: its own, and those of accounts above that ask for it.
+fn hooks_of<'d>(directory: &'d Directory, account: &AccountId) -> Vec<&'d Arc<Entry>> {
+    let mut found = Vec::new();
+    for (depth, above) in directory.line_of(account).enumerate() {
+        let below = |e: &&Arc<Entry>| {
+            depth == 0 || e.document.get("include_subaccounts").and_then(Value::as_bool) == Some(true)
+        };
+        found.extend(directory.entries_of(EntryKind::Webhook, &above.id).filter(below));
+    }
+    found
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+/// What is told of a job.
+fn of_job(job: &Job) -> Map<String, Value> {
+    let last = job.attempts.last();
+    let delivered = job.state == JobState::Completed;
+    object(json!({
+        "id": job.id.as_str(),
+        "account_id": job.account.as_str(),
+        "faxbox_id": job.faxbox.as_ref().map(FaxboxId::as_str),
+        "direction": "outbound",
+        "created": job.created.gregorian_seconds(),
+        "from_number": job.from_number,
+        "from_name": job.from_name,
+        "to_number": job.to_number,
+        "to_name": job.to_name,
+        "subject": job.subject,
+        "pages": job.pages,
+        "pages_confirmed": job.pages_confirmed(),
+        "attempts": job.attempts.len(),
+        "retries": job.retries,
+        "next_attempt": (!job.state.is_final()).then(|| job.not_before.gregorian_seconds()),
+        "notify": job.notify,
+        "timezone": job.timezone,
+        "result": {
+            "success": delivered,
+            "uncertain": job.state == JobState::Uncertain,
+            "class": last.map(|a| a.outcome.class.as_str()),
+            "text": job.reason.clone().or_else(|| last.map(|a| a.outcome.text.clone())),
+            "sip_status": last.and_then(|a| a.outcome.sip_status),
+            "q850": last.and_then(|a| a.outcome.q850),
+            "remote_id": last.and_then(|a| a.remote_ident.as_deref()),
+            "local_id": job.ident,
+            "bit_rate": last.and_then(|a| a.bit_rate),
+            "modem": last.and_then(|a| a.modem.as_deref()),
+            "coding": last.and_then(|a| a.coding.as_deref()),
+            "resolution": last.and_then(|a| a.resolution.as_deref()),
+            "ecm": last.is_some_and(|a| a.ecm),
+            "t38": last.is_some_and(|a| a.t38),
+            "trunk": last.and_then(|a| a.trunk.as_deref()),
+            "call_id": last.and_then(|a| a.call_id.as_deref()),
+            "seconds": last.map(|a| a.ended.since(a.started).as_secs()),
+        },
+    }))
+}
+
+fn of_received(fax: &Received) -> Map<String, Value> {
+    object(json!({
+        "id": fax.id.as_str(),
+        "account_id": fax.account.as_str(),
+        "faxbox_id": fax.faxbox.as_ref().map(FaxboxId::as_str),
+        "direction": "inbound",
+        "created": fax.created.gregorian_seconds(),
+        "from_number": fax.from_number,
+        "from_name": fax.from_name,
+        "to_number": fax.to_number,
+        "diverted_from": fax.diverted_from,
+        "pages": fax.pages,
+        "notify": fax.notify,
+        "result": {
+            "success": fax.success,
+            "class": fax.class,
+            "text": fax.result_text,
+            "remote_id": fax.remote_ident,
+            "bit_rate": fax.bit_rate,
+            "modem": fax.modem,
+            "coding": fax.coding,
+            "resolution": fax.resolution,
+            "ecm": fax.ecm,
+            "t38": fax.t38,
+            "bad_rows": fax.bad_rows,
+            "call_id": fax.call_id,
+            "seconds": fax.duration_ms / 1000,
+        },
+    }))
+}
+
+/// What the end of a job's turn is called.
+fn what_of(job: &Job, call_failed: bool) -> Option<What> {
+    match job.state {
+        JobState::Completed => Some(What::Sent),
+        JobState::Failed => Some(What::Failed),
+        JobState::Uncertain => Some(What::Uncertain),
+        JobState::Cancelled => Some(What::Cancelled),
+        JobState::Converting | JobState::Pending => call_failed.then_some(What::AttemptFailed),
+        JobState::Locked | JobState::Processing => None,
+    }
+}
+
+impl Service {
+    /// The notices for everybody who wants to be told this.
+    fn told(
+        &self,
+        what: What,
+        account: &AccountId,
+        faxbox: Option<&FaxboxId>,
+        subject: &NoticeSubject,
+        data: impl FnOnce() -> Map<String, Value>,
+    ) -> Vec<Notice> {
+        let directory = self.directory();
+        let mut hooks: Vec<String> = hooks_of(&directory, account)
+            .into_iter()
+            .filter(|hook| wants(hook, what))
+            .map(|hook| hook.id.clone())
+            .collect();
+        if let Some(faxbox) = faxbox.filter(|_| what.notification().is_some())
+            && callback(&directory, faxbox.as_str(), what.is_inbound()).is_some()
+        {
+            hooks.push(callback_id(faxbox.as_str(), what.is_inbound()));
+        }
+        if hooks.is_empty() {
+            return Vec::new();
+        }
+        let (data, now) = (data(), self.now());
+        let notice = |hook| {
+            let event = HookEvent { hook, event: what.as_str().to_owned(), data: data.clone() };
+            Notice::for_hook(what.kind(), account.clone(), subject.clone(), event, now)
+        };
+        hooks.into_iter().map(notice).collect()
+    }
+
+    /// What is told when a job's turn has ended.
+    pub(crate) fn told_of_turn(&self, job: &Job, call_failed: bool) -> Vec<Notice> {
+        let Some(what) = what_of(job, call_failed) else { return Vec::new() };
+        let subject = NoticeSubject::Job(job.id.clone());
+        self.told(what, &job.account, job.faxbox.as_ref(), &subject, || of_job(job))
+    }
+
+    /// What is told of a fax that came.
+    pub(crate) fn told_of_received(&self, fax: &Received) -> Vec<Notice> {
+        let what = if fax.success { What::Received } else { What::ReceiveFailed };
+        let subject = NoticeSubject::Fax(fax.id.clone());
+        self.told(what, &fax.account, fax.faxbox.as_ref(), &subject, || of_received(fax))
+    }
+
+    /// Tells what is worth no commit of its own with the change: that a job was queued, that a page has gone.
+    pub(crate) async fn tell_hooks_of(&self, what: What, job: &Job, page: Option<u32>) {
+        let subject = NoticeSubject::Job(job.id.clone());
+        let data = || {
+            let mut data = of_job(job);
+            if let Some(page) = page {
+                data.insert("page".into(), page.into());
+            }
+            data
+        };
+        self.store_told(self.told(what, &job.account, job.faxbox.as_ref(), &subject, data)).await;
+    }
+
+    async fn store_told(&self, notices: Vec<Notice>) {
+        if notices.is_empty() {
+            return;
+        }
+        match self.inner.ports.store.insert_notices(notices).await {
+            Ok(()) => self.inner.wake_hooks.notify_one(),
+            Err(error) => tracing::error!(%error, "an event for a web hook is lost"),
+        }
+    }
+
+    /// A page that comes in is told only where somebody asks for it.
+    async fn tell_of_reception(&self, event: JobEvent) {
+        let (EventSubject::Call(call), Stage::Receive, Some(page)) =
+            (&event.subject, event.stage, event.page)
+        else {
+            return;
+        };
+        let data = object(json!({
+            "id": Value::Null,
+            "account_id": event.account.as_str(),
+            "faxbox_id": event.faxbox.as_ref().map(FaxboxId::as_str),
+            "direction": "inbound",
+            "page": page,
+            "text": event.text,
+            "result": { "call_id": call },
+        }));
+        let subject = NoticeSubject::Fax(fax_store::model::FaxId::new(call.as_str()));
+        let told = self.told(What::PageReceived, &event.account, event.faxbox.as_ref(), &subject, || data);
+        self.store_told(told).await;
+    }
+
+    /// Calls hooks until `shutdown` becomes true or its sender is gone; calls that run are ended first.
+    pub async fn run_hooks(&self, caller: Arc<dyn HookCaller>, mut shutdown: watch::Receiver<bool>) {
+        let (store, clock) = (&self.inner.ports.store, &self.inner.ports.clock);
+        let mut calls = JoinSet::new();
+        let mut live = self.subscribe();
+        while !*shutdown.borrow() {
+            let woken = self.inner.wake_hooks.notified();
+            let now = clock.now();
+            let room = AT_ONCE.saturating_sub(calls.len());
+            let mut next = now.plus(LOOK);
+            if room > 0 {
+                match store.take_hook_notices(now, now.plus(LEASE), room).await {
+                    Ok(due) => {
+                        let full = due.len() == room;
+                        for notice in due {
+                            calls.spawn(self.clone().call_hook(notice, caller.clone()));
+                        }
+                        match store.next_hook_notice().await {
+                            Ok(Some(at)) if !full => next = next.min(at),
+                            Ok(_) => {}
+                            Err(_) => next = now.plus(STORE_AGAIN),
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "web hooks wait for the store");
+                        next = now.plus(STORE_AGAIN);
+                    }
+                }
+            }
+            tokio::select! {
+                stopped = shutdown.changed() => if stopped.is_err() { break },
+                () = woken => {}
+                Some(_) = calls.join_next(), if !calls.is_empty() => {}
+                heard = live.recv() => match heard {
+                    Ok(event) => self.tell_of_reception(event).await,
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => break,
+                },
+                () = clock.sleep_until(next) => {}
+            }
+        }
+        while calls.join_next().await.is_some() {}
+    }
+
+    /// Calls one hook once.
+    async fn call_hook(self, notice: Notice, caller: Arc<dyn HookCaller>) {
+        let Some(event) = notice.hook.clone() else { return };
+        let Some(target) = target(&self.directory(), &event.hook) else {
+            // It was removed or switched off.
+            self.hook_done(&notice, None, None).await;
+            return;
+        };
+        let began = self.now();
+        let order = HookOrder {
+            target: target.clone(),
+            delivery: notice.id.to_string(),
+            event: event.event.clone(),
+            data: event.data,
+            happened: notice.created,
+            now: began,
+        };
+        let answer = caller.call(order).await;
+        let now = self.now();
+        let config = self.config();
+        let most = match &target {
+            Target::Hook(hook) => hook.document.get("retries").and_then(Value::as_u64),
+            Target::Callback { .. } => None,
+        };
+        let gone = answer.status == Some(410);
+        let tried = usize::try_from(notice.tries).unwrap_or(usize::MAX).saturating_sub(1);
+        let may = most.is_none_or(|most| u64::try_from(tried).is_ok_and(|tried| tried < most)) && !gone;
+        let wait = config.hook_again.get(tried).filter(|_| may && answer.error.is_some());
+        let next = wait.map(|wait| now.plus(*wait));
+        self.inner.metrics.hook_called(answer.error.is_none(), next.is_some());
+        if let Some(error) = &answer.error {
+            tracing::warn!(hook = event.hook, delivery = %notice.id, attempt = notice.tries, error, ?wait, "a web hook failed");
+        }
+        let attempt = HookAttempt {
+            id: uuid::Uuid::now_v7().simple().to_string(),
+            hook: event.hook,
+            delivery: notice.id.clone(),
+            event: event.event,
+            at: began,
+            attempt: notice.tries,
+            status: answer.status,
+            error: answer.error.clone(),
+            took_ms: u64::try_from(now.since(began).as_millis()).unwrap_or(u64::MAX),
+            next,
+        };
+        self.hook_done(&notice, next, Some(attempt)).await;
+        if let Target::Hook(hook) = target {
+            self.judge_hook(&hook, &answer, now).await;
+        }
+    }
+
+    async fn hook_done(&self, notice: &Notice, again: Option<Timestamp>, attempt: Option<HookAttempt>) {
+        let clock = &self.inner.ports.clock;
+        let until = clock.now().plus(LEASE / 2);
+        while let Err(error) = self.inner.ports.store.hook_called(&notice.id, again, attempt.clone()).await {
+            tracing::error!(%error, "what came of a web hook could not be written");
+            if clock.now() >= until {
+                return;
+            }
+            clock.sleep_until(clock.now().plus(STORE_AGAIN)).await;
+        }
+    }
+
+    /// Remembers since when a hook fails, and switches it off when that is too long or it said that it is gone for good.
+    async fn judge_hook(&self, hook: &Entry, answer: &HookAnswer, now: Timestamp) {
+        let directory = self.directory();
+        let Some(known) = directory.entry(EntryKind::Webhook, &hook.id) else { return };
+        let since = known.hidden.get(hidden::FAILING_SINCE).and_then(Value::as_i64).map(Timestamp);
+        let mut entry = Entry::clone(known);
+        let off = match (&answer.error, since) {
+            (None, None) => return,
+            (None, Some(_)) => {
+                entry.hidden.remove(hidden::FAILING_SINCE);
+                None
+            }
+            (Some(_), _) if answer.status == Some(410) => {
+                Some("it answered that it is gone for good (410)".to_owned())
+            }
+            (Some(_), None) => {
+                entry.hidden.insert(hidden::FAILING_SINCE.into(), now.0.into());
+                None
+            }
+            (Some(why), Some(since)) if now.since(since) >= self.config().hook_patience => {
+                Some(format!("every call has failed since {}: {why}", since.to_jiff()))
+            }
+            (Some(_), Some(_)) => return,
+        };
+        if let Some(why) = off {
+            tracing::warn!(hook = hook.id, account = %hook.account, why, "a web hook is switched off");
+            entry.document.insert("enabled".into(), false.into());
+            entry.document.insert("disable_reason".into(), why.into());
+            entry.modified = now;
+        }
+        // Who changed it meanwhile is right.
+        if let Err(error) = self.put_entries(vec![entry]).await {
+            tracing::debug!(%error, hook = hook.id, "the state of a web hook was not written");
+        }
+    }
+
+    /// The attempts of a hook, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn hook_attempts(&self, hook: &str) -> Result<Vec<HookAttempt>, ServiceError> {
+        Ok(self.inner.ports.store.hook_attempts(hook).await?)
+    }
+
+    /// Forgets the attempts of a hook that is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn forget_hook(&self, hook: &str) -> Result<(), ServiceError> {
+        let done: Result<(), StoreError> = self.inner.ports.store.forget_hook(hook).await;
+        Ok(done?)
+    }
+}
