@@ -1,14 +1,10 @@
 //! Figures that move with a fax, and what says whether the server can work.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which may
-
-mod rig;
-
+use crate::rig::{A, KEY, faxes, start, testdata};
 use async_trait::async_trait;
 use fax_api::{Config, HttpHookCaller};
 use fax_switch::port::{CallEvent, CallOrder, CallResult, Dialler, MediaTimes, TrunkStatus};
 use fax_switch::{Directory, Ports, Service, ServiceConfig};
-use rig::{A, KEY, faxes, start, testdata};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,12 +1,8 @@
 //! Schemathesis against a running server: requests made from the description, good and bad, many of them; no answer is a
 //! 5xx, has a status or type that is not described, or does not look as described.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which may
-
-mod rig;
-
+use crate::rig::{A, KEY, start};
 use fax_api::Config;
-use rig::{A, KEY, start};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -52,7 +48,7 @@ async fn schemathesis_finds_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // Our own account stands for {account} in some of the requests, so that they get past the door.
     let hooks = folder.path().join("hooks.py");
-    std::fs::write(&hooks, HOOKS.replace("ACCOUNT", A).replace("FAXBOX", rig::F)).unwrap();
+    std::fs::write(&hooks, HOOKS.replace("ACCOUNT", A).replace("FAXBOX", crate::rig::F)).unwrap();
     let full = std::env::var("FERROFAX_FULL").is_ok();
     let (examples, seconds) = if full { ("60", 900) } else { ("4", 80) };
     let mut command = Command::new(program);

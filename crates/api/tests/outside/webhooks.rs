@@ -1,9 +1,6 @@
 //! Web hooks against a receiver of our own: what is told, how it is signed, and what happens when nobody listens.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which may
-
-mod rig;
-
+use crate::rig::{A, F, KEY, Rig, start, testdata};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -15,7 +12,6 @@ use fax_api::{Config, HttpHookCaller};
 use fax_store::model::{AccountId, NodeId};
 use fax_switch::{Service, ServiceConfig, Stage};
 use hmac::{Hmac, KeyInit, Mac};
-use rig::{A, F, KEY, Rig, start, testdata};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

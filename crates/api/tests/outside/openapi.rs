@@ -1,14 +1,10 @@
 //! The description of the API and the API itself: the same paths, the same verbs, the same fields.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which may
-
-mod rig;
-
+use crate::rig::{A, KEY, Rig, start};
 use axum::http::Method;
 use fax_api::Config;
 use fax_api::route::{Right, paths};
 use fax_api::schema;
-use rig::{A, KEY, Rig, start};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -124,11 +120,11 @@ async fn schemas_tell_what_is_checked() {
         for (key, value) in wrong.as_object().unwrap() {
             data[key] = value.clone();
         }
-        let (status, answer) = rig.with(KEY, "PUT", &rig::faxes(""), json!({ "data": data })).await;
+        let (status, answer) = rig.with(KEY, "PUT", &crate::rig::faxes(""), json!({ "data": data })).await;
         assert_eq!(status, 400, "{} {answer}", property.path);
         assert!(answer["data"][property.path].is_object(), "{} {answer}", property.path);
     }
-    let (_, answer) = rig.with(KEY, "PUT", &rig::faxes(""), json!({ "data": {} })).await;
+    let (_, answer) = rig.with(KEY, "PUT", &crate::rig::faxes(""), json!({ "data": {} })).await;
     let required: Vec<&str> = schema::FAX.iter().filter(|p| p.required).map(|p| p.path).collect();
     for field in required {
         assert!(answer["data"][field]["required"].is_object(), "{field} {answer}");
