@@ -165,8 +165,10 @@ fn body(resource: Resource, verb: &Method) -> Option<Value> {
         return None;
     }
     let data = match schema::of(resource) {
-        Some((name, fields)) if *verb != Method::PATCH => {
-            let _ = fields;
+        Some(_) if (resource, verb) == (Resource::Webhooks, &Method::PATCH) => {
+            json!({ "type": "object", "required": ["re-enable"], "properties": { "re-enable": { "type": "boolean" } } })
+        }
+        Some((name, _)) if *verb != Method::PATCH => {
             json!({ "$ref": format!("#/components/schemas/{name}") })
         }
         Some((_, fields)) => without_required(schema::json_schema(fields)),

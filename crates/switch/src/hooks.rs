@@ -390,47 +390,72 @@ impl Service {
     }
 
     /// Calls hooks until `shutdown` becomes true or its sender is gone; calls that run are ended first.
-    pub async fn run_hooks(&self, caller: Arc<dyn HookCaller>, mut shutdown: watch::Receiver<bool>) {
-        let (store, clock) = (&self.inner.ports.store, &self.inner.ports.clock);
-        let mut calls = JoinSet::new();
+    pub async fn run_hooks(&self, caller: Arc<dyn HookCaller>, shutdown: watch::Receiver<bool>) {
+        tokio::join!(self.hear_pages(shutdown.clone()), self.call_due(caller, shutdown));
+    }
+
+    /// Notes the pages that come in.
+    async fn hear_pages(&self, mut shutdown: watch::Receiver<bool>) {
         let mut live = self.subscribe();
+        let stopped = async {
+            let _ = shutdown.wait_for(|stop| *stop).await;
+        };
+        let mut stopped = std::pin::pin!(stopped);
+        loop {
+            let heard = tokio::select! {
+                () = &mut stopped => return,
+                heard = live.recv() => heard,
+            };
+            match heard {
+                Ok(event) => self.tell_of_reception(event).await,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn call_due(&self, caller: Arc<dyn HookCaller>, mut shutdown: watch::Receiver<bool>) {
+        let clock = &self.inner.ports.clock;
+        let mut calls = JoinSet::new();
         while !*shutdown.borrow() {
             let woken = self.inner.wake_hooks.notified();
             let now = clock.now();
-            let room = AT_ONCE.saturating_sub(calls.len());
-            let mut next = now.plus(LOOK);
-            if room > 0 {
-                match store.take_hook_notices(now, now.plus(LEASE), room).await {
-                    Ok(due) => {
-                        let full = due.len() == room;
-                        for notice in due {
-                            calls.spawn(self.clone().call_hook(notice, caller.clone()));
-                        }
-                        match store.next_hook_notice().await {
-                            Ok(Some(at)) if !full => next = next.min(at),
-                            Ok(_) => {}
-                            Err(_) => next = now.plus(STORE_AGAIN),
-                        }
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "web hooks wait for the store");
-                        next = now.plus(STORE_AGAIN);
-                    }
+            let next = match self.take_due(&caller, &mut calls, now).await {
+                Ok(next) => next.unwrap_or(now.plus(LOOK)).min(now.plus(LOOK)),
+                Err(error) => {
+                    tracing::error!(%error, "web hooks wait for the store");
+                    now.plus(STORE_AGAIN)
                 }
-            }
+            };
             tokio::select! {
                 stopped = shutdown.changed() => if stopped.is_err() { break },
                 () = woken => {}
                 Some(_) = calls.join_next(), if !calls.is_empty() => {}
-                heard = live.recv() => match heard {
-                    Ok(event) => self.tell_of_reception(event).await,
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => break,
-                },
                 () = clock.sleep_until(next) => {}
             }
         }
         while calls.join_next().await.is_some() {}
+    }
+
+    /// Begins the calls that are due, as far as there is room. When there will be more to do, if that is known.
+    async fn take_due(
+        &self,
+        caller: &Arc<dyn HookCaller>,
+        calls: &mut JoinSet<()>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let store = &self.inner.ports.store;
+        // Looking costs less than taking, which writes.
+        loop {
+            let room = AT_ONCE.saturating_sub(calls.len());
+            let next = store.next_hook_notice().await?;
+            if room == 0 || next.is_none_or(|at| at > now) {
+                return Ok(next.filter(|_| room > 0));
+            }
+            for notice in store.take_hook_notices(now, now.plus(LEASE), room).await? {
+                calls.spawn(self.clone().call_hook(notice, caller.clone()));
+            }
+        }
     }
 
     /// Calls one hook once.
@@ -478,10 +503,11 @@ impl Service {
             took_ms: u64::try_from(now.since(began).as_millis()).unwrap_or(u64::MAX),
             next,
         };
-        self.hook_done(&notice, next, Some(attempt)).await;
+        // A hook that is switched off is not called once more meanwhile.
         if let Target::Hook(hook) = target {
             self.judge_hook(&hook, &answer, now).await;
         }
+        self.hook_done(&notice, next, Some(attempt)).await;
     }
 
     async fn hook_done(&self, notice: &Notice, again: Option<Timestamp>, attempt: Option<HookAttempt>) {

@@ -52,7 +52,11 @@ pub(super) async fn take(
             Ok(notice) => {
                 taken.push(Notice { tries: notice.tries.saturating_add(1), not_before: until, ..notice })
             }
-            Err(e) => tracing::error!(error = %e, "a notice for a web hook is left out"),
+            Err(e) => {
+                tracing::error!(error = %e, "a notice for a web hook is left out");
+                let later = sqlx::query("update fax_hook_notices set not_before = $2 where id = $1");
+                later.bind(id).bind(until.0).execute(&mut *t).await.map_err(unavailable)?;
+            }
         }
     }
     insert(t, &taken.iter().collect::<Vec<_>>()).await?;

@@ -42,11 +42,17 @@ pub(super) fn take(
         if due.len() >= limit {
             break;
         }
-        due.push(row?.0.value().1.to_owned());
+        let key = row?.0;
+        let (at, id) = key.value();
+        due.push((at, id.to_owned()));
     }
     let mut taken = Vec::new();
-    for id in due {
-        let Some(mut notice) = read(t, &id)? else { continue };
+    for (at, id) in due {
+        let Some(mut notice) = read(t, &id)? else {
+            // What cannot be read stays where somebody may look at it, and is not due any more.
+            t.hook_notices_due.remove((at, id.as_str()))?;
+            continue;
+        };
         let was = notice.not_before;
         notice.tries = notice.tries.saturating_add(1);
         notice.not_before = until;
