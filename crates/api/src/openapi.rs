@@ -211,10 +211,13 @@ fn answers(resource: Resource, verb: &Method, right: Right) -> Map<String, Value
         Shape::One => (data, false),
         Shape::Page => (json!({ "type": "array", "items": data }), true),
         Shape::List => (json!({ "type": "array" }), false),
-        Shape::File => (Value::Null, false),
+        Shape::File | Shape::Stream => (Value::Null, false),
     };
     let mut all = Map::new();
-    if shape(resource, verb) == Shape::File {
+    if shape(resource, verb) == Shape::Stream {
+        let content = json!({ "text/event-stream": { "schema": { "type": "string" } } });
+        all.insert("200".into(), json!({ "description": "Events.", "content": content }));
+    } else if shape(resource, verb) == Shape::File {
         let file = || json!({ "schema": { "type": "string", "format": "binary" } });
         let content =
             json!({ "application/pdf": file(), "image/tiff": file(), "application/octet-stream": file() });

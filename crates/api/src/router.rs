@@ -23,8 +23,8 @@ use crate::server::Line;
 use crate::server::Peer;
 use crate::watch::{Places, Watched};
 use crate::{
-    account_key, attachment, bans, destinations, faxes, health, numbers, openapi, schema, setup, smtplog, socket, stream,
-    submit, webhooks,
+    account_key, attachment, bans, destinations, faxes, health, numbers, openapi, schema, setup, smtplog,
+    socket, stream, submit, webhooks,
 };
 
 /// Settings of the REST face.

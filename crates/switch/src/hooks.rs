@@ -370,21 +370,19 @@ impl Service {
 
     /// A page that comes in is told only where somebody asks for it.
     async fn tell_of_reception(&self, event: JobEvent) {
-        let (EventSubject::Call(call), Stage::Receive, Some(page)) =
-            (&event.subject, event.stage, event.page)
+        let (EventSubject::Fax(fax), Stage::Receive, Some(page)) = (&event.subject, event.stage, event.page)
         else {
             return;
         };
         let data = object(json!({
-            "id": Value::Null,
+            "id": fax.as_str(),
             "account_id": event.account.as_str(),
             "faxbox_id": event.faxbox.as_ref().map(FaxboxId::as_str),
             "direction": "inbound",
             "page": page,
             "text": event.text,
-            "result": { "call_id": call },
         }));
-        let subject = NoticeSubject::Fax(fax_store::model::FaxId::new(call.as_str()));
+        let subject = NoticeSubject::Fax(fax.clone());
         let told = self.told(What::PageReceived, &event.account, event.faxbox.as_ref(), &subject, || data);
         self.store_told(told).await;
     }

@@ -28,6 +28,8 @@ pub(super) enum Shape {
     List,
     /// A file.
     File,
+    /// Events, until somebody has heard enough.
+    Stream,
 }
 
 /// What a verb gives back.
@@ -54,6 +56,7 @@ pub(super) fn shape(resource: Resource, verb: &Method) -> Shape {
         | Resource::WebhookAttempts
         | Resource::AllWebhookAttempts => Shape::List,
         Resource::Attachment(_) => Shape::File,
+        Resource::Events => Shape::Stream,
         _ => Shape::One,
     }
 }
@@ -67,7 +70,8 @@ pub(super) fn tag(resource: Resource) -> &'static str {
         | Resource::Fax(_)
         | Resource::Attachment(_)
         | Resource::SmtpLog
-        | Resource::SmtpLogEntry => "faxes",
+        | Resource::SmtpLogEntry
+        | Resource::Events => "faxes",
         Resource::Destinations
         | Resource::Destination
         | Resource::Trunks
@@ -97,6 +101,7 @@ pub(super) fn tag(resource: Resource) -> &'static str {
         | Resource::Callflow
         | Resource::Keys
         | Resource::Key
+        | Resource::ApiKey
         | Resource::Audit => "accounts",
     }
 }
@@ -113,7 +118,10 @@ pub(super) fn summary(resource: Resource, verb: &Method) -> String {
         (Resource::Fax(Folder::Outgoing), "DELETE") => "Call a fax off".into(),
         (Resource::Account, "PUT") => "Make an account below this one".into(),
         (Resource::Number, "PUT") => "Give a number to the account".into(),
-        (Resource::Attachment(_), _) => "The document as PDF or TIFF".into(),
+        (Resource::Attachment(_), "GET") => "The document as PDF or TIFF".into(),
+        (Resource::Attachment(_), "DELETE") => "Remove the document; what is known of the fax stays".into(),
+        (Resource::Events, _) => "What happens to faxes as it happens (server-sent events)".into(),
+        (Resource::ApiKey, "PUT") => "Make the account's own key anew".into(),
         (Resource::Reload, _) => "Read the configuration again".into(),
         (Resource::About, _) => "What this server is".into(),
         (Resource::Ban, _) => "Lift a ban".into(),
@@ -142,6 +150,8 @@ fn noun(resource: Resource) -> (&'static str, &'static str) {
         Resource::Number => ("a number", "numbers"),
         Resource::Callflows | Resource::Callflow => ("a call flow", "call flows"),
         Resource::Keys | Resource::Key => ("an API key", "API keys"),
+        Resource::ApiKey => ("the account's own key", "keys"),
+        Resource::Events => ("an event", "events"),
         Resource::Audit => ("a record", "who looked at what and changed what"),
         Resource::Destinations => ("a number", "what was learnt of numbers"),
         Resource::Destination => ("what was learnt of a number", "numbers"),
