@@ -202,6 +202,7 @@ pub async fn one(
     match *verb {
         Method::POST | Method::PATCH => change(service, scope, envelope, &found).await,
         Method::DELETE => delete(service, scope, folder, id, &found).await,
+        Method::PUT if folder == Folder::Outgoing => restart(service, scope, &envelope, id, &found).await,
         Method::PUT => again(service, scope, folder, envelope, &found).await,
         _ => Ok(Success::ok(Value::Object(shown(service, folder, &found)))),
     }
@@ -287,6 +288,27 @@ pub async fn delete_documents(
     let done = service.delete_documents(&account, &found.which()).await;
     done.map_err(|e| Fault::of_service(&e, id))?;
     Ok(Success::ok(Value::Object(shown(service, folder, &found))))
+}
+
+/// `PUT …/outgoing/{ID}` with `action: restart`: back into the queue, due now.
+async fn restart(
+    service: &Service,
+    scope: &Scope,
+    envelope: &Envelope,
+    id: &str,
+    found: &Found,
+) -> Result<Success, Fault> {
+    match (envelope.text("action"), found) {
+        (None, _) => Err(Fault::named("action required")),
+        (Some("restart"), Found::Job(job)) => {
+            let account = AccountId::new(scope.account.as_str());
+            let job = service.restart(&account, &job.id).await.map_err(|e| Fault::of_service(&e, id))?;
+            let mut document = present::job(&job);
+            document.insert("id".into(), job.id.as_str().into());
+            Ok(Success::ok(Value::Object(document)))
+        }
+        (Some(_), _) => Err(Fault::named("invalid action")),
+    }
 }
 
 async fn delete(

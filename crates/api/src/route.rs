@@ -236,6 +236,7 @@ impl Resource {
             }
             Resource::Fax(Folder::Outgoing) => &[
                 (Method::GET, Right::ReadFaxes),
+                (Method::PUT, Right::WriteFaxes),
                 (Method::POST, Right::WriteFaxes),
                 (Method::PATCH, Right::WriteFaxes),
                 (Method::DELETE, Right::WriteFaxes),

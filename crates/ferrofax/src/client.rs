@@ -62,6 +62,12 @@ impl Client {
         Ok(envelope(request.send().await?).await?["data"].take())
     }
 
+    /// PUT with this `data`.
+    pub(crate) async fn put_data(&self, path: &str, data: &Value) -> Result<Value> {
+        let request = self.request(Method::PUT, path).json(&json!({ "data": data }));
+        Ok(envelope(request.send().await?).await?["data"].take())
+    }
+
     /// PATCH with this `data`.
     pub(crate) async fn patch(&self, path: &str, data: &Value) -> Result<Value> {
         let request = self.request(Method::PATCH, path).json(&json!({ "data": data }));

@@ -11,6 +11,7 @@ mod direct;
 mod dns;
 mod heading;
 mod jobs;
+mod jobs_store;
 mod line;
 mod pages;
 mod profiles;

@@ -238,6 +238,10 @@ fn settings(config: &Config) -> ServiceConfig {
     let mut settings = ServiceConfig::new(NodeId::new(&config.node));
     settings.max_calls = config.queue.max_calls;
     settings.drain = config.queue.stop_timeout;
+    settings.lease = config.queue.lease;
+    settings.serialise_numbers = config.queue.serialise_numbers;
+    settings.default_max_outbound = config.queue.max_outbound;
+    settings.dead_numbers = config.queue.dead_numbers;
     settings.numbers = config.plan.clone();
     settings.learning = config.learning;
     settings.toll = Arc::new(config.toll.clone());
@@ -245,6 +249,7 @@ fn settings(config: &Config) -> ServiceConfig {
         settings.mail_domain.clone_from(&smtp.fax_domain);
     }
     settings.trunks = config.trunks.iter().map(|t| t.name.clone()).collect();
+    settings.retry.rules.clone_from(&config.queue.reschedule);
     if let Some(after) = config.queue.retry_after {
         every(&mut settings.retry, after);
     }
@@ -261,7 +266,7 @@ fn ways(config: &Config) -> Ways {
 }
 
 /// The rows: in the database that the configuration names, else in a file of the data folder.
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     match &config.database {
         Some(database) => {
             let opened = PostgresStore::open(&database.url, database.connections).await;

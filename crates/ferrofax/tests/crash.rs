@@ -186,6 +186,8 @@ fn a_receiver_killed_in_mid_call_keeps_what_it_confirmed() {
     let patience = Duration::from_secs(120);
     sender.job_when(&id, patience, |job| job["pages_confirmed"].as_u64().unwrap() >= 1);
     court.kill();
+    let (incoming, before) = (court.folder.join("data/incoming"), court.folder.join("before"));
+    copy(&incoming, &before);
     court.restart();
     let kept = court.inbox(1, Duration::from_secs(5));
     let result = &kept[0]["rx_result"];
@@ -205,6 +207,98 @@ fn a_receiver_killed_in_mid_call_keeps_what_it_confirmed() {
     println!("before the kill {first:?}, after it {second:?}");
     let all: BTreeSet<(u8, u8)> = first.iter().chain(&second).copied().collect();
     assert_eq!(all, BTreeSet::from([(9, 1), (9, 2), (9, 3)]), "{first:?} {second:?}");
-    let spool = std::fs::read_dir(court.folder.join("data/incoming")).unwrap();
-    assert_eq!(spool.count(), 0, "what is filed is not kept twice");
+    assert_eq!(std::fs::read_dir(&incoming).unwrap().count(), 0, "what is filed is not kept twice");
+    // A kill between filing and clearing leaves the pages behind: they are the fax that is there already.
+    let filed = court.inbox(2, PATIENCE).len();
+    court.kill();
+    copy(&before, &incoming);
+    court.restart();
+    assert_eq!(std::fs::read_dir(&incoming).unwrap().count(), 0);
+    assert_eq!(court.inbox(filed, PATIENCE).len(), filed, "filed twice");
+}
+
+/// Copies a folder of folders of files.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        std::fs::create_dir_all(to).unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Rounds of the test below; `FERROFAX_KILLS` asks for more.
+const KILLS: u32 = 20;
+/// Clients that hand in at the same time.
+const CLIENTS: u8 = 4;
+
+#[test]
+fn what_was_answered_with_201_is_there_after_every_kill() {
+    let kills = std::env::var("FERROFAX_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
+    let seed = seed();
+    println!("seed: FERROFAX_SEED={seed}");
+    let mut random = seed;
+    // Every call fails at once, so that jobs are converted, taken and put back all the time.
+    let setup = Setup::new("sender", "+14155550200")
+        .peer(world::engaged::open())
+        .with("sip", "workers = 1")
+        .with("queue", "retry_after_s = 1\none_call_per_number = false");
+    let mut sender = Daemon::start(setup);
+    let documents: Vec<Vec<u8>> = (0..CLIENTS).map(|i| papers::marked_tiff(i, 1)).collect();
+    let mut known = Vec::<(String, u8)>::new();
+    for kill in 0..kills {
+        let delay = Duration::from_secs_f64(0.02 + fraction(&mut random) * 0.8);
+        let answered = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|i| {
+                    let (sender, document) = (sender.door(), &documents[usize::from(i)]);
+                    scope.spawn(move || {
+                        let mut answered = Vec::new();
+                        // Until the server is gone.
+                        while let Some(id) = sender.try_submit(&format!("+141555504{i:02}"), document) {
+                            answered.push((id, i));
+                        }
+                        answered
+                    })
+                })
+                .collect();
+            std::thread::sleep(delay);
+            sender.kill();
+            clients.into_iter().flat_map(|c| c.join().unwrap()).collect::<Vec<_>>()
+        });
+        sender.restart();
+        // Those of this round, and some of all before.
+        let older = known.iter().step_by(known.len() / 20 + 1);
+        answered
+            .iter()
+            .chain(older)
+            .for_each(|(id, i)| is_there(&sender, id, &documents[usize::from(*i)], kill));
+        known.extend(answered);
+    }
+    known.iter().for_each(|(id, i)| is_there(&sender, id, &documents[usize::from(*i)], kills));
+    println!("{kills} kills, {} jobs answered with 201", known.len());
+    assert!(
+        known.len() > usize::try_from(kills).unwrap() * 2,
+        "only {} jobs: nothing was tested",
+        known.len()
+    );
+}
+
+/// The job exists, and its document is the one that was handed in.
+fn is_there(sender: &Daemon, id: &str, document: &[u8], kill: u32) {
+    let job = sender.fetch(&format!("/outgoing/{id}"), "application/json");
+    assert_eq!(job.status, 200, "{id} is lost after kill {kill}: {}", job.text());
+    let folder = if world::ended(&job.json()["data"]) { "outbox" } else { "outgoing" };
+    let got = sender.fetch(&format!("/{folder}/{id}/attachment"), "image/tiff");
+    assert_eq!(got.status, 200, "{id} has no document after kill {kill}: {}", got.text());
+    assert_eq!(
+        papers::marks(&got.body),
+        papers::marks(document),
+        "{id} has another document after kill {kill}"
+    );
 }

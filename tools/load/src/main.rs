@@ -3,6 +3,7 @@
 mod calls;
 mod cost;
 mod page;
+mod queue;
 mod signalling;
 mod witness;
 
@@ -23,7 +24,7 @@ const SHARE: f64 = 0.999;
 
 /// Makes N fax calls at a time between two endpoints on loopback, both ends in this process, and prints for each N the
 /// CPU a call takes, how late the media came, and whether every fax arrived as it was sent. With --sip: how many calls
-/// a second can be set up and torn down, and what one costs.
+/// a second can be set up and torn down, and what one costs. With --queue: what taking and dispatching jobs costs.
 #[derive(Parser)]
 struct Args {
     /// Calls at a time, one run each.
@@ -53,6 +54,16 @@ struct Args {
     /// With --sip: over one TCP connection instead of UDP.
     #[arg(long)]
     tcp: bool,
+    /// The queue alone: jobs taken in a second with 1 and 16 writers, and what one dispatch costs with so many jobs
+    /// waiting, in both stores.
+    #[arg(long)]
+    queue: bool,
+    /// With --queue: jobs waiting.
+    #[arg(long, value_delimiter = ',', default_value = "1000,1000000")]
+    jobs: Vec<usize>,
+    /// With --queue: keeps the filled stores of the embedded kind here, and takes them up again.
+    #[arg(long)]
+    folder: Option<std::path::PathBuf>,
     /// One object a run instead of a table.
     #[arg(long)]
     json: bool,
@@ -71,6 +82,11 @@ enum Carrier {
 async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     cost::allow_files()?;
+    if args.queue {
+        let (jobs, folder) = (args.jobs.as_slice(), args.folder.as_deref());
+        let plan = queue::Plan { jobs, seconds: args.seconds.min(10), folder, json: args.json };
+        return Ok(if queue::run(&plan).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let mut good = true;
     if args.sip {
         if !args.json {

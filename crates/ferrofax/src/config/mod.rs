@@ -7,6 +7,7 @@ mod compressions;
 mod learning;
 mod metrics;
 mod protection;
+mod queue;
 mod routes;
 mod sections;
 mod srtp;

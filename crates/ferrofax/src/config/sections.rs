@@ -1,7 +1,7 @@
 //! The sections of the file, one function each, with their defaults.
 
 use super::transport;
-use super::valid::{Api, Database, Queue, Secret, Sip, Smarthost, Smtp};
+use super::valid::{Api, Database, Secret, Sip, Smarthost, Smtp};
 use super::written::{At, Section};
 use fax_net::{Listen, TraceConfig, Transport, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
@@ -234,20 +234,6 @@ const fn usual_port() -> u16 {
     587
 }
 
-/// `[queue]`
-pub(super) fn queue(root: &Section<'_, '_>) -> Queue {
-    let s = root.section("queue");
-    let queue = Queue {
-        max_calls: size(&s, "max_calls", 100, 10_000),
-        max_pages: s.number("max_pages", 1, 10_000).map_or(500, |n| u32::try_from(n.value).unwrap_or(500)),
-        retry_after: s.number("retry_after_s", 1, 86_400).map(|n| Duration::from_secs(n.value)),
-        conversion_timeout: seconds(&s, "conversion_timeout_s", 120, 3_600),
-        stop_timeout: seconds(&s, "stop_timeout_s", 30, 3_600),
-    };
-    s.finish();
-    queue
-}
-
 /// `[database]`, and its line.
 pub(super) fn database(root: &Section<'_, '_>, base: &Path) -> Option<(Database, usize)> {
     if !root.has("database") {
@@ -306,6 +292,7 @@ pub(super) fn accounts(
     root: &Section<'_, '_>,
     base: &Path,
     trunks: &[Trunk],
+    usual_calls: u32,
 ) -> (Vec<Account>, Vec<(AccountId, AccountRoute, Toll)>) {
     let mut accounts = Vec::new();
     let mut routes = Vec::new();
@@ -346,7 +333,8 @@ pub(super) fn accounts(
             timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
             max_outbound: s
                 .number("max_outbound", 1, 10_000)
-                .map_or(10, |n| u32::try_from(n.value).unwrap_or(10)),
+                .map_or(usual_calls, |n| u32::try_from(n.value).unwrap_or(usual_calls)),
+            send_hours: super::queue::send_hours(&s),
             numbers: s.texts("numbers").into_iter().map(|n| n.value).collect(),
             operator: s.flag("operator").is_some_and(|o| o.value),
             ..Account::default()
@@ -381,6 +369,7 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
             timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
             colour: s.flag("colour").is_some_and(|c| c.value),
             retries: s.number("retries", 1, 20).map_or(3, |n| u32::try_from(n.value).unwrap_or(3)),
+            send_hours: super::queue::send_hours(&s),
             numbers: texts("numbers"),
             mail_domain: domains.first().cloned().unwrap_or_default(),
             custom_mail_domain: domains.get(1).cloned(),

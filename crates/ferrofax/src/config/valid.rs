@@ -170,6 +170,16 @@ pub(crate) struct Queue {
     pub(crate) retry_after: Option<Duration>,
     pub(crate) conversion_timeout: Duration,
     pub(crate) stop_timeout: Duration,
+    /// How long a node may be silent before others take its jobs over.
+    pub(crate) lease: Duration,
+    /// Only one call to a number at a time.
+    pub(crate) serialise_numbers: bool,
+    /// Calls going out at a time of accounts that say nothing.
+    pub(crate) max_outbound: u32,
+    /// When numbers are not called any more.
+    pub(crate) dead_numbers: fax_switch::DeadNumberRules,
+    /// What follows a failed attempt, as the operator wants it.
+    pub(crate) reschedule: Vec<fax_switch::policy::RescheduleRule>,
 }
 
 /// Checks a file. Faults are added; `None` when there is nothing to go on with.
@@ -220,7 +230,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
     let metrics = super::metrics::metrics(root, base);
     let smtp = sections::smtp(root);
     let mail = sections::mail(root, base);
-    let queue = sections::queue(root);
+    let queue = super::queue::queue(root);
     let database = sections::database(root, base);
     if let Some((_, line)) = database.as_ref().filter(|_| !root.has("node")) {
         root.fault(
@@ -236,7 +246,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         _ => NumberPlan::default(),
     };
     let receive_colour = root.flag("receive_colour").is_none_or(|f| f.value);
-    let (accounts, account_routes) = sections::accounts(root, base, &trunks);
+    let (accounts, account_routes) = sections::accounts(root, base, &trunks, queue.max_outbound);
     let trunk_routing = TrunkRouting {
         trunks: trunk_routes,
         accounts: account_routes.iter().map(|(id, route, _)| (id.clone(), route.clone())).collect(),

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)] // every test file uses a part of this, and tests may unwrap
 
+pub mod engaged;
 pub mod http;
 pub mod papers;
 pub mod post;
@@ -33,6 +34,8 @@ pub struct Setup {
     /// More lines of sections: `("api", "allow_private_urls = true")`; of `top`, before the first one; of `""`, whole
     /// sections.
     pub more: Vec<(&'static str, String)>,
+    /// A folder of the server's that is somewhere else.
+    pub link: Option<(&'static str, PathBuf)>,
 }
 
 /// The port of nobody.
@@ -50,6 +53,7 @@ impl Setup {
             accept_from: "127.0.0.0/8",
             post: None,
             more: Vec::new(),
+            link: None,
         }
     }
 
@@ -64,6 +68,11 @@ impl Setup {
     pub fn with(mut self, section: &'static str, lines: &str) -> Setup {
         self.more.push((section, lines.to_owned()));
         self
+    }
+
+    /// The server's folder `name` is this one, which others may use, too.
+    pub fn linking(self, name: &'static str, folder: &std::path::Path) -> Setup {
+        Setup { link: Some((name, folder.to_owned())), ..self }
     }
 
     /// The account's key.
@@ -155,6 +164,11 @@ impl Daemon {
     pub fn start(setup: Setup) -> Daemon {
         let temporary = tempfile::Builder::new().prefix("ferrofax-test-").tempdir().unwrap();
         let folder = temporary.path().to_owned();
+        if let Some((name, target)) = &setup.link {
+            let link = folder.join(name);
+            std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(target, link).unwrap();
+        }
         let mut daemon = Daemon {
             child: spawn(&folder, &setup, 0),
             setup,
@@ -272,21 +286,15 @@ impl Daemon {
 
     /// The same from a faxbox, by its id.
     pub fn submit_from(&self, faxbox: &str, to: &str, media_type: &str, document: &[u8]) -> String {
-        let mut fax = serde_json::json!({ "data": { "to_number": to, "from_number": self.setup.number, "retries": 3 } });
-        if !faxbox.is_empty() {
-            fax["data"]["faxbox_id"] = faxbox.into();
-        }
-        let mut body = format!(
-            "--cut\r\nContent-Type: application/json\r\n\r\n{fax}\r\n--cut\r\nContent-Type: {media_type}\r\n\r\n"
-        )
-        .into_bytes();
-        body.extend_from_slice(document);
-        body.extend_from_slice(b"\r\n--cut--\r\n");
-        let key = self.setup.key();
-        let fields = [("X-Auth-Token", key.as_str()), ("Content-Type", "multipart/mixed; boundary=cut")];
-        let answer = http::ask(self.api, "PUT", &self.faxes(""), &fields, &body).expect("an answer");
+        let answer = self.door().submit(faxbox, to, media_type, document).expect("an answer");
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["data"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Where this process takes faxes.
+    pub fn door(&self) -> Door {
+        let Setup { number, .. } = &self.setup;
+        Door { api: self.api, path: self.faxes(""), key: self.setup.key(), number: number.clone() }
     }
 
     /// Waits until the job is done with, well or badly.
@@ -340,6 +348,42 @@ impl Drop for Daemon {
             eprintln!("--- {} said at last:", self.setup.name);
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
+    }
+}
+
+/// Where one server process takes faxes, for whoever hands them in while it is killed.
+#[derive(Clone, Debug)]
+pub struct Door {
+    api: SocketAddr,
+    path: String,
+    key: String,
+    number: String,
+}
+
+impl Door {
+    /// Hands a document in; `None` without a whole answer.
+    pub fn submit(&self, faxbox: &str, to: &str, media_type: &str, document: &[u8]) -> Option<http::Answer> {
+        let mut fax =
+            serde_json::json!({ "data": { "to_number": to, "from_number": self.number, "retries": 3 } });
+        if !faxbox.is_empty() {
+            fax["data"]["faxbox_id"] = faxbox.into();
+        }
+        let mut body = format!(
+            "--cut\r\nContent-Type: application/json\r\n\r\n{fax}\r\n--cut\r\nContent-Type: {media_type}\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(document);
+        body.extend_from_slice(b"\r\n--cut--\r\n");
+        let fields = [("X-Auth-Token", self.key.as_str()), ("Content-Type", "multipart/mixed; boundary=cut")];
+        http::ask(self.api, "PUT", &self.path, &fields, &body)
+    }
+
+    /// Hands a TIFF in; the id of a whole answer 201.
+    pub fn try_submit(&self, to: &str, document: &[u8]) -> Option<String> {
+        let answer = self.submit("", to, "image/tiff", document)?;
+        let json: Value = serde_json::from_slice(&answer.body).ok()?;
+        assert_eq!(answer.status, 201, "{json}");
+        Some(json["data"]["id"].as_str()?.to_owned())
     }
 }
 

@@ -47,6 +47,11 @@ impl Post {
         }
     }
 
+    /// All that came.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How many came.
     pub fn count(&self) -> usize {
         self.mails.lock().unwrap_or_else(PoisonError::into_inner).len()
