@@ -78,6 +78,12 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 done, 2 refused, or no connection.
     Reload(ReloadArgs),
+    /// Carry the whole store into a file and back, into a file or PostgreSQL; destroy an account's encryption key.
+    ///
+    /// Stop every server on the store first. An import that was interrupted is repeated with the same archive.
+    ///
+    /// Exit status: 0 done, 2 not done, and why.
+    Store(StoreArgs),
     /// Read a configuration and say everything that is wrong with it.
     Check(CheckArgs),
     /// Say where a SIP name is: the transports, servers and addresses in the order in which they are tried.
@@ -508,6 +514,47 @@ pub(crate) enum BansCommand {
         /// The address, or the IPv6 network as it is listed.
         #[arg(value_name = "ADDRESS")]
         address: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StoreArgs {
+    /// The configuration file that says where the store is.
+    #[arg(long, short, value_name = "FILE", default_value = "ferrofax.toml", global = true)]
+    pub(crate) config: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum StoreCommand {
+    /// Write everything into an archive: jobs, received faxes, accounts and what else is set up, profiles, mails that wait,
+    /// the audit log, documents. Encrypted documents stay encrypted.
+    Export {
+        /// The archive, a tar file.
+        #[arg(value_name = "FILE.tar")]
+        file: PathBuf,
+    },
+    /// Bring everything of an archive into an empty store. The archive is verified to its end before anything is written.
+    Import {
+        /// The archive.
+        #[arg(value_name = "FILE.tar")]
+        file: PathBuf,
+    },
+    /// Read an archive to its end and say what is in it.
+    Verify {
+        /// The archive.
+        #[arg(value_name = "FILE.tar")]
+        file: PathBuf,
+    },
+    /// Destroy the encryption key of an account: its documents cannot be read any more, by nobody.
+    DestroyKey {
+        /// The account's id.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// Yes, really.
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod direct;
 mod dns;
+mod documents;
 mod heading;
 mod jobs;
 mod jobs_store;
@@ -22,6 +23,7 @@ mod route;
 mod send;
 mod serve;
 mod server;
+mod store;
 mod trunk_sheet;
 mod wire;
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Jobs(args) => run(jobs::run(args, cli.json)),
         Command::Destinations(args) => run(profiles::run("destinations", args, cli.json)),
         Command::Bans(args) => run(bans::run(args, cli.json)),
+        Command::Store(args) => run(store::run(args, cli.json)),
         Command::Reload(args) => run(reload::run(args, cli.json)),
         Command::Trunks(args) => run(profiles::run("trunks", args, cli.json)),
     }

@@ -1,12 +1,12 @@
 //! One ferrofax server: everything wired, started, and stopped in the right order.
 
-use crate::config::{Config, Smarthost};
+use crate::config::{Config, Smarthost, Watched};
 use crate::wire::{DocumentConverter, NetDialler, Spool, Ways, answer_calls};
 use anyhow::{Context, Result};
 use fax_mail::mailer::{MailerConfig, Security};
 use fax_net::Endpoint;
+use fax_spool::{CallRounds, HotRounds, Rounds};
 use fax_store::Store;
-use fax_store::folder::FolderDocuments;
 use fax_store::model::NodeId;
 use fax_store::postgres::PostgresStore;
 use fax_store::redb::RedbStore;
@@ -49,8 +49,12 @@ impl Server {
         let folder = config.data_dir.clone();
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let store = open_store(&config).await?;
-        let documents = FolderDocuments::open(folder.join("documents"))
-            .with_context(|| format!("{} cannot hold documents", folder.display()))?;
+        if store.import_under_way().await.context("the store cannot be read")?.is_some() {
+            anyhow::bail!(
+                "an import was begun and not ended: repeat `ferrofax store import` with the same archive"
+            );
+        }
+        let documents = crate::documents::open(&config.documents, &store).await?;
 
         let (endpoint, incoming) =
             Endpoint::start(network(&config)).await.context("SIP cannot be listened for")?;
@@ -65,7 +69,7 @@ impl Server {
             settings(&config),
             Ports {
                 store,
-                documents: Arc::new(documents),
+                documents,
                 dialler: dialler.clone(),
                 converter: Arc::new(converter),
                 fetcher: Arc::new(fax_api::HttpFetcher::new(fax_api::FetchConfig {
@@ -140,6 +144,10 @@ impl Server {
             let (service, stopped) = (service.clone(), stopped.clone());
             tokio::spawn(async move { service.run(stopped).await })
         };
+        for (watched, every) in config.folders.clone() {
+            let rounds = rounds(watched)?;
+            fronts.push(tokio::spawn(rounds.run(service.clone(), every, stopped.clone())));
+        }
         fronts.push(tokio::spawn(budgets.keep(told(stopped.clone()))));
         let (quiet_told, quiet) = oneshot::channel();
         let answering = tokio::spawn(answer_calls(
@@ -244,6 +252,7 @@ fn settings(config: &Config) -> ServiceConfig {
     settings.dead_numbers = config.queue.dead_numbers;
     settings.numbers = config.plan.clone();
     settings.learning = config.learning;
+    settings.retention = config.retention.clone();
     settings.toll = Arc::new(config.toll.clone());
     if let Some(smtp) = &config.smtp {
         settings.mail_domain.clone_from(&smtp.fax_domain);
@@ -263,6 +272,24 @@ fn ways(config: &Config) -> Ways {
         t38_policies: config.trunks.iter().map(|t| (t.name.clone(), t.t38)).collect(),
         compressions: config.trunk_compressions.clone(),
     }
+}
+
+/// What looks at a folder.
+fn rounds(watched: Watched) -> Result<Rounds> {
+    Ok(match watched {
+        Watched::Hot(folder) => {
+            let path = folder.path.clone();
+            let opened = HotRounds::open(folder);
+            Rounds::Hot(opened.with_context(|| format!("the hot folder {} cannot be used", path.display()))?)
+        }
+        Watched::Calls(folder) => {
+            let path = folder.path.clone();
+            let opened = CallRounds::open(folder);
+            Rounds::Calls(
+                opened.with_context(|| format!("the call files of {} cannot be used", path.display()))?,
+            )
+        }
+    })
 }
 
 /// The rows: in the database that the configuration names, else in a file of the data folder.

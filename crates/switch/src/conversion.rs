@@ -77,7 +77,7 @@ impl Service {
             .await
             .map_err(|e| ConvertError::Later(e.to_string()))?;
         let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
-        let put = self.inner.ports.documents.put(tiff.into()).await;
+        let put = self.inner.ports.documents.put_for(&job.account, tiff.into()).await;
         let key = put.map_err(|e| ConvertError::Later(e.to_string()))?;
         Ok(Stored { key, pages, size })
     }

@@ -43,6 +43,7 @@ impl Service {
                     service.sweep().await;
                     service.purge().await;
                     service.purge_audit(now).await;
+                    service.purge_faxes().await;
                 });
                 next_sweep = now.plus(SWEEP_EVERY);
             }

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod number;
 pub mod policy;
 pub mod port;
+pub mod retention;
 pub mod routing;
 mod running;
 pub mod service;

@@ -4,6 +4,10 @@
 //! sense. Both go on after a fault, so that one run names every one with its line and remedy.
 
 mod compressions;
+mod folders;
+mod keep;
+#[cfg(test)]
+mod keep_tests;
 mod learning;
 mod metrics;
 mod protection;
@@ -20,6 +24,8 @@ mod valid;
 mod written;
 
 pub(crate) use compressions::Compressions;
+pub(crate) use folders::Watched;
+pub(crate) use keep::{DocumentPlace, Place};
 pub(crate) use valid::{Config, LogFormat, Smarthost};
 
 use std::fmt;

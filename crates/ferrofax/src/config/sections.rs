@@ -6,6 +6,7 @@ use super::written::{At, Section};
 use fax_net::{Listen, TraceConfig, Transport, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
 use fax_switch::policy::{AccountRoute, Toll};
+use fax_switch::retention::Retention;
 use fax_switch::{Account, Faxbox};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
@@ -293,7 +294,8 @@ pub(super) fn accounts(
     base: &Path,
     trunks: &[Trunk],
     usual_calls: u32,
-) -> (Vec<Account>, Vec<(AccountId, AccountRoute, Toll)>) {
+    usual: Retention,
+) -> (Vec<Account>, Vec<(AccountId, AccountRoute, Toll, Option<Retention>)>) {
     let mut accounts = Vec::new();
     let mut routes = Vec::new();
     for s in root.sections("account") {
@@ -324,7 +326,8 @@ pub(super) fn accounts(
                 );
             }
         }
-        routes.push((AccountId::new(id.clone()), route, super::protection::toll(&s)));
+        let own = s.has("retention").then(|| super::keep::retention(s.section("retention"), usual));
+        routes.push((AccountId::new(id.clone()), route, super::protection::toll(&s), own));
         accounts.push(Account {
             id: AccountId::new(id),
             name,

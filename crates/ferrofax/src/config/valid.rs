@@ -3,6 +3,8 @@
 
 use super::Fault;
 use super::compressions::{Compressions, compressions};
+use super::folders::{self, Watched};
+use super::keep::{self, DocumentPlace};
 use super::learning::learning;
 use super::protection;
 use super::routes;
@@ -14,6 +16,7 @@ use fax_net::{Listen, LocalTerminal, Protection, Registrar, StreamLimits, Tls, T
 use fax_switch::Directory;
 use fax_switch::number::NumberPlan;
 use fax_switch::policy::{LearningRules, TollRules, TrunkRouting};
+use fax_switch::retention::{Retention, RetentionRules};
 use fax_switch::routing::Routing;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -64,6 +67,12 @@ pub(crate) struct Config {
     pub(crate) trunk_routing: TrunkRouting,
     /// What the SIP side bears of whom.
     pub(crate) protection: Protection,
+    /// Where documents are, and whether they are encrypted.
+    pub(crate) documents: DocumentPlace,
+    /// Folders whose files become faxes, and how often they are looked at.
+    pub(crate) folders: Vec<(Watched, Duration)>,
+    /// How long faxes are kept.
+    pub(crate) retention: RetentionRules,
     /// What may be called and spent.
     pub(crate) toll: TollRules,
     pub(crate) plan: NumberPlan,
@@ -240,18 +249,21 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         );
     }
     let traces = sections::trace(root, &base.join(data_dir.as_ref().map_or("", |d| &d.value)));
+    let documents = keep::documents(root, base, &base.join(data_dir.as_ref().map_or("", |d| &d.value)));
+    let retention = keep::retention(root.section("retention"), Retention::default());
     let learning = learning(root);
     let plan = match sections::choice(root, "number_plan", "nanp", &["nanp", "open"]).as_str() {
         "open" => NumberPlan::open(),
         _ => NumberPlan::default(),
     };
     let receive_colour = root.flag("receive_colour").is_none_or(|f| f.value);
-    let (accounts, account_routes) = sections::accounts(root, base, &trunks, queue.max_outbound);
+    let (accounts, account_routes) = sections::accounts(root, base, &trunks, queue.max_outbound, retention);
     let trunk_routing = TrunkRouting {
         trunks: trunk_routes,
-        accounts: account_routes.iter().map(|(id, route, _)| (id.clone(), route.clone())).collect(),
+        accounts: account_routes.iter().map(|(id, route, ..)| (id.clone(), route.clone())).collect(),
     };
     let faxboxes = sections::faxboxes(root, &accounts);
+    let folders = folders::folders(root, base, &accounts, &faxboxes);
     let (mut terminals, mut local, mut terminal_tolls) = (Vec::new(), Vec::new(), HashMap::new());
     for (terminal, net, toll) in terminals::terminals(root, base, &accounts) {
         terminal_tolls.insert(terminal.user.clone(), toll);
@@ -260,10 +272,12 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
     }
     let known = routes::Targets { trunks: &trunks, terminals: &terminals, faxboxes: &faxboxes };
     let (rules, route_numbers) = routes::routes(root, &known);
+    let kept = account_routes.iter().filter_map(|(id, _, _, kept)| Some((id.clone(), (*kept)?)));
+    let retention = RetentionRules { everywhere: retention, accounts: kept.collect() };
     let (protection, everywhere, destinations) = protection::protection(root);
     let toll = TollRules {
         everywhere,
-        accounts: account_routes.into_iter().map(|(id, _, toll)| (id, toll)).collect(),
+        accounts: account_routes.into_iter().map(|(id, _, toll, _)| (id, toll)).collect(),
         terminals: terminal_tolls,
         routes: route_numbers,
         destinations,
@@ -309,6 +323,9 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         directory: directory?,
         trunk_routing,
         protection,
+        documents,
+        folders,
+        retention,
         toll,
         plan,
         receive_colour,

@@ -62,7 +62,11 @@ impl Service {
         if let (Format::Original, Which::Job(_)) = (format, which) {
             return Err(ServiceError::NoDocument);
         }
-        let octets = self.document(&tiff.ok_or(ServiceError::NoDocument)?).await?;
+        let octets = match (tiff, which) {
+            (Some(key), _) => self.document(&key).await?,
+            (None, Which::Job(id)) => self.pages_again(account, id).await?,
+            (None, Which::Fax(_)) => return Err(ServiceError::NoDocument),
+        };
         match format {
             Format::Tiff | Format::Original => {
                 Ok(Attachment { content_type: "image/tiff".into(), file_name: format!("{id}.tiff"), octets })
@@ -82,6 +86,21 @@ impl Service {
                 })
             }
         }
+    }
+
+    /// The fax pages of a job that is done with, made again from what was handed in: they were not to be kept.
+    async fn pages_again(&self, account: &AccountId, id: &JobId) -> Result<Bytes, ServiceError> {
+        let job = self.job(account, id).await?;
+        let original = job.source.original().filter(|_| job.state.is_final() && job.pages > 0);
+        let octets = self.document(original.ok_or(ServiceError::NoDocument)?).await?;
+        let Source::Stored { content_type, file_name, .. } = &job.source else {
+            return Err(ServiceError::NoDocument);
+        };
+        let converter = &self.inner.ports.converter;
+        let made = converter.convert(octets, content_type, file_name.as_deref(), job.colour).await;
+        let document = made.map_err(|e| ServiceError::Unavailable(e.to_string()))?;
+        let tiff = tokio::task::spawn_blocking(move || document.to_stored_tiff()).await;
+        tiff.map(Bytes::from).map_err(|e| ServiceError::Unavailable(e.to_string()))
     }
 
     async fn original(&self, source: Source, id: &JobId) -> Result<Attachment, ServiceError> {

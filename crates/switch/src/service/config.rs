@@ -4,6 +4,7 @@ use crate::guard::DeadNumberRules;
 use crate::number::NumberPlan;
 use crate::policy::{LearningRules, RetryTable, TollRules};
 use crate::port::{Clock, Converter, Dialler, Fetcher};
+use crate::retention::RetentionRules;
 use core::time::Duration;
 use fax_store::model::NodeId;
 use fax_store::{Documents, Store};
@@ -58,6 +59,8 @@ pub struct ServiceConfig {
     pub hook_patience: Duration,
     /// How long after each failed call of a web hook it is called again; after the last it is given up.
     pub hook_again: Vec<Duration>,
+    /// How long faxes and their documents are kept.
+    pub retention: RetentionRules,
 }
 
 impl ServiceConfig {
@@ -88,6 +91,7 @@ impl ServiceConfig {
             audit_keep: Duration::from_secs(400 * 86_400),
             hook_patience: Duration::from_secs(3 * 86_400),
             hook_again: [5, 25, 120, 600, 3_120, 14_400, 79_200].map(Duration::from_secs).to_vec(),
+            retention: RetentionRules::default(),
         }
     }
 }

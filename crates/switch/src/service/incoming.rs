@@ -129,7 +129,11 @@ impl Service {
         let longest_bad_run = bad(|p| p.longest_bad_run).max().unwrap_or(0);
         let tiff = tiff_of(fax.pages).await?;
         let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
-        let document = if tiff.is_empty() { None } else { Some(inner.ports.documents.put(tiff).await?) };
+        let document = if tiff.is_empty() {
+            None
+        } else {
+            Some(inner.ports.documents.put_for(&fax.account, tiff).await?)
+        };
         let directory = self.directory();
         let faxbox = directory.faxbox(&fax.faxbox);
         let mut notify = faxbox.map(|f| f.notify_inbound.clone()).unwrap_or_default();

@@ -208,20 +208,53 @@ impl Service {
             job.id = id;
             job.client.insert(ONCE.into(), once.request.as_str().into());
         }
-        let began = std::time::Instant::now();
-        match (self.inner.ports.store.insert_job(job.clone()).await, &once) {
+        match (self.insert(&job).await, &once) {
             // The same request was faster by another way.
             (Err(StoreError::Exists), Some(once)) => {
                 let (_, job) = self.made_for(&account, once).await?;
-                return job.ok_or_else(|| SubmitError::Conflict("the same fax was just taken away".into()));
+                job.ok_or_else(|| SubmitError::Conflict("the same fax was just taken away".into()))
             }
-            (done, _) => done?,
+            (done, _) => Ok(done.map(|()| job)?),
         }
+    }
+
+    /// Takes a job under an id that its front has drawn and written down before: whatever was interrupted, and whoever
+    /// else hands it in as well, there is one job, and this answers it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::submit`].
+    pub async fn submit_once(&self, id: JobId, new: NewJob) -> Result<Job, SubmitError> {
+        let store = &self.inner.ports.store;
+        if let Some(job) = store.job(&id).await? {
+            return Ok(job);
+        }
+        let job = Job { id: id.clone(), ..self.job_of(new).await? };
+        match self.insert(&job).await {
+            Ok(()) => Ok(job),
+            // Somebody was faster, or the answer was lost.
+            Err(error) => Ok(store.job(&id).await?.ok_or(error)?),
+        }
+    }
+
+    /// A job, whosever it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn find_job(&self, id: &JobId) -> Result<Option<Job>, ServiceError> {
+        Ok(self.inner.ports.store.job(id).await?)
+    }
+
+    /// Stores a job and says so.
+    async fn insert(&self, job: &Job) -> Result<(), StoreError> {
+        let began = std::time::Instant::now();
+        self.inner.ports.store.insert_job(job.clone()).await?;
         self.inner.metrics.stored("insert_job", began);
         self.inner.metrics.submitted();
         self.inner.wake.notify_one();
-        self.tell_hooks_of(What::Queued, &job, None).await;
-        Ok(job)
+        self.tell_hooks_of(What::Queued, job, None).await;
+        Ok(())
     }
 
     /// The job that was made for a key, as it was at first; or the id that a job for it gets. The id follows from account, key
@@ -414,7 +447,7 @@ impl Service {
                 if octets.len() > self.config().max_document {
                     return Err(SubmitError::TooLarge(self.config().max_document));
                 }
-                let original = self.inner.ports.documents.put(octets).await?;
+                let original = self.inner.ports.documents.put_for(account, octets).await?;
                 Source::Stored { original, content_type, file_name }
             }
             NewDocument::Url { url, method, host, referer, content, content_type } => {
@@ -437,14 +470,14 @@ impl Service {
         match which {
             Which::Job(id) => {
                 let job = self.job(account, id).await.map_err(missing)?;
-                if job.source == Source::Removed {
+                if job.source == Source::Removed && job.document.is_none() {
                     return Err(SubmitError::EmptyDocument);
                 }
                 let (pages, size, was) = (job.pages, job.size, job.colour);
                 let ready = job.document.map(|key| FaxPages { key, pages, size, colour: was });
                 // In another way than before it has to be drawn again.
                 let again = colour.is_some_and(|wanted| wanted != was);
-                let ready = ready.filter(|_| !again || matches!(job.source, Source::Url { .. }));
+                let ready = ready.filter(|_| !again || job.source.original().is_none());
                 Ok((job.source, ready))
             }
             Which::Fax(id) => {
