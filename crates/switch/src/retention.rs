@@ -5,8 +5,7 @@ use crate::service::{Service, ServiceError};
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::{
-    AccountId, Audit, Entry, EntryKind, Folder, Job, JobId, JobState, Received, Source,
-    Timestamp, filed_id,
+    AccountId, Audit, Entry, EntryKind, Folder, Job, JobId, JobState, Received, Source, Timestamp, filed_id,
 };
 use fax_store::port::{Guard, JobChange, JobQuery, Range, ReceivedQuery};
 use serde_json::Value;
@@ -93,7 +92,8 @@ impl Retention {
         let all = over(age, self.documents);
         // Without one of the two there would be nothing to make the other from.
         let original = (all || !self.originals) && job.source.original().is_some();
-        let pages = (all || !self.pages && job.source.original().is_some() && !original) && job.document.is_some();
+        let pages =
+            (all || !self.pages && job.source.original().is_some() && !original) && job.document.is_some();
         if original || pages { Verdict::Strip { original, pages } } else { Verdict::Keep }
     }
 
@@ -227,8 +227,12 @@ impl Service {
                 (original, pages)
             }
         };
-        for key in
-            job.source.original().filter(|_| original).into_iter().chain(job.document.iter().filter(|_| pages))
+        for key in job
+            .source
+            .original()
+            .filter(|_| original)
+            .into_iter()
+            .chain(job.document.iter().filter(|_| pages))
         {
             self.forget(key).await;
         }

@@ -73,7 +73,7 @@ fn accounts_have_a_retention_of_their_own_on_top_of_the_common_one() {
         "{LEAST}retention = {{ received_days = 90, sent_days = 0 }}\n[retention]\nsent_days = 30\nfailed_days = 7\n"
     );
     let config = parse(&text, Path::new("/base")).unwrap();
-    let days = |n| Some(Duration::from_secs(n * 86_400));
+    let days = |n: u64| Some(Duration::from_secs(n * 86_400));
     let everywhere = config.retention.everywhere;
     assert_eq!((everywhere.sent, everywhere.received, everywhere.failed), (days(30), None, days(7)));
     let account = config.directory.accounts().next().unwrap();

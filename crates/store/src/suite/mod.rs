@@ -21,8 +21,8 @@ pub use queue::*;
 
 use crate::model::{
     Ability, AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, HookAttempt,
-    HookEvent, Job, JobId, JobState, NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry, PageState,
-    Profile, ProfileKey, Received, Source, Timestamp,
+    HookEvent, Job, JobId, JobState, NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry,
+    PageState, Profile, ProfileKey, Received, Source, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, Range,
