@@ -210,7 +210,11 @@ impl Face {
         }
         let route = route.ok_or_else(Fault::not_found)?;
         let Some(caller) = caller else {
-            return self.log_in(&route, &envelope?, &remote, frame).await;
+            let envelope = envelope?;
+            if route.resource.right(&request::verb(&parts.method, &envelope, query)).is_none() {
+                return Err(wrong_verb(&route));
+            }
+            return self.log_in(&route, &envelope, &remote, frame).await;
         };
         // The right is looked at first: who has none learns nothing of the path.
         let meant = envelope

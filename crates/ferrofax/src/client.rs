@@ -62,9 +62,9 @@ impl Client {
         Ok(envelope(request.send().await?).await?["data"].take())
     }
 
-    /// PUT with this `data`.
-    pub(crate) async fn put_data(&self, path: &str, data: &Value) -> Result<Value> {
-        let request = self.request(Method::PUT, path).json(&json!({ "data": data }));
+    /// PUT with this `action`.
+    pub(crate) async fn act(&self, path: &str, action: &str) -> Result<Value> {
+        let request = self.request(Method::PUT, path).json(&json!({ "action": action, "data": {} }));
         Ok(envelope(request.send().await?).await?["data"].take())
     }
 

@@ -32,8 +32,7 @@ pub(crate) async fn run(args: JobsArgs, as_json: bool) -> Result<ExitCode> {
         JobsCommand::Received => ("faxes/inbox?paginate=false".to_owned(), None),
         JobsCommand::Show { id } => (format!("faxes/outgoing/{id}"), Some(format!("faxes/outbox/{id}"))),
         JobsCommand::Restart { id } => {
-            let job =
-                client.put_data(&format!("faxes/outgoing/{id}"), &json!({ "action": "restart" })).await?;
+            let job = client.act(&format!("faxes/outgoing/{id}"), "restart").await?;
             return Ok(said(&job, as_json, &format!("{id} is in the queue again")));
         }
         JobsCommand::Cancel { id } => {

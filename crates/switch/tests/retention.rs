@@ -5,8 +5,6 @@ mod bench;
 
 use bench::{Bench, Script};
 use core::time::Duration;
-use fax_store::Documents as _;
-use fax_store::Store as _;
 use fax_store::model::{
     AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, JobId, JobState, Received, Source, Timestamp,
 };

@@ -3,7 +3,7 @@
 use crate::rig::{A, KEY, Rig, start};
 use axum::http::Method;
 use fax_api::Config;
-use fax_api::route::{Right, paths};
+use fax_api::route::{Resource, Right, paths};
 use fax_api::schema;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -45,6 +45,10 @@ async fn what_is_described_is_served_and_what_is_served_is_described() {
             if path.pattern == "accounts/{account}" && verb == Method::DELETE {
                 continue;
             }
+            // The stream of events has no end; the tests of what is live ask for it.
+            if path.resource == Resource::Events && verb == Method::GET {
+                continue;
+            }
             let body = if matches!(verb, Method::GET | Method::DELETE) {
                 Value::Null
             } else {
@@ -53,7 +57,8 @@ async fn what_is_described_is_served_and_what_is_served_is_described() {
             let (status, answer) = rig.with(KEY, verb.as_str(), &concrete, body).await;
             let row = format!("{verb} {concrete}: {status} {answer}");
             assert_eq!(status == 405, !known.contains(&&verb), "{row}");
-            assert!(answer["message"] != "not_found", "{row}");
+            // What a path that nobody knows is answered with.
+            assert!(answer["data"]["message"] != "not found", "{row}");
             let item = &api["paths"][format!("/v2/{}", path.pattern)][verb.as_str().to_lowercase()];
             let told = known.contains(&&verb) && status < 500;
             assert!(!told || item["responses"][status.to_string()].is_object(), "not described: {row}");

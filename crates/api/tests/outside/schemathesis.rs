@@ -1,8 +1,9 @@
 //! Schemathesis against a running server: requests made from the description, good and bad, many of them; no answer is a
 //! 5xx, has a status or type that is not described, or does not look as described.
 
-use crate::rig::{A, KEY, start};
+use crate::rig::{A, F, KEY, start};
 use fax_api::Config;
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -46,25 +47,37 @@ async fn schemathesis_finds_nothing() {
         }
     });
     let folder = tempfile::tempdir().unwrap();
-    // Our own account stands for {account} in some of the requests, so that they get past the door.
-    let hooks = folder.path().join("hooks.py");
-    std::fs::write(&hooks, HOOKS.replace("ACCOUNT", A).replace("FAXBOX", crate::rig::F)).unwrap();
+    // Our own account and faxbox are the only examples of theirs, or no request gets past the door.
+    let mut api = rig.send("GET", "/openapi.json", &[], "").await.json;
+    let items = api["paths"].as_object_mut().unwrap().values_mut();
+    for placeholder in items.flat_map(|item| item["parameters"].as_array_mut().unwrap()) {
+        match placeholder["name"].as_str() {
+            Some("account") => placeholder["schema"] = json!({ "type": "string", "enum": [A] }),
+            Some("faxbox") => placeholder["schema"] = json!({ "type": "string", "enum": [F] }),
+            _ => {}
+        }
+    }
+    let description = folder.path().join("openapi.json");
+    std::fs::write(&description, api.to_string()).unwrap();
     let full = std::env::var("FERROFAX_FULL").is_ok();
-    let (examples, seconds) = if full { ("60", 900) } else { ("4", 80) };
+    // What is tried at the edges of each field takes a minute; what is drawn by lot comes with the full run.
+    let (phases, seconds) = if full { ("examples,coverage,fuzzing", 3_000) } else { ("coverage", 400) };
     let mut command = Command::new(program);
     command
         .current_dir(folder.path())
-        .env("SCHEMATHESIS_HOOKS", "hooks")
-        .env("PYTHONPATH", folder.path())
         .env("NO_COLOR", "1")
-        .args(["run", &rig.url("/openapi.json")])
+        .arg("run")
+        .arg(&description)
+        .args(["--url", &rig.url("/")])
         .args(["--header", &format!("X-Auth-Token: {KEY}")])
         .args([
             "--checks",
             "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
         ])
-        .args(["--phases", "examples,coverage,fuzzing"])
-        .args(["--max-examples", examples, "--seed", "1", "--workers", "2", "--no-shrink"])
+        .args(["--phases", phases])
+        // It has no end.
+        .args(["--exclude-path-regex", "faxes/events$"])
+        .args(["--max-examples", "20", "--seed", "1", "--workers", "2", "--no-shrink"])
         .args(["--request-timeout", "20", "--continue-on-failure"])
         .kill_on_drop(true)
         .stdin(Stdio::null());
@@ -72,17 +85,8 @@ async fn schemathesis_finds_nothing() {
     let output = output.expect("schemathesis took too long").unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("No issues found"), "{said}");
+    // Warnings are told and are no faults: most ids that are made up lead nowhere, as they should.
+    println!("{said}");
+    let tested = said.lines().find_map(|l| l.trim().strip_prefix("Tested: ")?.parse::<usize>().ok());
+    assert!(tested.is_some_and(|n| n > 150), "{said}");
 }
-
-const HOOKS: &str = r#"
-import schemathesis
-
-@schemathesis.hook
-def map_path_parameters(context, path_parameters):
-    if path_parameters and "account" in path_parameters:
-        path_parameters["account"] = "ACCOUNT"
-    if path_parameters and "faxbox" in path_parameters:
-        path_parameters["faxbox"] = "FAXBOX"
-    return path_parameters
-"#;

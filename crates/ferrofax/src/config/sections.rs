@@ -288,6 +288,9 @@ fn id_of(kind: &str, name: &str) -> String {
     digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
+/// What an account has of its own: its route, what it may spend, and how long its faxes are kept.
+pub(super) type OwnRules = (AccountId, AccountRoute, Toll, Option<Retention>);
+
 /// `[[account]]`, with what each says of its calls and their limits.
 pub(super) fn accounts(
     root: &Section<'_, '_>,
@@ -295,7 +298,7 @@ pub(super) fn accounts(
     trunks: &[Trunk],
     usual_calls: u32,
     usual: Retention,
-) -> (Vec<Account>, Vec<(AccountId, AccountRoute, Toll, Option<Retention>)>) {
+) -> (Vec<Account>, Vec<OwnRules>) {
     let mut accounts = Vec::new();
     let mut routes = Vec::new();
     for s in root.sections("account") {
