@@ -2,6 +2,8 @@
 //!
 //! One program: what each of these tests would link again takes longer than to run them.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod audio_calls;
 mod audio_nonsense;
 mod charts;
