@@ -5,7 +5,7 @@
 //! switch's port for documents by URL, which never goes to addresses that are not public.
 //!
 //! A request passes through: [`request`] (id, query, body, verb), [`route`] (what is meant, which verbs it knows, which right each needs), [`auth`]
-//! (whose it is and what he may), then [`faxes`], [`setup`], [`numbers`], [`attachment`] or [`destinations`], and leaves through
+//! (whose it is and what he may), then [`faxes`], `setup`, [`numbers`], [`attachment`] or [`destinations`], and leaves through
 //! [`envelope`].
 
 mod account_key;

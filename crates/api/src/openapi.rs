@@ -1,5 +1,5 @@
 //! The description of this API (OpenAPI 3.1), made from what serves it: the rows of [`paths`], their verbs and rights, and
-//! the fields of [`schema`](crate::schema) that documents are checked by.
+//! the fields of [`crate::schema`] that documents are checked by.
 //!
 //! `/openapi.json` is the description, `/docs` a page that shows it; both are for everybody, since they tell nothing of
 //! this server but what it can do.
