@@ -233,7 +233,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 }
 
 /// Rounds of the test below; `FERROFAX_KILLS` asks for more.
-const KILLS: u32 = 20;
+const KILLS: u32 = 8;
 /// Clients that hand in at the same time.
 const CLIENTS: u8 = 4;
 
