@@ -8,7 +8,7 @@ use fax_switch::directory::entries::hidden;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::auth::{Tokens, hex};
+use crate::auth::Tokens;
 use crate::envelope::{Fault, Success};
 
 /// What was drawn for a key, in [`Entry::hidden`].
@@ -25,7 +25,7 @@ pub async fn act(service: &Service, tokens: &Tokens, account: &str, verb: &Metho
     if directory.account(&of).is_none() {
         return Err(Fault::bad_identifier(account));
     }
-    let digest = |key: &str| hex(&Sha256::digest(key.as_bytes()));
+    let digest = |key: &str| hex::encode(Sha256::digest(key.as_bytes()));
     let id = digest(&format!("api_key of {account}")).chars().take(32).collect::<String>();
     let old = directory.entry(EntryKind::Key, &id);
     if *verb == Method::PUT {

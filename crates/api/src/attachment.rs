@@ -6,7 +6,6 @@ use fax_store::model::AccountId;
 use fax_switch::{Attachment, Format, Service};
 use sha2::{Digest, Sha256};
 
-use crate::auth::hex;
 use crate::envelope::Fault;
 use crate::faxes::find;
 use crate::request::Query;
@@ -82,7 +81,7 @@ fn format(accept: Option<&str>, default: Format) -> Option<Format> {
 /// The answer for a document: 200, 206, 304 or 416.
 fn respond(attachment: &Attachment, headers: &HeaderMap, inline: bool) -> Response<Body> {
     let length = attachment.octets.len();
-    let tag = format!("\"{}\"", hex(&Sha256::digest(&attachment.octets)[..16]));
+    let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&attachment.octets)[..16]));
     let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let mut response = Response::new(Body::empty());
     let fields = response.headers_mut();

@@ -73,7 +73,7 @@ impl Tokens {
             "iat": now.unix_seconds(),
             "exp": now.plus(TOKEN_LIFE).unix_seconds(),
             "jti": uuid::Uuid::new_v4().simple().to_string(),
-            "crd": hex(&credential[..8]),
+            "crd": hex::encode(&credential[..8]),
         });
         let head = URL_SAFE_NO_PAD.encode(br#"{"alg":"HS256","typ":"JWT"}"#);
         let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
@@ -105,7 +105,7 @@ impl Tokens {
     #[must_use]
     pub fn account_key(&self, account: &AccountId, nonce: &str) -> String {
         // No token begins so: a JWT's first octet is `e`.
-        hex(&self.mac(&format!("api_key\0{account}\0{nonce}")).finalize().into_bytes())
+        hex::encode(&self.mac(&format!("api_key\0{account}\0{nonce}")).finalize().into_bytes())
     }
 
     /// HMAC-SHA-256 over what is signed.
@@ -129,11 +129,11 @@ impl Tokens {
         let caller = match claims["owner_id"].as_str() {
             None => {
                 let mut keys = directory.keys_of(&id).filter(|k| is_valid(k, now));
-                keys.find(|k| hex(&k.digest[..8]) == credential).map(Caller::of_key)
+                keys.find(|k| hex::encode(&k.digest[..8]) == credential).map(Caller::of_key)
             }
             Some(owner) => {
                 let user = directory.user(&id, owner).filter(|u| !u.disabled)?;
-                (hex(&user_digest(user)[..8]) == credential).then(|| Caller {
+                (hex::encode(&user_digest(user)[..8]) == credential).then(|| Caller {
                     account: id,
                     who: format!("user:{}", user.id),
                     user: Some(user.id.clone()),
@@ -345,10 +345,4 @@ fn required(fields: &[&str]) -> Fault {
         v.add(field, "required", json!({ "message": "Field is required but missing" }));
     }
     v.fault()
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
 }

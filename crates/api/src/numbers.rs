@@ -8,7 +8,7 @@ use fax_switch::{REFUSED_MAIL, Service};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::auth::{Caller, hex};
+use crate::auth::Caller;
 use crate::envelope::{Fault, Success};
 use crate::filter::{Listing, page, page_of};
 use crate::present::{Document, keep_public};
@@ -149,11 +149,11 @@ pub async fn keys(
         }
         let mut drawn = Sha256::new();
         (0..3).for_each(|_| drawn.update(uuid::Uuid::new_v4().as_bytes()));
-        let secret = hex(&drawn.finalize());
+        let secret = hex::encode(&drawn.finalize());
         let id = uuid::Uuid::new_v4().simple().to_string();
         let mut entry = Entry::new(EntryKind::Key, id, of.clone(), service.now());
         entry.document = document;
-        entry.hidden.insert(hidden::DIGEST.into(), hex(&Sha256::digest(secret.as_bytes())).into());
+        entry.hidden.insert(hidden::DIGEST.into(), hex::encode(Sha256::digest(secret.as_bytes())).into());
         let put = service.put_entries(vec![entry]).await.map_err(|e| Fault::of_service(&e, account))?;
         let mut d = put.first().map(key).unwrap_or_default();
         d.insert("api_key".into(), secret.into());

@@ -12,7 +12,6 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
-use crate::auth::hex;
 use crate::envelope::Fault;
 
 /// Hashes at a time: each takes 19 MiB and a core for a while.
@@ -25,8 +24,8 @@ static PLACES: Semaphore = Semaphore::const_new(2);
 /// 500 when it cannot be hashed.
 pub async fn keep(account: &AccountId, name: &str, password: &str) -> Result<Password, Fault> {
     let text = format!("{}:{password}", name.to_lowercase());
-    let md5 = stretch(account, &hex(&Md5::digest(&text))).await?;
-    let sha1 = stretch(account, &hex(&Sha1::digest(&text))).await?;
+    let md5 = stretch(account, &hex::encode(Md5::digest(&text))).await?;
+    let sha1 = stretch(account, &hex::encode(Sha1::digest(&text))).await?;
     Ok(Password { md5, sha1 })
 }
 
@@ -43,7 +42,7 @@ pub async fn stretch(account: &AccountId, credentials: &str) -> Result<String, F
     let hashed = tokio::task::spawn_blocking(move || {
         let mut out = [0; 32];
         Argon2::default().hash_password_into(given.as_bytes(), &salt[..16], &mut out).ok()?;
-        Some(hex(&out))
+        Some(hex::encode(&out))
     });
     hashed.await.ok().flatten().ok_or_else(failed)
 }
@@ -63,7 +62,7 @@ mod tests {
     async fn what_clients_send_fits_what_is_kept_and_nothing_else_does() {
         let (a, b) = (AccountId::new("a"), AccountId::new("b"));
         let kept = keep(&a, "Jo", "secret").await.unwrap();
-        let (md5, sha1) = (hex(&Md5::digest("jo:secret")), hex(&Sha1::digest("jo:secret")));
+        let (md5, sha1) = (hex::encode(Md5::digest("jo:secret")), hex::encode(Sha1::digest("jo:secret")));
         assert!(kept.md5.len() == 64 && !kept.md5.contains(&md5));
         assert!(fits(Some(&kept), &stretch(&a, &md5.to_uppercase()).await.unwrap(), false));
         assert!(fits(Some(&kept), &stretch(&a, &sha1).await.unwrap(), true));

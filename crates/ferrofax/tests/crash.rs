@@ -291,23 +291,18 @@ fn what_was_answered_with_201_is_there_after_every_kill() {
 
 /// The job exists, and its document is the one that was handed in.
 fn is_there(sender: &Daemon, id: &str, document: &[u8], kill: u32) {
-    let look = || {
+    let patience = std::time::Instant::now() + Duration::from_secs(60);
+    let got = loop {
         let job = sender.fetch(&format!("/outgoing/{id}"), "application/json");
         assert_eq!(job.status, 200, "{id} is lost after kill {kill}: {}", job.text());
         let job = job.json();
         let folder = if world::ended(&job["data"]) { "outbox" } else { "outgoing" };
         let got = sender.fetch(&format!("/{folder}/{id}/attachment"), "image/tiff");
         // Its pages are not there before it was converted, or was again if that was interrupted.
-        (got.status == 404 && job["data"]["status"] == "attaching_files").then_some(()).ok_or(got)
-    };
-    let patience = std::time::Instant::now() + Duration::from_secs(60);
-    let got = loop {
-        match look() {
-            Err(got) => break got,
-            Ok(()) => {
-                assert!(std::time::Instant::now() < patience, "{id} is not converted after kill {kill}")
-            }
+        if got.status != 404 || job["data"]["status"] != "attaching_files" {
+            break got;
         }
+        assert!(std::time::Instant::now() < patience, "{id} is not converted after kill {kill}");
         std::thread::sleep(Duration::from_millis(50));
     };
     assert_eq!(got.status, 200, "{id} has no document after kill {kill}: {}", got.text());

@@ -14,7 +14,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 /// The form that this code writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEAD: &str = "ferrofax-store.json";
 const END: &str = "end.json";
 /// Rows in one member.
@@ -93,7 +93,7 @@ impl Sum {
     }
 
     fn end(self) -> String {
-        self.0.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        hex::encode(self.0.finalize())
     }
 }
 
@@ -121,7 +121,12 @@ fn documents_of(row: &Row) -> Vec<DocumentKey> {
             vec![job.source.original().cloned(), job.document.clone()]
         }
         Row::Received(fax) => vec![fax.document.clone()],
-        Row::Entry(_) | Row::Profile(_) | Row::Notice(_) | Row::Audit(_) => Vec::new(),
+        Row::Entry(_)
+        | Row::Profile(_)
+        | Row::Notice(_)
+        | Row::HookNotice(_)
+        | Row::HookAttempt(_)
+        | Row::Audit(_) => Vec::new(),
     };
     named.into_iter().flatten().filter(|key| !key.as_str().is_empty()).collect()
 }

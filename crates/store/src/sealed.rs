@@ -52,10 +52,10 @@ impl MasterKey {
     /// The key that 64 hexadecimal characters are, as `openssl rand -hex 32` makes them; `None` for anything else.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let octets = unhex(text.trim()).filter(|o| o.len() == 32)?;
+        let octets = hex::decode(text.trim()).ok().filter(|o| o.len() == 32)?;
         let digest = Sha256::new().chain_update(b"ferrofax master key").chain_update(&octets).finalize();
         let key = Key::try_from(octets.as_slice()).ok()?;
-        let id = hex(digest.get(..8)?);
+        let id = hex::encode(digest.get(..8)?);
         Some(MasterKey { id, cipher: XChaCha20Poly1305::new(&key) })
     }
 
@@ -64,19 +64,6 @@ impl MasterKey {
     pub fn id(&self) -> &str {
         &self.id
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let pair = |p: &[u8]| match p {
-        [a, b] => Some(digit(*a)? << 4 | digit(*b)?),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
 }
 
 /// The keys of the accounts, as the store has them.
@@ -138,7 +125,7 @@ impl Seals {
                 entry.account
             ))
         })?;
-        let wrapped = unhex(Self::hidden(entry, "wrapped")).unwrap_or_default();
+        let wrapped = hex::decode(Self::hidden(entry, "wrapped")).unwrap_or_default();
         let split = wrapped.split_at_checked(24);
         let (nonce, sealed) = split.ok_or_else(|| damaged(format!("the key {} is cut off", entry.id)))?;
         let nonce = XNonce::try_from(nonce).map_err(|_| damaged("a nonce"))?;
@@ -156,7 +143,7 @@ impl Seals {
         let sealed = master.cipher.encrypt(&nonce, Payload { msg: key, aad: &aad });
         let mut wrapped = nonce.to_vec();
         wrapped.extend(sealed.map_err(|_| damaged("a key could not be wrapped"))?);
-        entry.hidden.insert("wrapped".into(), hex(&wrapped).into());
+        entry.hidden.insert("wrapped".into(), hex::encode(&wrapped).into());
         entry.hidden.insert("master".into(), master.id.clone().into());
         Ok(())
     }
@@ -302,7 +289,7 @@ fn seal(
     let nonce: [u8; NONCE] = <[u8; NONCE]>::generate();
     let mut sealed = Vec::with_capacity(HEAD + octets.len() + (octets.len() / PIECE + 1) * TAG);
     sealed.extend_from_slice(MAGIC);
-    sealed.extend(unhex(seal_id).filter(|id| id.len() == 16).ok_or_else(failed)?);
+    sealed.extend(hex::decode(seal_id).ok().filter(|id| id.len() == 16).ok_or_else(failed)?);
     sealed.extend_from_slice(&nonce);
     let aad = beside(&sealed, key);
     let mut stream = EncryptorBE32::from_aead(cipher, &nonce.into());
@@ -375,7 +362,7 @@ impl Documents for SealedDocuments {
             return Ok(octets);
         }
         let id = octets.get(16..32).ok_or_else(|| damaged(format!("the document {key} is cut off")))?;
-        let cipher = self.seals.by_id(&hex(id)).await?;
+        let cipher = self.seals.by_id(&hex::encode(id)).await?;
         let key = key.clone();
         blocking(move || unseal(cipher, &key, &octets)).await.map(Bytes::from)
     }

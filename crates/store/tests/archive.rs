@@ -5,13 +5,14 @@ use bytes::Bytes;
 use fax_store::archive::{ArchiveError, export, import, verify};
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{
-    Ability, Audit, Entry, EntryKind, FaxId, Job, JobState, Notice, NoticeKind, NoticeSubject, PageEntry,
-    PageState, ProfileKey, Received, Row, RowKind, Source, Timestamp, Trait,
+    Ability, Audit, Entry, EntryKind, FaxId, HookAttempt, HookEvent, Job, JobState, Notice, NoticeKind,
+    NoticeSubject, PageEntry, PageState, ProfileKey, Received, Row, RowKind, Source, Timestamp, Trait,
 };
 use fax_store::port::{Guard, LeaseRequest};
 use fax_store::postgres::PostgresStore;
 use fax_store::redb::RedbStore;
 use fax_store::{Documents, Store};
+use serde_json::Map;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -66,7 +67,24 @@ async fn fill(store: &dyn Store, documents: &dyn Documents) {
         .unwrap();
         let subject = NoticeSubject::Fax(fax.id.clone());
         let notice = Notice::new(NoticeKind::Received, "a1".into(), subject, vec!["x@y.test".into()], t(n));
-        store.insert_received(fax, vec![notice]).await.unwrap();
+        let hook = HookEvent { hook: format!("h{}", n % 2), event: "fax.received".into(), data: Map::new() };
+        let subject = NoticeSubject::Fax(fax.id.clone());
+        let called = Notice::for_hook(NoticeKind::Received, "a1".into(), subject, hook, t(n));
+        let attempt = HookAttempt {
+            id: format!("{n:04}"),
+            hook: format!("h{}", n % 2),
+            delivery: called.id.clone(),
+            event: "fax.received".into(),
+            at: t(n),
+            attempt: 1,
+            status: Some(503),
+            error: Some("try later".into()),
+            took_ms: 12,
+            next: Some(t(n + 60)),
+        };
+        let id = called.id.clone();
+        store.insert_received(fax, vec![notice, called]).await.unwrap();
+        store.hook_called(&id, attempt.next, Some(attempt)).await.unwrap();
     }
     let mut entry = Entry::new(EntryKind::Faxbox, "f1", "a1".into(), t(5));
     entry.claims = vec!["domain:fax.example.net".into()];

@@ -187,7 +187,7 @@ impl Directory {
                 d.owners.entry(n.clone()).or_insert_with(|| a.id.clone());
             }
             for digest in &a.api_keys_sha256 {
-                let id = hex(&digest[..8]);
+                let id = hex::encode(&digest[..8]);
                 let key = Key { id, account: a.id.clone(), digest: *digest, ..Key::default() };
                 if d.keys.insert(*digest, Arc::new(key)).is_some() {
                     return Err(format!("an API key of account {} is used twice", a.id));
@@ -400,11 +400,6 @@ pub const DEEPEST: usize = 32;
 #[must_use]
 pub fn plain_name(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Lower-case hexadecimal.
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
 }
 
 impl Faxbox {

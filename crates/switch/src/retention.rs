@@ -123,6 +123,65 @@ impl RetentionRules {
     }
 }
 
+/// Which faxes are gone through.
+#[derive(Clone, Copy)]
+enum List {
+    /// Jobs that have ended.
+    Jobs,
+    /// Faxes that came in.
+    Received,
+}
+
+/// A fax that may have been kept long enough.
+enum Old {
+    Job(Box<Job>),
+    Received(Box<Received>),
+}
+
+impl Old {
+    /// Where the next page of the list goes on.
+    fn place(&self) -> (Timestamp, String) {
+        match self {
+            Old::Job(job) => (job.created, job.id.to_string()),
+            Old::Received(fax) => (fax.created, fax.id.to_string()),
+        }
+    }
+
+    fn verdict(&self, rules: &RetentionRules, now: Timestamp) -> Verdict {
+        match self {
+            Old::Job(job) => rules.of(&job.account).job(job, now),
+            Old::Received(fax) => rules.of(&fax.account).received(fax, now),
+        }
+    }
+
+    /// What the audit log says of its removal.
+    fn record(&self, verdict: Verdict, now: Timestamp) -> Audit {
+        let (list, account) = match self {
+            Old::Job(job) => ("outbox", &job.account),
+            Old::Received(fax) => ("inbox", &fax.account),
+        };
+        let (created, id) = self.place();
+        let fax = format!("faxes/{list}/{}", filed_id(created, &id));
+        let subject = match verdict {
+            Verdict::Remove | Verdict::Keep => fax,
+            Verdict::Strip { original: true, pages: false } => format!("{fax}/original"),
+            Verdict::Strip { .. } => format!("{fax}/attachment"),
+        };
+        Audit {
+            id: fax_store::model::NoticeId::generate().to_string(),
+            account: account.clone(),
+            at: now,
+            who: NAME.into(),
+            of: account.clone(),
+            remote: String::new(),
+            action: "delete".into(),
+            subject,
+            request: String::new(),
+            status: None,
+        }
+    }
+}
+
 impl Service {
     /// Removes what has been kept long enough, if no other node does.
     pub(crate) async fn purge_faxes(&self) {
@@ -130,8 +189,12 @@ impl Service {
         for (account, age) in rules.walks() {
             let before = self.now().minus(age);
             let done = async {
-                self.purge_jobs(&rules, account.as_ref(), before).await?;
-                self.purge_received(&rules, account.as_ref(), before).await
+                for list in [List::Jobs, List::Received] {
+                    if !self.purge_list(&rules, list, account.as_ref(), before).await? {
+                        return Ok::<bool, StoreError>(false);
+                    }
+                }
+                Ok(true)
             };
             match done.await {
                 Ok(true) => {}
@@ -172,46 +235,66 @@ impl Service {
         }
     }
 
-    /// Jobs that ended before a time. `false`: another node does it.
-    async fn purge_jobs(
+    /// Goes through the faxes of a list that ended or came before a time. `false`: another node does it.
+    async fn purge_list(
         &self,
         rules: &RetentionRules,
+        list: List,
         account: Option<&AccountId>,
         before: Timestamp,
     ) -> Result<bool, StoreError> {
-        let store = &self.inner.ports.store;
         let mut after = None;
         loop {
             let range = Range { to: before, ascending: true, after, limit: BATCH, ..Range::default() };
-            let query = JobQuery {
-                account: account.cloned(),
-                folder: Some(Folder::Filed),
-                faxbox: None,
-                states: Vec::new(),
-                range,
-            };
-            let jobs = store.jobs(query).await?;
-            let Some(last) = jobs.last() else { return Ok(true) };
-            after = Some((last.created, last.id.to_string()));
-            let more = jobs.len() == BATCH;
+            let faxes = self.old(list, account.cloned(), range).await?;
+            let Some(last) = faxes.last() else { return Ok(true) };
+            after = Some(last.place());
+            let more = faxes.len() == BATCH;
             let now = self.now();
-            let judged = jobs.into_iter().map(|j| (rules.of(&j.account).job(&j, now), j));
-            let due: Vec<(Verdict, Job)> = judged.filter(|(v, _)| *v != Verdict::Keep).collect();
+            let judged = faxes.into_iter().map(|f| (f.verdict(rules, now), f));
+            let due: Vec<(Verdict, Old)> = judged.filter(|(v, _)| *v != Verdict::Keep).collect();
             if !due.is_empty() {
                 if !self.has_duty().await {
                     return Ok(false);
                 }
-                let subject = |j: &Job| format!("faxes/outbox/{}", filed_id(j.created, j.id.as_str()));
-                let records = due.iter().map(|(v, j)| record(*v, &j.account, subject(j), now)).collect();
-                store.insert_audit(records).await?;
-                for (verdict, job) in due {
-                    self.purge_job(verdict, &job).await?;
+                let records = due.iter().map(|(v, f)| f.record(*v, now)).collect();
+                self.inner.ports.store.insert_audit(records).await?;
+                for (verdict, fax) in due {
+                    match fax {
+                        Old::Job(job) => self.purge_job(verdict, &job).await?,
+                        Old::Received(fax) => self.purge_received(verdict, &fax).await?,
+                    }
                 }
             }
             if !more {
                 return Ok(true);
             }
         }
+    }
+
+    async fn old(
+        &self,
+        list: List,
+        account: Option<AccountId>,
+        range: Range,
+    ) -> Result<Vec<Old>, StoreError> {
+        let store = &self.inner.ports.store;
+        Ok(match list {
+            List::Jobs => {
+                let folder = Some(Folder::Filed);
+                let query = JobQuery { account, folder, faxbox: None, states: Vec::new(), range };
+                store.jobs(query).await?.into_iter().map(|job| Old::Job(Box::new(job))).collect()
+            }
+            List::Received => {
+                let query = ReceivedQuery { account, faxbox: None, range };
+                store
+                    .received_list(query)
+                    .await?
+                    .into_iter()
+                    .map(|fax| Old::Received(Box::new(fax)))
+                    .collect()
+            }
+        })
     }
 
     async fn purge_job(&self, verdict: Verdict, job: &Job) -> Result<(), StoreError> {
@@ -252,47 +335,17 @@ impl Service {
         self.inner.ports.store.update_job(id, Guard::Any, change, Vec::new()).await.map(|_| ())
     }
 
-    /// Received faxes that came before a time. `false`: another node does it.
-    async fn purge_received(
-        &self,
-        rules: &RetentionRules,
-        account: Option<&AccountId>,
-        before: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn purge_received(&self, verdict: Verdict, fax: &Received) -> Result<(), StoreError> {
         let store = &self.inner.ports.store;
-        let mut after = None;
-        loop {
-            let range = Range { to: before, ascending: true, after, limit: BATCH, ..Range::default() };
-            let query = ReceivedQuery { account: account.cloned(), faxbox: None, range };
-            let faxes = store.received_list(query).await?;
-            let Some(last) = faxes.last() else { return Ok(true) };
-            after = Some((last.created, last.id.to_string()));
-            let more = faxes.len() == BATCH;
-            let now = self.now();
-            let judged = faxes.into_iter().map(|f| (rules.of(&f.account).received(&f, now), f));
-            let due: Vec<(Verdict, Received)> = judged.filter(|(v, _)| *v != Verdict::Keep).collect();
-            if !due.is_empty() {
-                if !self.has_duty().await {
-                    return Ok(false);
-                }
-                let subject = |f: &Received| format!("faxes/inbox/{}", filed_id(f.created, f.id.as_str()));
-                let records = due.iter().map(|(v, f)| record(*v, &f.account, subject(f), now)).collect();
-                store.insert_audit(records).await?;
-                for (verdict, fax) in due {
-                    gone(match verdict {
-                        Verdict::Remove => store.delete_received(&fax.id).await,
-                        Verdict::Strip { .. } => store.strip_received(&fax.id).await.map(|_| ()),
-                        Verdict::Keep => Ok(()),
-                    })?;
-                    if let Some(key) = &fax.document {
-                        self.forget(key).await;
-                    }
-                }
-            }
-            if !more {
-                return Ok(true);
-            }
+        gone(match verdict {
+            Verdict::Keep => return Ok(()),
+            Verdict::Remove => store.delete_received(&fax.id).await,
+            Verdict::Strip { .. } => store.strip_received(&fax.id).await.map(|_| ()),
+        })?;
+        if let Some(key) = &fax.document {
+            self.forget(key).await;
         }
+        Ok(())
     }
 }
 
@@ -301,25 +354,5 @@ fn gone(done: Result<(), StoreError>) -> Result<(), StoreError> {
     match done {
         Err(StoreError::NotFound) => Ok(()),
         other => other,
-    }
-}
-
-fn record(verdict: Verdict, account: &AccountId, fax: String, now: Timestamp) -> Audit {
-    let subject = match verdict {
-        Verdict::Remove | Verdict::Keep => fax,
-        Verdict::Strip { original: true, pages: false } => format!("{fax}/original"),
-        Verdict::Strip { .. } => format!("{fax}/attachment"),
-    };
-    Audit {
-        id: fax_store::model::NoticeId::generate().to_string(),
-        account: account.clone(),
-        at: now,
-        who: NAME.into(),
-        of: account.clone(),
-        remote: String::new(),
-        action: "delete".into(),
-        subject,
-        request: String::new(),
-        status: None,
     }
 }

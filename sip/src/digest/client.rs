@@ -153,7 +153,6 @@ fn answer(known: &Known, credentials: &Credentials, method: &str, uri: &str) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::hex;
     use super::*;
     use crate::message::Builder;
     use bytes::Bytes;
@@ -217,7 +216,7 @@ mod tests {
         assert!(auth.challenged(&response(407, &[("Proxy-Authenticate", challenge)])));
         let headers = auth.authorize("INVITE", "sip:bob@biloxi.com", "x");
         assert_eq!(headers[0].0, "Proxy-Authorization");
-        let h = |t: &str| hex(&Md5::digest(t.as_bytes()));
+        let h = |t: &str| hex::encode(Md5::digest(t.as_bytes()));
         let expected = h(&format!(
             "{}:dcd98b7102dd2f0e8b11d0f600bfb0c093:{}",
             h("bob:biloxi.com:zanzibar"),

@@ -7,8 +7,6 @@ pub(crate) use client::Authentication;
 pub(crate) use server::{Challenger, Verdict};
 pub use server::{Claim, Denial, Secret};
 
-use core::fmt::Write as _;
-
 use md5::{Digest as _, Md5};
 use sha2::{Sha256, Sha512_256};
 
@@ -65,17 +63,11 @@ impl Algorithm {
     /// The hash of a text in lower-case hexadecimal.
     pub(crate) fn hash(self, text: &str) -> String {
         match self {
-            Algorithm::Md5 | Algorithm::Md5Sess => hex(&Md5::digest(text.as_bytes())),
-            Algorithm::Sha256 | Algorithm::Sha256Sess => hex(&Sha256::digest(text.as_bytes())),
-            Algorithm::Sha512T256 | Algorithm::Sha512T256Sess => hex(&Sha512_256::digest(text.as_bytes())),
+            Algorithm::Md5 | Algorithm::Md5Sess => hex::encode(Md5::digest(text.as_bytes())),
+            Algorithm::Sha256 | Algorithm::Sha256Sess => hex::encode(Sha256::digest(text.as_bytes())),
+            Algorithm::Sha512T256 | Algorithm::Sha512T256Sess => {
+                hex::encode(Sha512_256::digest(text.as_bytes()))
+            }
         }
     }
-}
-
-/// Octets in lower-case hexadecimal.
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }

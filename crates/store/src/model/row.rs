@@ -1,6 +1,6 @@
 //! Any row of the store, as it is carried from one store to another.
 
-use super::{Audit, Entry, Job, Notice, Profile, Received};
+use super::{Audit, Entry, HookAttempt, Job, Notice, Profile, Received};
 use serde::{Deserialize, Serialize};
 
 /// What a row is.
@@ -17,14 +17,26 @@ pub enum RowKind {
     Received,
     /// Mails that must go out.
     Notice,
+    /// What web hooks must be told.
+    HookNotice,
+    /// What came of telling them.
+    HookAttempt,
     /// Who did what.
     Audit,
 }
 
 impl RowKind {
     /// All of them, in the order in which they are carried.
-    pub const ALL: [RowKind; 6] =
-        [RowKind::Entry, RowKind::Profile, RowKind::Job, RowKind::Received, RowKind::Notice, RowKind::Audit];
+    pub const ALL: [RowKind; 8] = [
+        RowKind::Entry,
+        RowKind::Profile,
+        RowKind::Job,
+        RowKind::Received,
+        RowKind::Notice,
+        RowKind::HookNotice,
+        RowKind::HookAttempt,
+        RowKind::Audit,
+    ];
 
     /// Its name in archives.
     #[must_use]
@@ -35,6 +47,8 @@ impl RowKind {
             RowKind::Job => "job",
             RowKind::Received => "received",
             RowKind::Notice => "notice",
+            RowKind::HookNotice => "hook_notice",
+            RowKind::HookAttempt => "hook_attempt",
             RowKind::Audit => "audit",
         }
     }
@@ -54,6 +68,10 @@ pub enum Row {
     Received(Box<Received>),
     /// See [`RowKind::Notice`].
     Notice(Box<Notice>),
+    /// See [`RowKind::HookNotice`].
+    HookNotice(Box<Notice>),
+    /// See [`RowKind::HookAttempt`].
+    HookAttempt(Box<HookAttempt>),
     /// See [`RowKind::Audit`].
     Audit(Box<Audit>),
 }
@@ -68,6 +86,8 @@ impl Row {
             Row::Job(_) => RowKind::Job,
             Row::Received(_) => RowKind::Received,
             Row::Notice(_) => RowKind::Notice,
+            Row::HookNotice(_) => RowKind::HookNotice,
+            Row::HookAttempt(_) => RowKind::HookAttempt,
             Row::Audit(_) => RowKind::Audit,
         }
     }

@@ -1,7 +1,7 @@
 //! Every row as it is, out of the database and into an empty one.
 
 use super::rows::{JOB_COLUMNS, body, column, job_of, ledgers, unbody};
-use super::{entries, jobs, profiles, rows, unavailable};
+use super::{entries, hooks, jobs, profiles, rows, unavailable};
 use crate::model::{Entry, Profile, Row, RowKind};
 use crate::port::{ProfileChange, StoreError};
 use serde::de::DeserializeOwned;
@@ -35,6 +35,29 @@ async fn by_id<T: DeserializeOwned>(
     let one = |row: &sqlx::postgres::PgRow| {
         let id: &str = row.try_get(0).map_err(unavailable)?;
         Ok((cursor(&id)?, row_of(unbody(id, row.try_get(1).map_err(unavailable)?)?)))
+    };
+    found.map_err(unavailable)?.iter().map(one).collect()
+}
+
+/// Rows of a table that is ordered by a name, a time and an id.
+async fn by_time<T: DeserializeOwned>(
+    pool: &PgPool,
+    sql: &'static str,
+    after: Option<&str>,
+    limit: i64,
+    row_of: impl Fn(T) -> Row,
+) -> Result<Found, StoreError> {
+    let (name, at, id): (String, i64, String) =
+        place(after)?.unwrap_or((String::new(), i64::MIN, String::new()));
+    let found = sqlx::query(sql).bind(name).bind(at).bind(id).bind(limit).fetch_all(pool).await;
+    let one = |row: &sqlx::postgres::PgRow| {
+        let (name, at, id): (&str, i64, &str) = (
+            row.try_get(0).map_err(unavailable)?,
+            row.try_get(1).map_err(unavailable)?,
+            row.try_get(2).map_err(unavailable)?,
+        );
+        let read = unbody(id, row.try_get(3).map_err(unavailable)?)?;
+        Ok((cursor(&(name, at, id))?, row_of(read)))
     };
     found.map_err(unavailable)?.iter().map(one).collect()
 }
@@ -100,30 +123,20 @@ pub(super) async fn list(
             let sql = "select id, body from fax_notices where id collate \"C\" > $1 order by id collate \"C\" limit $2";
             by_id(pool, sql, after, count, |notice| Row::Notice(Box::new(notice))).await
         }
+        RowKind::HookNotice => {
+            let sql = "select id, body from fax_hook_notices where id collate \"C\" > $1 order by id collate \"C\" limit $2";
+            by_id(pool, sql, after, count, |notice| Row::HookNotice(Box::new(notice))).await
+        }
+        RowKind::HookAttempt => {
+            let sql = "select hook, at, id, body from fax_hook_attempts where (hook, at, id) > ($1, $2, $3)
+                       order by hook, at, id limit $4";
+            by_time(pool, sql, after, count, |attempt| Row::HookAttempt(Box::new(attempt))).await
+        }
         RowKind::Audit => {
-            let (account, at, id): (String, i64, String) =
-                place(after)?.unwrap_or((String::new(), i64::MIN, String::new()));
-            let found = sqlx::query(
+            let sql =
                 "select account, created, id, body from fax_audit where (account, created, id) > ($1, $2, $3)
-                 order by account, created, id limit $4",
-            )
-            .bind(account)
-            .bind(at)
-            .bind(id)
-            .bind(count)
-            .fetch_all(pool)
-            .await
-            .map_err(unavailable)?;
-            let one = |row: &sqlx::postgres::PgRow| {
-                let (account, at, id): (&str, i64, &str) = (
-                    row.try_get(0).map_err(unavailable)?,
-                    row.try_get(1).map_err(unavailable)?,
-                    row.try_get(2).map_err(unavailable)?,
-                );
-                let record = unbody(&format!("audit record {id}"), row.try_get(3).map_err(unavailable)?)?;
-                Ok((cursor(&(account, at, id))?, Row::Audit(Box::new(record))))
-            };
-            found.iter().map(one).collect()
+                       order by account, created, id limit $4";
+            by_time(pool, sql, after, count, |record| Row::Audit(Box::new(record))).await
         }
     }
 }
@@ -147,7 +160,10 @@ pub(super) async fn restore(t: &mut PgConnection, all: &[Row]) -> Result<(), Sto
                 Ok(()) | Err(StoreError::Exists) => {}
                 Err(e) => return Err(e),
             },
-            Row::Notice(notice) => rows::insert_notices(t, core::slice::from_ref(notice.as_ref())).await?,
+            Row::Notice(notice) | Row::HookNotice(notice) => {
+                rows::insert_notices(t, core::slice::from_ref(notice.as_ref())).await?;
+            }
+            Row::HookAttempt(attempt) => hooks::keep(t, attempt).await?,
             Row::Audit(record) => {
                 sqlx::query("insert into fax_audit values ($1, $2, $3, $4) on conflict do nothing")
                     .bind(column(record.account.as_str()))

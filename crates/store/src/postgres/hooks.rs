@@ -95,24 +95,29 @@ pub(super) async fn called(
         (_, None) => {}
     }
     let Some(attempt) = attempt else { return Ok(()) };
-    let hook = column(&attempt.hook);
-    sqlx::query(
-        "insert into fax_hook_attempts (hook, at, id, body) values ($1, $2, $3, $4) on conflict do nothing",
-    )
-    .bind(&hook)
-    .bind(attempt.at.0)
-    .bind(&attempt.id)
-    .bind(body(attempt)?)
-    .execute(&mut *t)
-    .await
-    .map_err(unavailable)?;
+    keep(&mut *t, attempt).await?;
     sqlx::query(
         "delete from fax_hook_attempts where hook = $1 and (at, id) in
          (select at, id from fax_hook_attempts where hook = $1 order by at desc, id desc offset $2)",
     )
-    .bind(&hook)
+    .bind(column(&attempt.hook))
     .bind(i64::try_from(HOOK_ATTEMPTS).unwrap_or(i64::MAX))
     .execute(&mut *t)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Writes an attempt; one that is there already stays.
+pub(super) async fn keep(t: &mut PgConnection, attempt: &HookAttempt) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into fax_hook_attempts (hook, at, id, body) values ($1, $2, $3, $4) on conflict do nothing",
+    )
+    .bind(column(&attempt.hook))
+    .bind(attempt.at.0)
+    .bind(&attempt.id)
+    .bind(body(attempt)?)
+    .execute(t)
     .await
     .map_err(unavailable)?;
     Ok(())

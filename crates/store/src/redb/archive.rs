@@ -1,9 +1,11 @@
 //! Every row as it is, out of the file and into an empty one.
 
 use super::lists;
-use super::tables::{AUDIT, CHANGES, ENTRIES, JOBS, META, NOTICES, PROFILES, RECEIVED, Tables};
+use super::tables::{
+    AUDIT, CHANGES, ENTRIES, HOOK_ATTEMPTS, HOOK_NOTICES, JOBS, META, NOTICES, PROFILES, RECEIVED, Tables,
+};
 use super::writer::Fault;
-use super::{entries, jobs, profiles, rows};
+use super::{entries, hooks, jobs, profiles, rows};
 use crate::model::{JobId, Row, RowKind};
 use crate::port::StoreError;
 use ::redb::{ReadTransaction, ReadableTable};
@@ -49,6 +51,20 @@ pub(super) fn list(
             }
         }};
     }
+    // The same for keys of a name, a time and an id.
+    macro_rules! walk_times {
+        ($table:expr, $what:literal, $row:path) => {{
+            let table = r.open_table($table)?;
+            let from: Option<(String, i64, String)> = place(after)?;
+            let from =
+                from.as_ref().map_or(Unbounded, |(name, at, id)| Excluded((name.as_str(), *at, id.as_str())));
+            for row in table.range::<(&str, i64, &str)>((from, Unbounded))?.take(limit) {
+                let (key, value) = row?;
+                let row = decode(&format!("{} {}", $what, key.value().2), value.value())?;
+                found.push((cursor(&key.value())?, $row(Box::new(row))));
+            }
+        }};
+    }
     match kind {
         RowKind::Job => walk!(JOBS, String, String::as_str, |id, _row| {
             let job = lists::job(r, &JobId::new(id))?.ok_or(StoreError::NotFound)?;
@@ -59,6 +75,9 @@ pub(super) fn list(
         }),
         RowKind::Notice => walk!(NOTICES, String, String::as_str, |id, row| {
             Row::Notice(Box::new(decode(&format!("notice {id}"), row)?))
+        }),
+        RowKind::HookNotice => walk!(HOOK_NOTICES, String, String::as_str, |id, row| {
+            Row::HookNotice(Box::new(decode(&format!("notice {id}"), row)?))
         }),
         RowKind::Profile => {
             let table = r.open_table(PROFILES)?;
@@ -71,17 +90,8 @@ pub(super) fn list(
                 found.push((cursor(&key.value())?, Row::Profile(Box::new(row))));
             }
         }
-        RowKind::Audit => {
-            let table = r.open_table(AUDIT)?;
-            let from: Option<(String, i64, String)> = place(after)?;
-            let from =
-                from.as_ref().map_or(Unbounded, |(a, at, id)| Excluded((a.as_str(), *at, id.as_str())));
-            for row in table.range::<(&str, i64, &str)>((from, Unbounded))?.take(limit) {
-                let (key, value) = row?;
-                let row = decode(&format!("audit record {}", key.value().2), value.value())?;
-                found.push((cursor(&key.value())?, Row::Audit(Box::new(row))));
-            }
-        }
+        RowKind::Audit => walk_times!(AUDIT, "audit record", Row::Audit),
+        RowKind::HookAttempt => walk_times!(HOOK_ATTEMPTS, "attempt", Row::HookAttempt),
         RowKind::Entry => {
             let (changes, table) = (r.open_table(CHANGES)?, r.open_table(ENTRIES)?);
             let from: Option<u64> = place(after)?;
@@ -106,7 +116,10 @@ pub(super) fn restore(t: &mut Tables<'_>, all: &[Row]) -> Result<(), Fault> {
             Row::Job(job) => jobs::restore(t, job)?,
             Row::Received(fax) if t.received.get(fax.id.as_str())?.is_some() => {}
             Row::Received(fax) => rows::insert_received(t, fax, &[])?,
-            Row::Notice(notice) => rows::insert_notices(t, core::slice::from_ref(notice.as_ref()))?,
+            Row::Notice(notice) | Row::HookNotice(notice) => {
+                rows::insert_notices(t, core::slice::from_ref(notice.as_ref()))?
+            }
+            Row::HookAttempt(attempt) => hooks::keep(t, attempt)?,
             Row::Audit(record) => entries::insert_audit(t, core::slice::from_ref(record.as_ref()))?,
         }
     }

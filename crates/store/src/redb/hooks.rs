@@ -88,13 +88,20 @@ pub(super) fn called(
         }
     }
     let Some(attempt) = attempt else { return Ok(()) };
-    let (hook, row) = (attempt.hook.as_str(), encode(attempt)?);
-    t.hook_attempts.insert((hook, attempt.at.0, attempt.id.as_str()), row.as_slice())?;
+    keep(t, attempt)?;
+    let hook = attempt.hook.as_str();
     let all = keys(t, hook)?;
     let old = all.len().saturating_sub(MOST);
     for (at, id) in all.iter().take(old) {
         t.hook_attempts.remove((hook, *at, id.as_str()))?;
     }
+    Ok(())
+}
+
+/// Writes an attempt.
+pub(super) fn keep(t: &mut Tables<'_>, attempt: &HookAttempt) -> Result<(), Fault> {
+    let (hook, row) = (attempt.hook.as_str(), encode(attempt)?);
+    t.hook_attempts.insert((hook, attempt.at.0, attempt.id.as_str()), row.as_slice())?;
     Ok(())
 }
 

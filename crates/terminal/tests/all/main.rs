@@ -22,4 +22,5 @@ mod spandsp_t38_network;
 mod spandsp_t38_terminals;
 mod spandsp_tones;
 mod t38_calls;
+mod t38_pages;
 mod tones;

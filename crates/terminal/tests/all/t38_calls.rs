@@ -7,7 +7,7 @@ use fax_base::Instant;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, Resolution, Width};
 use fax_image::{Bitmap, Decoder, Limits};
-use fax_t30::{Capabilities, Cause, Event, Role};
+use fax_t30::{Capabilities, Cause, Role};
 use fax_t38::ErrorCorrection;
 use fax_terminal::{CodedPage, Config, Document, Input, Output, ReceivedPage, Terminal};
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use testkit::network::Impairments;
 use testkit::pages;
 use testkit::pair::{End, Plan, Switch, call};
 
-fn ms(millis: u64) -> Duration {
+pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
 /// Small pages, so that many calls can be made.
-fn small(count: u64, rows: u32) -> Vec<Bitmap> {
+pub(super) fn small(count: u64, rows: u32) -> Vec<Bitmap> {
     (0..count).map(|n| pages::text(1728, rows, n + 1)).collect()
 }
 
@@ -28,7 +28,7 @@ fn coded(bitmaps: &[Bitmap]) -> Vec<Arc<CodedPage>> {
     bitmaps.iter().map(|b| Arc::new(pages::coded(b, Resolution::Fine, Width::A4))).collect()
 }
 
-fn terminal(role: Role, capabilities: &Capabilities, pages: Vec<Arc<CodedPage>>) -> Terminal {
+pub(super) fn terminal(role: Role, capabilities: &Capabilities, pages: Vec<Arc<CodedPage>>) -> Terminal {
     Terminal::new(Config {
         role,
         ident: match role {
@@ -41,25 +41,25 @@ fn terminal(role: Role, capabilities: &Capabilities, pages: Vec<Arc<CodedPage>>)
     })
 }
 
-fn send(bitmaps: &[Bitmap], capabilities: &Capabilities, plan: &Plan) -> (End, End) {
+pub(super) fn send(bitmaps: &[Bitmap], capabilities: &Capabilities, plan: &Plan) -> (End, End) {
     let calling = terminal(Role::Calling, capabilities, coded(bitmaps));
     let called = terminal(Role::Called, &Capabilities::default(), vec![]);
     call(calling, called, plan)
 }
 
-fn pels(page: &ReceivedPage) -> Bitmap {
+pub(super) fn pels(page: &ReceivedPage) -> Bitmap {
     let mut d = Decoder::new(Coding::Mmr, page.format.pels(), Limits::default());
     d.push(&page.t6);
     d.finish().bitmap
 }
 
 /// The last things that were told, for failures.
-fn ladder(end: &End) -> String {
+pub(super) fn ladder(end: &End) -> String {
     let skip = end.events.len().saturating_sub(40);
     end.events.iter().skip(skip).map(|(at, e)| format!("{at} {e:?}\n")).collect()
 }
 
-fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End) {
+pub(super) fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End) {
     let told = || format!("{what}\ncalling:\n{}called:\n{}", ladder(calling), ladder(called));
     assert_eq!(calling.cause(), None, "{}", told());
     assert_eq!(called.cause(), None, "{}", told());
@@ -73,7 +73,7 @@ fn assert_identical(what: &str, bitmaps: &[Bitmap], calling: &End, called: &End)
     }
 }
 
-fn non_ecm() -> Capabilities {
+pub(super) fn non_ecm() -> Capabilities {
     Capabilities { ecm: false, codings: vec![Coding::Mh, Coding::Mr], ..Capabilities::default() }
 }
 
@@ -108,7 +108,7 @@ fn every_modulation_in_both_syntaxes() {
 }
 
 /// A network that loses, doubles, delays and reorders.
-fn rough(loss: f64, burst: f64, longest_burst: u32) -> Impairments {
+pub(super) fn rough(loss: f64, burst: f64, longest_burst: u32) -> Impairments {
     Impairments {
         latency: ms(60),
         jitter: ms(15),
@@ -222,71 +222,6 @@ fn version_mismatch() {
 }
 
 #[test]
-fn many_pages() {
-    let bitmaps = small(5, 150);
-    for capabilities in [Capabilities::default(), non_ecm()] {
-        let there = rough(0.02, 1.5, 3);
-        let plan = Plan { there, back: there, seed: 3, ..Plan::default() };
-        let (calling, called) = send(&bitmaps, &capabilities, &plan);
-        assert_identical("five pages", &bitmaps, &calling, &called);
-    }
-}
-
-/// Pages of different shapes: EOM between them, and phase B again.
-#[test]
-fn a_change_of_format_on_the_way() {
-    let shapes = [
-        (Resolution::Fine, Width::A4),
-        (Resolution::Standard, Width::A4),
-        (Resolution::Superfine, Width::B4),
-        (Resolution::Superfine, Width::B4),
-        (Resolution::Fine, Width::A3),
-    ];
-    let bitmaps: Vec<Bitmap> =
-        shapes.iter().enumerate().map(|(i, (r, w))| pages::text(w.pels(*r), 100, i as u64 + 40)).collect();
-    for capabilities in [Capabilities::default(), non_ecm()] {
-        let coded =
-            shapes.iter().zip(&bitmaps).map(|((r, w), b)| Arc::new(pages::coded(b, *r, *w))).collect();
-        let calling = terminal(Role::Calling, &capabilities, coded);
-        let called = terminal(Role::Called, &Capabilities::default(), vec![]);
-        let (calling, called) = call(calling, called, &Plan::default());
-        assert_identical("formats", &bitmaps, &calling, &called);
-        for (page, (r, w)) in called.pages.iter().zip(shapes) {
-            assert_eq!((page.format.resolution, page.format.width), (r, w));
-        }
-    }
-}
-
-/// Each resolution at each width, sent as it is, by every coding.
-#[test]
-fn every_resolution_and_width() {
-    let all = Capabilities { resolutions: Resolution::ALL.to_vec(), ..Capabilities::default() };
-    for resolution in Resolution::ALL {
-        let bitmaps: Vec<Bitmap> =
-            (1..).zip(Width::ALL).map(|(i, w)| pages::text(w.pels(resolution), 60, i)).collect();
-        let coded: Vec<_> = Width::ALL
-            .into_iter()
-            .zip(&bitmaps)
-            .map(|(w, b)| Arc::new(pages::coded(b, resolution, w)))
-            .collect();
-        for (ecm, coding) in
-            [(true, Coding::Mmr), (true, Coding::T85), (false, Coding::Mr), (false, Coding::Mh)]
-        {
-            let one = Capabilities { ecm, codings: vec![coding], ..all.clone() };
-            let calling = terminal(Role::Calling, &one, coded.clone());
-            let called = terminal(Role::Called, &all, vec![]);
-            let (calling, called) = call(calling, called, &Plan::default());
-            let what = format!("{resolution} {coding}");
-            assert_identical(&what, &bitmaps, &calling, &called);
-            for (page, width) in called.pages.iter().zip(Width::ALL) {
-                assert_eq!((page.format.resolution, page.format.width), (resolution, width), "{what}");
-                assert_eq!(page.format.coding, coding, "{what}");
-            }
-        }
-    }
-}
-
-#[test]
 fn from_audio_to_t38() {
     let bitmaps = small(1, 100);
     for switch in [
@@ -378,48 +313,6 @@ fn a_dead_network() {
     assert!(called.cause().is_some(), "{}", ladder(&called));
     assert!(calling.outcome.is_some() && called.outcome.is_some());
     assert_eq!(calling.terminal.t38_packets_received(), 0);
-}
-
-/// The network dies in the middle of the page.
-#[test]
-fn the_pages_are_told_as_they_are() {
-    let bitmaps = small(2, 400);
-    let (calling, called) =
-        send(&bitmaps, &Capabilities::default(), &Plan { limit: Duration::from_secs(30), ..Plan::default() });
-    // Cut by the limit: at most one page is through, and nothing claims more.
-    assert!(called.pages.len() <= 1);
-    let confirmed = calling.events.iter().filter(|(_, e)| matches!(e, Event::PageConfirmed { .. })).count();
-    assert!(confirmed <= called.pages.len());
-}
-
-/// The called end takes less than the page is: it is made to fit.
-#[test]
-fn a_page_is_made_to_fit() {
-    let page = pages::text(Width::A3.pels(Resolution::Superfine), 200, 9);
-    let coded = pages::coded(&page, Resolution::Superfine, Width::A3);
-    let poor = Capabilities {
-        resolutions: vec![Resolution::Standard],
-        max_width: Width::A4,
-        codings: vec![Coding::Mh],
-        ecm: false,
-        min_row_time: ms(20),
-        ..Capabilities::default()
-    };
-    let calling = terminal(Role::Calling, &Capabilities::default(), vec![Arc::new(coded)]);
-    let called = terminal(Role::Called, &poor, vec![]);
-    let (calling, called) = call(calling, called, &Plan::default());
-    assert_eq!(calling.cause(), None, "{}", ladder(&calling));
-    assert_eq!(called.pages.len(), 1);
-    let got = &called.pages[0];
-    assert_eq!(
-        (got.format.resolution, got.format.width, got.format.coding),
-        (Resolution::Standard, Width::A4, Coding::Mh)
-    );
-    assert_eq!(got.bad_rows, 0);
-    // A quarter of the lines, and narrower by 1728 to 2432.
-    assert!((33..=52).contains(&got.rows), "{}", got.rows);
-    let black = pels(got).black_pels();
-    assert!(black > 0);
 }
 
 /// T.38 was agreed and nothing arrives; the call goes back to audio and carries on there; then T.38 works
