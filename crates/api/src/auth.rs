@@ -105,7 +105,7 @@ impl Tokens {
     #[must_use]
     pub fn account_key(&self, account: &AccountId, nonce: &str) -> String {
         // No token begins so: a JWT's first octet is `e`.
-        hex::encode(&self.mac(&format!("api_key\0{account}\0{nonce}")).finalize().into_bytes())
+        hex::encode(self.mac(&format!("api_key\0{account}\0{nonce}")).finalize().into_bytes())
     }
 
     /// HMAC-SHA-256 over what is signed.

@@ -149,7 +149,7 @@ pub async fn keys(
         }
         let mut drawn = Sha256::new();
         (0..3).for_each(|_| drawn.update(uuid::Uuid::new_v4().as_bytes()));
-        let secret = hex::encode(&drawn.finalize());
+        let secret = hex::encode(drawn.finalize());
         let id = uuid::Uuid::new_v4().simple().to_string();
         let mut entry = Entry::new(EntryKind::Key, id, of.clone(), service.now());
         entry.document = document;

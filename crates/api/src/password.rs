@@ -42,7 +42,7 @@ pub async fn stretch(account: &AccountId, credentials: &str) -> Result<String, F
     let hashed = tokio::task::spawn_blocking(move || {
         let mut out = [0; 32];
         Argon2::default().hash_password_into(given.as_bytes(), &salt[..16], &mut out).ok()?;
-        Some(hex::encode(&out))
+        Some(hex::encode(out))
     });
     hashed.await.ok().flatten().ok_or_else(failed)
 }

@@ -103,7 +103,7 @@ pub fn once(headers: &HeaderMap, path: &str, envelope: &Envelope) -> Result<Opti
         take(upload.file_name.as_deref().unwrap_or_default().as_bytes());
         take(&upload.octets);
     }
-    Ok(Some(Once { key: key.to_owned(), request: hex::encode(&hash.finalize()) }))
+    Ok(Some(Once { key: key.to_owned(), request: hex::encode(hash.finalize()) }))
 }
 
 /// JSON that is the same for the same value, whatever the order of the keys was.

@@ -248,6 +248,7 @@ fn settings(config: &Config) -> ServiceConfig {
     settings.drain = config.queue.stop_timeout;
     settings.lease = config.queue.lease;
     settings.serialise_numbers = config.queue.serialise_numbers;
+    settings.jobs_per_call = config.queue.jobs_per_call;
     settings.default_max_outbound = config.queue.max_outbound;
     settings.dead_numbers = config.queue.dead_numbers;
     settings.numbers = config.plan.clone();

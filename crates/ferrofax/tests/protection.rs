@@ -85,7 +85,7 @@ fn bans_are_listed_and_lifted_and_who_is_allowed_is_not_banned() {
     let mut setup = Setup::new("clinic", CLINIC).with(
         "",
         "[[terminal]]\nuser = \"ata\"\naccount = \"clinic\"\npassword = \"sesame-street\"\n[protection]\n\
-         ban_after = 5\n",
+         ban_after = 5\naccount_failures = 0\n",
     );
     setup.accept_from = "127.0.0.1";
     let clinic = Daemon::start(setup);

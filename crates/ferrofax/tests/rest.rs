@@ -355,3 +355,33 @@ fn delete_calls_a_job_off() {
     let again = curl(&["-X", "DELETE", &url, "-H", &token(&clinic)]);
     assert!((400..500).contains(&again.status), "{}: {:#}", again.status, again.json());
 }
+
+#[test]
+fn faxes_that_waited_for_the_same_number_go_out_in_one_call() {
+    let court = Daemon::start(Setup::new("court", COURT));
+    let clinic =
+        Daemon::start(Setup::new("clinic", CLINIC).peer(court.sip).with("queue", "jobs_per_call = 3"));
+    let submit = |(owner, pages)| clinic.submit(COURT, "image/tiff", &papers::marked_tiff(owner, pages));
+    let mut jobs = vec![submit((1, 1))];
+    clinic.job_when(&jobs[0], PATIENCE, |job| {
+        job["status"].as_str().is_some_and(|s| s.contains("originate fax"))
+    });
+    // While the first is being sent the others wait for its number.
+    jobs.extend([(2, 1), (3, 2), (4, 1)].map(submit));
+    let ended: Vec<Value> = jobs.iter().map(|id| clinic.job_ended(id, PATIENCE)).collect();
+    for (job, pages) in ended.iter().zip([1, 1, 2, 1]) {
+        assert_eq!(
+            (&job["status"], &job["tx_result"]["pages_sent"]),
+            (&json!("completed"), &json!(pages)),
+            "{job}"
+        );
+    }
+    let got = court.inbox(2, PATIENCE);
+    let mut marks: Vec<Vec<u8>> = got
+        .iter()
+        .map(|fax| papers::marks(&court.tiff("inbox", fax["id"].as_str().unwrap())))
+        .map(|marks| marks.iter().map(|(owner, _)| *owner).collect())
+        .collect();
+    marks.sort();
+    assert_eq!(marks, [vec![1], vec![2, 3, 3, 4]]);
+}

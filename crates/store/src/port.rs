@@ -227,6 +227,18 @@ pub trait Store: Send + Sync + 'static {
     /// The cost depends on the number of jobs taken, not on the number waiting.
     async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError>;
 
+    /// Takes further jobs for the call of a job that `node` holds, as [`Job::shares_call`] says: those that are Pending
+    /// and due, oldest first. They become Locked and take lines as others do, whatever the limits; only the first ones
+    /// that wait for the number or in the account's queue are looked at. None when the node does not hold the job.
+    async fn lease_beside(
+        &self,
+        job: &JobId,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError>;
+
     /// Takes jobs that are Converting and due; they stay Converting.
     async fn lease_converting(
         &self,

@@ -200,10 +200,10 @@ async fn an_archive_that_was_changed_or_cut_off_is_refused_before_anything_is_wr
     let at = |text: &[u8]| good.windows(text.len()).position(|w| w == text).unwrap();
     let mut damages =
         vec![good[..good.len() / 2].to_vec(), good[..at(b"end.json")].to_vec(), vec![0; 1024], vec![]];
-    for text in [&b"original 77"[..], b"+41", b"\"format\":1"] {
+    for text in [&b"original 77"[..], b"+41", b"\"format\":2"] {
         let mut changed = good.clone();
         let last = at(text) + text.len() - 1;
-        changed[last] ^= 8;
+        changed[last] ^= 4;
         damages.push(changed);
     }
     for (n, octets) in damages.into_iter().enumerate() {

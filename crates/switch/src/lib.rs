@@ -5,6 +5,7 @@
 //! pages, a [`port::Fetcher`] gets documents by URL. [`policy`] says what follows a failure.
 
 mod attempt;
+mod call;
 mod conversion;
 pub mod directory;
 mod dispatcher;

@@ -127,11 +127,25 @@ pub struct CallOrder {
     pub first_page: usize,
     /// Pages of the whole document.
     pub pages_in_all: usize,
+    /// Documents that follow in the same call. Their pages are counted on behind those of the first document, in
+    /// [`CallEvent`] and in [`CallResult::uncertain_page`].
+    pub further: Vec<FurtherPages>,
     /// What is known of the number and of the trunks, and what this job's own failures ask for: see
     /// [`CallOrder::plan`].
     pub known: Known,
     /// Becomes true when the call is to be given up: clear it and come back.
     pub cancel: watch::Receiver<bool>,
+}
+
+/// The pages of a further document in a call.
+#[derive(Clone, Debug)]
+pub struct FurtherPages {
+    /// The pages to send.
+    pub pages: Vec<Arc<CodedPage>>,
+    /// Where `pages` begins in the document, from 0.
+    pub first_page: usize,
+    /// Pages of the whole document.
+    pub pages_in_all: usize,
 }
 
 impl CallOrder {
@@ -157,7 +171,7 @@ pub struct Degrade {
     pub mh_only: bool,
 }
 
-/// What happens in a call. Pages are counted from 0 in the whole document.
+/// What happens in a call. Pages are counted from 0 in the whole document, and on through [`CallOrder::further`].
 #[derive(Clone, PartialEq, Debug)]
 pub enum CallEvent {
     /// It rings.

@@ -13,6 +13,8 @@ pub(crate) enum Work {
     Conversion,
     /// A call is made.
     Call,
+    /// It goes along in the call of another job.
+    Along,
 }
 
 /// Why work was called off.
@@ -26,6 +28,8 @@ pub(crate) enum Why {
     TooLong,
     /// Another node has the job.
     LeaseLost,
+    /// Another job in the same call was called off when its turn had come.
+    Companion,
 }
 
 /// The work for one job.

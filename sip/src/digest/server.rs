@@ -155,8 +155,8 @@ impl Challenger {
     /// Time and number, and a mark that only we can make.
     fn nonce(&self, millis: u64, number: u64, realm: &str) -> String {
         let text = format!("{millis:012x}{number:012x}");
-        let inner = Algorithm::Sha256.hash(&format!("{}{text}{realm}", hex::encode(&self.key)));
-        let mark = Algorithm::Sha256.hash(&format!("{}{inner}", hex::encode(&self.key)));
+        let inner = Algorithm::Sha256.hash(&format!("{}{text}{realm}", hex::encode(self.key)));
+        let mark = Algorithm::Sha256.hash(&format!("{}{inner}", hex::encode(self.key)));
         format!("{text}{}", &mark[..24])
     }
 

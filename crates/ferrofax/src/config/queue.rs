@@ -24,6 +24,7 @@ pub(super) fn queue(root: &Section<'_, '_>) -> Queue {
         stop_timeout: seconds(&s, "stop_timeout_s", 30, 3_600),
         lease: Duration::from_secs(s.number("lease_s", 5, 3_600).map_or(60, |n| n.value)),
         serialise_numbers: s.flag("one_call_per_number").is_none_or(|f| f.value),
+        jobs_per_call: size(&s, "jobs_per_call", 1, 100),
         max_outbound: small("max_outbound", 1, 10, 10_000),
         dead_numbers: DeadNumberRules {
             after: small("dead_after", 0, usual.after, 1_000),
@@ -117,19 +118,19 @@ mod tests {
     fn rules_of_the_queue_have_defaults_and_can_be_set() {
         let usual = read("", "").unwrap().queue;
         assert_eq!(
-            (usual.lease, usual.serialise_numbers, usual.max_outbound),
-            (Duration::from_secs(60), true, 10)
+            (usual.lease, usual.serialise_numbers, usual.jobs_per_call, usual.max_outbound),
+            (Duration::from_secs(60), true, 1, 10)
         );
         assert_eq!((usual.dead_numbers.after, usual.dead_numbers.rest), (3, Duration::from_secs(86_400)));
         let config = read(
             "",
-            "[queue]\nlease_s = 20\none_call_per_number = false\nmax_outbound = 4\ndead_after = 0\ndead_for_h = 2\n\
+            "[queue]\nlease_s = 20\none_call_per_number = false\njobs_per_call = 5\nmax_outbound = 4\ndead_after = 0\ndead_for_h = 2\n\
              [[reschedule]]\nname = \"busy\"\nvalues = [\"USER_BUSY\"]\nretry_after_s = 120\nretries = 5\n\
              [[reschedule]]\nname = \"gone\"\nattempt = 1\nfield = \"result_code\"\nvalues = \"404\"",
         )
         .unwrap();
         let queue = &config.queue;
-        assert!(!queue.serialise_numbers && queue.dead_numbers.after == 0);
+        assert!(!queue.serialise_numbers && queue.jobs_per_call == 5 && queue.dead_numbers.after == 0);
         let account = config.directory.account_by_key("0123456789abcdef").unwrap();
         assert_eq!(account.max_outbound, 4, "where the account says nothing");
         let [busy, gone] = queue.reschedule.as_slice() else { panic!("two rules") };

@@ -183,6 +183,8 @@ pub(crate) struct Queue {
     pub(crate) lease: Duration,
     /// Only one call to a number at a time.
     pub(crate) serialise_numbers: bool,
+    /// So many faxes of a sender that wait for the same number go out in one call.
+    pub(crate) jobs_per_call: usize,
     /// Calls going out at a time of accounts that say nothing.
     pub(crate) max_outbound: u32,
     /// When numbers are not called any more.

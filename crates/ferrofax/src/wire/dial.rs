@@ -58,7 +58,7 @@ enum Tried {
 /// What stays the same whatever the trunk.
 struct Errand {
     order: CallOrder,
-    pages: Vec<Arc<CodedPage>>,
+    documents: Vec<fax_terminal::Document>,
 }
 
 #[async_trait]
@@ -85,14 +85,19 @@ impl Dialler for NetDialler {
             };
             return failed("l.notrunk", text);
         }
-        let first = order.first_page;
-        let pages = if order.header.is_empty() {
-            order.pages.clone()
-        } else {
-            let heading = Heading::new(&order.header, &order.ident, &order.timezone);
-            headed(&order.pages, &heading, first, order.pages_in_all)
+        let heading = Heading::new(&order.header, &order.ident, &order.timezone);
+        let document = |pages: &[Arc<CodedPage>], first: usize, all: usize| {
+            let headless = order.header.is_empty();
+            fax_terminal::Document::new(match headless {
+                true => pages.to_vec(),
+                false => headed(pages, &heading, first, all),
+            })
         };
-        let errand = Errand { order, pages };
+        let further = order.further.iter().map(|f| document(&f.pages, f.first_page, f.pages_in_all));
+        let documents = core::iter::once(document(&order.pages, order.first_page, order.pages_in_all))
+            .chain(further)
+            .collect();
+        let errand = Errand { order, documents };
         self.by_turns(&ways, &errand, &trunks, &events).await
     }
 
@@ -220,7 +225,7 @@ impl NetDialler {
             role: t30::Role::Calling,
             ident: order.ident.clone(),
             capabilities: capabilities(&plan, ways.compressions.get(trunk)),
-            documents: vec![fax_terminal::Document::new(errand.pages.clone())],
+            documents: errand.documents.clone(),
             sub_address: order.sub_address.clone(),
             ..fax_terminal::Config::default()
         };

@@ -183,6 +183,22 @@ impl Job {
         }
     }
 
+    /// Whether both may go out in one call: the same sender's faxes to the same recipient, called and headed alike, and
+    /// none that failed before.
+    #[must_use]
+    pub fn shares_call(&self, other: &Job) -> bool {
+        let call = |j: &Job| {
+            (
+                (j.account.clone(), j.faxbox.clone(), j.to_number.clone(), j.sub_address.clone()),
+                (j.from_number.clone(), j.from_name.clone(), j.ident.clone()),
+                (j.header.clone(), j.timezone.clone(), j.colour),
+            )
+        };
+        self.id != other.id
+            && call(self) == call(other)
+            && [self, other].iter().all(|j| j.attempts_counted == 0 && j.pages > 0 && j.document.is_some())
+    }
+
     /// The page at which the next attempt starts, from 0: the first that is not confirmed.
     #[must_use]
     pub fn first_unconfirmed(&self) -> usize {

@@ -184,6 +184,20 @@ impl Store for PostgresStore {
         Ok(taken)
     }
 
+    async fn lease_beside(
+        &self,
+        job: &JobId,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let mut t = self.begin().await?;
+        let taken = queue::lease_beside(&mut t, job, node, now, until, limit).await?;
+        t.commit().await.map_err(unavailable)?;
+        Ok(taken)
+    }
+
     async fn lease_converting(
         &self,
         node: &NodeId,

@@ -104,7 +104,7 @@ pub(super) async fn lease_due(t: &mut PgConnection, request: &LeaseRequest) -> R
         } else {
             match first.job {
                 Ok(job) if job.state == JobState::Pending && job.lease.is_none() => {
-                    taken.push(take(t, job, request).await?);
+                    taken.push(take(t, job, &request.node, request.now, request.until).await?);
                 }
                 Ok(_) | Err(StoreError::Damaged(_)) => {
                     // A row that cannot be read must not block those behind it.
@@ -158,22 +158,76 @@ async fn set_waiting(t: &mut PgConnection, id: &str, waiting: i16) -> Result<(),
     Ok(())
 }
 
-async fn take(t: &mut PgConnection, job: Job, request: &LeaseRequest) -> Result<Job, StoreError> {
-    let lease = Lease { node: request.node.clone(), until: request.until };
-    let job = Job { state: JobState::Locked, lease: Some(lease), modified: request.now, ..job };
+async fn take(
+    t: &mut PgConnection,
+    job: Job,
+    node: &NodeId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Job, StoreError> {
+    let lease = Some(Lease { node: node.clone(), until });
+    let job = Job { state: JobState::Locked, lease, modified: now, ..job };
     sqlx::query(
         "update fax_jobs set state = $2, waiting = 0, line = true, node = $3, lease_until = $4, body = $5
          where id = $1",
     )
     .bind(job.id.as_str())
     .bind(state_number(job.state))
-    .bind(request.node.as_str())
-    .bind(request.until.0)
+    .bind(node.as_str())
+    .bind(until.0)
     .bind(job_body(&job)?)
     .execute(t)
     .await
     .map_err(unavailable)?;
     Ok(job)
+}
+
+/// See [`crate::Store::lease_beside`].
+pub(super) async fn lease_beside(
+    t: &mut PgConnection,
+    id: &JobId,
+    node: &NodeId,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Job>, StoreError> {
+    lock(t, QUEUE).await?;
+    let sql = format!("select {JOB_COLUMNS}, account, to_number from fax_jobs where id = $1 and node = $2");
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).bind(node.as_str());
+    let Some(row) = found.fetch_optional(&mut *t).await.map_err(unavailable)? else {
+        return Ok(Vec::new());
+    };
+    let lead = job_of(&row)?;
+    let account: String = row.try_get("account").map_err(unavailable)?;
+    let number: String = row.try_get("to_number").map_err(unavailable)?;
+    let sql = format!(
+        "select {JOB_COLUMNS} from fax_jobs where id in (
+         (select id from fax_jobs where to_number = $2 and waiting = 2 and not_before <= $3
+          order by not_before, id limit $4)
+         union
+         (select near.id from (select id, to_number from fax_jobs where account = $1 and waiting = 1
+          and not_before <= $3 order by not_before, id limit $4) as near where near.to_number = $2))
+         and account = $1 order by not_before, id"
+    );
+    let near = sqlx::query(AssertSqlSafe(sql))
+        .bind(&account)
+        .bind(&number)
+        .bind(now.0)
+        .bind(i64::try_from(MAX_PARKED).unwrap_or(i64::MAX))
+        .fetch_all(&mut *t)
+        .await
+        .map_err(unavailable)?;
+    let mut taken = Vec::new();
+    // What cannot be read is told when its own turn comes.
+    for job in near.iter().filter_map(|row| job_of(row).ok()) {
+        let free = job.state == JobState::Pending && job.lease.is_none();
+        if taken.len() < limit && free && lead.shares_call(&job) {
+            taken.push(take(t, job, node, now, until).await?);
+        }
+    }
+    refresh(t, &account).await?;
+    ledgers(t, &mut taken).await?;
+    Ok(taken)
 }
 
 /// See [`crate::Store::lease_converting`].

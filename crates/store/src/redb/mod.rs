@@ -148,6 +148,18 @@ impl Store for RedbStore {
         self.write(move |t| queue::lease_due(t, &request)).await
     }
 
+    async fn lease_beside(
+        &self,
+        job: &JobId,
+        node: &NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let (job, node) = (job.clone(), node.clone());
+        self.write(move |t| queue::lease_beside(t, &job, &node, now, until, limit)).await
+    }
+
     async fn lease_converting(
         &self,
         node: &NodeId,

@@ -143,12 +143,7 @@ pub(super) fn lease_due(t: &mut Tables<'_>, request: &LeaseRequest) -> Result<Ve
         }
         match load(t, &id) {
             Ok(Some(old)) if old.state == JobState::Pending && old.lease.is_none() => {
-                let lease = Lease { node: request.node.clone(), until: request.until };
-                let new =
-                    Job { state: JobState::Locked, lease: Some(lease), modified: request.now, ..old.clone() };
-                super::jobs::put(t, &new)?;
-                reindex(t, Some(&old), Some(&new))?;
-                taken.push(new);
+                taken.push(lock(t, &old, &request.node, request.now, request.until)?);
             }
             Ok(_) | Err(Fault::Refused(_)) => {
                 // A row that cannot be read must not block those behind it.
@@ -160,6 +155,69 @@ pub(super) fn lease_due(t: &mut Tables<'_>, request: &LeaseRequest) -> Result<Ve
             Err(file) => return Err(file),
         }
     }
+    Ok(taken)
+}
+
+/// A pending job becomes Locked.
+fn lock(
+    t: &mut Tables<'_>,
+    old: &Job,
+    node: &NodeId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Job, Fault> {
+    let lease = Some(Lease { node: node.clone(), until });
+    let new = Job { state: JobState::Locked, lease, modified: now, ..old.clone() };
+    super::jobs::put(t, &new)?;
+    reindex(t, Some(old), Some(&new))?;
+    Ok(new)
+}
+
+/// See [`crate::Store::lease_beside`].
+pub(super) fn lease_beside(
+    t: &mut Tables<'_>,
+    id: &JobId,
+    node: &NodeId,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Job>, Fault> {
+    let Some(lead) = load(t, id)?.filter(|j| j.lease.as_ref().is_some_and(|l| l.node == *node)) else {
+        return Ok(Vec::new());
+    };
+    let (account, number) = (lead.account.as_str(), lead.to_number.as_str());
+    let mut near: Vec<(i64, JobId)> = Vec::new();
+    for row in t.parked.range((number, i64::MIN, "")..=(number, now.0, LAST))?.take(MAX_PARKED) {
+        let (key, of) = row?;
+        if of.value() == account {
+            near.push((key.value().1, key.value().2.into()));
+        }
+    }
+    for row in t.queue.range((account, i64::MIN, "")..=(account, now.0, LAST))?.take(MAX_PARKED) {
+        let (key, to) = row?;
+        if to.value() == number {
+            near.push((key.value().1, key.value().2.into()));
+        }
+    }
+    near.sort();
+    let mut taken = Vec::new();
+    for (_, id) in near {
+        if taken.len() >= limit {
+            break;
+        }
+        match load(t, &id) {
+            Ok(Some(old))
+                if old.state == JobState::Pending && old.lease.is_none() && lead.shares_call(&old) =>
+            {
+                taken.push(lock(t, &old, node, now, until)?);
+            }
+            // What cannot be read is told when its own turn comes.
+            Ok(_) | Err(Fault::Refused(_)) => {}
+            Err(file) => return Err(file),
+        }
+    }
+    // The number stays with the job whose call it is.
+    t.numbers.insert(number, lead.id.as_str())?;
     Ok(taken)
 }
 

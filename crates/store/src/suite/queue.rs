@@ -76,6 +76,48 @@ pub async fn a_parked_job_is_freed_when_the_other_is_cancelled(s: S) {
     assert_eq!(s.next_due().await.unwrap(), NextDue::default());
 }
 
+pub async fn jobs_that_go_along_are_taken_beside_another(s: S) {
+    let lead = put(&s, pending("a", "+1", 1)).await;
+    let parked = put(&s, pending("a", "+1", 2)).await;
+    let other_caller = Job { from_number: "+49".into(), ..pending("a", "+1", 3) };
+    let other_caller = put(&s, other_caller).await;
+    let foreign = put(&s, pending("b", "+1", 3)).await;
+    assert_eq!(lease(&s, 10, 9).await, std::slice::from_ref(&lead));
+    let failed_before = Job { attempts_counted: 1, ..pending("a", "+1", 4) };
+    put(&s, failed_before).await;
+    let elsewhere = put(&s, pending("a", "+2", 4)).await;
+    let queued = put(&s, pending("a", "+1", 5)).await;
+    let left = put(&s, pending("a", "+1", 6)).await;
+    put(&s, pending("a", "+1", 50)).await;
+    let beside = async |node: &str, limit| {
+        let taken = s.lease_beside(&lead, &NodeId::new(node), t(10), t(70), limit).await.unwrap();
+        assert!(taken.iter().all(|j| j.state == JobState::Locked && j.ledger.len() == 2), "{taken:?}");
+        taken.into_iter().map(|j| j.id).collect::<Vec<_>>()
+    };
+    assert!(beside("n2", 9).await.is_empty(), "another node has the call");
+    assert_eq!(beside("n1", 2).await, [parked.clone(), queued.clone()]);
+    let held = s.stale(Some(&node("n1")), t(10)).await.unwrap();
+    assert_eq!(held.len(), 3);
+    assert_eq!(lease(&s, 10, 9).await, [elsewhere], "the number is in use");
+    // The number is free when the call is over, whoever ends first.
+    for id in [&parked, &lead, &queued] {
+        set(&s, id, JobState::Completed).await;
+    }
+    let mut rest = Vec::new();
+    for _ in 0..4 {
+        let next = lease(&s, 10, 9).await;
+        assert!(next.len() <= 1, "one call to a number");
+        for id in next {
+            set(&s, &id, JobState::Completed).await;
+            rest.push(id);
+        }
+    }
+    assert!(
+        [&other_caller, &foreign, &left].iter().all(|id| rest.contains(id)) && rest.len() == 4,
+        "{rest:?}"
+    );
+}
+
 pub async fn numbers_are_shared_when_not_serialised(s: S) {
     let a = put(&s, pending("a", "+1", 1)).await;
     let b = put(&s, pending("a", "+1", 2)).await;

@@ -23,6 +23,8 @@ pub struct ServiceConfig {
     pub default_max_outbound: u32,
     /// Only one call to a number at a time.
     pub serialise_numbers: bool,
+    /// So many faxes of a sender that wait for the same number go out in one call.
+    pub jobs_per_call: usize,
     /// How long a lease lasts without being renewed.
     pub lease: Duration,
     /// The names of the trunks.
@@ -73,6 +75,7 @@ impl ServiceConfig {
             max_conversions: 2,
             default_max_outbound: 10,
             serialise_numbers: true,
+            jobs_per_call: 1,
             lease: Duration::from_secs(60),
             trunks: Vec::new(),
             retry: RetryTable::default(),

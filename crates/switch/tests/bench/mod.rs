@@ -56,6 +56,10 @@ pub enum Script {
     ConfirmThen(usize, &'static str),
     /// The last page is sent and not confirmed.
     LastOpen(&'static str),
+    /// So many pages are confirmed, one more is sent, then it fails.
+    OpenAfter(usize, &'static str),
+    /// Each page waits for a permit or for being called off.
+    Stepwise(Arc<Semaphore>),
     /// The last page is sent, asked for again, and given up.
     LastRefused,
     /// It waits for a permit or for being called off, then delivers.
@@ -126,7 +130,7 @@ impl Dialler for Scripted {
         if let Some(started) = &*self.started.lock().unwrap() {
             let _ = started.send(order.job.clone());
         }
-        let n = order.pages.len();
+        let n = order.pages.len() + order.further.iter().map(|f| f.pages.len()).sum::<usize>();
         let ended = match script.unwrap_or(Script::Deliver) {
             Script::Deliver => {
                 confirm(&order, n, &events).await;
@@ -149,6 +153,28 @@ impl Dialler for Scripted {
                 confirm(&order, n - 1, &events).await;
                 send(order.pages_in_all - 1, &events).await;
                 result(class)
+            }
+            Script::OpenAfter(k, class) => {
+                confirm(&order, k, &events).await;
+                send(order.first_page + k, &events).await;
+                result(class)
+            }
+            Script::Stepwise(gate) => {
+                let mut done = "ok";
+                for page in order.first_page..order.first_page + n {
+                    events.send(CallEvent::PageSending { page }).await.unwrap();
+                    let mut cancel = order.cancel.clone();
+                    tokio::select! {
+                        biased;
+                        _ = cancel.wait_for(|c| *c) => {
+                            done = "call.cancelled";
+                            break;
+                        }
+                        permit = gate.acquire() => permit.unwrap().forget(),
+                    }
+                    events.send(CallEvent::PageConfirmed { page, poor: false }).await.unwrap();
+                }
+                result(done)
             }
             Script::LastRefused => {
                 confirm(&order, n - 1, &events).await;
@@ -361,6 +387,11 @@ impl Bench {
 
     pub async fn submit(&self, text: &str, number: &str) -> JobId {
         let new = Self::new_job(text, number);
+        self.service.submit(new).await.unwrap().id
+    }
+
+    pub async fn submit_as(&self, from_name: &str, text: &str, number: &str) -> JobId {
+        let new = NewJob { from_name: Some(from_name.into()), ..Self::new_job(text, number) };
         self.service.submit(new).await.unwrap().id
     }
 
