@@ -168,12 +168,17 @@ impl Fetcher for HttpFetcher {
 /// A client that connects to the permitted addresses of this URL and to no others, follows no redirect and uses no proxy.
 pub(crate) async fn guarded(url: &Url, private: bool, patience: Duration) -> Result<Client, ConvertError> {
     let (host, addresses) = addresses(url, private, patience).await?;
+    pinned(&host, &addresses, patience)
+}
+
+/// A client that takes these for the addresses of a host, whatever the DNS says by now.
+fn pinned(host: &str, addresses: &[SocketAddr], patience: Duration) -> Result<Client, ConvertError> {
     Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
         .connect_timeout(patience)
         .user_agent(concat!("ferrofax/", env!("CARGO_PKG_VERSION")))
-        .resolve_to_addrs(&host, &addresses)
+        .resolve_to_addrs(host, addresses)
         .build()
         .map_err(|e| ConvertError::Later(format!("cannot fetch: {e}")))
 }
@@ -256,6 +261,23 @@ fn is_public_v6(a: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `localhost` is a name that leads elsewhere when it is asked for again.
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_leads_nowhere_else() {
+        let looked_at = tokio::net::TcpListener::bind("127.0.0.9:0").await.unwrap();
+        let at = looked_at.local_addr().unwrap();
+        let elsewhere = tokio::net::TcpListener::bind(("127.0.0.1", at.port())).await.unwrap();
+        let client = pinned("localhost", &[at], Duration::from_secs(5)).unwrap();
+        let url = format!("http://localhost:{}/", at.port());
+        let asked = tokio::spawn(async move { client.get(url).send().await });
+        let (mut got, _) = looked_at.accept().await.unwrap();
+        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut got, answer).await.unwrap();
+        assert_eq!(asked.await.unwrap().unwrap().status(), 204);
+        let other = tokio::time::timeout(Duration::from_millis(200), elsewhere.accept()).await;
+        assert!(other.is_err(), "it asked again");
+    }
 
     #[test]
     fn only_the_public_internet_is_public() {

@@ -333,8 +333,8 @@ pub trait Store: Send + Sync + 'static {
     /// When the next notice for a web hook becomes due.
     async fn next_hook_notice(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// A hook was called for this notice: it is due again at `again`, or is done with. It is no error when the notice is
-    /// gone. Of the attempts of a hook the last [`HOOK_ATTEMPTS`] are kept; without one, nothing is noted.
+    /// A hook was called for this notice: it is due again at `again`, or is done with; without an `attempt` it was not
+    /// called after all, and being taken does not count as a try. It is no error when the notice is gone. Of the attempts of a hook the last [`HOOK_ATTEMPTS`] are kept; without one, nothing is noted.
     async fn hook_called(
         &self,
         id: &NoticeId,

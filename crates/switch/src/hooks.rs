@@ -16,12 +16,16 @@ use fax_store::model::{
     NoticeSubject, Received, Timestamp,
 };
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
-/// Calls of hooks at a time.
+/// Calls of hooks at a time, of all and of one: a slow one does not take the others' places.
 const AT_ONCE: usize = 64;
+const OF_ONE: usize = 8;
+/// What waits for a hook that has all its places taken is looked at again after this.
+const BUSY: Duration = Duration::from_secs(2);
 /// A call that has not been told of for so long was made by a node that is gone.
 const LEASE: Duration = Duration::from_secs(120);
 /// How long to wait before the store is tried again.
@@ -415,10 +419,11 @@ impl Service {
     async fn call_due(&self, caller: Arc<dyn HookCaller>, mut shutdown: watch::Receiver<bool>) {
         let clock = &self.inner.ports.clock;
         let mut calls = JoinSet::new();
+        let mut places = HashMap::new();
         while !*shutdown.borrow() {
             let woken = self.inner.wake_hooks.notified();
             let now = clock.now();
-            let next = match self.take_due(&caller, &mut calls, now).await {
+            let next = match self.take_due(&caller, &mut calls, &mut places, now).await {
                 Ok(next) => next.unwrap_or(now.plus(LOOK)).min(now.plus(LOOK)),
                 Err(error) => {
                     tracing::error!(%error, "web hooks wait for the store");
@@ -440,6 +445,7 @@ impl Service {
         &self,
         caller: &Arc<dyn HookCaller>,
         calls: &mut JoinSet<()>,
+        places: &mut HashMap<String, Arc<Semaphore>>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let store = &self.inner.ports.store;
@@ -450,8 +456,20 @@ impl Service {
             if room == 0 || next.is_none_or(|at| at > now) {
                 return Ok(next.filter(|_| room > 0));
             }
+            places.retain(|_, places| places.available_permits() < OF_ONE);
             for notice in store.take_hook_notices(now, now.plus(LEASE), room).await? {
-                calls.spawn(self.clone().call_hook(notice, caller.clone()));
+                let hook = notice.hook.as_ref().map(|event| event.hook.clone()).unwrap_or_default();
+                let places = places.entry(hook).or_insert_with(|| Arc::new(Semaphore::new(OF_ONE)));
+                match places.clone().try_acquire_owned() {
+                    Ok(place) => {
+                        let call = self.clone().call_hook(notice, caller.clone());
+                        calls.spawn(async move {
+                            call.await;
+                            drop(place);
+                        });
+                    }
+                    Err(_) => store.hook_called(&notice.id, Some(now.plus(BUSY)), None).await?,
+                }
             }
         }
     }

@@ -66,7 +66,10 @@ fn answer(session: &mut Session, now: Instant, answers: u8) -> bool {
 /// A mail.
 pub fn message(octets: &[u8]) {
     if let Ok(mail) = fax_mail(octets) {
-        assert!(!mail.attachment.content_type.is_empty());
-        assert!(mail.attachment.file_name.is_none_or(|n| !n.contains('/')));
+        assert!((1..=20).contains(&mail.attachments.len()));
+        for attachment in mail.attachments {
+            assert!(!attachment.content_type.is_empty());
+            assert!(attachment.file_name.is_none_or(|n| !n.contains('/')));
+        }
     }
 }

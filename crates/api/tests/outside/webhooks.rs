@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fax_api::webhooks::call::signature;
 use fax_api::{Config, HttpHookCaller};
-use fax_store::model::{AccountId, NodeId};
+use fax_store::model::{AccountId, FaxId, HookEvent, NodeId, Notice, NoticeKind, NoticeSubject};
 use fax_switch::{IncomingCall, Service, ServiceConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -200,6 +200,44 @@ async fn a_fax_is_told_signed_from_the_queue_to_its_end() {
     );
     let all = rig.get(&format!("{HOOKS}/attempts")).await.json;
     assert_eq!(all["data"].as_array().unwrap().len(), 5);
+}
+
+/// An endpoint that does not answer has its own places and no others.
+#[tokio::test]
+async fn a_slow_endpoint_does_not_keep_others_waiting() {
+    let (receiver, url) = Receiver::start().await;
+    // It takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = silent.local_addr().unwrap();
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let holding = held.clone();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = silent.accept().await {
+            holding.lock().unwrap().push(connection);
+        }
+    });
+    let rig = start(Config::default(), true).await;
+    let made = async |name: &str, uri: String| {
+        let made =
+            hook(&rig, json!({ "name": name, "uri": uri, "hook": "fax", "events": ["fax.sent"] })).await;
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let (slow, fast) = (made("slow", format!("http://{at}/")).await, made("fast", url).await);
+    let told = |hook: &str| {
+        let event =
+            HookEvent { hook: hook.to_owned(), event: "fax.sent".into(), data: serde_json::Map::new() };
+        let subject = NoticeSubject::Fax(FaxId::generate());
+        Notice::for_hook(NoticeKind::Sent, AccountId::new(A), subject, event, rig.ports.clock.now())
+    };
+    let mut notices: Vec<Notice> = (0..150).map(|_| told(&slow)).collect();
+    notices.extend((0..20).map(|_| told(&fast)));
+    rig.ports.store.insert_notices(notices).await.unwrap();
+    let began = std::time::Instant::now();
+    let _calling = call_hooks(&rig.service);
+    receiver.wait(20).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let connections = held.lock().unwrap().len();
+    assert!((1..=8).contains(&connections), "{connections} calls of the slow one");
 }
 
 #[tokio::test]

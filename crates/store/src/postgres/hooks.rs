@@ -86,7 +86,8 @@ pub(super) async fn called(
     match (again, found) {
         (Some(at), Some(old)) => {
             let old: Notice = unbody(&format!("notice {id}"), &old)?;
-            insert(&mut *t, &[&Notice { not_before: at, ..old }]).await?;
+            let tries = old.tries.saturating_sub(u32::from(attempt.is_none()));
+            insert(&mut *t, &[&Notice { not_before: at, tries, ..old }]).await?;
         }
         (None, Some(_)) => {
             let gone = sqlx::query("delete from fax_hook_notices where id = $1").bind(id.as_str());

@@ -79,6 +79,7 @@ pub(super) fn called(
         match again {
             Some(at) => {
                 notice.not_before = at;
+                notice.tries = notice.tries.saturating_sub(u32::from(attempt.is_none()));
                 put(t, was, &notice)?;
             }
             None => {
