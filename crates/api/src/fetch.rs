@@ -265,6 +265,8 @@ mod tests {
     /// `localhost` is a name that leads elsewhere when it is asked for again.
     #[tokio::test]
     async fn a_name_that_changes_its_mind_leads_nowhere_else() {
+        // Another test may have chosen it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let looked_at = tokio::net::TcpListener::bind("127.0.0.9:0").await.unwrap();
         let at = looked_at.local_addr().unwrap();
         let elsewhere = tokio::net::TcpListener::bind(("127.0.0.1", at.port())).await.unwrap();
