@@ -8,14 +8,20 @@ use fax_store::port::{Guard, JobChange, LeaseRequest};
 use fax_store::postgres::PostgresStore;
 use fax_store::redb::RedbStore;
 use postgres_peer::Server;
+use redb::backends::InMemoryBackend;
+use redb::{Database, StorageBackend};
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const FEW: usize = 1_000;
 const ROUNDS: usize = 120;
 /// What grows with the number of jobs would be twenty times as much.
 const MOST: f64 = 2.0;
+/// The same for what is written, which does not depend on how busy the machine is.
+const MOST_WRITTEN: f64 = 1.5;
 
 async fn fill(store: &Arc<dyn Store>, jobs: usize) {
     let writers = 64;
@@ -115,4 +121,55 @@ async fn postgres_dispatches_from_a_long_queue_as_fast_as_from_a_short_one() {
     }
     let (many, few) = (stores.pop().unwrap(), stores.pop().unwrap());
     judge(few, many, 20_000).await;
+}
+
+/// A file in memory that counts what is written.
+#[derive(Debug)]
+struct Counting {
+    file: InMemoryBackend,
+    octets: Arc<AtomicU64>,
+}
+
+impl StorageBackend for Counting {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.octets.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.file.write(offset, data)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_store_writes_as_little_for_a_dispatch_from_a_long_queue() {
+    let mut written = Vec::new();
+    let most = std::env::var("FERROFAX_WAITING").ok().and_then(|n| n.parse().ok());
+    for jobs in [FEW, most.unwrap_or(30_000)] {
+        let octets = Arc::<AtomicU64>::default();
+        let counted = octets.clone();
+        let store: Arc<dyn Store> = Arc::new(
+            RedbStore::open_with(move || {
+                let file = InMemoryBackend::new();
+                Database::builder().create_with_backend(Counting { file, octets: counted.clone() })
+            })
+            .unwrap(),
+        );
+        fill(&store, jobs).await;
+        let before = octets.load(Ordering::Relaxed);
+        for _ in 0..ROUNDS {
+            dispatch(&store).await;
+        }
+        written.push((octets.load(Ordering::Relaxed) - before) / ROUNDS as u64);
+    }
+    println!("octets written by a dispatch: {written:?}");
+    assert!(written[1] as f64 <= MOST_WRITTEN * written[0] as f64, "{written:?}");
 }

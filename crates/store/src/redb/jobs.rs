@@ -190,11 +190,14 @@ fn documents(job: Option<&Job>) -> impl Iterator<Item = &str> {
 
 /// Brings the indices from `old` to `new`.
 pub(super) fn reindex(t: &mut Tables<'_>, old: Option<&Job>, new: Option<&Job>) -> Result<(), Fault> {
-    for key in documents(new) {
-        rows::name_document(t, key)?;
-    }
-    for key in documents(old) {
-        rows::unname_document(t, key)?;
+    // Seldom do they change: then nothing is written.
+    if !documents(old).eq(documents(new)) {
+        for key in documents(new) {
+            rows::name_document(t, key)?;
+        }
+        for key in documents(old) {
+            rows::unname_document(t, key)?;
+        }
     }
     let folder = |j: &Job| folder_number(j.state.folder());
     if old.map(folder) != new.map(folder) {
