@@ -49,6 +49,9 @@ impl Server {
         let folder = config.data_dir.clone();
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let store = open_store(&config).await?;
+        let named = store.claim(&NodeId::new(&config.node)).await;
+        named
+            .context("every node on one database needs a name of its own: see `node` in the configuration")?;
         if store.import_under_way().await.context("the store cannot be read")?.is_some() {
             anyhow::bail!(
                 "an import was begun and not ended: repeat `ferrofax store import` with the same archive"

@@ -170,8 +170,8 @@ impl Documents for BucketDocuments {
         }
     }
 
-    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
-        let mut objects = self.store.list(Some(&self.prefix));
+    async fn older_than(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
+        let mut objects = self.store.list(Some(&self.prefix.clone().join(format!("{shelf:02x}"))));
         let now = SystemTime::now();
         let mut found = Vec::new();
         while let Some(object) = objects.try_next().await.map_err(failed)? {

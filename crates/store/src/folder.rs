@@ -87,25 +87,23 @@ impl FolderDocuments {
         sync_folder(shelf)
     }
 
-    fn old(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
+    fn old(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
         let mut found = Vec::new();
-        for shelf in fs::read_dir(&*self.root).map_err(io)? {
-            let shelf = shelf.map_err(io)?.path();
-            if !shelf.is_dir() {
+        let files = match fs::read_dir(self.root.join(format!("{shelf:02x}"))) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(found),
+            files => files.map_err(io)?,
+        };
+        for file in files {
+            let file = file.map_err(io)?;
+            let key = DocumentKey::new(file.file_name().to_string_lossy());
+            if self.path(&key).is_err() {
                 continue;
             }
-            for file in fs::read_dir(shelf).map_err(io)? {
-                let file = file.map_err(io)?;
-                let key = DocumentKey::new(file.file_name().to_string_lossy());
-                if self.path(&key).is_err() {
-                    continue;
-                }
-                let made = file.metadata().and_then(|m| m.modified());
-                let now = SystemTime::now();
-                let is_old = made.is_ok_and(|m| now.duration_since(m).is_ok_and(|d| d >= age));
-                if is_old {
-                    found.push(key);
-                }
+            let made = file.metadata().and_then(|m| m.modified());
+            let now = SystemTime::now();
+            let is_old = made.is_ok_and(|m| now.duration_since(m).is_ok_and(|d| d >= age));
+            if is_old {
+                found.push(key);
             }
         }
         Ok(found)
@@ -139,7 +137,7 @@ impl Documents for FolderDocuments {
         .await
     }
 
-    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
-        self.blocking(move |d| d.old(age)).await
+    async fn older_than(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
+        self.blocking(move |d| d.old(age, shelf)).await
     }
 }

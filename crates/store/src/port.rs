@@ -408,6 +408,18 @@ pub trait Store: Send + Sync + 'static {
     /// An archive with this number is being imported; `None`: no more.
     async fn note_import(&self, archive: Option<u64>) -> Result<(), StoreError>;
 
+    /// Takes the name of a node for as long as the store is open. Two nodes of one name would take each other's calls for
+    /// left-overs of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`]: another process has had it for half a minute.
+    async fn claim(&self, node: &NodeId) -> Result<(), StoreError> {
+        // Where only one process can open the store it has every name.
+        let _ = node;
+        Ok(())
+    }
+
     /// Whether other nodes may work on the same rows.
     fn is_shared(&self) -> bool {
         false
@@ -424,6 +436,9 @@ pub trait Store: Send + Sync + 'static {
         core::future::pending().await
     }
 }
+
+/// A row that says more pages is damaged: no memory is set aside for them.
+pub(crate) const MOST_PAGES: u32 = 1 << 20;
 
 /// Documents: octets under a key. They are stored before the row that names them.
 #[async_trait]
@@ -446,6 +461,7 @@ pub trait Documents: Send + Sync + 'static {
     /// Removes a document; it is no error when there is none.
     async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError>;
 
-    /// Documents stored longer ago than `age`, left-overs of interrupted writes included.
-    async fn older_than(&self, age: core::time::Duration) -> Result<Vec<DocumentKey>, StoreError>;
+    /// Documents of a shelf stored longer ago than `age`, left-overs of interrupted writes included. The last two
+    /// characters of a key name its shelf, in hexadecimal: so all documents are gone through without holding all their keys.
+    async fn older_than(&self, age: core::time::Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError>;
 }

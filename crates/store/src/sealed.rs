@@ -371,7 +371,7 @@ impl Documents for SealedDocuments {
         self.inner.delete(key).await
     }
 
-    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
-        self.inner.older_than(age).await
+    async fn older_than(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
+        self.inner.older_than(age, shelf).await
     }
 }

@@ -1,8 +1,11 @@
 //! The store in PostgreSQL: the suite of every backend, several nodes at once, news between nodes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use fax_store::model::{DocumentKey, Entry, EntryKind, Job, JobState, NodeId, PageEntry, Source, Timestamp};
-use fax_store::port::{Guard, LeaseRequest};
+use fax_store::model::{
+    DocumentKey, Entry, EntryKind, Job, JobState, NodeId, Notice, NoticeKind, NoticeSubject, PageEntry,
+    Source, Timestamp,
+};
+use fax_store::port::{Guard, JobQuery, LeaseRequest, Range};
 use fax_store::postgres::PostgresStore;
 use fax_store::{Store, StoreError, store_suite};
 use postgres_peer::Server;
@@ -225,4 +228,53 @@ async fn a_database_of_the_first_layout_is_brought_up() {
     let newer = "update fax_meta set value = 99 where key = 'layout'";
     sqlx::raw_sql(newer).execute(&pool).await.unwrap();
     assert!(matches!(PostgresStore::open(&url, 2).await, Err(StoreError::Damaged(_))));
+}
+
+#[tokio::test]
+async fn a_nodes_name_is_one_processs() {
+    let server = Server::start().unwrap();
+    let url = server.database("names").unwrap();
+    let first = PostgresStore::open(&url, 2).await.unwrap();
+    let second = PostgresStore::open(&url, 2).await.unwrap();
+    first.claim(&"n1".into()).await.unwrap();
+    second.claim(&"n2".into()).await.unwrap();
+    let waiting = tokio::spawn({
+        let second = second.clone();
+        async move { second.claim(&"n1".into()).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished(), "a name that another has is waited for");
+    first.close().await;
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hides_no_other() {
+    let server = Server::start().unwrap();
+    let store = PostgresStore::open(&server.database("damaged").unwrap(), 2).await.unwrap();
+    let good = pending("a", "+1");
+    store.insert_job(good.clone()).await.unwrap();
+    store.insert_job(pending("a", "+2")).await.unwrap();
+    let notice = |n: i64| {
+        let subject = NoticeSubject::Job(good.id.clone());
+        Notice::new(NoticeKind::Sent, "a".into(), subject, vec!["x@y.example".into()], Timestamp(n))
+    };
+    store.insert_notices(vec![notice(1), notice(2)]).await.unwrap();
+    server
+        .run(
+            "damaged",
+            "update fax_jobs set body = '{' where to_number = '+2'; update fax_notices set body = '{' where not_before = 1",
+        )
+        .unwrap();
+    let query =
+        JobQuery { account: None, folder: None, faxbox: None, states: vec![], range: Range::default() };
+    assert_eq!(store.jobs(query).await.unwrap(), [good]);
+    let node = NodeId::new("n1");
+    for _ in 0..2 {
+        // One at a time, as the mailer takes them: the damaged one goes behind the others.
+        let _ = store.take_notices(&node, Timestamp(10), Timestamp(1_000), 1).await.unwrap();
+    }
+    assert_eq!(store.next_notice().await.unwrap(), Some(Timestamp(1_000)));
+    store.release_notices(&node, Timestamp(20)).await.unwrap();
+    assert_eq!(store.next_notice().await.unwrap(), Some(Timestamp(20)));
 }

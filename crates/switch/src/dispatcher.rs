@@ -12,8 +12,10 @@ use tokio::task::JoinSet;
 
 /// How long to wait before the store is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
-/// Between two sweeps of documents without rows.
+/// Between two sweeps of what has been kept long enough.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// Between two sweeps of documents without rows: each asks for every document there is.
+const SWEEP_DOCUMENTS_EVERY: Duration = Duration::from_secs(86_400);
 /// How long calls may take to come back after they were called off.
 const CALL_OFF: Duration = Duration::from_secs(10);
 /// Profiles removed in one request.
@@ -29,7 +31,7 @@ impl Service {
         let mut work = JoinSet::new();
         self.begin(&shutdown).await;
         let mut next_care = Timestamp(i64::MIN);
-        let mut next_sweep = clock.now();
+        let (mut next_sweep, mut next_documents) = (clock.now(), clock.now());
         while !*shutdown.borrow() {
             let woken = self.inner.wake.notified();
             let now = clock.now();
@@ -39,8 +41,14 @@ impl Service {
             }
             if now >= next_sweep {
                 let service = self.clone();
+                let documents = now >= next_documents;
+                if documents {
+                    next_documents = now.plus(SWEEP_DOCUMENTS_EVERY);
+                }
                 work.spawn(async move {
-                    service.sweep().await;
+                    if documents {
+                        service.sweep().await;
+                    }
                     service.purge().await;
                     service.purge_audit(now).await;
                     service.purge_faxes().await;
@@ -248,20 +256,6 @@ impl Service {
                 Ok(_) => return,
                 Err(e) => return tracing::warn!(error = %e, "old profiles could not be removed"),
             }
-        }
-    }
-
-    /// Removes documents that no row names and that are too old to be on their way to one.
-    async fn sweep(&self) {
-        let ports = &self.inner.ports;
-        let age = self.config().sweep_after;
-        match ports.documents.older_than(age).await {
-            Ok(keys) => {
-                for key in keys {
-                    self.forget(&key).await;
-                }
-            }
-            Err(e) => tracing::warn!(error = %e, "documents could not be swept"),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod retention;
 pub mod routing;
 mod running;
 pub mod service;
+mod sweep;
 
 pub use directory::{Account, Directory, Faxbox, Key, Password, User};
 pub use event::{EventSubject, JobEvent, Stage};

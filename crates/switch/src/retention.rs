@@ -302,11 +302,15 @@ impl Service {
         let (original, pages) = match verdict {
             Verdict::Keep => return Ok(()),
             Verdict::Remove => {
-                gone(store.delete_job(&job.id).await)?;
+                if !gone(store.delete_job(&job.id).await)? {
+                    return Ok(());
+                }
                 (true, true)
             }
             Verdict::Strip { original, pages } => {
-                gone(self.strip(&job.id, original, pages).await)?;
+                if !gone(self.strip(&job.id, original, pages).await)? {
+                    return Ok(());
+                }
                 (original, pages)
             }
         };
@@ -324,6 +328,9 @@ impl Service {
 
     async fn strip(&self, id: &JobId, no_original: bool, no_pages: bool) -> Result<(), StoreError> {
         let change: JobChange = Box::new(move |j| {
+            if !j.state.is_final() {
+                return Err(StoreError::Refused("the fax is in the queue again".into()));
+            }
             if no_original && j.source.original().is_some() {
                 j.source = Source::Removed;
             }
@@ -337,22 +344,23 @@ impl Service {
 
     async fn purge_received(&self, verdict: Verdict, fax: &Received) -> Result<(), StoreError> {
         let store = &self.inner.ports.store;
-        gone(match verdict {
+        let gone = gone(match verdict {
             Verdict::Keep => return Ok(()),
             Verdict::Remove => store.delete_received(&fax.id).await,
             Verdict::Strip { .. } => store.strip_received(&fax.id).await.map(|_| ()),
         })?;
-        if let Some(key) = &fax.document {
+        if gone && let Some(key) = &fax.document {
             self.forget(key).await;
         }
         Ok(())
     }
 }
 
-/// What somebody else has removed meanwhile is gone as well.
-fn gone(done: Result<(), StoreError>) -> Result<(), StoreError> {
+/// Whether it is gone: what somebody else has removed meanwhile is, what was begun anew meanwhile is not.
+fn gone(done: Result<(), StoreError>) -> Result<bool, StoreError> {
     match done {
-        Err(StoreError::NotFound) => Ok(()),
-        other => other,
+        Ok(()) | Err(StoreError::NotFound) => Ok(true),
+        Err(StoreError::Refused(_)) => Ok(false),
+        Err(other) => Err(other),
     }
 }

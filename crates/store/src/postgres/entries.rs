@@ -1,6 +1,6 @@
 //! Entries: rows by kind and id, in the order of their changes, with names that only one has; and the audit log.
 
-use super::lists::{bodies, within};
+use super::lists::{readable_bodies, within};
 use super::rows::{body, column, unbody};
 use super::{changed, unavailable};
 use crate::model::{Audit, Entry, Timestamp};
@@ -123,7 +123,7 @@ pub(super) async fn audit(pool: &PgPool, query: &AuditQuery) -> Result<Vec<Audit
     let mut sql = QueryBuilder::new("select id, body from fax_audit where account = ");
     sql.push_bind(query.account.to_string());
     within(&mut sql, &query.range);
-    bodies(sql.build().fetch_all(pool).await, "audit record")
+    readable_bodies(sql.build().fetch_all(pool).await, "audit record")
 }
 
 pub(super) async fn purge_audit(pool: &PgPool, before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -1,6 +1,6 @@
 //! What web hooks are to be told, what came of telling them, and how much waits.
 
-use super::lists::bodies;
+use super::lists::readable_bodies;
 use super::rows::{body, column, unbody};
 use super::unavailable;
 use crate::model::{HookAttempt, Notice, NoticeId, Timestamp};
@@ -130,7 +130,7 @@ pub(super) async fn attempts(pool: &PgPool, hook: &str) -> Result<Vec<HookAttemp
             .bind(column(hook))
             .fetch_all(pool)
             .await;
-    bodies(rows, "attempt")
+    readable_bodies(rows, "attempt")
 }
 
 pub(super) async fn forget(pool: &PgPool, hook: &str) -> Result<(), StoreError> {

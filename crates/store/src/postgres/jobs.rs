@@ -186,8 +186,8 @@ async fn moved(t: &mut PgConnection, old: &Job, new: Option<&Job>) -> Result<(),
 pub(super) async fn delete(t: &mut PgConnection, id: &JobId) -> Result<(), StoreError> {
     lock(t, QUEUE).await?;
     let old = hold(t, id).await?;
-    if old.lease.is_some() {
-        return Err(StoreError::Refused("the job is in work".into()));
+    if old.lease.is_some() || !old.state.is_final() {
+        return Err(StoreError::Refused("the fax is in the queue".into()));
     }
     sqlx::query("delete from fax_jobs where id = $1")
         .bind(id.as_str())

@@ -4,7 +4,7 @@ use super::rows::{JOB_COLUMNS, job_of, ledgers, state_number, unbody};
 use super::unavailable;
 use crate::model::{DocumentKey, FaxId, Folder, Job, JobId, NodeId, Notice, Received, Timestamp};
 use crate::port::{JobQuery, Range, ReceivedQuery, StoreError};
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Postgres, QueryBuilder, Row as _};
 
 /// A connection whose statements all see the same rows, so that a job and its ledger fit together.
@@ -69,7 +69,7 @@ pub(super) async fn jobs(pool: &PgPool, query: &JobQuery) -> Result<Vec<Job>, St
     within(&mut sql, &query.range);
     snapshot!(pool, |c| async {
         let rows = sql.build().fetch_all(&mut *c).await.map_err(unavailable)?;
-        let mut jobs = rows.iter().map(job_of).collect::<Result<Vec<_>, _>>()?;
+        let mut jobs: Vec<Job> = rows.iter().filter_map(|row| readable(job_of(row))).collect();
         ledgers(c, &mut jobs).await?;
         Ok(jobs)
     })
@@ -116,19 +116,34 @@ pub(super) async fn received_list(pool: &PgPool, query: &ReceivedQuery) -> Resul
         sql.push(" and faxbox = ").push_bind(faxbox.to_string());
     }
     within(&mut sql, &query.range);
-    bodies(sql.build().fetch_all(pool).await, "fax")
+    readable_bodies(sql.build().fetch_all(pool).await, "fax")
 }
 
-/// Rows of (id, body).
+fn body_of<T: serde::de::DeserializeOwned>(row: &PgRow, what: &str) -> Result<T, StoreError> {
+    let id: &str = row.try_get(0).map_err(unavailable)?;
+    unbody(&format!("{what} {id}"), row.try_get(1).map_err(unavailable)?)
+}
+
+/// Rows of (id, body), each of them.
 pub(super) fn bodies<T: serde::de::DeserializeOwned>(
-    rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>,
+    rows: Result<Vec<PgRow>, sqlx::Error>,
     what: &str,
 ) -> Result<Vec<T>, StoreError> {
-    let one = |row: &sqlx::postgres::PgRow| {
-        let id: &str = row.try_get(0).map_err(unavailable)?;
-        unbody(&format!("{what} {id}"), row.try_get(1).map_err(unavailable)?)
-    };
-    rows.map_err(unavailable)?.iter().map(one).collect()
+    rows.map_err(unavailable)?.iter().map(|row| body_of(row, what)).collect()
+}
+
+/// Rows of (id, body), without those that cannot be read.
+pub(super) fn readable_bodies<T: serde::de::DeserializeOwned>(
+    rows: Result<Vec<PgRow>, sqlx::Error>,
+    what: &str,
+) -> Result<Vec<T>, StoreError> {
+    let rows = rows.map_err(unavailable)?;
+    Ok(rows.iter().filter_map(|row| readable(body_of(row, what))).collect())
+}
+
+/// A row of a list: one that cannot be read does not hide the others.
+fn readable<T>(row: Result<T, StoreError>) -> Option<T> {
+    row.inspect_err(|e| tracing::error!(error = %e, "a row is left out of a list")).ok()
 }
 
 pub(super) async fn notices_due(
@@ -143,7 +158,7 @@ pub(super) async fn notices_due(
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
     .fetch_all(pool)
     .await;
-    bodies(rows, "notice")
+    readable_bodies(rows, "notice")
 }
 
 pub(super) async fn next_notice(pool: &PgPool) -> Result<Option<Timestamp>, StoreError> {

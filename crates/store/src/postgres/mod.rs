@@ -35,6 +35,8 @@ use changed::Changed;
 use core::time::Duration;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// The layout that this code writes. A database with a higher number is refused.
 const LAYOUT: i64 = 3;
@@ -47,11 +49,23 @@ const QUEUE: i64 = 0x6665_7272_6f66_0002;
 /// How long a request waits for a connection before the store counts as not available.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
+/// The first half of the advisory locks on names of nodes.
+const NODE: i32 = 0x6665_7272;
+/// How often a name is asked for that another session has, with a pause in between: the server notices in this time that a
+/// node is gone that lost its power.
+const CLAIMS: u32 = 20;
+const CLAIM_AGAIN: Duration = Duration::from_millis(1500);
+/// Each session: the server notices within 25 s that a node is gone, and nobody waits for one that hangs.
+const SESSION: &str = "set idle_in_transaction_session_timeout = '15s'; set tcp_keepalives_idle = 10;
+    set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
+
 /// A store in a PostgreSQL database.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
     changed: Changed,
+    /// The session that has the node's name.
+    claim: Arc<Mutex<Option<PgConnection>>>,
 }
 
 /// What PostgreSQL said, as the store's error. Messages of the server do not hold the password.
@@ -68,17 +82,24 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`]: the server cannot be reached or refuses. [`StoreError::Damaged`]: the
     /// tables were written by a newer ferrofax.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
+        let pool =
+            PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).after_connect(
+                |c, _| Box::pin(async move { sqlx::raw_sql(SESSION).execute(c).await.map(|_| ()) }),
+            );
         let pool = pool.connect(url).await.map_err(unavailable)?;
         let mut connection = pool.acquire().await.map_err(unavailable)?;
         migrate(&mut connection).await?;
         drop(connection);
         let changed = Changed::start(pool.clone());
-        Ok(PostgresStore { pool, changed })
+        Ok(PostgresStore { pool, changed, claim: Arc::default() })
     }
 
     /// Closes the connections and waits until they are closed.
     pub async fn close(self) {
+        if let Some(claim) = self.claim.lock().await.take() {
+            // The name is free when the session is gone, however it goes.
+            let _ = claim.close().await;
+        }
         self.pool.close().await;
     }
 
@@ -126,6 +147,27 @@ async fn lock(t: &mut PgConnection, key: i64) -> Result<(), StoreError> {
 
 #[async_trait]
 impl Store for PostgresStore {
+    async fn claim(&self, node: &NodeId) -> Result<(), StoreError> {
+        let mut claim = self.claim.lock().await;
+        let mut session = self.pool.acquire().await.map_err(unavailable)?.detach();
+        for turn in 0..CLAIMS {
+            if turn > 0 {
+                tokio::time::sleep(CLAIM_AGAIN).await;
+            }
+            let ours: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, hashtext($2))")
+                .bind(NODE)
+                .bind(node.as_str())
+                .fetch_one(&mut session)
+                .await
+                .map_err(unavailable)?;
+            if ours {
+                *claim = Some(session);
+                return Ok(());
+            }
+        }
+        Err(StoreError::Refused(format!("another node named {node} works on this database")))
+    }
+
     async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
         let mut t = self.begin().await?;
         jobs::insert(&mut t, &job).await?;

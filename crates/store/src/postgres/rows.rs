@@ -4,7 +4,7 @@ use super::{hooks, unavailable};
 use crate::model::{
     FaxId, Job, JobState, Lease, NodeId, Notice, NoticeId, PageEntry, PageState, Received, Timestamp,
 };
-use crate::port::StoreError;
+use crate::port::{MOST_PAGES, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
@@ -36,6 +36,9 @@ pub(super) const JOB_COLUMNS: &str = "id, node, lease_until, body";
 pub(super) fn job_of(row: &PgRow) -> Result<Job, StoreError> {
     let text = |name| row.try_get::<&str, _>(name).map_err(unavailable);
     let mut job: Job = unbody(&format!("job {}", text("id")?), text("body")?)?;
+    if job.pages > MOST_PAGES {
+        return Err(StoreError::Damaged(format!("job {}: {} pages", job.id, job.pages)));
+    }
     let node: Option<&str> = row.try_get("node").map_err(unavailable)?;
     let until: Option<i64> = row.try_get("lease_until").map_err(unavailable)?;
     job.lease = node.zip(until).map(|(node, until)| Lease { node: node.into(), until: Timestamp(until) });
@@ -214,7 +217,16 @@ pub(super) async fn take_notices(
             Ok(notice) => {
                 taken.push(Notice { not_before: lease.until, lease: Some(lease.clone()), ..notice });
             }
-            Err(e) => tracing::error!(error = %e, "a notice is left out"),
+            Err(e) => {
+                tracing::error!(error = %e, "a notice cannot be read");
+                // Else it would be looked at again without end, and those behind it never.
+                sqlx::query("update fax_notices set not_before = $2 where id = $1")
+                    .bind(&id)
+                    .bind(lease.until.0)
+                    .execute(&mut *t)
+                    .await
+                    .map_err(unavailable)?;
+            }
         }
     }
     insert_notices(t, &taken).await?;
@@ -234,16 +246,17 @@ pub(super) async fn release_notices(
     node: &NodeId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let bodies: Vec<String> = sqlx::query_scalar(
-        "select body from fax_notices where body::jsonb -> 'lease' ->> 'node' = $1 for update",
-    )
-    .bind(node.as_str())
-    .fetch_all(&mut *t)
-    .await
-    .map_err(unavailable)?;
-    let mut held = Vec::new();
-    for body in bodies {
-        held.push(Notice { not_before: now, lease: None, ..unbody("notice", &body)? });
-    }
+    // What the name may stand in is looked at; a body that is no JSON must not stop the others.
+    let bodies: Vec<String> =
+        sqlx::query_scalar("select body from fax_notices where position($1 in body) > 0 for update")
+            .bind(node.as_str())
+            .fetch_all(&mut *t)
+            .await
+            .map_err(unavailable)?;
+    let notices = bodies.iter().filter_map(|body| unbody::<Notice>("notice", body).ok());
+    let held: Vec<Notice> = notices
+        .filter(|n| n.lease.as_ref().is_some_and(|l| l.node == *node))
+        .map(|n| Notice { not_before: now, lease: None, ..n })
+        .collect();
     insert_notices(t, &held).await
 }

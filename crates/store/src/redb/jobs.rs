@@ -5,7 +5,7 @@ use super::rows;
 use super::tables::Tables;
 use super::writer::Fault;
 use crate::model::{Folder, Job, JobId, JobState, Lease, NodeId, Notice, PageEntry, PageState, Timestamp};
-use crate::port::{Guard, JobChange, StoreError};
+use crate::port::{Guard, JobChange, MOST_PAGES, StoreError};
 use ::redb::ReadableTable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -75,8 +75,8 @@ pub(super) fn update(
 
 pub(super) fn delete(t: &mut Tables<'_>, id: &JobId) -> Result<(), Fault> {
     let old = load(t, id)?.ok_or(StoreError::NotFound)?;
-    if old.lease.is_some() {
-        return Err(StoreError::Refused("the job is in work".into()).into());
+    if old.lease.is_some() || !old.state.is_final() {
+        return Err(StoreError::Refused("the fax is in the queue".into()).into());
     }
     for page in 0..old.pages {
         t.ledger.remove((id.as_str(), page))?;
@@ -157,8 +157,10 @@ pub(super) fn assemble(
     let mut job: Job =
         serde_json::from_slice(row.value()).map_err(|e| StoreError::Damaged(format!("job {id}: {e}")))?;
     job.lease = leases.get(id)?.map(|l| Lease { node: l.value().1.into(), until: Timestamp(l.value().0) });
-    let pages = usize::try_from(job.pages).unwrap_or(0);
-    job.ledger = vec![PageEntry::default(); pages];
+    if job.pages > MOST_PAGES {
+        return Err(StoreError::Damaged(format!("job {id}: {} pages", job.pages)).into());
+    }
+    job.ledger = vec![PageEntry::default(); usize::try_from(job.pages).unwrap_or(0)];
     for row in ledger.range((id, 0)..(id, job.pages))? {
         let (key, value) = row?;
         let page = usize::try_from(key.value().1).unwrap_or(usize::MAX);

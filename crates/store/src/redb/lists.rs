@@ -77,6 +77,18 @@ where
     })
 }
 
+/// A row of a list: one that cannot be read does not hide the others.
+fn readable<T>(row: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match row {
+        Ok(row) => Ok(Some(row)),
+        Err(Fault::Refused(e)) => {
+            tracing::error!(error = %e, "a row is left out of a list");
+            Ok(None)
+        }
+        Err(file) => Err(file),
+    }
+}
+
 pub(super) fn jobs(r: &ReadTransaction, query: &JobQuery) -> Result<Vec<Job>, Fault> {
     let mut found = Vec::new();
     for folder in [Folder::Live, Folder::Filed] {
@@ -107,7 +119,7 @@ fn jobs_of(r: &ReadTransaction, query: &JobQuery, folder: Folder, found: &mut Ve
         if found.len() >= full {
             return Ok(false);
         }
-        let Some(job) = assemble(&jobs, &leases, &ledger, id)? else {
+        let Some(job) = readable(assemble(&jobs, &leases, &ledger, id))?.flatten() else {
             return Ok(true);
         };
         let box_fits = query.faxbox.as_ref().is_none_or(|b| job.faxbox.as_ref() == Some(b));
@@ -165,7 +177,7 @@ pub(super) fn received_list(r: &ReadTransaction, query: &ReceivedQuery) -> Resul
         if found.len() >= query.range.limit {
             return Ok(false);
         }
-        let fax = one_received(&faxes, id)?;
+        let fax = readable(one_received(&faxes, id))?.flatten();
         found.extend(fax.filter(|fax| {
             let wanted = query.faxbox.as_ref();
             wanted.is_none_or(|b| fax.faxbox.as_ref() == Some(b))

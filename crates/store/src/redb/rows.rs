@@ -67,18 +67,26 @@ pub(super) fn take_notices(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Notice>, Fault> {
-    let mut due = Vec::new();
+    let (mut due, mut aside) = (Vec::new(), Vec::new());
     for row in t.notices_due.range(..=(now.0, LAST))? {
         if due.len() >= limit {
             break;
         }
         let (key, _) = row?;
-        let id = NoticeId::new(key.value().1);
+        let (at, id) = (key.value().0, NoticeId::new(key.value().1));
         match notice(t, &id) {
-            Ok(notice) => due.push(notice),
-            Err(Fault::Refused(e)) => tracing::error!(notice = %id, error = %e, "a notice cannot be read"),
+            Ok(notice) => due.push(Notice { not_before: Timestamp(at), ..notice }),
+            Err(Fault::Refused(e)) => {
+                tracing::error!(notice = %id, error = %e, "a notice cannot be read");
+                aside.push((at, id));
+            }
             Err(file) => return Err(file),
         }
+    }
+    // Else it would be looked at again without end.
+    for (at, id) in aside {
+        t.notices_due.remove((at, id.as_str()))?;
+        t.notices_due.insert((lease.until.0, id.as_str()), ())?;
     }
     for notice in &mut due {
         due_again(t, notice.clone(), lease.until, Some(lease.clone()))?;

@@ -1,8 +1,8 @@
 //! The redb backend: the store's suite, full disks, and reopening.
 
 use super::RedbStore;
-use crate::model::{Job, JobState, Source, Timestamp};
-use crate::port::{Guard, Store, StoreError};
+use crate::model::{Job, JobState, Notice, NoticeKind, NoticeSubject, Source, Timestamp};
+use crate::port::{Guard, JobQuery, Range, Store, StoreError};
 use ::redb::backends::FileBackend;
 use ::redb::{Database, StorageBackend};
 use std::fmt;
@@ -155,4 +155,34 @@ async fn a_disk_that_fails_is_told_and_nothing_is_half_written() {
         store.insert_job(after.clone()).await.unwrap();
         assert_eq!(store.job(&after.id).await.unwrap(), Some(after));
     }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(dir.path()).unwrap();
+    let (good, bad) = (job("+1"), job("+2"));
+    store.insert_job(good.clone()).await.unwrap();
+    store.insert_job(bad.clone()).await.unwrap();
+    let notice = |n: i64| {
+        let subject = NoticeSubject::Job(good.id.clone());
+        Notice::new(NoticeKind::Sent, "a".into(), subject, vec!["x@y.example".into()], Timestamp(n))
+    };
+    let (first, second) = (notice(1), notice(2));
+    store.insert_notices(vec![first.clone(), second]).await.unwrap();
+    store
+        .write(move |t| {
+            t.jobs.insert(bad.id.as_str(), b"{".as_slice())?;
+            t.notices.insert(first.id.as_str(), b"{".as_slice())?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let query =
+        JobQuery { account: None, folder: None, faxbox: None, states: vec![], range: Range::default() };
+    assert_eq!(store.jobs(query).await.unwrap(), [good]);
+    let taken = store.take_notices(&"n1".into(), Timestamp(10), Timestamp(1_000), 1).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    // The damaged one is not looked at again and again.
+    assert_eq!(store.next_notice().await.unwrap(), Some(Timestamp(1_000)));
 }

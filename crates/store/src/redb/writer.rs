@@ -96,10 +96,9 @@ where
 
     fn answer(self: Box<Self>, failed: Option<&StoreError>) {
         let result = match (failed, self.result) {
-            // What was refused was refused, whatever became of the others.
-            (_, Some(Err(e))) => Err(e),
+            // A refusal too may rest on what was to be stored before it.
             (Some(e), _) => Err(e.clone()),
-            (None, Some(Ok(v))) => Ok(v),
+            (None, Some(result)) => result,
             (None, None) => Err(StoreError::Unavailable("the request was not run".into())),
         };
         // Nobody waits any more: it is on disk all the same.

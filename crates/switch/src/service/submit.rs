@@ -249,7 +249,15 @@ impl Service {
     /// Stores a job and says so.
     async fn insert(&self, job: &Job) -> Result<(), StoreError> {
         let began = std::time::Instant::now();
-        self.inner.ports.store.insert_job(job.clone()).await?;
+        let store = &self.inner.ports.store;
+        if let Err(error) = store.insert_job(job.clone()).await {
+            // It may be stored, and only the answer be lost: who heard a failure would send the fax once more.
+            let there = matches!(error, StoreError::Unavailable(_))
+                && matches!(store.job(&job.id).await, Ok(Some(_)));
+            if !there {
+                return Err(error);
+            }
+        }
         self.inner.metrics.stored("insert_job", began);
         self.inner.metrics.submitted();
         self.inner.wake.notify_one();
