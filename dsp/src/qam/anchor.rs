@@ -3,7 +3,7 @@
 //! use time and again the line itself is another (a phase hit, a new level, more noise), and the loops follow it.
 
 use super::equaliser::Equaliser;
-use super::{MEMORY, Part, QamReceiver, State};
+use super::{Learnt, MEMORY, Part, QamReceiver, State};
 use crate::modem::Mode;
 
 /// A good state is kept every so many symbols.
@@ -129,6 +129,21 @@ impl QamReceiver {
         self.past = [Default::default(); MEMORY];
         self.last = None;
         (self.recent, self.bad) = (0.0, 0);
+    }
+
+    /// Keeps what this burst taught, as it was in the last good state of its data: behind that may be a hit, and the
+    /// signal's end.
+    pub(super) fn learn_last_good(&mut self) {
+        let Some(anchor) = self.anchor.take().filter(|anchor| anchor.symbol > 0) else { return };
+        if self.scheme.short > 0 {
+            self.learnt = Some(Learnt {
+                equaliser: anchor.equaliser,
+                offset: anchor.offset,
+                clock: anchor.clock,
+                power: self.power,
+                error: anchor.error,
+            });
+        }
     }
 
     /// Whether the signal is far enough to be watched.

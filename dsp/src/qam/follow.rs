@@ -20,6 +20,8 @@ const RECOGNISED: u32 = 8;
 const LONGEST_ODD: usize = 40;
 /// The clock, which moves little, is corrected at every so many symbols.
 const CLOCK_EVERY: usize = 4;
+/// However loud the noise, a group of symbols with more than half of the signal's power is no pause.
+const MOST_QUIET: f32 = 0.5;
 /// Weight of a symbol in the mean square error.
 const FORGET: f32 = 1.0 / 128.0;
 
@@ -235,7 +237,7 @@ impl QamReceiver {
             (self.group, self.grouped) = (0.0, 0);
             // In strong noise what remains is not so far below.
             let noise = 2.5 * self.error / (self.scheme.power + self.error);
-            if mean < self.power * QUIET.max(noise) {
+            if mean < self.power * noise.clamp(QUIET, MOST_QUIET) {
                 self.hole += GROUP;
                 quiet = true;
                 if self.hole * 1_000 > LONGEST_HOLE_MS * self.scheme.mode.baud() {
@@ -270,7 +272,7 @@ impl QamReceiver {
     pub(super) fn end(&mut self, events: &mut Vec<Event>) {
         if self.announced {
             self.decoder.end(events);
-            self.learn();
+            self.learn_last_good();
         } else {
             events.push(Event::TrainingFailed);
         }

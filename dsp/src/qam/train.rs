@@ -315,7 +315,7 @@ impl QamReceiver {
         events.push(Event::CarrierUp);
     }
 
-    /// Keeps what this burst taught.
+    /// Keeps what the training taught.
     pub(super) fn learn(&mut self) {
         if self.scheme.short > 0 {
             self.learnt = Some(Learnt {

@@ -11,6 +11,7 @@ use fax_line::{Line, When};
 
 /// Of the bursts.
 const LEVEL: Dbm0 = Dbm0(-15.0);
+const V17: [Mode; 4] = [Mode::V17At7200, Mode::V17At9600, Mode::V17At12000, Mode::V17At14400];
 /// In the midst of the data, behind every training.
 const HIT: Duration = Duration::from_millis(2_500);
 
@@ -64,6 +65,54 @@ fn a_phase_hit_costs_a_moment_and_not_the_page() {
             let wrong = wrong_in_the_end(mode, line(seed, 35.0).phase_hits(When::Once(HIT), degrees));
             if wrong > 0 {
                 failed.push(format!("{mode:?} {degrees}°: {wrong}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// The burst goes on to its end and what it taught is of use to the next.
+#[test]
+fn a_loud_moment_neither_ends_the_burst_nor_spoils_what_it_taught() {
+    let mut failed = Vec::new();
+    for mode in Mode::ALL {
+        for (seed, (db, ms)) in (1..).zip([(12.0, 15), (12.0, 20), (20.0, 20), (6.0, 40)]) {
+            let sent = data(mode);
+            let hit = Duration::from_millis(ms);
+            let mut line = line(seed, 25.0).gain_hits(When::Once(HIT), db, hit).law(Law::Mu);
+            let heard = line.pass(&burst(mode, Training::Long, &sent));
+            let mut receiver = QamReceiver::new(mode, Training::Long);
+            let events = told(&mut receiver, &heard);
+            let down = events.iter().filter(|e| matches!(e, Event::CarrierDown)).count();
+            let (wrong, all) = wrong(&events, &sent, 0.5..1.0);
+            if down != 1 || wrong * 20 > all {
+                failed.push(format!("{mode:?} {db} dB, {ms} ms: {down} ends, {wrong} of {all}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// Whatever happens shortly before the end of a long burst, a short one after it is read.
+#[test]
+fn a_hit_at_the_end_does_not_spoil_the_next_short_training() {
+    let mut failed = Vec::new();
+    for mode in V17 {
+        for before in [5, 15, 40, 100, 300] {
+            let sent = octets(mode.bit_rate() as usize / 8);
+            let long = burst(mode, Training::Long, &sent);
+            // 200 ms of silence are behind it.
+            let end = Duration::from_millis(long.len() as u64 / 8 - 200 - before);
+            let hit = Duration::from_millis(20);
+            let mut line = line(before, 30.0).gain_hits(When::Once(end), 12.0, hit).law(Law::Mu);
+            let mut receiver = QamReceiver::new(mode, Training::Long);
+            told(&mut receiver, &line.pass(&long));
+            receiver.expect(Training::Short);
+            let events = told(&mut receiver, &line.pass(&burst(mode, Training::Short, &sent)));
+            let trained = events.iter().any(|e| matches!(e, Event::Trained(_)));
+            let (wrong, _) = wrong(&events, &sent, 0.0..1.0);
+            if !trained || wrong > 0 {
+                failed.push(format!("{mode:?} {before} ms before the end: {wrong}"));
             }
         }
     }
