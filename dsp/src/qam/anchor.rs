@@ -3,6 +3,7 @@
 //! use time and again the line itself is another (a phase hit, a new level, more noise), and the loops follow it.
 
 use super::equaliser::Equaliser;
+use super::follow::GAINS;
 use super::{Learnt, MEMORY, Part, QamReceiver, State};
 use crate::modem::Mode;
 
@@ -33,6 +34,7 @@ pub(super) struct Anchor {
     phase: f32,
     offset: f32,
     clock: f32,
+    gain: f32,
     error: f32,
     equaliser: Equaliser,
     /// How often the signal was lost since.
@@ -54,6 +56,7 @@ impl QamReceiver {
             phase: self.carrier.phase,
             offset: self.carrier.offset,
             clock: self.clock,
+            gain: self.gain,
             error: self.error,
             equaliser: self.equaliser.clone(),
             lost: 0,
@@ -95,6 +98,7 @@ impl QamReceiver {
         self.bad = 0;
         if lost == MOST_RETURNS + 1 {
             self.gear(0, 1);
+            self.gain = (self.gain * self.too_faint()).clamp(GAINS[0], GAINS[1]);
         } else if lost > MOST_LOOKS {
             self.error = self.recent;
             self.gear(2, 1);
@@ -105,6 +109,12 @@ impl QamReceiver {
         {
             self.carrier.phase = (self.carrier.phase + 0.125).fract();
         }
+    }
+
+    /// By how much the last points are too small, whatever they are: those of the time without the signal.
+    fn too_faint(&self) -> f32 {
+        let heard: f32 = self.points.iter().map(|[x, y]| x * x + y * y).sum();
+        (self.points.len() as f32 * self.scheme.power / heard.max(f32::MIN_POSITIVE)).sqrt()
     }
 
     /// Goes on as if nothing had been corrected since the last good state.
@@ -119,6 +129,7 @@ impl QamReceiver {
         self.carrier.phase = (turns - turns.floor()) as f32;
         self.carrier.offset = anchor.offset;
         self.clock = anchor.clock;
+        self.gain = anchor.gain;
         self.error = anchor.error;
         self.equaliser = anchor.equaliser.clone();
         self.front.set_clock(self.clock);

@@ -18,12 +18,16 @@ const ADAPT_EVERY: usize = 8;
 const RECOGNISED: u32 = 8;
 /// After so many symbols that are no alternation nor known the data must have begun.
 const LONGEST_ODD: usize = 40;
-/// The clock, which moves little, is corrected at every so many symbols.
+/// The clock and the gain, which move little, are corrected at every so many symbols.
 const CLOCK_EVERY: usize = 4;
 /// However loud the noise, a group of symbols with more than half of the signal's power is no pause.
 const MOST_QUIET: f32 = 0.5;
 /// Weight of a symbol in the mean square error.
 const FORGET: f32 = 1.0 / 128.0;
+/// The gain's step: twice as quick with data as the equaliser.
+const GAIN_STEP: f32 = 0.01;
+/// The gain stays within what is no pause: ±12 dB.
+pub(super) const GAINS: [f32; 2] = [0.25, 4.0];
 
 impl QamReceiver {
     /// The next symbol.
@@ -33,7 +37,8 @@ impl QamReceiver {
         let middle = self.window + taps / 2 - 1;
         let Some((re, im)) = self.halves.window(self.window, taps) else { return };
         let (yr, yi) = self.equaliser.output(re, im);
-        let turn = self.turns.at(self.carrier.phase);
+        let (cos, sin) = self.turns.at(self.carrier.phase);
+        let turn = (self.gain * cos, self.gain * sin);
         let z = [yr * turn.0 + yi * turn.1, yi * turn.0 - yr * turn.1];
         self.carrier.step();
         let spoilt = self.halves.any_lost(self.window, self.window + taps);
@@ -214,6 +219,8 @@ impl QamReceiver {
             self.front.shift(self.clock_gains.proportional * e);
             self.clock = (self.clock - self.clock_gains.integral * e).clamp(-600e-6, 600e-6);
             self.front.set_clock(self.clock);
+            let gain = self.gain + GAIN_STEP * (er * d[0] + ei * d[1]) / power;
+            self.gain = gain.clamp(GAINS[0], GAINS[1]);
         }
         self.last = Some((d, zc));
         if !data || symbol.is_multiple_of(ADAPT_EVERY) {

@@ -211,6 +211,7 @@ impl QamReceiver {
         self.symbol = 0;
         self.total = 0;
         self.late = 0.0;
+        self.gain = 1.0;
         self.anchor = None;
         self.window = 0;
         self.last = None;

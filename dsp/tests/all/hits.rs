@@ -119,6 +119,21 @@ fn a_hit_at_the_end_does_not_spoil_the_next_short_training() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+#[test]
+fn another_level_is_followed() {
+    let mut failed = Vec::new();
+    for mode in Mode::ALL {
+        for (seed, db) in (1..).zip([-2.0, 2.0, -4.0, 4.0, 8.0]) {
+            let rest = Duration::from_secs(60);
+            let wrong = wrong_in_the_end(mode, line(seed, 35.0).gain_hits(When::Once(HIT), db, rest));
+            if wrong > 0 {
+                failed.push(format!("{mode:?} {db} dB: {wrong}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 /// More noise than in training, but not too much to be read, is no reason to go back.
 #[test]
 fn noise_that_grows_is_no_loss() {
