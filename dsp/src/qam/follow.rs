@@ -32,7 +32,6 @@ pub(super) const GAINS: [f32; 2] = [0.25, 4.0];
 impl QamReceiver {
     /// The next symbol.
     pub(super) fn follow(&mut self, events: &mut Vec<Event>) {
-        let State::Following(part) = self.state else { return };
         let taps = self.scheme.taps;
         let middle = self.window + taps / 2 - 1;
         let Some((re, im)) = self.halves.window(self.window, taps) else { return };
@@ -55,18 +54,19 @@ impl QamReceiver {
         } else {
             self.loss = 0;
             if !spoilt && self.is_quiet(middle, events) {
+                self.heard[symbol % HEARD] = None;
                 return;
             }
             self.remember(z);
         }
+        let State::Following(part) = self.state else { return };
         let point = (!lost).then_some(z);
         let decision = match part {
             Part::Alternation(odd) => self.alternation(symbol, odd, z, lost),
             Part::Known => {
                 let d = self.known_symbol(symbol);
                 if self.symbol == self.known {
-                    let bridge = if self.known == self.scheme.known.len() { self.scheme.bridge } else { 0 };
-                    self.enter(if bridge > 0 { Part::Bridge(bridge) } else { Part::Ones(self.scheme.ones) });
+                    self.known_are_over();
                 } else if self.symbol == 256 {
                     self.gear(1, 0);
                 }
@@ -81,22 +81,60 @@ impl QamReceiver {
                 self.enter(Part::Known);
                 None
             }
-            Part::Ones(left) => {
-                let decision = self.decoder.push(point, events);
-                self.enter(if left > 1 { Part::Ones(left - 1) } else { Part::Data });
-                if left == 1 {
-                    self.announced = true;
-                    events.push(Event::Trained(self.quality()));
-                    self.learn();
-                }
-                decision
-            }
+            Part::Ones(left) => self.one(left, point, events),
             Part::Data => self.decoder.push(point, events),
         };
         if let Some(decision) = decision {
             self.correct(symbol, decision, part == Part::Data);
         } else {
             self.last = None;
+        }
+    }
+
+    /// One of the scrambled ones, of which so many are left.
+    fn one(&mut self, left: usize, point: Option<[f32; 2]>, events: &mut Vec<Event>) -> Option<Decision> {
+        let decision = self.decoder.push(point, events);
+        self.enter(if left > 1 { Part::Ones(left - 1) } else { Part::Data });
+        if left == 1 {
+            self.announced = true;
+            events.push(Event::Trained(self.quality()));
+            self.learn();
+        }
+        decision
+    }
+
+    fn known_are_over(&mut self) {
+        let bridge = if self.known == self.scheme.known.len() { self.scheme.bridge } else { 0 };
+        self.enter(if bridge > 0 { Part::Bridge(bridge) } else { Part::Ones(self.scheme.ones) });
+    }
+
+    /// The signal is back behind a hole that ends before the symbol `next`: what was missed of the training is over,
+    /// what was missed of the data is erased.
+    fn pass_over(&mut self, next: usize, missed: u32, events: &mut Vec<Event>) {
+        let mut missed = missed as usize;
+        if self.state == State::Following(Part::Known) {
+            let Some(beyond) = next.checked_sub(self.known) else { return };
+            missed = beyond;
+            self.known_are_over();
+        }
+        if let State::Following(Part::Bridge(left)) = self.state {
+            let passed = left.min(missed);
+            missed -= passed;
+            self.enter(if left > passed {
+                Part::Bridge(left - passed)
+            } else {
+                Part::Ones(self.scheme.ones)
+            });
+        }
+        for _ in 0..missed {
+            match self.state {
+                State::Following(Part::Ones(left)) => _ = self.one(left, None, events),
+                State::Following(Part::Data) => _ = self.decoder.push(None, events),
+                State::Following(Part::Alternation(_) | Part::Known | Part::Bridge(_))
+                | State::Hunting
+                | State::Aligning
+                | State::Gathering { .. } => {}
+            }
         }
     }
 
@@ -252,10 +290,7 @@ impl QamReceiver {
                     return true;
                 }
             } else if self.hole > 0 {
-                // The signal is back: what was missed is erased.
-                for _ in 0..self.missed {
-                    self.decoder.push(None, events);
-                }
+                self.pass_over(self.symbol - 1, self.missed, events);
                 (self.hole, self.missed) = (0, 0);
                 quiet = false;
                 self.last = None;

@@ -147,3 +147,30 @@ fn noise_that_grows_is_no_loss() {
         assert_eq!(wrong(&events, &sent, 0.0..1.0).0, 0, "{mode:?}");
     }
 }
+
+/// The signal is away where the training's known symbols end: its data are read all the same.
+#[test]
+fn a_dropout_in_training_does_not_lose_the_burst() {
+    let mut failed = Vec::new();
+    for mode in Mode::ALL {
+        let sent = octets(1_000);
+        let samples = burst(mode, Training::Long, &sent);
+        // The data and 200 ms of silence are at the end.
+        let ms = samples.len() / 8 - 8_000_000 / mode.bit_rate() as usize - 200;
+        for before in (0..200).step_by(10) {
+            let when = When::Once(Duration::from_millis((ms - before) as u64));
+            let mut line =
+                Line::new(before as u64).dropouts(when, Duration::from_millis(20)).noise(Dbm0(-45.0));
+            let events = told(&mut QamReceiver::new(mode, Training::Long), &line.pass(&samples));
+            let trained = events.iter().filter(|e| matches!(e, Event::Trained(_))).count();
+            // No bits before the training's end.
+            let data = events.iter().position(|e| matches!(e, Event::Bits { .. } | Event::Erased { .. }));
+            let at = events.iter().position(|e| matches!(e, Event::Trained(_)));
+            let (wrong, _) = wrong(&events, &sent, 0.1..1.0);
+            if trained != 1 || at > data || wrong > 0 {
+                failed.push(format!("{mode:?} {before} ms before: {trained}, {at:?} {data:?}, {wrong}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
