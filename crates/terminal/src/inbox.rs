@@ -42,7 +42,7 @@ impl Inbox {
     pub(crate) fn new(index: usize, format: PageFormat) -> Self {
         let state = match format.coding {
             Coding::Mh | Coding::Mr | Coding::Mmr | Coding::T85 => {
-                State::Arriving(Box::new(Decoder::new(format.coding, format.pels(), Limits::default())))
+                State::Arriving(Box::new(Decoder::new(format.coding, format.pels(), Limits::of(&format))))
             }
             Coding::T81(_) => State::ArrivingInTones { octets: Vec::new(), holes: false },
         };

@@ -243,7 +243,7 @@ const CERTAIN: usize = 4_000;
 const GONE: usize = 480;
 /// −6 dB.
 const AS_LOUD: f32 = 0.25;
-/// No signal that could be one is fainter (−43 dBm0).
+/// No signal that could be one is fainter: −53 dBm0, 10 dB below the faintest that must be received.
 const FAINTEST: f32 = 1_300.0;
 
 impl Presence {

@@ -18,20 +18,26 @@ const ADAPT_EVERY: usize = 8;
 const RECOGNISED: u32 = 8;
 /// After so many symbols that are no alternation nor known the data must have begun.
 const LONGEST_ODD: usize = 40;
-/// The clock, which moves little, is corrected at every so many symbols.
+/// The clock and the gain, which move little, are corrected at every so many symbols.
 const CLOCK_EVERY: usize = 4;
+/// However loud the noise, a group of symbols with more than half of the signal's power is no pause.
+const MOST_QUIET: f32 = 0.5;
 /// Weight of a symbol in the mean square error.
 const FORGET: f32 = 1.0 / 128.0;
+/// The gain's step: twice as quick with data as the equaliser.
+const GAIN_STEP: f32 = 0.01;
+/// The gain stays within what is no pause: ±12 dB.
+pub(super) const GAINS: [f32; 2] = [0.25, 4.0];
 
 impl QamReceiver {
     /// The next symbol.
     pub(super) fn follow(&mut self, events: &mut Vec<Event>) {
-        let State::Following(part) = self.state else { return };
         let taps = self.scheme.taps;
         let middle = self.window + taps / 2 - 1;
         let Some((re, im)) = self.halves.window(self.window, taps) else { return };
         let (yr, yi) = self.equaliser.output(re, im);
-        let turn = self.turns.at(self.carrier.phase);
+        let (cos, sin) = self.turns.at(self.carrier.phase);
+        let turn = (self.gain * cos, self.gain * sin);
         let z = [yr * turn.0 + yi * turn.1, yi * turn.0 - yr * turn.1];
         self.carrier.step();
         let spoilt = self.halves.any_lost(self.window, self.window + taps);
@@ -48,18 +54,19 @@ impl QamReceiver {
         } else {
             self.loss = 0;
             if !spoilt && self.is_quiet(middle, events) {
+                self.heard[symbol % HEARD] = None;
                 return;
             }
             self.remember(z);
         }
+        let State::Following(part) = self.state else { return };
         let point = (!lost).then_some(z);
         let decision = match part {
             Part::Alternation(odd) => self.alternation(symbol, odd, z, lost),
             Part::Known => {
                 let d = self.known_symbol(symbol);
                 if self.symbol == self.known {
-                    let bridge = if self.known == self.scheme.known.len() { self.scheme.bridge } else { 0 };
-                    self.enter(if bridge > 0 { Part::Bridge(bridge) } else { Part::Ones(self.scheme.ones) });
+                    self.known_are_over();
                 } else if self.symbol == 256 {
                     self.gear(1, 0);
                 }
@@ -74,22 +81,60 @@ impl QamReceiver {
                 self.enter(Part::Known);
                 None
             }
-            Part::Ones(left) => {
-                let decision = self.decoder.push(point, events);
-                self.enter(if left > 1 { Part::Ones(left - 1) } else { Part::Data });
-                if left == 1 {
-                    self.announced = true;
-                    events.push(Event::Trained(self.quality()));
-                    self.learn();
-                }
-                decision
-            }
+            Part::Ones(left) => self.one(left, point, events),
             Part::Data => self.decoder.push(point, events),
         };
         if let Some(decision) = decision {
             self.correct(symbol, decision, part == Part::Data);
         } else {
             self.last = None;
+        }
+    }
+
+    /// One of the scrambled ones, of which so many are left.
+    fn one(&mut self, left: usize, point: Option<[f32; 2]>, events: &mut Vec<Event>) -> Option<Decision> {
+        let decision = self.decoder.push(point, events);
+        self.enter(if left > 1 { Part::Ones(left - 1) } else { Part::Data });
+        if left == 1 {
+            self.announced = true;
+            events.push(Event::Trained(self.quality()));
+            self.learn();
+        }
+        decision
+    }
+
+    fn known_are_over(&mut self) {
+        let bridge = if self.known == self.scheme.known.len() { self.scheme.bridge } else { 0 };
+        self.enter(if bridge > 0 { Part::Bridge(bridge) } else { Part::Ones(self.scheme.ones) });
+    }
+
+    /// The signal is back behind a hole that ends before the symbol `next`: what was missed of the training is over,
+    /// what was missed of the data is erased.
+    fn pass_over(&mut self, next: usize, missed: u32, events: &mut Vec<Event>) {
+        let mut missed = missed as usize;
+        if self.state == State::Following(Part::Known) {
+            let Some(beyond) = next.checked_sub(self.known) else { return };
+            missed = beyond;
+            self.known_are_over();
+        }
+        if let State::Following(Part::Bridge(left)) = self.state {
+            let passed = left.min(missed);
+            missed -= passed;
+            self.enter(if left > passed {
+                Part::Bridge(left - passed)
+            } else {
+                Part::Ones(self.scheme.ones)
+            });
+        }
+        for _ in 0..missed {
+            match self.state {
+                State::Following(Part::Ones(left)) => _ = self.one(left, None, events),
+                State::Following(Part::Data) => _ = self.decoder.push(None, events),
+                State::Following(Part::Alternation(_) | Part::Known | Part::Bridge(_))
+                | State::Hunting
+                | State::Aligning
+                | State::Gathering { .. } => {}
+            }
         }
     }
 
@@ -212,6 +257,8 @@ impl QamReceiver {
             self.front.shift(self.clock_gains.proportional * e);
             self.clock = (self.clock - self.clock_gains.integral * e).clamp(-600e-6, 600e-6);
             self.front.set_clock(self.clock);
+            let gain = self.gain + GAIN_STEP * (er * d[0] + ei * d[1]) / power;
+            self.gain = gain.clamp(GAINS[0], GAINS[1]);
         }
         self.last = Some((d, zc));
         if !data || symbol.is_multiple_of(ADAPT_EVERY) {
@@ -235,7 +282,7 @@ impl QamReceiver {
             (self.group, self.grouped) = (0.0, 0);
             // In strong noise what remains is not so far below.
             let noise = 2.5 * self.error / (self.scheme.power + self.error);
-            if mean < self.power * QUIET.max(noise) {
+            if mean < self.power * noise.clamp(QUIET, MOST_QUIET) {
                 self.hole += GROUP;
                 quiet = true;
                 if self.hole * 1_000 > LONGEST_HOLE_MS * self.scheme.mode.baud() {
@@ -243,10 +290,7 @@ impl QamReceiver {
                     return true;
                 }
             } else if self.hole > 0 {
-                // The signal is back: what was missed is erased.
-                for _ in 0..self.missed {
-                    self.decoder.push(None, events);
-                }
+                self.pass_over(self.symbol - 1, self.missed, events);
                 (self.hole, self.missed) = (0, 0);
                 quiet = false;
                 self.last = None;
@@ -270,7 +314,7 @@ impl QamReceiver {
     pub(super) fn end(&mut self, events: &mut Vec<Event>) {
         if self.announced {
             self.decoder.end(events);
-            self.learn();
+            self.learn_last_good();
         } else {
             events.push(Event::TrainingFailed);
         }

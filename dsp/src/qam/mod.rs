@@ -131,6 +131,8 @@ pub struct QamReceiver {
     clock_gains: Gains,
     /// Sum of the clock's errors not yet corrected.
     late: f32,
+    /// Of the points, against what they had in training.
+    gain: f32,
     /// Symbols followed in this burst, the alternation included.
     total: u64,
     anchor: Option<Anchor>,
@@ -198,6 +200,7 @@ impl QamReceiver {
             clock: 0.0,
             clock_gains: Gains::new(1.0, baud),
             late: 0.0,
+            gain: 1.0,
             total: 0,
             anchor: None,
             recent: 0.0,

@@ -211,6 +211,7 @@ impl QamReceiver {
         self.symbol = 0;
         self.total = 0;
         self.late = 0.0;
+        self.gain = 1.0;
         self.anchor = None;
         self.window = 0;
         self.last = None;
@@ -315,7 +316,7 @@ impl QamReceiver {
         events.push(Event::CarrierUp);
     }
 
-    /// Keeps what this burst taught.
+    /// Keeps what the training taught.
     pub(super) fn learn(&mut self) {
         if self.scheme.short > 0 {
             self.learnt = Some(Learnt {

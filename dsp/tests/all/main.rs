@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod coding;
+mod hits;
 mod lost_packets;
 mod receiver;
 mod sensitivity;

@@ -7,7 +7,7 @@ use fax_dsp::modem::{Event, Mode};
 use fax_dsp::{QamReceiver, QamTransmitter};
 
 /// A burst with these octets, with silence around it.
-fn burst(mode: Mode, training: Training, octets: &[u8]) -> Vec<i16> {
+pub(crate) fn burst(mode: Mode, training: Training, octets: &[u8]) -> Vec<i16> {
     let mut transmitter = QamTransmitter::new(mode, training, false, Dbm0(-15.0));
     let mut bits = OctetBits::new(octets);
     let mut samples = vec![0; 777];
@@ -23,7 +23,7 @@ fn burst(mode: Mode, training: Training, octets: &[u8]) -> Vec<i16> {
     samples
 }
 
-fn octets(length: usize) -> Vec<u8> {
+pub(crate) fn octets(length: usize) -> Vec<u8> {
     let mut x = 0x1234_5678u32;
     std::iter::repeat_with(|| {
         x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -60,7 +60,7 @@ impl Received {
     }
 }
 
-fn bits(octets: &[u8]) -> Vec<bool> {
+pub(crate) fn bits(octets: &[u8]) -> Vec<bool> {
     octets.iter().flat_map(|o| (0..8).rev().map(move |i| o >> i & 1 == 1)).collect()
 }
 

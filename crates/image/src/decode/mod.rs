@@ -11,7 +11,7 @@ mod two_d;
 use crate::Bitmap;
 use crate::changes::Painter;
 use crate::t85::{T85Next, T85Rows};
-use fax_base::page::Coding;
+use fax_base::page::{Coding, PageFormat};
 pub(crate) use plain::PlainRows;
 pub(crate) use t4::{T4Lines, T4Next};
 pub(crate) use t6::{T6Next, T6Rows};
@@ -21,6 +21,18 @@ pub(crate) use t6::{T6Next, T6Rows};
 pub struct Limits {
     /// Rows of a page; what follows is ignored.
     pub max_rows: u32,
+}
+
+impl Limits {
+    /// Those of a page that comes over the line: two metres of T.85, whose white rows need next to no octets but as
+    /// much time as others; of the other codings what is usual.
+    #[must_use]
+    pub fn of(format: &PageFormat) -> Self {
+        match format.coding {
+            Coding::T85 => Limits { max_rows: 80 * format.resolution.y_per_inch() },
+            Coding::Mh | Coding::Mr | Coding::Mmr | Coding::T81(_) => Limits::default(),
+        }
+    }
 }
 
 impl Default for Limits {

@@ -47,6 +47,10 @@ struct Part<'a> {
     last: i32,
 }
 
+/// Pels that may be missing between intervals, beyond as many as were read: half an A4 page at 200 per inch. A stream
+/// with more has no octets for them, and each costs time.
+const MOST_MISSING: usize = 1 << 21;
+
 /// Reads the scan whose bits begin at `at`. `bad` gets an entry for every row of pels that was reached: whether
 /// something of it is missing. Gives the place of the marker behind the scan.
 pub(super) fn read(
@@ -87,7 +91,7 @@ pub(super) fn read(
     let unit_rows = rows.div_ceil(unit_height.max(1));
 
     let mut bits = Bits::new(octets, at);
-    let (mut unit, mut restarts) = (0usize, 0usize);
+    let (mut unit, mut restarts, mut read) = (0usize, 0usize, 0usize);
     let total = units * unit_rows;
     let mut end = at;
     while unit < total {
@@ -112,6 +116,7 @@ pub(super) fn read(
                 break;
             }
             unit += 1;
+            read += 1;
         }
         // The next marker, whatever lies before it.
         end = next_marker(octets, bits.position());
@@ -119,15 +124,18 @@ pub(super) fn read(
             break;
         }
         let restart = octets.get(end + 1).filter(|m| (0xD0..=0xD7).contains(*m));
-        let Some(restart) = restart.filter(|_| tables.restart_interval > 0) else {
+        // How many intervals it is behind the one that was awaited: so many are missing.
+        let resumed = restart.filter(|_| tables.restart_interval > 0).map(|restart| {
+            let behind = (usize::from(restart & 7) + 8 - restarts % 8) % 8;
+            (behind, ((restarts + 1 + behind) * tables.restart_interval).min(total))
+        });
+        let most = 2 * read + MOST_MISSING / (unit_width * unit_height).max(1);
+        let Some((behind, resumed)) = resumed.filter(|&(_, resumed)| resumed <= most) else {
             // The scan is over, too early or because nobody knew its length.
             let reached = bad.len();
             mark(bad, unit / units * unit_height, reached, true);
             break;
         };
-        // How many intervals it is behind the one that was awaited: so many are missing.
-        let behind = (usize::from(restart & 7) + 8 - restarts % 8) % 8;
-        let resumed = ((restarts + 1 + behind) * tables.restart_interval).min(total);
         if !whole || behind > 0 {
             mark(bad, unit / units * unit_height, (resumed.div_ceil(units) * unit_height).min(rows), true);
         }

@@ -202,12 +202,13 @@ impl T85Rows {
         T85Next::Damaged
     }
 
-    /// Reads the header. One whose lines are more than twice as long as those of the page lies.
+    /// Reads the header. One whose lines are longer by an eighth than those of the page lies: they would cost time, and
+    /// nobody sees what is cut off.
     fn header(&mut self) -> Scan {
         let Some(octets) = self.input.get(self.at..).and_then(|i| i.first_chunk::<HEADER_OCTETS>()) else {
             return Scan::Short;
         };
-        let Some(header) = Header::parse(octets).filter(|h| h.width <= self.width.saturating_mul(2)) else {
+        let Some(header) = Header::parse(octets).filter(|h| h.width <= self.width + self.width / 8) else {
             return Scan::Damaged;
         };
         self.at += HEADER_OCTETS;

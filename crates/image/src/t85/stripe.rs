@@ -107,7 +107,8 @@ impl Stripe {
                 if self.typical && self.is_same() {
                     self.lines.advance_same();
                     self.rows += 1;
-                    return Some(Line::Same);
+                    // Before the first one of a stripe lies white paper, or the stripe before: not always the last row.
+                    return Some(if self.rows == 1 { Line::Coded } else { Line::Same });
                 }
                 (0, Window::new(&self.lines, self.template, self.at > 0))
             }

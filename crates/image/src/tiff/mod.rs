@@ -40,6 +40,14 @@ impl Default for Limits {
     }
 }
 
+/// What is still allowed.
+struct Left {
+    /// Pels of all pages together.
+    pels: u64,
+    /// Octets of streams that are kept as they are: no two pages have the same ones.
+    octets: usize,
+}
+
 /// The pels of a page of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Image {
@@ -253,7 +261,7 @@ pub fn read(file: &[u8], limits: &Limits) -> Result<Document, Error> {
         document.remarks.push(Remark { page: 0, kind: RemarkKind::BigEndian });
     }
     let mut seen = HashSet::new();
-    let mut pels_left = limits.max_pels;
+    let mut left = Left { pels: limits.max_pels, octets: file.octets.len() };
     while at != 0 {
         if !seen.insert(at) {
             return Err(Error::Damaged("the directories form a loop".into()));
@@ -265,7 +273,7 @@ pub fn read(file: &[u8], limits: &Limits) -> Result<Document, Error> {
         let number = seen.len() - 1;
         let remarks = &mut document.remarks;
         let mut remark = |kind| remarks.push(Remark { page: number, kind });
-        let page = page::read(&file, &dir, limits, &mut pels_left, &mut remark)?;
+        let page = page::read(&file, &dir, limits, &mut left, &mut remark)?;
         document.pages.extend(page);
         at = dir.next;
     }

@@ -5,7 +5,7 @@ use super::remark::RemarkKind;
 use super::sink::Sink;
 use super::strip::{self, Found, Scheme, msb_first};
 use super::tones;
-use super::{Error, Limits, Quality, TiffPage};
+use super::{Error, Left, Limits, Quality, TiffPage};
 use crate::MAX_WIDTH;
 use fax_base::page::{Resolution, Width};
 
@@ -15,13 +15,12 @@ const PROBE_OCTETS: usize = 32_768;
 /// Pels of one page: A3 at 1200 per inch has 290 M.
 const MAX_PAGE_PELS: u64 = 1 << 29;
 
-/// Reads the page of `dir`; `pels_left` is what the limits still allow and is lowered. `None` for a
-/// thumbnail.
+/// Reads the page of `dir`; `left` is lowered. `None` for a thumbnail.
 pub(super) fn read(
     file: &File<'_>,
     dir: &Directory<'_>,
     limits: &Limits,
-    pels_left: &mut u64,
+    left: &mut Left,
     remark: &mut dyn FnMut(RemarkKind),
 ) -> Result<Option<TiffPage>, Error> {
     if dir.number(254).is_some_and(|t| t & 1 == 1) || dir.number(255) == Some(2) {
@@ -30,7 +29,7 @@ pub(super) fn read(
     }
     if tones::is_page(dir) {
         let strips = strips(file, dir, u32::MAX, None, remark)?;
-        let page = tones::read(dir, &strips, pels_left)?;
+        let page = tones::read(dir, &strips, left)?;
         let (x, y) = resolution(dir, &page.image, false, remark);
         let description = dir.text(270).filter(|t| !t.is_empty());
         let quality = quality(dir, Quality::default());
@@ -41,7 +40,7 @@ pub(super) fn read(
     let first = strips.first().copied().unwrap_or(&[]);
     let (scheme, lsb_first) = really(first, &layout, remark);
 
-    let pels = MAX_PAGE_PELS.min(*pels_left);
+    let pels = MAX_PAGE_PELS.min(left.pels);
     let rows_by_limit = u32::try_from(pels / u64::from(layout.width)).unwrap_or(u32::MAX);
     let most = limits.max_rows.min(rows_by_limit);
     if layout.length.is_some_and(|n| n > most) {
@@ -76,7 +75,7 @@ pub(super) fn read(
         }
     }
     let rows = sink.rows;
-    *pels_left = pels_left.saturating_sub(u64::from(rows) * u64::from(layout.width));
+    left.pels = left.pels.saturating_sub(u64::from(rows) * u64::from(layout.width));
     if rows == 0 {
         return Err(damaged("a page without a readable row"));
     }
@@ -103,7 +102,7 @@ pub(super) fn read(
         y_per_inch: y,
         quality: quality(dir, bad),
         description: dir.text(270).filter(|t| !t.is_empty()),
-        tones: tones::beside(file, dir),
+        tones: tones::beside(file, dir, left),
     }))
 }
 

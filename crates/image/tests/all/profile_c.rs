@@ -177,3 +177,38 @@ fn colour_stands_below_pages_of_pels() {
         assert!(read(&file, &Limits::default()).unwrap().pages.iter().all(|p| p.tones.is_none()));
     }
 }
+
+/// Many pages that are one and the same stream take no more room than the file.
+#[test]
+fn a_stream_is_not_kept_more_often_than_it_is_there() {
+    let jpeg: bytes::Bytes = stream(Tones::Colour, 1728, 100, &Options::default()).into();
+    let alone = TiffPage::in_tones(jpeg.clone()).unwrap();
+    let mut beside = TiffPage::new(Image::Bitmap(Bitmap::blank(1728, 100)), Resolution::Fine);
+    beside.tones = Some(jpeg);
+    for (page, is_alone) in [(alone, true), (beside, false)] {
+        let mut file = write(&[page], &WriteOptions::default());
+        let number =
+            |file: &[u8], at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        let begin = number(&file, 4);
+        let end = begin + 2 + 12 * usize::from(u16::from_le_bytes([file[begin], file[begin + 1]]));
+        let directory = file[begin..end].to_vec();
+        let mut next = end;
+        for _ in 0..20 {
+            let at = file.len().next_multiple_of(2);
+            file.resize(at, 0);
+            file[next..next + 4].copy_from_slice(&(at as u32).to_le_bytes());
+            next = at + directory.len();
+            file.extend(&directory);
+            file.extend([0; 4]);
+        }
+        match read(&file, &Limits::default()) {
+            Err(tiff::Error::TooLarge(_)) => assert!(is_alone),
+            Err(e) => unreachable!("{e}"),
+            Ok(found) => {
+                assert_eq!((found.pages.len(), is_alone), (21, false));
+                let kept = found.pages.iter().filter(|page| page.tones.is_some()).count();
+                assert!((1..4).contains(&kept), "{kept}");
+            }
+        }
+    }
+}

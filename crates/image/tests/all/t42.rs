@@ -259,6 +259,33 @@ fn damage_ends_at_the_next_restart_marker() {
     assert_eq!(found.picture.rows(), 320);
 }
 
+/// Restart markers alone are no rows: what is told to be missing is bounded by what is there.
+#[test]
+fn a_page_is_not_made_of_restart_markers() {
+    let small = encode(&picture(512, 8, Tones::Grey), &Options::default());
+    let (frame, scan) = (segment(&small, 0xC0), segment(&small, 0xDA));
+    let data = scan + usize::from(small[scan - 1]) - 2;
+    for width in [512u16, 0x7000] {
+        let mut huge = small[..data].to_vec();
+        huge[frame + 1..frame + 3].copy_from_slice(&(u16::MAX / (width / 512)).to_be_bytes());
+        huge[frame + 3..frame + 5].copy_from_slice(&width.to_be_bytes());
+        // DRI: as many units as there can be.
+        let at = scan - 4;
+        huge.splice(at..at, [0xFF, 0xDD, 0, 4, 0xFF, 0xFF]);
+        huge.extend([0xFF, 0xD7]);
+        assert!(decode(&huge).unwrap().picture.rows() <= 8);
+        // With a little of each interval.
+        for mark in (0..8).cycle().take(64) {
+            huge.extend(&small[data..data + 4]);
+            huge.extend([0xFF, 0xD0 + mark]);
+        }
+        let found = decode(&huge).unwrap();
+        let pels = u64::from(found.picture.rows()) * u64::from(width);
+        assert!(pels < 3 << 20, "{} rows of {width} pels", found.picture.rows());
+        assert!(found.bad_rows > u32::from(u16::MAX / (width / 512)) - 64);
+    }
+}
+
 #[test]
 fn t42_header_is_first_and_another_gamut_is_understood() {
     let page = picture(40, 40, Tones::Colour);

@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // This is all tests.
 
-use fax_base::page::Coding;
+use core::time::Duration;
+use fax_base::page::{Coding, PageFormat, Resolution, Width};
 use fax_image::t85::{self, Parameters, Template};
 use fax_image::{Bitmap, Decoded, Decoder, EncodeOptions, Limits, decode, encode, recode};
 use proptest::prelude::*;
@@ -205,7 +206,7 @@ fn headers_that_lie() {
     let back = ours(&octets, 300);
     assert!(back.is_good() && back.bitmap.width() == 300);
     assert!((0..300).all(|x| back.bitmap.get(x, 39) == (x < 200 && map.get(x, 39))));
-    for (width, bad) in [(196, 40), (190, 40), (100, 40)] {
+    for (width, bad) in [(196, 40), (190, 40), (180, 40)] {
         let back = ours(&octets, width);
         assert_eq!((back.rows, back.bad_rows, back.longest_bad_run), (40, bad, bad), "{width}");
         assert!((0..width).all(|x| back.bitmap.get(x, 7) == map.get(x, 7)));
@@ -216,7 +217,7 @@ fn headers_that_lie() {
     margin.set(200, 5, true);
     assert_eq!(ours(&plain(&margin), 200).bad_rows, 1);
     // Nothing but white pels, so that nothing has to be read: still not more than is allowed.
-    for (width, rows) in [(u32::MAX, 4), (402, 4), (0, 4), (200, 0)] {
+    for (width, rows) in [(u32::MAX, 4), (226, 4), (0, 4), (200, 0)] {
         let back = ours(&[header(width, rows, 128, 8), vec![0xFF, 0x02]].concat(), 200);
         assert!(back.truncated && back.rows == 0, "{width} × {rows}");
     }
@@ -242,6 +243,39 @@ fn headers_that_lie() {
     odd[19] |= 0x02;
     odd.splice(20..20, vec![0xAA; 1728]);
     assert!(ours(&odd, 200).bitmap == map);
+}
+
+/// Twenty octets and a mark are a page of any length.
+#[test]
+fn a_page_from_the_line_is_at_most_two_metres_long() {
+    let format = PageFormat {
+        coding: Coding::T85,
+        resolution: Resolution::Fine,
+        width: Width::A4,
+        ecm: true,
+        min_row_time: Duration::ZERO,
+    };
+    let octets = [header(1728, 60_000, 60_000, 0), vec![0xFF, 0x02]].concat();
+    let back = decode(&octets, Coding::T85, format.pels(), Limits::of(&format));
+    assert!(back.truncated && back.rows <= 200 * 80, "{} rows", back.rows);
+    assert_eq!(Limits::of(&PageFormat { coding: Coding::Mmr, ..format }), Limits::default());
+}
+
+/// SDRST: the first row of the next stripe is like white paper above it, not like the last row before.
+#[test]
+fn a_stripe_that_begins_anew_begins_below_white_paper() {
+    let mut black = Bitmap::blank(200, 128);
+    (0..128).for_each(|y| (0..200).for_each(|x| black.set(x, y, true)));
+    let data = |map: &Bitmap| stripes(map, &Parameters::default()).concat();
+    let white = data(&Bitmap::blank(200, 128));
+    for (mark, follows) in [(0x03, false), (0x02, true)] {
+        // Behind SDNORM the same octets say that the rows are like the black one.
+        let header = header(200, 256, 128, 8);
+        let octets = [header, data(&black), vec![0xFF, mark], white.clone(), vec![0xFF, 0x02]].concat();
+        let back = ours(&octets, 200);
+        assert!(back.is_good());
+        assert!((0..256).all(|y| back.bitmap.get(7, y) == (y < 128 || follows)), "{mark}");
+    }
 }
 
 fn bitmap() -> impl Strategy<Value = Bitmap> {
