@@ -125,7 +125,7 @@ impl Driver {
         let agent = sip::UserAgent::new(sip::Config {
             user_agent: config.user_agent.clone(),
             seed: rand::random(),
-            max_calls: config.max_calls,
+            max_calls: super::guarded::legs_of(config.max_calls),
             large_by_tcp: true,
             algorithms: config.registrar.algorithms.clone(),
             passed: config.terminals.first().map(|_| sip::message::Method::Register).into_iter().collect(),

@@ -6,7 +6,7 @@ use crate::bench;
 use crate::streams;
 
 use bench::{page, pels, request, side_with, story, terminal};
-use fax_net::{Config, Endpoint, IncomingCall, Listen, LocalTerminal, Protection, StreamLimits, Transport};
+use fax_net::{Config, Endpoint, IncomingCall, Listen, LocalTerminal, Protection, StreamLimits, Transport, Trunk};
 use fax_t30::Role;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -54,6 +54,11 @@ fn invite(to: SocketAddr, from: SocketAddr, number: usize) -> Vec<u8> {
     format!("{head}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len()).into()
 }
 
+/// A message with this line before its contact.
+fn with(message: &[u8], line: &str) -> Vec<u8> {
+    String::from_utf8_lossy(message).replacen("Contact:", &format!("{line}\r\nContact:"), 1).into_bytes()
+}
+
 fn options(to: SocketAddr, from: SocketAddr, number: usize, agent: &str) -> Vec<u8> {
     let head = head("OPTIONS", to, from, number);
     format!("{head}User-Agent: {agent}\r\nContent-Length: 0\r\n\r\n").into()
@@ -62,11 +67,14 @@ fn options(to: SocketAddr, from: SocketAddr, number: usize, agent: &str) -> Vec<
 /// A REGISTER with a proof that is made up.
 fn guess(to: SocketAddr, from: SocketAddr, number: usize) -> Vec<u8> {
     let head = head("REGISTER", to, from, number);
+    with(format!("{head}Content-Length: 0\r\n\r\n").as_bytes(), &made_up(number))
+}
+
+fn made_up(number: usize) -> String {
     format!(
-        "{head}Authorization: Digest username=\"ata\", realm=\"ferrofax\", nonce=\"00\", uri=\"sip:x\", \
-         algorithm=MD5, response=\"{number:032x}\"\r\nContent-Length: 0\r\n\r\n"
+        "Authorization: Digest username=\"ata\", realm=\"ferrofax\", nonce=\"00\", uri=\"sip:x\", \
+         algorithm=MD5, response=\"{number:032x}\""
     )
-    .into()
 }
 
 /// The status of the next response, if one comes.
@@ -271,6 +279,29 @@ async fn a_user_that_many_addresses_guess_is_judged_slowly_and_at_home_at_once()
     until("it is renewed", async || home.endpoint.trunks().await[0].registrations[0].until > first).await;
     assert_eq!(home.endpoint.trunks().await[0].registrations[0].last_failure, None);
     home.endpoint.stop().await;
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_that_wait_take_no_call_from_a_trunk() {
+    let (at, carrier, guesser) = (free(98, 1), socket(98, 2), socket(98, 9));
+    let (endpoint, mut calls) = registrar(at, |config| {
+        config.max_calls = 4;
+        config.protection = Protection { account_failures: 1, ban_after: 0, ..Protection::default() };
+        config.trunks.push(Trunk::new("carrier", &carrier.local_addr().unwrap().to_string()));
+    })
+    .await;
+    assert_eq!(guessed(&guesser, at, 1), Some(401));
+    // As many calls as there may be, of somebody who is judged slowly, and at once behind them one of the trunk.
+    for number in 2..6 {
+        let octets = with(&invite(at, guesser.local_addr().unwrap(), number), &made_up(number));
+        guesser.send_to(&octets, at).unwrap();
+    }
+    carrier.send_to(&invite(at, carrier.local_addr().unwrap(), 10), at).unwrap();
+    let call = tokio::time::timeout(BOUND, calls.recv()).await.expect("no call comes").unwrap();
+    assert_eq!(call.trunk, "carrier");
+    assert_eq!(endpoint.protection().counters.delayed, 4);
+    drop(call);
     endpoint.stop().await;
 }
 
