@@ -124,9 +124,9 @@ impl Terminals {
         self.locals = flows.map(|f| (f.remote, f.local)).collect();
     }
 
-    /// Who a request says it is from, in our realm.
-    fn claim(&self, claim: Option<&sip::Claim>) -> Option<String> {
-        claim.filter(|c| c.realm == self.realm).map(|c| c.username.clone())
+    /// Who a request says it is from, in our realm: what is judged, and nothing else that it may carry.
+    fn claim(&self, request: &sip::message::Message) -> Option<sip::Claim> {
+        sip::Claim::of(request, &self.realm, false)
     }
 
     /// What proves that this user comes by this transport.
@@ -152,12 +152,14 @@ fn granting(settings: &Settings) -> RegistrarConfig {
 
 impl Driver {
     /// Somebody asks something outside of calls: to register.
-    pub(super) fn asked(&mut self, asked: sip::Asked) {
-        let claim = self.terminals.claim(asked.claim.as_ref());
+    pub(super) fn asked(&mut self, mut asked: sip::Asked) {
+        asked.claim = self.terminals.claim(&asked.message);
         let remote = asked.remote;
-        let secret = claim.as_ref().and_then(|user| self.terminals.secret(user, asked.transport));
+        let claim = asked.claim.as_ref();
+        let secret = claim.and_then(|c| self.terminals.secret(&c.username, asked.transport));
         let asker = sip::Asker::Request(asked.request);
-        self.demand(asker, remote, claim.map(|_| Judged::Register(Box::new(asked))), secret);
+        let judged = asked.claim.is_some().then(|| Judged::Register(Box::new(asked)));
+        self.demand(asker, remote, judged, secret);
     }
 
     /// Asks for a proof; what claims nothing is challenged and forgotten.
@@ -309,8 +311,9 @@ impl Driver {
     }
 
     /// Somebody calls: whoever has to proves who it is first.
-    pub(super) fn called(&mut self, incoming: sip::Incoming) {
-        let claimed = self.terminals.claim(incoming.claim.as_ref());
+    pub(super) fn called(&mut self, mut incoming: sip::Incoming) {
+        incoming.claim = self.terminals.claim(&incoming.request);
+        let claimed = incoming.claim.as_ref().map(|c| c.username.clone());
         let at = self.trunk_at(incoming.remote);
         let challenge = at.and_then(|id| self.peer(id)).and_then(|p| p.trunk.challenge.clone());
         if let (Some(trunk), Some((name, password))) = (at, &challenge)
@@ -361,7 +364,7 @@ impl Driver {
 
     fn prove(&mut self, incoming: sip::Incoming, caller: Caller, secret: Option<sip::Secret>) {
         let asker = sip::Asker::Call(incoming.call);
-        let (remote, claims) = (incoming.remote, self.terminals.claim(incoming.claim.as_ref()).is_some());
+        let (remote, claims) = (incoming.remote, incoming.claim.is_some());
         self.demand(asker, remote, claims.then(|| Judged::Call(Box::new(incoming), caller)), secret);
     }
 }

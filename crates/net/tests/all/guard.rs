@@ -283,6 +283,34 @@ async fn a_user_that_many_addresses_guess_is_judged_slowly_and_at_home_at_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_judged_is_a_proof_and_all_else_is_none() {
+    let at = free(89, 1);
+    let rules = Protection { account_failures: 0, ..Protection::default() };
+    let (endpoint, _calls) = registrar(at, |config| config.protection = rules).await;
+    // A proof for somebody else on the way does not hide the one for us.
+    let telephone = socket(89, 8);
+    let guess = guess(at, telephone.local_addr().unwrap(), 1);
+    let other = "Authorization: Digest username=\"x\", realm=\"other\", nonce=\"1\", uri=\"sip:x\", response=\"1\"";
+    let both = String::from_utf8_lossy(&guess).replacen("Authorization:", &format!("{other}\r\nAuthorization:"), 1);
+    telephone.send_to(both.as_bytes(), at).unwrap();
+    assert_eq!(answer(&telephone), Some(401));
+    assert_eq!(endpoint.failed_authentications(), 1);
+    // Proofs for a proxy show us nothing: whoever goes on like that is banned, as without any.
+    let stranger = socket(89, 9);
+    let mut asked = |number: usize| {
+        let made_up = made_up(number).replacen("Authorization", "Proxy-Authorization", 1);
+        let head = head("REGISTER", at, stranger.local_addr().unwrap(), number);
+        let octets = with(format!("{head}Content-Length: 0\r\n\r\n").as_bytes(), &made_up);
+        stranger.send_to(&octets, at).unwrap();
+        answer(&stranger)
+    };
+    let answers: Vec<_> = (2..50).map_while(&mut asked).collect();
+    assert_eq!(answers, [401; 40]);
+    assert_eq!((endpoint.protection().bans.len(), endpoint.failed_authentications()), (1, 1));
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn proofs_that_wait_take_no_call_from_a_trunk() {
     let (at, carrier, guesser) = (free(98, 1), socket(98, 2), socket(98, 9));
     let (endpoint, mut calls) = registrar(at, |config| {
