@@ -3,6 +3,7 @@
 
 use super::driver::Driver;
 use super::keep_alive::KeepAlive;
+use super::peers::Peer;
 use crate::local::{AuthenticationFailed, LocalTerminal, Registrar as Settings};
 use fax_base::Instant;
 use fax_base::redact::Redacted;
@@ -304,17 +305,25 @@ impl Driver {
         }
     }
 
-    /// The trunk that owns an address: the one at just this address and port before one at the same host.
-    fn trunk_at(&self, remote: SocketAddr) -> Option<u64> {
-        let exact = self.peers.iter().find(|p| p.places.iter().any(|place| place.address == remote));
-        exact.or_else(|| self.peers.iter().find(|p| p.owns(remote.ip()))).map(|p| p.id)
+    /// The trunk that a call came by, as its source says: the one at just this address and port before one at the same host.
+    /// Of several accounts at one carrier it is the one that was called: a registrar puts the Contact that was registered
+    /// into the Request-URI (RFC 3261 §16.5).
+    fn trunk_at(&self, incoming: &sip::Incoming) -> Option<u64> {
+        let (remote, called) = (incoming.remote, incoming.request_uri.user());
+        let exact = |p: &&Peer| p.places.iter().any(|place| place.address == remote);
+        let is_called = |p: &&Peer| called.is_some() && p.trunk.user() == called.as_deref();
+        let at = |owns: &dyn Fn(&&Peer) -> bool| {
+            let mut owners = self.peers.iter().filter(owns);
+            owners.clone().find(is_called).or_else(|| owners.next())
+        };
+        at(&exact).or_else(|| at(&|p: &&Peer| p.owns(remote.ip()))).map(|p| p.id)
     }
 
     /// Somebody calls: whoever has to proves who it is first.
     pub(super) fn called(&mut self, mut incoming: sip::Incoming) {
         incoming.claim = self.terminals.claim(&incoming.request);
         let claimed = incoming.claim.as_ref().map(|c| c.username.clone());
-        let at = self.trunk_at(incoming.remote);
+        let at = self.trunk_at(&incoming);
         let challenge = at.and_then(|id| self.peer(id)).and_then(|p| p.trunk.challenge.clone());
         if let (Some(trunk), Some((name, password))) = (at, &challenge)
             && claimed.as_ref() == Some(name)
