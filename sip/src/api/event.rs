@@ -158,6 +158,9 @@ pub enum Event {
     Refreshed {
         /// Which call.
         call: CallKey,
+        /// It wanted our offer while it held us: the offer that went out without the hold, with the next version. Its answer
+        /// is told by [`Event::ReinviteAnswered`].
+        unheld: Option<Bytes>,
     },
     /// Our offer was taken; also the far end's answer in ACK to a late offer, where it differs from what was known.
     ReinviteAnswered {
