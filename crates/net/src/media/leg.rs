@@ -89,7 +89,7 @@ impl<W: Wire> Leg<W> {
 
     /// The same, with a stream of RTP that begins as it is told.
     pub(crate) fn start_with(start: Start<W>, sender: Sender) -> Self {
-        let Start { socket, terminal, remote, codec, keys, sink, recording } = start;
+        let Start { socket, terminal, remote, signalling, codec, keys, sink, recording } = start;
         let mut shield = Shield::default();
         shield.turn_to(keys);
         let mut leg = Leg {
@@ -97,7 +97,7 @@ impl<W: Wire> Leg<W> {
             terminal,
             sink,
             mode: Mode::Audio { codec, next_packet: Instant::ZERO },
-            latch: Latch::new(Instant::ZERO, remote),
+            latch: Latch::new(Instant::ZERO, remote, signalling),
             sender,
             receiver: Receiver::new(codec),
             shield,
