@@ -383,7 +383,8 @@ fn what_was_offered_again_without_a_hold_uses_its_version_up() {
     let lifted = text.replacen("o=- 77 77 ", "o=- 77 78 ", 1).replacen("a=recvonly\r\n", "", 1);
     assert_ne!(lifted.len(), text.len());
     n.unheld(lifted.as_bytes());
-    let Agreed::Audio(audio) = n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes()).unwrap()
+    let Agreed::Audio(audio) =
+        n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes()).unwrap()
     else {
         panic!()
     };

@@ -182,9 +182,8 @@ impl UserAgent {
         if let Some(local) = call.local_sdp.clone().filter(|_| renewed) {
             let offer = request.sdp();
             // Who held us and asks for our offer lifts that, unless we say again that we are held (RFC 3264 §8.4).
-            let held = offer.is_none()
-                && call.local_answers
-                && call.remote_sdp.as_deref().is_some_and(sdp::is_held);
+            let held =
+                offer.is_none() && call.local_answers && call.remote_sdp.as_deref().is_some_and(sdp::is_held);
             let unheld = held.then(|| sdp::unheld(&local)).flatten();
             if offer.is_some() {
                 call.remote_sdp = offer;

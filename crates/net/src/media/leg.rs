@@ -52,7 +52,10 @@ pub(crate) trait Wire {
 
 impl Wire for UdpSocket {
     fn send(&mut self, datagram: &[u8], to: SocketAddr) {
-        let _ = self.send_to(datagram, to);
+        // Who is on hold in the old style is at 0.0.0.0, which the system takes for this host.
+        if !to.ip().is_unspecified() {
+            let _ = self.send_to(datagram, to);
+        }
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

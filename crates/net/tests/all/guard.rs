@@ -6,7 +6,9 @@ use crate::bench;
 use crate::streams;
 
 use bench::{page, pels, request, side_with, story, terminal};
-use fax_net::{Config, Endpoint, IncomingCall, Listen, LocalTerminal, Protection, StreamLimits, Transport, Trunk};
+use fax_net::{
+    Config, Endpoint, IncomingCall, Listen, LocalTerminal, Protection, StreamLimits, Transport, Trunk,
+};
 use fax_t30::Role;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -290,8 +292,10 @@ async fn only_what_is_judged_is_a_proof_and_all_else_is_none() {
     // A proof for somebody else on the way does not hide the one for us.
     let telephone = socket(89, 8);
     let guess = guess(at, telephone.local_addr().unwrap(), 1);
-    let other = "Authorization: Digest username=\"x\", realm=\"other\", nonce=\"1\", uri=\"sip:x\", response=\"1\"";
-    let both = String::from_utf8_lossy(&guess).replacen("Authorization:", &format!("{other}\r\nAuthorization:"), 1);
+    let other =
+        "Authorization: Digest username=\"x\", realm=\"other\", nonce=\"1\", uri=\"sip:x\", response=\"1\"";
+    let both =
+        String::from_utf8_lossy(&guess).replacen("Authorization:", &format!("{other}\r\nAuthorization:"), 1);
     telephone.send_to(both.as_bytes(), at).unwrap();
     assert_eq!(answer(&telephone), Some(401));
     assert_eq!(endpoint.failed_authentications(), 1);

@@ -152,3 +152,21 @@ fn noise_latches_nothing() {
     }
     assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (false, address(PEER)));
 }
+
+#[test]
+fn nothing_is_sent_to_who_holds_in_the_old_style() {
+    let mut leg = leg();
+    // The system takes 0.0.0.0 for this host.
+    let here = UdpSocket::bind("127.0.0.1:0").unwrap();
+    here.set_nonblocking(true).unwrap();
+    let port = here.local_addr().unwrap().port();
+    let codec = Codec { law: Law::A, payload_type: 8 };
+    let turn = |leg: &mut Leg, ms, ip: &str| {
+        let remote = SocketAddr::new(ip.parse().unwrap(), port);
+        assert!(leg.command(at(ms), MediaCommand::Audio { remote, codec }));
+        leg.turn(at(ms));
+        here.recv_from(&mut [0; 512]).is_ok()
+    };
+    assert!(!turn(&mut leg, 100, "0.0.0.0"));
+    assert!(turn(&mut leg, 200, "127.0.0.1"));
+}
