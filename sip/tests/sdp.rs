@@ -375,6 +375,25 @@ fn media_lines_never_vanish_over_the_life_of_a_call() {
 }
 
 #[test]
+fn what_was_offered_again_without_a_hold_uses_its_version_up() {
+    let mut n = negotiation();
+    let held = format!("{}m=audio 4000 RTP/AVP 8\r\na=sendonly\r\n", head());
+    let (answer, _) = n.answer(held.as_bytes(), &audio_only()).unwrap();
+    let text = String::from_utf8(answer.to_vec()).unwrap();
+    let lifted = text.replacen("o=- 77 77 ", "o=- 77 78 ", 1).replacen("a=recvonly\r\n", "", 1);
+    assert_ne!(lifted.len(), text.len());
+    n.unheld(lifted.as_bytes());
+    let Agreed::Audio(audio) =
+        n.answered(format!("{}m=audio 4000 RTP/AVP 8\r\n", head()).as_bytes()).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(audio.direction, Direction::SendReceive);
+    let t38 = n.offer(&LocalMedia::Image(can().image.unwrap()));
+    assert!(lines(&t38)[1].starts_with("o=- 77 79 "));
+}
+
+#[test]
 fn answers_to_our_t38_offer() {
     let offered = || {
         let mut n = negotiation();

@@ -154,7 +154,8 @@ impl Outside for Reach<'_> {
         let [a, b, c, d, e, f, g, h] = self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
         let (ssrc, sequence) = (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, f]));
         let sender = Sender::new(codec.payload_type, ssrc, sequence, u32::from_le_bytes([g, h, a, b]));
-        let start = Start { socket, terminal, remote, codec, keys, sink, recording: None };
+        let signalling = Vec::new();
+        let start = Start { socket, terminal, remote, signalling, codec, keys, sink, recording: None };
         *self.media = Some(Media { began: self.now, leg: media::Leg::start_with(start, sender) });
         true
     }

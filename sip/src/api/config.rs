@@ -29,7 +29,8 @@ pub struct Config {
     pub reliable_provisional: bool,
     /// What peers are challenged with, in this order (RFC 8760 §2.3).
     pub algorithms: Vec<Algorithm>,
-    /// Whether requests of more than 1300 octets leave UDP for TCP (RFC 3261 §18.1.1); back where TCP is refused.
+    /// Whether requests of more than 1300 octets leave UDP for TCP (RFC 3261 §18.1.1); back where TCP is refused or
+    /// silent for 2 s, and then by UDP at once for ten minutes.
     pub large_by_tcp: bool,
     /// Methods outside dialogs that are passed to the service, as REGISTER for a registrar ([`crate::Event::Asked`]).
     pub passed: Vec<Method>,

@@ -94,7 +94,8 @@ pub struct Incoming {
     pub offer: Option<Bytes>,
     /// What the headers say of who calls, for whom, and what was called first.
     pub identity: Identity,
-    /// Who Authorization says it is; to be shown by [`crate::Command::Authenticate`].
+    /// Who Authorization, else Proxy-Authorization, says it is; [`Claim::of`] has what
+    /// [`crate::Command::Authenticate`] judges.
     pub claim: Option<Claim>,
 }
 
@@ -111,7 +112,8 @@ pub struct Asked {
     pub remote: SocketAddr,
     /// The whole of it.
     pub message: Message,
-    /// Who Authorization says it is; to be shown by [`crate::Command::Authenticate`].
+    /// Who Authorization, else Proxy-Authorization, says it is; [`Claim::of`] has what
+    /// [`crate::Command::Authenticate`] judges.
     pub claim: Option<Claim>,
 }
 
@@ -156,6 +158,9 @@ pub enum Event {
     Refreshed {
         /// Which call.
         call: CallKey,
+        /// It wanted our offer while it held us: the offer that went out without the hold, with the next version. Its answer
+        /// is told by [`Event::ReinviteAnswered`].
+        unheld: Option<Bytes>,
     },
     /// Our offer was taken; also the far end's answer in ACK to a late offer, where it differs from what was known.
     ReinviteAnswered {

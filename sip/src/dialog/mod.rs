@@ -156,14 +156,57 @@ impl Dialog {
     }
 }
 
-/// Whether `hop` is an inside address given by a peer that is seen outside: a peer behind NAT.
+/// Whether `hop` is an inside address given by a peer that is seen further out: a peer behind NAT.
 fn hidden(hop: IpAddr, seen: IpAddr) -> bool {
-    let inside = |ip: IpAddr| match ip {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || (v6.segments()[0] & 0xfe00) == 0xfc00,
-    };
     hop.is_unspecified()
         || (hop.is_loopback() && !seen.is_loopback())
         || hop.is_ipv4() != seen.is_ipv4()
-        || (inside(hop) && !inside(seen))
+        || reach(hop) < reach(seen)
+}
+
+/// From how far away an address can be reached (RFC 6890): this host, this link, this site, behind a carrier's translator
+/// (RFC 6598), everywhere.
+fn reach(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(v4) if v4.is_loopback() || v4.is_unspecified() => 0,
+        IpAddr::V4(v4) if v4.is_link_local() => 1,
+        IpAddr::V4(v4) if v4.is_private() => 2,
+        IpAddr::V4(v4) if matches!(v4.octets(), [100, 64..=127, ..]) => 3,
+        IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() => 0,
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => 1,
+        IpAddr::V6(v6) if v6.is_unique_local() => 2,
+        IpAddr::V4(_) | IpAddr::V6(_) => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hidden;
+
+    #[test]
+    fn inside_addresses_are_hidden_from_further_out() {
+        for (hop, seen, expected) in [
+            ("203.0.113.9", "198.51.100.7", false),
+            ("192.168.1.9", "198.51.100.7", true),
+            ("192.168.1.9", "10.0.0.7", false),
+            ("100.64.3.9", "198.51.100.7", true),
+            ("100.127.255.9", "198.51.100.7", true),
+            ("100.128.0.9", "198.51.100.7", false),
+            ("192.168.1.9", "100.64.3.9", true),
+            ("100.64.3.9", "100.64.3.1", false),
+            ("100.64.3.9", "10.0.0.7", false),
+            ("169.254.1.1", "10.0.0.7", true),
+            ("127.0.0.1", "127.0.0.1", false),
+            ("127.0.0.1", "10.0.0.7", true),
+            ("10.0.0.7", "127.0.0.1", false),
+            ("0.0.0.0", "127.0.0.1", true),
+            ("fe80::1", "2001:db8::1", true),
+            ("fd00::1", "2001:db8::1", true),
+            ("fe80::1", "fe80::2", false),
+            ("2001:db8::2", "fd00::1", false),
+            ("2001:db8::2", "198.51.100.7", true),
+        ] {
+            assert_eq!(hidden(hop.parse().unwrap(), seen.parse().unwrap()), expected, "{hop} of {seen}");
+        }
+    }
 }

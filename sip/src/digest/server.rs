@@ -55,20 +55,30 @@ impl Secret {
 /// Who a request says it is from, before that is shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claim {
-    /// The user name.
+    /// The user name; empty where it says none.
     pub username: String,
     /// The realm it is known in.
     pub realm: String,
 }
 
 impl Claim {
-    /// The claim of Authorization, else of Proxy-Authorization.
+    /// The claim of Authorization, else of Proxy-Authorization, in whatever realm.
     pub(crate) fn read(request: &Message) -> Option<Claim> {
         let proof = [false, true].into_iter().find_map(|proxy| proofs(request, proxy).into_iter().next())?;
-        Some(Claim {
-            username: proof.get("username")?.to_owned(),
-            realm: proof.get("realm").unwrap_or_default().to_owned(),
-        })
+        Some(Claim::in_proof(&proof))
+    }
+
+    /// The claim that [`crate::Command::Authenticate`] judges with the same realm and `proxy`: a request may carry proofs for
+    /// others on its way, too (RFC 3261 §22.3).
+    #[must_use]
+    pub fn of(request: &Message, realm: &str, proxy: bool) -> Option<Claim> {
+        let proofs = proofs(request, proxy);
+        proofs.iter().find(|p| p.get("realm") == Some(realm)).map(Claim::in_proof)
+    }
+
+    fn in_proof(proof: &Challenge) -> Claim {
+        let field = |name| proof.get(name).unwrap_or_default().to_owned();
+        Claim { username: field("username"), realm: field("realm") }
     }
 }
 

@@ -115,13 +115,14 @@ impl Via {
         Some(SocketAddr::new(ip, rport.or(self.port).filter(|p| *p != 0).unwrap_or(5060)))
     }
 
-    /// Where an answer to a request from `source` goes by datagram (§18.2.2, RFC 3581 §4).
+    /// Where an answer to a request from `source` goes by datagram (§18.2.2, RFC 3581 §4). Of `maddr` only a group counts, or
+    /// the source itself: else whoever forges a trunk's address would get the answers, and with them a call.
     #[must_use]
     pub fn answer_to(&self, source: SocketAddr) -> SocketAddr {
         if self.params.has("rport") {
             return source;
         }
-        let maddr = self.params.get("maddr").and_then(|m| ip_address(&m));
+        let maddr = self.params.get("maddr").and_then(|m| ip_address(&m)).filter(IpAddr::is_multicast);
         SocketAddr::new(maddr.unwrap_or(source.ip()), self.port.filter(|p| *p != 0).unwrap_or(5060))
     }
 }

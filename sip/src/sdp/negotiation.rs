@@ -226,6 +226,15 @@ impl Negotiation {
         octets
     }
 
+    /// Our side was offered once more without the hold of the far end ([`crate::Event::Refreshed`]): an offer of ours, and its
+    /// version is used up.
+    pub fn unheld(&mut self, offer: &[u8]) {
+        if let Ok(sdp) = SessionDescription::parse(offer) {
+            self.version = sdp.origin.version.parse().unwrap_or(self.version);
+            self.offered = Some(sdp);
+        }
+    }
+
     /// Our offer was refused or given up: what held before still holds.
     pub fn refused(&mut self) {
         self.withdrawn = self.offered.take();

@@ -106,7 +106,7 @@ impl UserAgent {
             Verdict::Missing => (false, "challenged"),
             Verdict::Stale => (true, "challenged again: the nonce was old"),
             Verdict::Denied(why) => {
-                let username = Claim::read(&request).map(|c| c.username).unwrap_or_default();
+                let username = Claim::of(&request, realm, proxy).map(|c| c.username).unwrap_or_default();
                 self.event(Event::AuthenticationFailed { asker, username, why });
                 // A peer that counts wrongly gets another chance with a new nonce.
                 (why == Denial::Replayed, "the proof of identity was wrong")

@@ -73,6 +73,8 @@ pub(crate) struct Unacknowledged {
     pub(crate) initial: bool,
     /// It carried an offer; the answer comes in ACK.
     pub(crate) offered: bool,
+    /// That was another one than before: its answer is told.
+    pub(crate) unheld: bool,
 }
 
 /// The session timer (RFC 4028).
@@ -92,6 +94,8 @@ pub(crate) struct Call {
     /// Our Contact value.
     pub(crate) contact: String,
     pub(crate) local_sdp: Option<Bytes>,
+    /// It answers what they have offered.
+    pub(crate) local_answers: bool,
     pub(crate) remote_sdp: Option<Bytes>,
     /// Ours, waiting for its turn.
     pub(crate) queued: Option<LocalOffer>,
@@ -131,6 +135,7 @@ impl Call {
             authentication: Authentication::default(),
             contact,
             local_sdp: None,
+            local_answers: false,
             remote_sdp: None,
             queued: None,
             pending: None,

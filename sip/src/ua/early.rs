@@ -189,6 +189,7 @@ impl UserAgent {
         let contact = call.contact.clone();
         if let Some(sdp) = &sdp {
             call.local_sdp = Some(sdp.clone());
+            call.local_answers = !call.late_offer;
         }
         let Some(draft) = self.draft(tx, code, "") else {
             return;

@@ -24,6 +24,16 @@ const LARGEST_DATAGRAM: usize = 1_300;
 /// A registrar that has not said a word for so long is left for the next: five times a datagram was sent by then.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// TCP that was taken for a request's size alone and brings no word for so long: where a firewall drops it in silence, the
+/// request goes by datagram. Two SYNs were sent by then.
+const TCP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A place that takes no TCP is spared that wait for so long.
+const WITHOUT_TCP: Duration = Duration::from_secs(600);
+
+/// So many of them are remembered.
+const MOST_WITHOUT_TCP: usize = 256;
+
 /// The other places of an attempt.
 #[derive(Debug)]
 pub(crate) struct Ways {
@@ -90,7 +100,8 @@ impl UserAgent {
                 self.ways.get(&of).is_some_and(|w| w.tried < w.targets.len()).then_some(PATIENCE)
             }
         };
-        if let Some(wait) = wait {
+        let tcp = self.clients.get(&tx).is_some_and(|e| e.large).then_some(TCP_PATIENCE);
+        if let Some(wait) = tcp.into_iter().chain(wait).min() {
             self.schedule.set(Due::Elsewhere(tx), now + wait);
         }
     }
@@ -135,7 +146,11 @@ impl UserAgent {
         let Some(entry) = self.clients.get(&id).filter(|e| e.machine.state() == ClientState::Calling) else {
             return;
         };
-        match entry.owner {
+        let owner = entry.owner;
+        if self.back_to_udp(now, id) {
+            return;
+        }
+        match owner {
             Owner::Invite(_) => {
                 // It is not repeated any more; what may still come of it is cancelled or hung up.
                 self.schedule.clear(Due::Client(id, Timer::A));
@@ -221,6 +236,8 @@ impl UserAgent {
             call.flow = flow;
             call.contact = contact;
             call.earlies.clear();
+            // Whoever is there asks anew who we are.
+            call.authentication.succeeded();
             if let Stage::Calling { tx, provisional, .. } = &mut call.stage {
                 (*tx, *provisional) = (new, false);
             }
@@ -250,11 +267,17 @@ impl UserAgent {
     }
 
     /// How a request travels: by TCP where it is too large for a datagram. The third value says that this was why.
-    pub(crate) fn by_size(&self, request: Message, flow: &Flow) -> (Message, Bytes, Transport, bool) {
+    pub(crate) fn by_size(
+        &mut self,
+        now: Instant,
+        request: Message,
+        flow: &Flow,
+        remote: SocketAddr,
+    ) -> (Message, Bytes, Transport, bool) {
         let octets = request.to_bytes();
         let large =
             self.config.large_by_tcp && flow.transport == Transport::Udp && octets.len() > LARGEST_DATAGRAM;
-        if !large {
+        if !large || self.without_tcp.get(&remote).is_some_and(|until| now < *until) {
             return (request, octets, flow.transport, false);
         }
         let request = by_other_transport(&request, Transport::Tcp);
@@ -262,8 +285,17 @@ impl UserAgent {
         (request, octets, Transport::Tcp, true)
     }
 
-    /// TCP was refused to a large request: it goes by datagram after all (§18.1.1). Says whether that was so.
+    /// A request that went by TCP for its size is not left waiting for a connection that never comes.
+    pub(crate) fn watch_size(&mut self, now: Instant, id: TxId) {
+        self.schedule.set(Due::Elsewhere(id), now + TCP_PATIENCE);
+    }
+
+    /// TCP was refused to a large request, or brings nothing: it goes by datagram after all (§18.1.1), if somebody still
+    /// waits for what comes of it. Says whether that was so.
     pub(crate) fn back_to_udp(&mut self, now: Instant, id: TxId) -> bool {
+        if !self.is_wanted(id) {
+            return false;
+        }
         let Some(entry) = self.clients.get_mut(&id).filter(|e| e.large) else {
             return false;
         };
@@ -274,9 +306,40 @@ impl UserAgent {
         entry.hop = hop_of(&entry.request, Transport::Udp);
         let invite = entry.request.method() == Some(&crate::message::Method::Invite);
         entry.machine = Client::new(invite, false);
-        let steps = entry.machine.start();
+        let (steps, owner, remote) = (entry.machine.start(), entry.owner, entry.remote);
+        self.without_tcp.retain(|_, until| now < *until);
+        if self.without_tcp.len() < MOST_WITHOUT_TCP {
+            self.without_tcp.insert(remote, now + WITHOUT_TCP);
+        }
         self.schedule.clear_transaction(id);
         self.run_client(now, id, &steps, None);
+        match owner {
+            Owner::Invite(key) => self.watch(now, Attempt::Call(key), id),
+            Owner::Register(key) => self.watch(now, Attempt::Registration(key), id),
+            Owner::Reinvite(_)
+            | Owner::Update(_)
+            | Owner::Bye(_)
+            | Owner::Prack(_)
+            | Owner::Ping(_)
+            | Owner::Nobody => {}
+        }
         true
+    }
+
+    /// Whether somebody still waits for what comes of a request.
+    fn is_wanted(&self, id: TxId) -> bool {
+        match self.clients.get(&id).map(|e| e.owner) {
+            Some(Owner::Invite(key)) => {
+                let stage = self.calls.get(&key).map(|c| &c.stage);
+                matches!(stage, Some(Stage::Calling { tx, ending: None, .. }) if *tx == id)
+            }
+            Some(Owner::Reinvite(key)) => {
+                let pending = self.calls.get(&key).and_then(|c| c.pending.as_ref());
+                pending.is_some_and(|(tx, _)| *tx == id)
+            }
+            Some(Owner::Register(key)) => self.registration_tx(key) == Some(id),
+            Some(Owner::Update(_) | Owner::Bye(_) | Owner::Prack(_) | Owner::Ping(_) | Owner::Nobody) => true,
+            None => false,
+        }
     }
 }

@@ -138,7 +138,8 @@ impl UserAgent {
         let answer = ack.sdp().filter(|_| waiting.offered).or(early);
         if let Some(answer) = &answer {
             let known = call.remote_sdp.replace(answer.clone());
-            if !waiting.initial && known.is_none_or(|k| !sdp::unchanged(&k, answer)) {
+            let news = waiting.unheld || known.is_none_or(|k| !sdp::unchanged(&k, answer));
+            if !waiting.initial && news {
                 self.event(Event::ReinviteAnswered { call: key, answer: answer.clone() });
             }
         }
@@ -180,11 +181,22 @@ impl UserAgent {
         };
         if let Some(local) = call.local_sdp.clone().filter(|_| renewed) {
             let offer = request.sdp();
+            // Who held us and asks for our offer lifts that, unless we say again that we are held (RFC 3264 §8.4).
+            let held =
+                offer.is_none() && call.local_answers && call.remote_sdp.as_deref().is_some_and(sdp::is_held);
+            let unheld = held.then(|| sdp::unheld(&local)).flatten();
             if offer.is_some() {
                 call.remote_sdp = offer;
             }
-            self.accept_invite(now, key, id, request, Some(local), false);
-            return self.event(Event::Refreshed { call: key });
+            if let Some(unheld) = &unheld {
+                call.local_sdp = Some(unheld.clone());
+                call.local_answers = false;
+            }
+            self.accept_invite(now, key, id, request, Some(unheld.clone().unwrap_or(local)), false);
+            if let Some(waiting) = self.calls.get_mut(&key).and_then(|c| c.unacknowledged.as_mut()) {
+                waiting.unheld = unheld.is_some();
+            }
+            return self.event(Event::Refreshed { call: key, unheld });
         }
         let Some(offer) = request.sdp() else {
             return self.reply_plain(now, id, 488, "");
@@ -241,7 +253,7 @@ impl UserAgent {
         if let Some(local) = call.local_sdp.clone().filter(|_| renewed) {
             call.remote_sdp = Some(offer);
             self.accept_update(now, key, id, request, Some(local));
-            return self.event(Event::Refreshed { call: key });
+            return self.event(Event::Refreshed { call: key, unheld: None });
         }
         call.offered = Some(RemoteOffer { tx: id, sdp: offer.clone() });
         if let Some(entry) = self.servers.get_mut(&id) {
@@ -313,6 +325,7 @@ impl UserAgent {
             interval: T1,
             initial,
             offered,
+            unheld: false,
         });
         self.schedule.set(Due::Call(key, CallTimer::Repeat2xx), now + T1);
         self.schedule.set(Due::Call(key, CallTimer::NoAck), now + TRANSACTION_LIFE);

@@ -59,6 +59,8 @@ pub struct UserAgent {
     registrations: BTreeMap<RegKey, Registration>,
     /// Where else calls and registrations can be tried.
     ways: BTreeMap<Attempt, Ways>,
+    /// Places that took no TCP when a request was too large for a datagram, and until when that is believed.
+    without_tcp: BTreeMap<SocketAddr, Instant>,
     challenger: Challenger,
 }
 
@@ -88,6 +90,7 @@ impl UserAgent {
             early: BTreeMap::new(),
             registrations: BTreeMap::new(),
             ways: BTreeMap::new(),
+            without_tcp: BTreeMap::new(),
         }
     }
 

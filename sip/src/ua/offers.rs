@@ -160,6 +160,7 @@ impl UserAgent {
                     return;
                 };
                 call.local_sdp = sdp;
+                call.local_answers &= purpose == Purpose::Refresh;
                 let known = call.remote_sdp.replace(answer.clone());
                 let changed = known.is_none_or(|k| !crate::sdp::unchanged(&k, &answer));
                 if purpose == Purpose::Offer || changed {
@@ -258,6 +259,7 @@ impl UserAgent {
             return;
         };
         call.local_sdp = Some(answer.clone());
+        call.local_answers = true;
         call.remote_sdp = Some(offered.sdp);
         let superseded = call.queued.take_if(|o| o.purpose == Purpose::Offer).is_some();
         if request.method() == Some(&Method::Invite) {

@@ -319,6 +319,7 @@ impl UserAgent {
         let settled = call.reliable.as_ref().is_some_and(|r| r.settled);
         if !settled {
             call.local_sdp = Some(sdp.clone());
+            call.local_answers = !call.late_offer;
         }
         for timer in [CallTimer::Ring, CallTimer::Repeat1xx, CallTimer::NoPrack, CallTimer::StillRinging] {
             self.schedule.clear(Due::Call(key, timer));

@@ -15,7 +15,7 @@ pub(crate) type TxId = u64;
 pub(crate) enum Due {
     /// A client transaction.
     Client(TxId, Timer),
-    /// A client transaction without any answer, where there are other places to try.
+    /// A client transaction without any answer, where there are other places or transports to try.
     Elsewhere(TxId),
     /// A server transaction.
     Server(TxId, Timer),

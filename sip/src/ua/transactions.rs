@@ -121,7 +121,7 @@ impl UserAgent {
         owner: Owner,
     ) -> TxId {
         let id = self.next_id();
-        let (request, octets, transport, large) = self.by_size(request, flow);
+        let (request, octets, transport, large) = self.by_size(now, request, flow, remote);
         let invite = request.method() == Some(&Method::Invite);
         let branch = request.top_via().and_then(|v| v.branch()).unwrap_or_default();
         let key = (branch, request.method().map_or("", Method::as_str).to_owned());
@@ -145,6 +145,9 @@ impl UserAgent {
         };
         self.client_keys.insert(key, id);
         self.clients.insert(id, entry);
+        if large {
+            self.watch_size(now, id);
+        }
         self.run_client(now, id, &steps, None);
         id
     }

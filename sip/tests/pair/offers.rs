@@ -91,7 +91,7 @@ fn an_unchanged_session_is_answered_without_asking() {
     let (out, inc) = pair.established();
     for version in [1, 2] {
         pair.command(0, Command::Reinvite { call: out, offer: sdp(4000, version) });
-        assert_eq!(pair.run_to_event(1, 5), Some(Event::Refreshed { call: inc }));
+        assert_eq!(pair.run_to_event(1, 5), Some(Event::Refreshed { call: inc, unheld: None }));
         assert_eq!(
             pair.run_to_event(0, 5),
             Some(Event::ReinviteAnswered { call: out, answer: sdp(5000, 1) })

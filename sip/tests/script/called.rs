@@ -35,6 +35,46 @@ fn a_late_offer_goes_out_in_the_200_and_its_answer_comes_in_the_ack() {
     assert_eq!(b.event(), Event::ReinviteAnswered { call: incoming.call, answer: sdp(3) });
 }
 
+/// A session description with this direction.
+fn going(version: u32, direction: &str) -> bytes::Bytes {
+    let mut text = sdp(version).to_vec();
+    text.extend_from_slice(format!("a={direction}\r\n").as_bytes());
+    text.into()
+}
+
+#[test]
+fn a_hold_is_lifted_by_whoever_made_it_and_wants_our_offer() {
+    let mut b = Bench::new();
+    let (call, tag) = b.taken();
+    let hold = b.inside(Method::Invite, &tag).finish_with_sdp(going(2, "sendonly"));
+    b.receive(&hold);
+    b.code(100);
+    b.event();
+    b.command(Command::AcceptReinvite { call, answer: going(6, "recvonly") });
+    let ok = b.code(200);
+    b.ack(&ok, None);
+    let bare = b.inside(Method::Invite, &tag).finish();
+    b.receive(&bare);
+    let ok = b.code(200);
+    let lifted = String::from_utf8(sdp(6).to_vec()).unwrap().replacen("o=- 1 6", "o=- 1 7", 1);
+    assert_eq!(ok.sdp().unwrap(), lifted);
+    assert_eq!(b.event(), Event::Refreshed { call, unheld: Some(lifted.into()) });
+    // The answer is told even where it is known.
+    b.ack(&ok, Some(going(3, "sendonly")));
+    assert_eq!(b.event(), Event::ReinviteAnswered { call, answer: going(3, "sendonly") });
+    // What we hold ourselves stays held.
+    b.command(Command::Reinvite { call, offer: going(8, "inactive") });
+    let ours = b.request(&Method::Invite);
+    let taken = b.response(&ours, 200, "x").header("Contact", format!("<sip:gw@{PEER}>"));
+    b.receive(&taken.finish_with_sdp(going(4, "inactive")));
+    b.request(&Method::Ack);
+    b.event();
+    let bare = b.inside(Method::Invite, &tag).finish();
+    b.receive(&bare);
+    assert_eq!(b.code(200).sdp().unwrap(), going(8, "inactive"));
+    assert_eq!(b.event(), Event::Refreshed { call, unheld: None });
+}
+
 #[test]
 fn in_dialog_requests_are_answered_sanely() {
     let mut b = Bench::new();

@@ -231,3 +231,72 @@ fn a_large_request_goes_by_tcp_and_back_to_udp_where_that_is_refused() {
     b.wait(500);
     assert_eq!(b.request(&Method::Invite).body.len(), 1_400);
 }
+
+#[test]
+fn a_large_request_goes_by_udp_where_tcp_is_silent_and_the_next_one_at_once() {
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    b.command(invite(1_400));
+    let (_, first) = b.next_to();
+    assert_eq!(first.top_via().unwrap().transport(), "TCP");
+    b.wait(1_999);
+    b.quiet();
+    b.wait(1);
+    let (to, second) = b.next_to();
+    assert_eq!((to, &second.top_via().unwrap().transport()[..]), (addr(PEER), &b"UDP"[..]));
+    assert_eq!(second.top_via().unwrap().branch(), first.top_via().unwrap().branch());
+    // The connection is given up at last: that is no news.
+    b.handle(Input::Unreachable { transport: Transport::Tcp, remote: addr(PEER) });
+    b.quiet();
+    b.receive(&b.response(&second, 486, "a").finish());
+    b.request(&Method::Ack);
+    assert!(matches!(b.event(), Event::Ended { .. }));
+    b.command(invite(1_400));
+    assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "UDP");
+    // A place is still given up when it stays silent by both.
+    b.wait(8_000);
+    failed(&mut b, PEER, 408);
+    assert!(matches!(b.event(), Event::Ended { .. }));
+    // TCP is tried again in time.
+    b.wait(600_000);
+    b.sent.clear();
+    b.command(invite(1_400));
+    assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "TCP");
+}
+
+#[test]
+fn a_large_request_that_nobody_waits_for_any_more_is_not_sent_again() {
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    b.command(invite(1_400));
+    b.request(&Method::Invite);
+    b.command(Command::Hangup { call: CallKey(1), reason: None });
+    b.handle(Input::Unreachable { transport: Transport::Tcp, remote: addr(PEER) });
+    assert!(matches!(b.event(), Event::Ended { .. }));
+    b.wait(40_000);
+    b.quiet();
+}
+
+#[test]
+fn the_next_place_may_ask_who_we_are_as_the_first_did() {
+    let mut b = Bench::new();
+    let first = begin(&mut b);
+    let challenge = |nonce: &str| format!("Digest realm=\"trunk\", nonce=\"{nonce}\", qop=\"auth\"");
+    b.receive(&b.response(&first, 401, "a").header("WWW-Authenticate", challenge("n1")).finish());
+    b.request(&Method::Ack);
+    let proven = b.request(&Method::Invite);
+    assert!(proven.text("Authorization").unwrap().contains("n1"));
+    b.receive(&b.response(&proven, 503, "a").finish());
+    b.request(&Method::Ack);
+    failed(&mut b, PEER, 503);
+    let second = same_again(&mut b, &proven, SECOND);
+    let asked = b.response(&second, 401, "b").header("WWW-Authenticate", challenge("n2"));
+    b.receive_from(&asked.finish(), SECOND);
+    b.request(&Method::Ack);
+    let (to, again) = b.next_to();
+    assert_eq!((to, again.method()), (addr(SECOND), Some(&Method::Invite)));
+    assert!(again.text("Authorization").unwrap().contains("n2"));
+    // Once: a second challenge of the same place means a wrong password.
+    let asked = b.response(&again, 401, "b").header("WWW-Authenticate", challenge("n3"));
+    b.receive_from(&asked.finish(), SECOND);
+    b.request(&Method::Ack);
+    assert!(matches!(b.event(), Event::Ended { cause, .. } if cause.code == Some(401)));
+}

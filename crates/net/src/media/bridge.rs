@@ -57,9 +57,9 @@ pub(super) struct Bridge {
 impl Bridge {
     /// Begins the call: its time starts now.
     pub(super) fn start(start: BridgeStart) -> Self {
-        let BridgeStart { sides, sink } = start;
+        let BridgeStart { sides: [a, b], signalling: [from_a, from_b], sink } = start;
         Bridge {
-            sides: sides.map(|side| Half::new(side.socket)),
+            sides: [Half::new(a.socket, from_a), Half::new(b.socket, from_b)],
             link: Link::Nothing,
             sink,
             events_from: Instant::ZERO,
@@ -218,7 +218,8 @@ impl Bridge {
             (Link::Remade(remade), _) => remade.receive(now, side, datagram),
             (_, SideCarrier::Relay { .. }) => {
                 there.send(datagram);
-                !datagram.is_empty()
+                // Whatever it carries, it is RTP or UDPTL: nothing else says that the far end is there.
+                is_rtp(datagram) || is_udptl(datagram)
             }
             (link, SideCarrier::T38 { .. }) => {
                 let valid = is_udptl(datagram);
@@ -353,6 +354,11 @@ fn pass_audio(there: &mut Half, packet: Passing<'_>, codec: Codec) {
     if let Some(length) = there.sender.pass(packet, payload_type, payload, &mut out) {
         there.send(out.get(..length).unwrap_or_default());
     }
+}
+
+/// Whether this can be a packet of RTP or SRTP: version 2 and a whole header (RFC 3550 §5.1).
+fn is_rtp(datagram: &[u8]) -> bool {
+    datagram.len() >= 12 && datagram.first().is_some_and(|first| first >> 6 == 2)
 }
 
 /// Whether this is a packet of UDPTL, whole.

@@ -5,8 +5,8 @@ use fax_base::Instant;
 use fax_base::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-/// So long after an address was agreed only its host, or the one that was known before, is listened to; a
-/// peer behind a network address translator is latched on after that.
+/// So long after an address was agreed only its host, the one that was known before, or the one that signalling comes from
+/// is listened to; a peer behind a network address translator is latched on after that.
 const STRANGERS: Duration = Duration::from_millis(500);
 
 /// One far end.
@@ -19,12 +19,16 @@ pub(super) struct Latch {
     latched: bool,
     /// Who was latched on before the last change of address or carrier.
     known: Option<IpAddr>,
-    strangers_from: Instant,
+    /// Where its signalling comes from: of a peer behind a translator its media, too, as a rule.
+    signalling: Vec<IpAddr>,
+    /// `None`: it was heard from somewhere, and is believed to be there still.
+    strangers_from: Option<Instant>,
 }
 
 impl Latch {
-    pub(super) fn new(now: Instant, announced: SocketAddr) -> Self {
-        Latch { announced, remote: announced, latched: false, known: None, strangers_from: now + STRANGERS }
+    pub(super) fn new(now: Instant, announced: SocketAddr, signalling: Vec<IpAddr>) -> Self {
+        let strangers_from = Some(now + STRANGERS);
+        Latch { announced, remote: announced, latched: false, known: None, signalling, strangers_from }
     }
 
     /// Where to send.
@@ -46,12 +50,14 @@ impl Latch {
         if self.latched {
             self.known = Some(self.remote.ip());
         }
+        // Another carrier of the same host comes from where the first one came from.
+        let stays = announced.ip() == self.announced.ip() && self.known.is_some();
         if announced != self.announced {
             self.announced = announced;
             self.remote = announced;
         }
         self.latched = false;
-        self.strangers_from = now + STRANGERS;
+        self.strangers_from = (!stays).then_some(now + STRANGERS);
     }
 
     /// Whether a packet from there may be the far end's. Once the true source is known, nobody else is
@@ -60,7 +66,9 @@ impl Latch {
         if self.latched {
             return from == self.remote || from == self.announced;
         }
-        now >= self.strangers_from || from.ip() == self.announced.ip() || Some(from.ip()) == self.known
+        let ip = from.ip();
+        let familiar = ip == self.announced.ip() || Some(ip) == self.known || self.signalling.contains(&ip);
+        familiar || self.strangers_from.is_some_and(|from| now >= from)
     }
 
     /// A valid packet came from there.

@@ -52,7 +52,10 @@ pub(crate) trait Wire {
 
 impl Wire for UdpSocket {
     fn send(&mut self, datagram: &[u8], to: SocketAddr) {
-        let _ = self.send_to(datagram, to);
+        // Who is on hold in the old style is at 0.0.0.0, which the system takes for this host.
+        if !to.ip().is_unspecified() {
+            let _ = self.send_to(datagram, to);
+        }
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
@@ -89,7 +92,7 @@ impl<W: Wire> Leg<W> {
 
     /// The same, with a stream of RTP that begins as it is told.
     pub(crate) fn start_with(start: Start<W>, sender: Sender) -> Self {
-        let Start { socket, terminal, remote, codec, keys, sink, recording } = start;
+        let Start { socket, terminal, remote, signalling, codec, keys, sink, recording } = start;
         let mut shield = Shield::default();
         shield.turn_to(keys);
         let mut leg = Leg {
@@ -97,7 +100,7 @@ impl<W: Wire> Leg<W> {
             terminal,
             sink,
             mode: Mode::Audio { codec, next_packet: Instant::ZERO },
-            latch: Latch::new(Instant::ZERO, remote),
+            latch: Latch::new(Instant::ZERO, remote, signalling),
             sender,
             receiver: Receiver::new(codec),
             shield,

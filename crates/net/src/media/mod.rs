@@ -29,7 +29,7 @@ use fax_base::line::Tone;
 use fax_dsp::g711::Law;
 use fax_t30 as t30;
 use fax_terminal::{ReceivedPage, Signal, Terminal};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 /// A stream of RTP that begins anywhere, its number in the lower half: who misses the first packets still knows how often
 /// it has gone round (RFC 3711 §3.3.1).
@@ -94,6 +94,8 @@ impl std::fmt::Debug for MediaCommand {
 /// Everything the media of a call that is passed on begin with: the sockets of sides A and B.
 pub(crate) struct BridgeStart {
     pub(crate) sides: [MediaSocket; 2],
+    /// Where each side's signalling comes from.
+    pub(crate) signalling: [Vec<IpAddr>; 2],
     pub(crate) sink: MediaSink,
 }
 
@@ -128,6 +130,8 @@ pub(crate) struct Start<W = UdpSocket> {
     pub(crate) socket: W,
     pub(crate) terminal: Terminal,
     pub(crate) remote: SocketAddr,
+    /// Where the far end's signalling comes from.
+    pub(crate) signalling: Vec<IpAddr>,
     pub(crate) codec: Codec,
     /// Audio goes by SRTP.
     pub(crate) keys: Option<Keys>,

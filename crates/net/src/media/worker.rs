@@ -441,6 +441,7 @@ mod tests {
                             socket,
                             terminal,
                             remote,
+                            signalling: Vec::new(),
                             codec: Codec::PCMA,
                             keys: None,
                             sink,
@@ -487,7 +488,8 @@ mod tests {
         let at = sides.each_ref().map(|side| side.local);
         let (sender, _events) = tokio::sync::mpsc::unbounded_channel();
         let key = MediaKey(5);
-        let handle = media.bridge(key, BridgeStart { sides, sink: MediaSink::new(key, sender) }).unwrap();
+        let (signalling, sink) = (Default::default(), MediaSink::new(key, sender));
+        let handle = media.bridge(key, BridgeStart { sides, signalling, sink }).unwrap();
         for (side, end) in [Side::A, Side::B].into_iter().zip(&far_ends) {
             let carrier = SideCarrier::Relay { remote: end.local_addr().unwrap() };
             handle.send(MediaCommand::Side { side, carrier });

@@ -125,7 +125,7 @@ impl Driver {
         let agent = sip::UserAgent::new(sip::Config {
             user_agent: config.user_agent.clone(),
             seed: rand::random(),
-            max_calls: config.max_calls,
+            max_calls: super::guarded::legs_of(config.max_calls),
             large_by_tcp: true,
             algorithms: config.registrar.algorithms.clone(),
             passed: config.terminals.first().map(|_| sip::message::Method::Register).into_iter().collect(),
@@ -326,11 +326,13 @@ impl Driver {
         let Some(entry) = self.legs.get_mut(&key) else {
             return;
         };
-        let Entry { leg, call, events, socket, media, .. } = entry;
+        let Entry { leg, call, events, socket, media, flow, .. } = entry;
         let call = *call;
+        let flow = self.outgoing.get(&call).map_or(*flow, |outgoing| outgoing.flow);
         let mut reach = Reach {
             now,
             key: MediaKey(key.0),
+            signalling: flow.1.ip().to_canonical(),
             agent: &mut self.agent,
             workers: &self.media,
             told: &self.media_sender,
@@ -372,6 +374,8 @@ impl Driver {
 struct Reach<'a> {
     now: Instant,
     key: MediaKey,
+    /// Where the far end's signalling comes from.
+    signalling: IpAddr,
     agent: &'a mut sip::UserAgent,
     workers: &'a Media,
     told: &'a mpsc::UnboundedSender<(MediaKey, MediaEvent)>,
@@ -396,7 +400,8 @@ impl Outside for Reach<'_> {
             None => (fax_terminal::Terminal::new(*terminal), None),
             Some(traces) => record(traces, leg, *terminal),
         };
-        let start = Start { socket: socket.socket, terminal, remote, codec, keys, sink, recording };
+        let (socket, signalling) = (socket.socket, vec![self.signalling]);
+        let start = Start { socket, terminal, remote, signalling, codec, keys, sink, recording };
         *self.media = self.workers.begin(self.key, start);
         self.media.is_some()
     }

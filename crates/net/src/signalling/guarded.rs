@@ -15,6 +15,15 @@ const ANSWERED: Duration = Duration::from_secs(64);
 /// Proofs that wait, of all users together.
 const MOST: usize = 256;
 
+/// SIP sessions of a call that is passed on: the caller's, and those of places that are called at once.
+const LEGS: usize = 8;
+
+/// SIP sessions that the user agent may have for so many calls. The calls themselves are counted when it is known whose
+/// they are: neither the second leg of a call that is passed on nor a stranger whose proof waits takes the place of one.
+pub(super) fn legs_of(calls: usize) -> usize {
+    calls.saturating_mul(LEGS).saturating_add(MOST)
+}
+
 /// A proof that waits for its turn.
 struct Waits {
     at: Instant,

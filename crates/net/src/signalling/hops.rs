@@ -9,6 +9,7 @@ use crate::dns::{Locator, Place, Places};
 use crate::transport::Peer;
 use bytes::Bytes;
 use fax_base::Instant;
+use fax_base::time::Duration;
 use fax_sip as sip;
 use sip::Hop;
 use std::collections::HashMap;
@@ -19,6 +20,9 @@ const NAMES: usize = 1_024;
 
 /// Messages that wait for one name.
 const WAITING: usize = 64;
+
+/// A detour is remembered for as long as what went there waits for its answer (64·T1), and a connection for being made.
+const DETOUR: Duration = Duration::from_secs(64);
 
 /// A message whose hop is being looked up: the flow it would take without, our address, and itself.
 type Waiting = (Peer, Option<SocketAddr>, Bytes);
@@ -36,8 +40,8 @@ pub(super) struct Hops {
     /// Names with their places, until when.
     known: HashMap<Hop, (Vec<Place>, Instant)>,
     waiting: HashMap<Hop, Vec<Waiting>>,
-    /// Where messages went instead of their flow; failures there are failures of the flow.
-    detours: HashMap<Peer, Peer>,
+    /// Where messages went instead of their flow, until when that matters; failures there are failures of the flow.
+    detours: HashMap<Peer, (Peer, Instant)>,
 }
 
 impl Hops {
@@ -49,6 +53,7 @@ impl Hops {
     /// Forgets what is over.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.known.retain(|_, (_, until)| *until > now);
+        self.detours.retain(|_, (_, until)| *until > now);
     }
 }
 
@@ -115,8 +120,9 @@ impl Driver {
     }
 
     fn detour(&mut self, flow: Peer, to: Peer, local: Option<SocketAddr>, octets: Bytes) {
-        if to != flow && self.hops.detours.len() < NAMES {
-            self.hops.detours.insert(to, flow);
+        if to != flow && (self.hops.detours.len() < NAMES || self.hops.detours.contains_key(&to)) {
+            let until = self.now() + DETOUR;
+            self.hops.detours.insert(to, (flow, until));
         }
         self.send(to, local, octets);
     }
@@ -125,7 +131,8 @@ impl Driver {
     pub(super) fn tell_unreachable(&mut self, peer: Peer) {
         let now = self.now();
         self.hops.dead.failed(now, peer, None);
-        for (transport, remote) in [Some(peer), self.hops.detours.remove(&peer)].into_iter().flatten() {
+        let instead = self.hops.detours.remove(&peer).map(|(flow, _)| flow);
+        for (transport, remote) in [Some(peer), instead].into_iter().flatten() {
             self.agent.handle(now, sip::Input::Unreachable { transport, remote });
         }
     }

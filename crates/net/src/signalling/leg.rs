@@ -316,7 +316,11 @@ impl Leg {
             sip::Event::ReinviteAnswered { answer, .. } => self.offer_taken(&answer),
             sip::Event::ReinviteRefused { code, reason, .. } => self.refused(code, reason),
             sip::Event::Ended { cause, .. } => self.ended(now, cause),
-            sip::Event::Refreshed { .. } => {}
+            sip::Event::Refreshed { unheld, .. } => {
+                if let Some(offer) = unheld {
+                    self.session.unheld(&offer);
+                }
+            }
             // These are not about a call; the driver keeps them.
             sip::Event::Incoming(_)
             | sip::Event::Registered { .. }

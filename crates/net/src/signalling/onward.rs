@@ -384,7 +384,10 @@ impl Driver {
         if let (Some(a), Some(b)) = (passage.caller_socket.take(), b) {
             let media_key = MediaKey(key.0);
             let sink = MediaSink::new(media_key, self.media_sender.clone());
-            passage.media = self.media.bridge(media_key, BridgeStart { sides: [a, b], sink });
+            let places = passage.called.iter().filter_map(|call| self.outgoing.get(call));
+            let called = places.map(|outgoing| outgoing.flow.1.ip().to_canonical()).collect();
+            let signalling = [vec![passage.flow.1.ip().to_canonical()], called];
+            passage.media = self.media.bridge(media_key, BridgeStart { sides: [a, b], signalling, sink });
         }
         if passage.media.is_none() {
             passage.bridge.handle(now, Input::MediaFailed);

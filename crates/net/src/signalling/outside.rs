@@ -57,7 +57,7 @@ pub(crate) fn call_of(event: &sip::Event) -> Option<sip::CallKey> {
         | sip::Event::Answered { call, .. }
         | sip::Event::Confirmed { call, .. }
         | sip::Event::ReinviteOffered { call, .. }
-        | sip::Event::Refreshed { call }
+        | sip::Event::Refreshed { call, .. }
         | sip::Event::ReinviteAnswered { call, .. }
         | sip::Event::ReinviteRefused { call, .. }
         | sip::Event::Ended { call, .. } => Some(*call),

@@ -154,11 +154,7 @@ impl Driver {
             return;
         }
         let sip::Target { transport, remote: registrar, contact } = targets.remove(0);
-        let user = match (&peer.trunk.register_user, &peer.trunk.credentials) {
-            (user, _) if !user.is_empty() => user.clone(),
-            (_, Some((user, _))) => user.clone(),
-            (_, None) => return,
-        };
+        let Some(user) = peer.trunk.user().map(str::to_owned) else { return };
         let domain = peer.domain();
         let outbound = peer
             .trunk

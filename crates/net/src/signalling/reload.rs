@@ -109,7 +109,7 @@ impl Driver {
         self.config.advertise = config.advertise;
         self.config.max_calls = config.max_calls;
         self.config.trunks = config.trunks;
-        self.agent.limit_calls(config.max_calls);
+        self.agent.limit_calls(super::guarded::legs_of(config.max_calls));
         kept
     }
 

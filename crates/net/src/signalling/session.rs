@@ -90,6 +90,11 @@ impl Session {
         self.negotiation.offer(&image)
     }
 
+    /// Our side was offered again without the far end's hold.
+    pub(super) fn unheld(&mut self, offer: &Bytes) {
+        self.negotiation.unheld(offer);
+    }
+
     /// Our offer was refused.
     pub(super) fn offer_failed(&mut self) {
         self.negotiation.refused();

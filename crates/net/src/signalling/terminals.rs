@@ -3,6 +3,7 @@
 
 use super::driver::Driver;
 use super::keep_alive::KeepAlive;
+use super::peers::Peer;
 use crate::local::{AuthenticationFailed, LocalTerminal, Registrar as Settings};
 use fax_base::Instant;
 use fax_base::redact::Redacted;
@@ -124,9 +125,9 @@ impl Terminals {
         self.locals = flows.map(|f| (f.remote, f.local)).collect();
     }
 
-    /// Who a request says it is from, in our realm.
-    fn claim(&self, claim: Option<&sip::Claim>) -> Option<String> {
-        claim.filter(|c| c.realm == self.realm).map(|c| c.username.clone())
+    /// Who a request says it is from, in our realm: what is judged, and nothing else that it may carry.
+    fn claim(&self, request: &sip::message::Message) -> Option<sip::Claim> {
+        sip::Claim::of(request, &self.realm, false)
     }
 
     /// What proves that this user comes by this transport.
@@ -152,12 +153,14 @@ fn granting(settings: &Settings) -> RegistrarConfig {
 
 impl Driver {
     /// Somebody asks something outside of calls: to register.
-    pub(super) fn asked(&mut self, asked: sip::Asked) {
-        let claim = self.terminals.claim(asked.claim.as_ref());
+    pub(super) fn asked(&mut self, mut asked: sip::Asked) {
+        asked.claim = self.terminals.claim(&asked.message);
         let remote = asked.remote;
-        let secret = claim.as_ref().and_then(|user| self.terminals.secret(user, asked.transport));
+        let claim = asked.claim.as_ref();
+        let secret = claim.and_then(|c| self.terminals.secret(&c.username, asked.transport));
         let asker = sip::Asker::Request(asked.request);
-        self.demand(asker, remote, claim.map(|_| Judged::Register(Box::new(asked))), secret);
+        let judged = asked.claim.is_some().then(|| Judged::Register(Box::new(asked)));
+        self.demand(asker, remote, judged, secret);
     }
 
     /// Asks for a proof; what claims nothing is challenged and forgotten.
@@ -302,16 +305,25 @@ impl Driver {
         }
     }
 
-    /// The trunk that owns an address: the one at just this address and port before one at the same host.
-    fn trunk_at(&self, remote: SocketAddr) -> Option<u64> {
-        let exact = self.peers.iter().find(|p| p.places.iter().any(|place| place.address == remote));
-        exact.or_else(|| self.peers.iter().find(|p| p.owns(remote.ip()))).map(|p| p.id)
+    /// The trunk that a call came by, as its source says: the one at just this address and port before one at the same host.
+    /// Of several accounts at one carrier it is the one that was called: a registrar puts the Contact that was registered
+    /// into the Request-URI (RFC 3261 §16.5).
+    fn trunk_at(&self, incoming: &sip::Incoming) -> Option<u64> {
+        let (remote, called) = (incoming.remote, incoming.request_uri.user());
+        let exact = |p: &&Peer| p.places.iter().any(|place| place.address == remote);
+        let is_called = |p: &&Peer| called.is_some() && p.trunk.user() == called.as_deref();
+        let at = |owns: &dyn Fn(&&Peer) -> bool| {
+            let mut owners = self.peers.iter().filter(owns);
+            owners.clone().find(is_called).or_else(|| owners.next())
+        };
+        at(&exact).or_else(|| at(&|p: &&Peer| p.owns(remote.ip()))).map(|p| p.id)
     }
 
     /// Somebody calls: whoever has to proves who it is first.
-    pub(super) fn called(&mut self, incoming: sip::Incoming) {
-        let claimed = self.terminals.claim(incoming.claim.as_ref());
-        let at = self.trunk_at(incoming.remote);
+    pub(super) fn called(&mut self, mut incoming: sip::Incoming) {
+        incoming.claim = self.terminals.claim(&incoming.request);
+        let claimed = incoming.claim.as_ref().map(|c| c.username.clone());
+        let at = self.trunk_at(&incoming);
         let challenge = at.and_then(|id| self.peer(id)).and_then(|p| p.trunk.challenge.clone());
         if let (Some(trunk), Some((name, password))) = (at, &challenge)
             && claimed.as_ref() == Some(name)
@@ -361,7 +373,7 @@ impl Driver {
 
     fn prove(&mut self, incoming: sip::Incoming, caller: Caller, secret: Option<sip::Secret>) {
         let asker = sip::Asker::Call(incoming.call);
-        let (remote, claims) = (incoming.remote, self.terminals.claim(incoming.claim.as_ref()).is_some());
+        let (remote, claims) = (incoming.remote, incoming.claim.is_some());
         self.demand(asker, remote, claims.then(|| Judged::Call(Box::new(incoming), caller)), secret);
     }
 }

@@ -37,7 +37,10 @@ impl Driver {
                     return tracing::debug!(%remote, "came to a listener that is being closed");
                 }
                 let transport = sip::Transport::Udp;
-                let local = SocketAddr::new(self.contact(transport, remote).ip(), local.port());
+                // Behind a translator the port outside is another, too; what is known of it is of one socket.
+                let seen = self.contact(transport, remote);
+                let own = self.bound_as(transport, seen) == local;
+                let local = if own { seen } else { SocketAddr::new(seen.ip(), local.port()) };
                 self.agent.handle(self.now(), sip::Input::Datagram { transport, local, remote, octets });
             }
             // An ICMP refusal of something sent before; which, the system does not say.
@@ -139,11 +142,10 @@ impl Driver {
         if let Some(local) = self.mapped.behind(seen) {
             return local;
         }
-        let same = |b: &&Bound| {
-            b.transport == transport && b.local.port() == seen.port() && b.local.is_ipv4() == seen.is_ipv4()
-        };
-        let open = self.transports.bound.iter().chain(self.transports.draining());
-        open.into_iter().find(same).map_or(self.local, |b| b.local)
+        let like = |b: &&Bound| b.transport == transport && b.local.is_ipv4() == seen.is_ipv4();
+        let mut open = self.transports.bound.iter().chain(self.transports.draining()).filter(like);
+        let (exact, first) = (open.clone().find(|b| b.local.port() == seen.port()), open.next());
+        exact.or(first).map_or(self.local, |b| b.local)
     }
 
     /// Our SIP address as `remote` is to see it.

@@ -109,9 +109,12 @@ impl Connection {
         })
     }
 
-    /// For how long nothing has come, and whether ever a whole message has.
+    /// For how long nothing has come, and whether ever a whole message has. Whoever connected and has not said one was silent
+    /// all the time: single octets do not keep a connection open.
     pub(crate) fn silence(&self) -> (Duration, bool) {
-        (self.shared.last_heard().elapsed(), self.shared.spoke.load(Ordering::Relaxed))
+        let spoke = self.shared.spoke.load(Ordering::Relaxed);
+        let since = if spoke || self.ours { self.shared.last_heard() } else { self.shared.began };
+        (since.elapsed(), spoke)
     }
 
     pub(super) fn set_task(&mut self, task: AbortHandle) {

@@ -137,6 +137,13 @@ pub struct TrunkLimits {
 }
 
 impl Trunk {
+    /// The user we register as, and are called as; `None`: nothing says which.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        let named = Some(self.register_user.as_str()).filter(|user| !user.is_empty());
+        named.or(self.credentials.as_ref().map(|(user, _)| user.as_str()))
+    }
+
     /// A trunk to `peer` with sensible defaults.
     #[must_use]
     pub fn new(name: &str, peer: &str) -> Self {

@@ -129,6 +129,23 @@ async fn ten_thousand_connections_that_say_nothing_leave_room_for_those_that_do(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn single_octets_do_not_keep_a_place() {
+    let (b, _calls) =
+        answering(StreamLimits { patience: Duration::from_secs(2), ..StreamLimits::default() }).await;
+    let mut stream = TcpStream::connect(b.local_address()).await.unwrap();
+    let end = Instant::now() + BOUND;
+    for octet in options(1).bytes().cycle() {
+        let said = stream.write_all(&[octet]).await;
+        let read = tokio::time::timeout(Duration::from_millis(400), stream.read(&mut [0; 512])).await;
+        if said.is_err() || matches!(read, Ok(Ok(0) | Err(_))) {
+            break;
+        }
+        assert!(Instant::now() < end, "it is still open");
+    }
+    b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_does_not_read_delays_nobody_and_is_closed() {
     let (b, _calls) = answering(StreamLimits::default()).await;
     let at = b.local_address();

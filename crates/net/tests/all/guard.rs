@@ -6,7 +6,9 @@ use crate::bench;
 use crate::streams;
 
 use bench::{page, pels, request, side_with, story, terminal};
-use fax_net::{Config, Endpoint, IncomingCall, Listen, LocalTerminal, Protection, StreamLimits, Transport};
+use fax_net::{
+    Config, Endpoint, IncomingCall, Listen, LocalTerminal, Protection, StreamLimits, Transport, Trunk,
+};
 use fax_t30::Role;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -54,6 +56,11 @@ fn invite(to: SocketAddr, from: SocketAddr, number: usize) -> Vec<u8> {
     format!("{head}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len()).into()
 }
 
+/// A message with this line before its contact.
+fn with(message: &[u8], line: &str) -> Vec<u8> {
+    String::from_utf8_lossy(message).replacen("Contact:", &format!("{line}\r\nContact:"), 1).into_bytes()
+}
+
 fn options(to: SocketAddr, from: SocketAddr, number: usize, agent: &str) -> Vec<u8> {
     let head = head("OPTIONS", to, from, number);
     format!("{head}User-Agent: {agent}\r\nContent-Length: 0\r\n\r\n").into()
@@ -62,11 +69,14 @@ fn options(to: SocketAddr, from: SocketAddr, number: usize, agent: &str) -> Vec<
 /// A REGISTER with a proof that is made up.
 fn guess(to: SocketAddr, from: SocketAddr, number: usize) -> Vec<u8> {
     let head = head("REGISTER", to, from, number);
+    with(format!("{head}Content-Length: 0\r\n\r\n").as_bytes(), &made_up(number))
+}
+
+fn made_up(number: usize) -> String {
     format!(
-        "{head}Authorization: Digest username=\"ata\", realm=\"ferrofax\", nonce=\"00\", uri=\"sip:x\", \
-         algorithm=MD5, response=\"{number:032x}\"\r\nContent-Length: 0\r\n\r\n"
+        "Authorization: Digest username=\"ata\", realm=\"ferrofax\", nonce=\"00\", uri=\"sip:x\", \
+         algorithm=MD5, response=\"{number:032x}\""
     )
-    .into()
 }
 
 /// The status of the next response, if one comes.
@@ -271,6 +281,59 @@ async fn a_user_that_many_addresses_guess_is_judged_slowly_and_at_home_at_once()
     until("it is renewed", async || home.endpoint.trunks().await[0].registrations[0].until > first).await;
     assert_eq!(home.endpoint.trunks().await[0].registrations[0].last_failure, None);
     home.endpoint.stop().await;
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_judged_is_a_proof_and_all_else_is_none() {
+    let at = free(89, 1);
+    let rules = Protection { account_failures: 0, ..Protection::default() };
+    let (endpoint, _calls) = registrar(at, |config| config.protection = rules).await;
+    // A proof for somebody else on the way does not hide the one for us.
+    let telephone = socket(89, 8);
+    let guess = guess(at, telephone.local_addr().unwrap(), 1);
+    let other =
+        "Authorization: Digest username=\"x\", realm=\"other\", nonce=\"1\", uri=\"sip:x\", response=\"1\"";
+    let both =
+        String::from_utf8_lossy(&guess).replacen("Authorization:", &format!("{other}\r\nAuthorization:"), 1);
+    telephone.send_to(both.as_bytes(), at).unwrap();
+    assert_eq!(answer(&telephone), Some(401));
+    assert_eq!(endpoint.failed_authentications(), 1);
+    // Proofs for a proxy show us nothing: whoever goes on like that is banned, as without any.
+    let stranger = socket(89, 9);
+    let mut asked = |number: usize| {
+        let made_up = made_up(number).replacen("Authorization", "Proxy-Authorization", 1);
+        let head = head("REGISTER", at, stranger.local_addr().unwrap(), number);
+        let octets = with(format!("{head}Content-Length: 0\r\n\r\n").as_bytes(), &made_up);
+        stranger.send_to(&octets, at).unwrap();
+        answer(&stranger)
+    };
+    let answers: Vec<_> = (2..50).map_while(&mut asked).collect();
+    assert_eq!(answers, [401; 40]);
+    assert_eq!((endpoint.protection().bans.len(), endpoint.failed_authentications()), (1, 1));
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_that_wait_take_no_call_from_a_trunk() {
+    let (at, carrier, guesser) = (free(98, 1), socket(98, 2), socket(98, 9));
+    let (endpoint, mut calls) = registrar(at, |config| {
+        config.max_calls = 4;
+        config.protection = Protection { account_failures: 1, ban_after: 0, ..Protection::default() };
+        config.trunks.push(Trunk::new("carrier", &carrier.local_addr().unwrap().to_string()));
+    })
+    .await;
+    assert_eq!(guessed(&guesser, at, 1), Some(401));
+    // As many calls as there may be, of somebody who is judged slowly, and at once behind them one of the trunk.
+    for number in 2..6 {
+        let octets = with(&invite(at, guesser.local_addr().unwrap(), number), &made_up(number));
+        guesser.send_to(&octets, at).unwrap();
+    }
+    carrier.send_to(&invite(at, carrier.local_addr().unwrap(), 10), at).unwrap();
+    let call = tokio::time::timeout(BOUND, calls.recv()).await.expect("no call comes").unwrap();
+    assert_eq!(call.trunk, "carrier");
+    assert_eq!(endpoint.protection().counters.delayed, 4);
+    drop(call);
     endpoint.stop().await;
 }
 

@@ -61,7 +61,8 @@ impl Middle {
 async fn between(uac: &str, uas: &str, fill: &[(&str, &str)]) -> OnwardReport {
     let (callee, to) = Sipp::listen(uas, fill).await;
     let from = free();
-    let mut middle = middle(&[from, to], |_| {}).await;
+    // With its two legs it is one call.
+    let mut middle = middle(&[from, to], |config| config.max_calls = 1).await;
     let target = middle.at.to_string();
     let caller = Sipp::start(uac, from, fill, &[target.as_str(), "-s", "+4930456"]);
     let report = middle.pass(&[1]).await;

@@ -135,6 +135,15 @@ async fn peers_are_told_what_the_server_sees_also_when_that_changes() {
         drop(call);
         bound
     };
+    // So is whoever asks or calls us.
+    let from = peer.at();
+    let options = format!(
+        "OPTIONS sip:{own} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKo;rport\r\nFrom: <sip:x@x>;tag=1\r\nTo: \
+         <sip:y@y>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 9\r\nContent-Length: 0\r\n\r\n"
+    );
+    peer.0.send_to(options.as_bytes(), own).unwrap();
+    let answer = peer.hears("SIP/2.0 200", |_| true);
+    assert!(line(&answer, "Contact:").contains(&format!("203.0.113.5:{outside}")), "{answer}");
     let end = Instant::now() + PATIENCE;
     let mut attempts = 100..;
     while !attempts.next().is_some_and(asked_for_itself) {

@@ -373,6 +373,30 @@ async fn the_registrar_says_how_it_sees_us_and_is_told_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_accounts_at_a_carrier_a_call_is_by_the_one_that_is_called() {
+    let carrier = Carrier::start().await;
+    let mut config = Config::new(free());
+    config.workers = 1;
+    for (name, user) in [("one", "acme"), ("two", "fax"), ("three", "")] {
+        let mut trunk = Trunk::new(name, &carrier.at.to_string());
+        user.clone_into(&mut trunk.register_user);
+        config.trunks.push(trunk);
+    }
+    let (endpoint, mut incoming) = Endpoint::start(config.clone()).await.unwrap();
+    for (number, (user, trunk)) in (1..).zip([("fax", "two"), ("acme", "one"), ("+4930456", "one")]) {
+        let called = carrier.invite_user(user, config.sip, number, "X-Test: 1");
+        let (code, by) = tokio::join!(called, async {
+            let call = tokio::time::timeout(BOUND, incoming.recv()).await.unwrap().unwrap();
+            let by = call.trunk.clone();
+            call.reject(486, "");
+            by
+        });
+        assert_eq!((code, by.as_str()), (486, trunk), "{user}");
+    }
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn trunks_come_go_and_change_while_a_call_runs() {
     let (old, new) = (Carrier::start().await, Carrier::start().await);
     let ours = ours(&[old.at], registers).await;

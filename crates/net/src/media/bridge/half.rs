@@ -11,7 +11,7 @@ use fax_base::time::{Duration, earliest};
 use fax_dsp::Listening;
 use fax_dsp::listening::Told;
 use std::collections::VecDeque;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 /// Nothing at all comes for so long: the far end is gone.
 const GONE: Duration = Duration::from_secs(60);
@@ -50,6 +50,8 @@ pub(super) struct Half {
     /// Its RTP goes through this.
     pub(super) shield: Shield,
     latch: Option<Latch>,
+    /// Where its signalling comes from.
+    signalling: Vec<IpAddr>,
     ear: Option<Box<Ear>>,
     early: VecDeque<Early>,
     /// When something came last.
@@ -62,7 +64,7 @@ pub(super) struct Half {
 }
 
 impl Half {
-    pub(super) fn new(socket: UdpSocket) -> Self {
+    pub(super) fn new(socket: UdpSocket, signalling: Vec<IpAddr>) -> Self {
         let payload_type = Codec::PCMA.payload_type;
         Half {
             socket,
@@ -71,6 +73,7 @@ impl Half {
             receiver: Receiver::new(Codec::PCMA),
             shield: Shield::default(),
             latch: None,
+            signalling,
             ear: None,
             early: VecDeque::new(),
             heard: Instant::ZERO,
@@ -87,7 +90,7 @@ impl Half {
         match (carrier.remote(), &mut self.latch) {
             (None, _) => {}
             (Some(remote), Some(latch)) => latch.turn_to(now, remote, afresh),
-            (Some(remote), latch) => *latch = Some(Latch::new(now, remote)),
+            (Some(remote), latch) => *latch = Some(Latch::new(now, remote, self.signalling.clone())),
         }
         let mut early = Vec::new();
         match &carrier {

@@ -38,7 +38,8 @@ fn bench() -> Bench {
     let sides = [bind(), bind()];
     let at = [sides[0].local, sides[1].local];
     let sink = MediaSink::new(MediaKey(7), sender);
-    Bench { bridge: Bridge::start(BridgeStart { sides, sink }), at, events }
+    let bridge = Bridge::start(BridgeStart { sides, signalling: Default::default(), sink });
+    Bench { bridge, at, events }
 }
 
 impl Bench {
@@ -104,12 +105,20 @@ fn a_relay_passes_anything_and_a_stranger_nothing() {
     let ((a, at_a), (b, at_b)) = (far_end(), far_end());
     bench.set(0, Side::A, SideCarrier::Relay { remote: at_a });
     bench.set(0, Side::B, SideCarrier::Relay { remote: at_b });
-    a.send_to(b"anything", bench.at[0]).unwrap();
+    // What is no media does not say where the far end is.
+    let (stranger, _) = far_end();
+    stranger.send_to(b"here I am", bench.at[0]).unwrap();
+    bench.turn(1);
+    take(&b).unwrap();
+    let media = rtp(96, 1, 0, 7, b"of whatever codec");
+    a.send_to(&media, bench.at[0]).unwrap();
     b.send_to(b"and back", bench.at[1]).unwrap();
     bench.turn(1);
-    assert_eq!(take(&b).unwrap(), b"anything");
+    assert_eq!(take(&b).unwrap(), media);
     assert_eq!(take(&a).unwrap(), b"and back");
-    let (stranger, _) = far_end();
+    a.send_to(b"anything", bench.at[0]).unwrap();
+    bench.turn(1);
+    assert_eq!(take(&b).unwrap(), b"anything");
     stranger.send_to(b"I was never asked", bench.at[0]).unwrap();
     bench.turn(2);
     assert_eq!(take(&b), None);
@@ -259,6 +268,7 @@ impl Machine {
             socket: socket.socket,
             terminal: Terminal::new(config),
             remote,
+            signalling: Vec::new(),
             codec,
             keys: None,
             sink: MediaSink::new(MediaKey(1), sender),

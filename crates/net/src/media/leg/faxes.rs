@@ -121,6 +121,7 @@ pub(super) fn end(
         socket,
         terminal,
         remote,
+        signalling: Vec::new(),
         codec,
         keys,
         sink: MediaSink::new(MediaKey(1), sender),

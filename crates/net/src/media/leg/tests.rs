@@ -3,6 +3,7 @@
 use super::super::{MediaKey, MediaPorts};
 use super::*;
 use fax_dsp::g711::Law;
+use std::net::IpAddr;
 use tokio::sync::mpsc::unbounded_channel;
 
 const PEER: &str = "192.0.2.1:4000";
@@ -19,6 +20,11 @@ fn at(ms: u64) -> Instant {
 
 /// Media that expect the far end at [`PEER`]; nothing is sent while no turn is given.
 fn leg() -> Leg {
+    leg_called_from(Vec::new())
+}
+
+/// The same with signalling that comes from there.
+fn leg_called_from(signalling: Vec<IpAddr>) -> Leg {
     let terminal = fax_terminal::Terminal::new(fax_terminal::Config {
         role: t30::Role::Called,
         ident: String::new(),
@@ -33,6 +39,7 @@ fn leg() -> Leg {
         },
         terminal,
         remote: address(PEER),
+        signalling,
         codec: Codec { law: Law::A, payload_type: 8 },
         keys: None,
         sink: MediaSink::new(MediaKey(1), sender),
@@ -86,9 +93,21 @@ fn a_peer_behind_a_translator_is_latched_on_and_kept_through_the_switch() {
     to_t38(&mut leg, 600, PEER);
     assert_eq!(leg.latch.remote(), address(STRANGER), "the binding that works is kept");
     udptl(&mut leg, 601, 0, "198.51.100.66:9");
+    udptl(&mut leg, 9_000, 0, "198.51.100.66:9");
     assert!(!leg.latch.is_latched());
-    udptl(&mut leg, 602, 0, STRANGER);
+    udptl(&mut leg, 9_001, 0, STRANGER);
     assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(STRANGER)));
+}
+
+#[test]
+fn a_peer_behind_a_translator_is_known_by_its_signalling() {
+    let mut leg = leg_called_from(vec![address(STRANGER).ip()]);
+    rtp(&mut leg, 1, "198.51.100.66:9");
+    assert!(!leg.latch.is_latched());
+    rtp(&mut leg, 2, STRANGER);
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(STRANGER)));
+    rtp(&mut leg, 600, "198.51.100.66:9");
+    assert_eq!(leg.latch.remote(), address(STRANGER));
 }
 
 #[test]
@@ -132,4 +151,22 @@ fn noise_latches_nothing() {
         leg.receive(at(11), address(PEER_ELSEWHERE), datagram);
     }
     assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (false, address(PEER)));
+}
+
+#[test]
+fn nothing_is_sent_to_who_holds_in_the_old_style() {
+    let mut leg = leg();
+    // The system takes 0.0.0.0 for this host.
+    let here = UdpSocket::bind("127.0.0.1:0").unwrap();
+    here.set_nonblocking(true).unwrap();
+    let port = here.local_addr().unwrap().port();
+    let codec = Codec { law: Law::A, payload_type: 8 };
+    let turn = |leg: &mut Leg, ms, ip: &str| {
+        let remote = SocketAddr::new(ip.parse().unwrap(), port);
+        assert!(leg.command(at(ms), MediaCommand::Audio { remote, codec }));
+        leg.turn(at(ms));
+        here.recv_from(&mut [0; 512]).is_ok()
+    };
+    assert!(!turn(&mut leg, 100, "0.0.0.0"));
+    assert!(turn(&mut leg, 200, "127.0.0.1"));
 }

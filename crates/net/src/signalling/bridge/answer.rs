@@ -20,11 +20,11 @@ impl Bridge {
             sip::Event::ReinviteOffered { offer, .. } => self.offered(now, Side::A, offer),
             sip::Event::ReinviteAnswered { answer, .. } => self.offer_taken(Side::A, &answer),
             sip::Event::ReinviteRefused { code, .. } => self.offer_refused(Side::A, code),
+            sip::Event::Refreshed { unheld, .. } => self.unheld(Side::A, unheld),
             sip::Event::Ended { cause, .. } => self.ended(now, Side::A, cause),
             // Nothing of the other side's business, or nothing about a call.
             sip::Event::Progress { .. }
             | sip::Event::Answered { .. }
-            | sip::Event::Refreshed { .. }
             | sip::Event::Incoming(_)
             | sip::Event::Registered { .. }
             | sip::Event::RegistrationFailed { .. }
@@ -75,6 +75,7 @@ impl Bridge {
             sip::Event::ReinviteOffered { offer, .. } if is_ours => self.offered(now, Side::B, offer),
             sip::Event::ReinviteAnswered { answer, .. } if is_ours => self.offer_taken(Side::B, &answer),
             sip::Event::ReinviteRefused { code, .. } if is_ours => self.offer_refused(Side::B, code),
+            sip::Event::Refreshed { unheld, .. } if is_ours => self.unheld(Side::B, unheld),
             sip::Event::Ended { cause, .. } if is_ours => self.ended(now, Side::B, cause),
             sip::Event::Ended { cause, .. } => {
                 let ours = cause.by != sip::EndedBy::Remote;

@@ -51,6 +51,16 @@ pub(super) enum Stream {
     },
 }
 
+impl Stream {
+    /// Neither side is on hold.
+    pub(super) fn flows(&self) -> bool {
+        match self {
+            Stream::Audio { flows, .. } => *flows,
+            Stream::T38 { .. } => true,
+        }
+    }
+}
+
 /// Reads a description; `prefer_image`: of audio and T.38 side by side T.38 is meant.
 pub(super) fn read(octets: &Bytes, t38: bool, prefer_image: bool) -> Option<Content> {
     read_where(octets, t38, prefer_image, |_| true)

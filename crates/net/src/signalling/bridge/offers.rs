@@ -117,6 +117,24 @@ impl Bridge {
         self.answer_ourselves(pending, true, |port| lines::own_audio_capabilities(port, law));
     }
 
+    /// A side that held the other wanted our offer, and got one without the hold.
+    pub(super) fn unheld(&mut self, side: Side, offer: Option<Bytes>) {
+        if let (Some(half), Some(offer)) = (self.half(side), offer) {
+            half.negotiation.unheld(&offer);
+        }
+    }
+
+    /// What a side said without having been asked by this call goes on to the other: it holds it, or does no longer.
+    fn tell_other(&mut self, side: Side, content: &Content) {
+        let Some(half) = self.half(side.other()).filter(|h| h.offering.is_none() && !h.is_t38()) else {
+            return;
+        };
+        half.offering = Some(false);
+        let offer = half.negotiation.offer_line(lines::with_port(content.line(), half.port));
+        let call = half.call;
+        self.want(sip::Command::Reinvite { call, offer });
+    }
+
     /// A side has answered our offer.
     pub(super) fn offer_taken(&mut self, side: Side, answer: &Bytes) {
         let content = lines::read(answer, true, true);
@@ -124,6 +142,7 @@ impl Bridge {
             return;
         };
         let asked = half.offering.take();
+        let flowed = half.stream.as_ref().is_some_and(Stream::flows);
         let unasked = asked == Some(false) && matches!(content, Some(Content::T38 { .. }));
         let content = content.filter(|_| unasked || half.taken(answer));
         let live = content.is_some();
@@ -140,6 +159,9 @@ impl Bridge {
                 self.answer_with(&pending, &content);
             }
             (Some(pending), _) => self.refused_there(pending, 488),
+            (None, Some(content)) if asked.is_none() && content.stream().flows() != flowed => {
+                self.tell_other(side, &content);
+            }
             (None, _) => {}
         }
         if asked == Some(true) && !live && !is_t38 {

@@ -242,6 +242,29 @@ fn other_codecs_are_passed_with_our_address_and_without_keys() {
 }
 
 #[test]
+fn a_hold_goes_to_the_other_side_and_so_does_its_end_without_an_offer() {
+    let mut b = Bench::up(OnwardT38::Pass, OnwardT38::Pass);
+    let held = sdp(1, 2, "m=audio 6000 RTP/AVP 8\r\na=sendonly");
+    b.offers(Side::A, held);
+    assert_eq!(b.take(), "b:offer:8@5000");
+    assert!(b.last_sdp.ends_with(b"a=sendonly\r\n"));
+    b.takes(Side::B, sdp(2, 2, "m=audio 6000 RTP/AVP 8\r\na=recvonly"));
+    assert!(b.take().starts_with("a:take:8@4000"));
+    let answered = String::from_utf8(b.last_sdp.to_vec()).unwrap();
+    let lifted = answered.replacen("a=recvonly\r\n", "", 1);
+    b.give(Input::Caller(Event::Refreshed { call: A, unheld: Some(lifted.into()) }));
+    assert_eq!(b.take(), "");
+    b.takes(Side::A, sdp(1, 3, "m=audio 6000 RTP/AVP 8"));
+    assert!(b.take().starts_with("b:offer:8@5000"));
+    assert!(!b.last_sdp.ends_with(b"only\r\n"));
+    b.takes(Side::B, sdp(2, 3, "m=audio 6000 RTP/AVP 8"));
+    assert!(!b.take().contains("offer"));
+    // A session that only goes on is nobody's business.
+    b.takes(Side::A, sdp(1, 4, "m=audio 6000 RTP/AVP 8"));
+    assert!(!b.take().contains("offer"));
+}
+
+#[test]
 fn early_media_is_passed_on_and_the_answer_stays_the_same() {
     let mut b = Bench::with(g711(1));
     b.take();

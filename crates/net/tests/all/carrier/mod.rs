@@ -135,13 +135,18 @@ impl Carrier {
 
     /// The same with one more header, a whole line.
     pub async fn invite_with(&self, to: SocketAddr, number: u32, header: &str) -> u16 {
+        self.invite_user("+4930456", to, number, header).await
+    }
+
+    /// The same to another user.
+    pub async fn invite_user(&self, user: &str, to: SocketAddr, number: u32, header: &str) -> u16 {
         let at = self.at;
         let sdp = format!(
             "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n",
             ip = at.ip()
         );
         let text = format!(
-            "INVITE sip:+4930456@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKc{number};rport\r\n\
+            "INVITE sip:{user}@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKc{number};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:+493099@{at}>;tag=f{number}\r\nTo: <sip:+4930456@{to}>\r\n\
              Call-ID: call{number}@{at}\r\nCSeq: 1 INVITE\r\nContact: <sip:gw@{at}>\r\n\
              {header}\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
