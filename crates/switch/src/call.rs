@@ -138,6 +138,7 @@ impl Service {
             account: job.account.clone(),
             attempt: lead.number,
             to_number: job.to_number.clone(),
+            to_e164: self.config().numbers.normalise(&job.to_number),
             from_number: job.from_number.clone(),
             from_name: job.from_name.clone(),
             ident: job.ident.clone(),
