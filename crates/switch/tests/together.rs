@@ -3,10 +3,15 @@
 
 mod bench;
 
+use async_trait::async_trait;
 use bench::{Bench, Script, next};
+use bytes::Bytes;
 use core::time::Duration;
-use fax_store::model::{JobId, JobState};
+use fax_store::model::{DocumentKey, JobId, JobState};
+use fax_store::port::Guard;
+use fax_store::{Documents, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 const N: &str = "+14155550001";
@@ -117,6 +122,72 @@ async fn one_that_is_called_off_is_not_sent_and_the_others_are() {
     let third = b.until_state(&ids[2], JobState::Completed).await;
     assert_eq!(third.attempts.len(), 1);
     assert_eq!(calls(&b), [3, 1]);
+}
+
+/// Documents that are read one by one, when there is a permit.
+struct Slow {
+    documents: Arc<dyn Documents>,
+    permits: Semaphore,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Documents for Slow {
+    async fn put(&self, octets: Bytes) -> Result<DocumentKey, StoreError> {
+        self.documents.put(octets).await
+    }
+    async fn put_as(&self, key: &DocumentKey, octets: Bytes) -> Result<(), StoreError> {
+        self.documents.put_as(key, octets).await
+    }
+    async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.permits.acquire().await.unwrap().forget();
+        self.documents.get(key).await
+    }
+    async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {
+        self.documents.delete(key).await
+    }
+    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
+        self.documents.older_than(age).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_called_off_while_the_call_is_made_ready_is_not_sent() {
+    let mut b = Bench::with(|config| config.jobs_per_call = 3);
+    // Four are converted; the pages of one that keeps the line and of the first of the others are read.
+    let (permits, asked) = (Semaphore::new(6), AtomicUsize::new(0));
+    let slow = Arc::new(Slow { documents: b.documents.clone(), permits, asked });
+    b.documents = slow.clone();
+    b.crash().await;
+    b.start();
+    let go = Arc::new(Semaphore::new(0));
+    b.dialler.then(Script::Hold(go.clone()));
+    let mut begun = b.calls_begin();
+    b.submit_as("Office", "pages:1", N).await;
+    next(&mut begun).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        b.clock.advance(1);
+        let id = b.submit_as("Clinic", "pages:1", N).await;
+        b.until_state(&id, JobState::Pending).await;
+        ids.push(id);
+    }
+    go.add_permits(1);
+    while slow.asked.load(Ordering::SeqCst) < 7 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The second is being read, the third is yet to be: one is called off at another node, one here.
+    let change = fax_switch::cancelling(b.service.now());
+    assert!(b.store.update_job(&ids[1], Guard::Any, change, vec![]).await.unwrap().cancel);
+    assert!(b.service.cancel(&"a".into(), &ids[2]).await.unwrap().cancel);
+    slow.permits.add_permits(10);
+    b.until_state(&ids[0], JobState::Completed).await;
+    for id in &ids[1..] {
+        let off = b.until_state(id, JobState::Cancelled).await;
+        assert!(off.attempts.is_empty() && off.pages_confirmed() == 0, "{off:?}");
+    }
+    assert_eq!(calls(&b), [1]);
 }
 
 #[tokio::test]
