@@ -84,7 +84,7 @@ impl Service {
         };
         // All at once: whoever is called off while another's pages are read, or waits long for them, is known.
         let begin = |job: Job| {
-            let ticket = self.inner.running.begin(&job.id, Work::Along);
+            let ticket = self.inner.running.begin(&job, Work::Along);
             (job, ticket)
         };
         let taken: Vec<(Job, Ticket)> = taken.into_iter().map(begin).collect();

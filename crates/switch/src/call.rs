@@ -335,7 +335,14 @@ impl Service {
             let entry = PageEntry { state, attempt: p.number, at: self.now() };
             let (store, config) = (&self.inner.ports.store, self.config());
             let began = std::time::Instant::now();
-            match store.record_page(&p.job.id, &config.node, page, entry).await {
+            let record = store.record_page(&p.job.id, &config.node, page, entry);
+            // Whoever waits for the store would not see that the call has to be cleared.
+            let recorded = tokio::select! {
+                biased;
+                recorded = record => recorded,
+                () = p.ticket.entry.lost() => Err(StoreError::LeaseLost),
+            };
+            match recorded {
                 Ok(()) => {
                     self.inner.metrics.stored("record_page", began);
                     p.unwritten.remove(0);

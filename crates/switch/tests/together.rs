@@ -178,7 +178,7 @@ async fn what_is_called_off_while_the_call_is_made_ready_is_not_sent() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // The second is being read, the third is yet to be: one is called off at another node, one here.
-    let change = fax_switch::cancelling(b.service.now());
+    let change = fax_switch::service::cancelling(b.service.now());
     assert!(b.store.update_job(&ids[1], Guard::Any, change, vec![]).await.unwrap().cancel);
     assert!(b.service.cancel(&"a".into(), &ids[2]).await.unwrap().cancel);
     slow.permits.add_permits(10);
