@@ -87,7 +87,7 @@ pub fn judge(job: &Job, table: &RetryTable) -> Verdict {
     let outcome = &last.outcome;
     let known = class(&outcome.class);
     let times = |f: &dyn Fn(&fax_store::model::AttemptOutcome) -> bool| {
-        let n = job.attempts.iter().filter(|a| f(&a.outcome)).count();
+        let n = job.attempts_since_begun().filter(|a| f(&a.outcome)).count();
         u32::try_from(n).unwrap_or(u32::MAX)
     };
     let policy = outcome.retry;
