@@ -308,6 +308,12 @@ impl Directory {
         std::iter::successors(self.account(account), up).take(DEEPEST)
     }
 
+    /// Whether an account is shut, or one above it.
+    #[must_use]
+    pub fn is_disabled(&self, account: &AccountId) -> bool {
+        self.line_of(account).any(|a| a.disabled)
+    }
+
     /// The accounts right below one.
     pub fn children_of<'a>(&'a self, account: &'a AccountId) -> impl Iterator<Item = &'a Account> {
         self.accounts().filter(move |a| a.parent.as_ref() == Some(account))

@@ -1,4 +1,4 @@
-//! Whether a job's call may be made now: sending hours, and numbers that were found dead again and again.
+//! Whether a job's call may be made now: shut accounts, sending hours, and numbers that were found dead again and again.
 
 use crate::attempt::outcome;
 use crate::finish::Turn;
@@ -11,6 +11,9 @@ use fax_store::model::{
 };
 use fax_store::port::ProfileChange;
 use jiff::tz::TimeZone;
+
+/// The faxes of a shut account are looked at again after this.
+const SHUT_AGAIN: Duration = Duration::from_secs(900);
 
 /// When a number that cannot be reached is not called any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +53,10 @@ impl Service {
     /// Why the call of this job is not made now, as the turn that it makes; `None`: it may be.
     pub(crate) async fn held_back(&self, job: &Job) -> Option<Turn> {
         let now = self.now();
+        if self.directory().is_disabled(&job.account) {
+            let why = "The account is disabled; its faxes wait.".into();
+            return Some(Turn::Held(now.plus(SHUT_AGAIN), why));
+        }
         if let Some(opens) = self.opens(&job.account, job.faxbox.as_ref(), now) {
             return Some(Turn::Held(opens, "The fax waits for the hours in which it may be sent.".into()));
         }

@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::Bench;
-use fax_store::model::{Entry, EntryKind, FaxboxId, Timestamp};
+use fax_store::model::{Entry, EntryKind, FaxboxId, JobState, Timestamp};
 use fax_switch::{Decision, IncomingCall, NewDocument, NewJob, Service, ServiceError, SubmitError};
 use serde_json::{Value, json};
 
@@ -167,6 +167,33 @@ async fn accounts_lie_below_others_and_show_their_own_numbers_only() {
     shut.document.insert("enabled".into(), false.into());
     put(s, shut).await.unwrap();
     assert_eq!(submit("4155550188").await, Err(SubmitError::Disabled));
+}
+
+#[tokio::test]
+async fn a_shut_account_sends_nothing_and_those_below_it_neither() {
+    let mut b = Bench::running();
+    let s = b.service.clone();
+    put(&s, entry(EntryKind::Account, "c", "", json!({ "name": "c" }))).await.unwrap();
+    let open = json!({ "name": "d", "fax": { "ensure_valid_caller_id": false } });
+    put(&s, entry(EntryKind::Account, "d", "c", open)).await.unwrap();
+    let mut new = Bench::new_job("pages:1", "4155551234");
+    new.account = "d".into();
+    new.not_before = Some(s.now().plus(core::time::Duration::from_secs(60)));
+    let queued = s.submit(new.clone()).await.unwrap().id;
+    let enabled = async |on: bool| {
+        let mut above = s.directory().entry(EntryKind::Account, "c").unwrap().as_ref().clone();
+        above.document.insert("enabled".into(), on.into());
+        put(&s, above).await.unwrap();
+    };
+    enabled(false).await;
+    assert_eq!(s.submit(new).await.map(|job| job.id), Err(SubmitError::Disabled));
+    b.clock.advance(60);
+    let held = b.until(&queued, |j| j.reason.is_some()).await;
+    assert_eq!(held.reason.as_deref(), Some("The account is disabled; its faxes wait."));
+    assert_eq!((held.state, held.not_before.since(s.now()).as_secs()), (JobState::Pending, 900));
+    enabled(true).await;
+    b.clock.advance(900);
+    b.until_state(&queued, JobState::Completed).await;
 }
 
 /// Another node's changes are seen by whoever runs, without being asked.
