@@ -1,12 +1,14 @@
 //! The queue runs: jobs that are due are taken as far as there is room, when they are due or somebody tells of new ones.
 
+use crate::Directory;
 use crate::running::{Why, Work};
 use crate::service::Service;
 use core::time::Duration;
 use fax_store::StoreError;
-use fax_store::model::Timestamp;
+use fax_store::model::{AccountId, Timestamp};
 use fax_store::port::LeaseRequest;
 use std::collections::HashMap;
+use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,6 +22,16 @@ const CALL_OFF: Duration = Duration::from_secs(10);
 const PURGE: usize = 500;
 /// Jobs taken in one request.
 const BATCH: usize = 64;
+
+/// How many calls accounts may have at a time.
+#[derive(Default)]
+struct Limits {
+    /// Where they were read.
+    of: Option<Arc<Directory>>,
+    usual: u32,
+    /// Those that differ from `usual`.
+    own: HashMap<AccountId, u32>,
+}
 
 impl Service {
     /// Runs the queue until `shutdown` becomes true or its sender is gone; then takes no more jobs,
@@ -49,6 +61,7 @@ impl Service {
     async fn run_queue(&self, mut shutdown: watch::Receiver<bool>) {
         let clock = self.inner.ports.clock.clone();
         let mut work = JoinSet::new();
+        let mut limits = Limits::default();
         self.begin(&shutdown).await;
         let mut next_care = Timestamp(i64::MIN);
         let mut next_sweep = clock.now();
@@ -75,7 +88,7 @@ impl Service {
                 });
                 next_sweep = now.plus(SWEEP_EVERY);
             }
-            let next = match self.take(&mut work).await {
+            let next = match self.take(&mut work, &mut limits).await {
                 Ok(next) => next,
                 Err(e) => {
                     tracing::error!(error = %e, "the queue waits for the store");
@@ -163,9 +176,14 @@ impl Service {
     }
 
     /// Takes what is due and starts it. Answers when there will be more to take.
-    async fn take(&self, work: &mut JoinSet<()>) -> Result<Option<Timestamp>, StoreError> {
+    async fn take(
+        &self,
+        work: &mut JoinSet<()>,
+        limits: &mut Limits,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let inner = &self.inner;
         let store = &inner.ports.store;
+        self.look_at_limits(limits).await?;
         loop {
             let config = self.config();
             let now = self.now();
@@ -184,7 +202,7 @@ impl Service {
                     work.spawn(self.clone().convert(job, ticket));
                 }
             } else if pending.is_some_and(|at| at <= now) {
-                for job in store.lease_due(self.request(now, until, calls)).await? {
+                for job in store.lease_due(self.request(now, until, calls, limits)).await? {
                     let ticket = inner.running.begin(&job, Work::Call);
                     work.spawn(self.clone().attempt(job, ticket));
                 }
@@ -194,19 +212,32 @@ impl Service {
         }
     }
 
-    fn request(&self, now: Timestamp, until: Timestamp, limit: usize) -> LeaseRequest {
+    /// Reads how many calls accounts may have. The queue leaves accounts at their limits out until something of theirs
+    /// changes: when it is the limit, it looks again.
+    async fn look_at_limits(&self, known: &mut Limits) -> Result<(), StoreError> {
+        let (directory, usual) = (self.directory(), self.config().default_max_outbound);
+        let same = |of: &Arc<Directory>| Arc::ptr_eq(of, &directory);
+        if known.usual == usual && known.of.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        let own = directory.accounts().filter_map(|a| Some((a.id.clone(), directory.max_outbound(&a.id)?)));
+        let own: HashMap<_, _> = own.filter(|(_, most)| *most != usual).collect();
+        if known.of.is_some() && (known.usual, &known.own) != (usual, &own) {
+            self.inner.ports.store.refresh_queue().await?;
+        }
+        *known = Limits { of: Some(directory), usual, own };
+        Ok(())
+    }
+
+    fn request(&self, now: Timestamp, until: Timestamp, limit: usize, limits: &Limits) -> LeaseRequest {
         let config = self.config();
-        let directory = self.directory();
-        let other = |a: &&crate::Account| a.max_outbound != config.default_max_outbound;
-        let account_limits: HashMap<_, _> =
-            directory.accounts().filter(other).map(|a| (a.id.clone(), a.max_outbound)).collect();
         LeaseRequest {
             node: config.node.clone(),
             now,
             until,
             limit,
-            account_limits,
-            default_account_limit: config.default_max_outbound,
+            account_limits: limits.own.clone(),
+            default_account_limit: limits.usual,
             serialise_numbers: config.serialise_numbers,
         }
     }

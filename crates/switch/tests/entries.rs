@@ -3,10 +3,13 @@
 
 mod bench;
 
-use bench::Bench;
+use bench::{Bench, Script, next};
 use fax_store::model::{Entry, EntryKind, FaxboxId, JobState, Timestamp};
-use fax_switch::{Decision, IncomingCall, NewDocument, NewJob, Service, ServiceError, SubmitError};
+use fax_switch::{Decision, IncomingCall, NewDocument, NewJob, Service, ServiceConfig, ServiceError, SubmitError};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 fn entry(kind: EntryKind, id: &str, account: &str, document: Value) -> Entry {
     let mut entry = Entry::new(kind, id, account.into(), Timestamp(1));
@@ -167,6 +170,57 @@ async fn accounts_lie_below_others_and_show_their_own_numbers_only() {
     shut.document.insert("enabled".into(), false.into());
     put(s, shut).await.unwrap();
     assert_eq!(submit("4155550188").await, Err(SubmitError::Disabled));
+}
+
+#[tokio::test]
+async fn an_account_that_says_nothing_has_as_many_calls_as_the_one_above_it_says() {
+    let mut b = Bench::with(|config| config.default_max_outbound = 2);
+    let s = b.service.clone();
+    let made = |name: &str, fax: Value| json!({ "name": name, "fax": fax });
+    let free = || json!({ "ensure_valid_caller_id": false });
+    let own = |most: u32| json!({ "ensure_valid_caller_id": false, "max_outbound": most });
+    for (id, above, fax) in
+        [("p", "", own(3)), ("c", "p", free()), ("g", "c", free()), ("o", "c", own(1)), ("s", "", free())]
+    {
+        put(&s, entry(EntryKind::Account, id, above, made(id, fax))).await.unwrap();
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    let mut begun = b.calls_begin();
+    b.start();
+    let mut waiting = Vec::new();
+    for (n, account) in ["p", "c", "g", "o", "s"].into_iter().enumerate() {
+        for i in 0..5 {
+            b.dialler.then(Script::Hold(gate.clone()));
+            let mut new = Bench::new_job("pages:1", &format!("+1415555{n}10{i}"));
+            new.account = account.into();
+            let id = s.submit(new).await.unwrap().id;
+            b.until(&id, |j| j.state != JobState::Converting).await;
+            waiting.push(id);
+        }
+    }
+    let mut running = HashMap::<String, usize>::new();
+    let mut count = async |calls: usize| {
+        for _ in 0..calls {
+            let id = next(&mut begun).await;
+            let account = b.store.job(&id).await.unwrap().unwrap().account;
+            *running.entry(account.to_string()).or_default() += 1;
+        }
+        let more = tokio::time::timeout(core::time::Duration::from_millis(200), begun.recv()).await;
+        assert!(more.is_err(), "{running:?} and {more:?}");
+        ["p", "c", "g", "o", "s"].map(|account| running.get(account).copied().unwrap_or(0))
+    };
+    assert_eq!(count(12).await, [3, 3, 3, 1, 2]);
+    // What is raised holds at once, while the calls go on.
+    let mut raised = s.directory().entry(EntryKind::Account, "o").unwrap().as_ref().clone();
+    raised.document.insert("fax".into(), own(2));
+    put(&s, raised).await.unwrap();
+    assert_eq!(count(1).await, [3, 3, 3, 2, 2]);
+    s.reconfigure(ServiceConfig { default_max_outbound: 4, ..ServiceConfig::clone(&s.config()) });
+    assert_eq!(count(2).await, [3, 3, 3, 2, 4]);
+    gate.add_permits(waiting.len());
+    for id in &waiting {
+        b.until_state(id, JobState::Completed).await;
+    }
 }
 
 #[tokio::test]

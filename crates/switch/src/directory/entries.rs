@@ -288,7 +288,7 @@ fn account_of(entry: &Entry) -> Account {
         name: text(d, "name"),
         realm: text(d, "realm"),
         timezone: zone(d, "timezone"),
-        max_outbound: most.unwrap_or(10).max(1),
+        max_outbound: most.unwrap_or(0),
         send_hours: hours(&entry.id, field(d, "fax.send_hours")),
         parent: Some(entry.account.clone()).filter(|p| !p.as_str().is_empty()),
         own_caller_ids: flag(d, "fax.ensure_valid_caller_id").unwrap_or(true),
