@@ -37,6 +37,7 @@ impl Service {
         let mut legs = vec![lead];
         self.add_companions(&mut legs).await;
         let turns = self.call(&mut legs, pass).await;
+        self.inner.metrics.called(&turns);
         for (leg, turn) in legs.into_iter().zip(turns) {
             if leg.ticket.entry.why() != Some(Why::LeaseLost) {
                 self.finish(&leg.job, self.held(), turn).await;

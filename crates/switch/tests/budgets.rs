@@ -133,6 +133,8 @@ async fn a_barred_number_is_refused_at_once_and_in_the_queue() {
     assert_eq!(failed.reason.as_deref(), Some(want));
     assert_eq!(failed.attempts[0].outcome.class, "l.barred");
     assert_eq!(b.dialler.calls(), 0);
+    let counted = b.counted("ferrofax_attempts_total{result=\"l.barred\"} 1\n").await;
+    assert!(!counted.contains("ferrofax_calls_total{"), "{counted}");
 }
 
 /// A directory with the terminal `ata` of account `a`, whose calls go to the trunk `carrier`, and a rule `out` for 0….

@@ -52,6 +52,9 @@ async fn faxes_that_wait_for_one_number_go_out_in_one_call() {
         assert_eq!(attempt.outcome.class, "ok");
     }
     assert_eq!(calls(&b), [3, 1]);
+    // One before these two; each is a call, whatever went along.
+    let counted = b.counted("ferrofax_attempts_total{result=\"ok\"} 5\n").await;
+    assert!(counted.contains("ferrofax_call_seconds_count{direction=\"out\"} 3\n"), "{counted}");
     assert_eq!(*b.dialler.most_to_one_number.lock().unwrap(), 1);
     // Each sender's notice is of its own job.
     assert_eq!(b.notices().await.len(), 5);
