@@ -3,9 +3,11 @@
 
 mod bench;
 
-use bench::{Bench, Script, next};
+use bench::{Bench, Script, TextConverter, TextFetcher, next};
 use fax_store::model::{Entry, EntryKind, FaxboxId, JobState, Timestamp};
-use fax_switch::{Decision, IncomingCall, NewDocument, NewJob, Service, ServiceConfig, ServiceError, SubmitError};
+use fax_switch::{
+    Decision, IncomingCall, NewDocument, NewJob, Ports, Service, ServiceConfig, ServiceError, SubmitError,
+};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -115,6 +117,40 @@ async fn mail_domains_are_generated_and_nobody_has_anothers() {
     // A number of the configuration is not to be had.
     let number = entry(EntryKind::Number, "+14155550100", "b", json!({}));
     assert_eq!(put(s, number).await, taken("number:+14155550100"));
+}
+
+/// Another node reads several changes at once.
+#[tokio::test]
+async fn a_name_that_one_gave_up_and_another_took_is_the_others() {
+    let b = Bench::new();
+    let s = &b.service;
+    let boxed = |id: &str, domain: Option<&str>| {
+        let document = match domain {
+            Some(domain) => json!({ "name": id, "custom_smtp_email_address": domain }),
+            None => json!({ "name": id }),
+        };
+        entry(EntryKind::Faxbox, id, "a", document)
+    };
+    let first = put(s, boxed("x", Some("fax.own.example"))).await.unwrap();
+    let ports = Ports {
+        store: b.store.clone(),
+        documents: b.documents.clone(),
+        dialler: b.dialler.clone(),
+        converter: Arc::new(TextConverter),
+        fetcher: Arc::new(TextFetcher),
+        clock: b.clock.clone(),
+    };
+    let other = Service::new(bench::directory(), b.config.clone(), ports);
+    other.refresh().await.unwrap();
+    let given_up = put(s, Entry { document: boxed("x", None).document, ..first }).await.unwrap();
+    put(s, boxed("y", Some("fax.own.example"))).await.unwrap();
+    put(s, given_up).await.unwrap();
+    other.refresh().await.unwrap();
+    for service in [s, &other] {
+        let directory = service.directory();
+        let owner = directory.faxbox_by_mail_domain("fax.own.example").map(|f| f.id.as_str());
+        assert_eq!(owner, Some("y"));
+    }
 }
 
 #[tokio::test]

@@ -94,8 +94,10 @@ impl Directory {
 
     /// Knows these changes from now on.
     pub(crate) fn apply(&mut self, change: u64, entries: impl IntoIterator<Item = Arc<Entry>>) {
+        let entries: Vec<Arc<Entry>> = entries.into_iter().collect();
+        // A name that one of them gave up may be another's, whose change was before the last of the first.
+        entries.iter().for_each(|entry| self.leave(entry.kind, &entry.id));
         for entry in entries {
-            self.leave(entry.kind, &entry.id);
             self.stored.change = self.stored.change.max(entry.change);
             if !entry.deleted {
                 self.enter(&entry);
