@@ -220,8 +220,9 @@ impl Service {
         let mut turns = Vec::new();
         let last = legs.len().saturating_sub(1);
         let mut over = false;
-        // The first one's sender has called it off when another's turn had come already.
-        let lead = legs.first().and_then(|lead| lead.ticket.entry.why()).filter(|why| *why == Why::Sender);
+        // The first one's sender has called it off, or another node has it, when another's turn had come already.
+        let lead = legs.first().and_then(|lead| lead.ticket.entry.why());
+        let lead = lead.filter(|why| matches!(why, Why::Sender | Why::LeaseLost));
         for (i, leg) in legs.iter_mut().enumerate() {
             if over {
                 turns.push(Turn::Back(leg.job.not_before));

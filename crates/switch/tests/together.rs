@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bench::{Bench, Script, next};
 use bytes::Bytes;
 use core::time::Duration;
-use fax_store::model::{DocumentKey, JobId, JobState};
-use fax_store::port::Guard;
+use fax_store::model::{DocumentKey, JobId, JobState, Lease, NodeId, Timestamp};
+use fax_store::port::{Guard, JobChange};
 use fax_store::{Documents, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -191,6 +191,51 @@ async fn what_is_called_off_while_the_call_is_made_ready_is_not_sent() {
         assert!(off.attempts.is_empty() && off.pages_confirmed() == 0, "{off:?}");
     }
     assert_eq!(calls(&b), [1]);
+}
+
+#[tokio::test]
+async fn what_is_called_off_elsewhere_while_it_is_converted_is_told() {
+    let mut b = Bench::new();
+    let (permits, asked) = (Semaphore::new(0), AtomicUsize::new(0));
+    let slow = Arc::new(Slow { documents: b.documents.clone(), permits, asked });
+    b.documents = slow.clone();
+    b.crash().await;
+    b.start();
+    let id = b.submit("pages:1", N).await;
+    while slow.asked.load(Ordering::SeqCst) < 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let change = fax_switch::service::cancelling(b.service.now());
+    assert!(b.store.update_job(&id, Guard::Any, change, vec![]).await.unwrap().cancel);
+    slow.permits.add_permits(1);
+    b.until_state(&id, JobState::Cancelled).await;
+    b.counted("ferrofax_jobs_finished_total{result=\"cancelled\"} 1\n").await;
+}
+
+#[tokio::test]
+async fn when_another_node_takes_the_first_over_the_next_ones_go_back() {
+    let (mut b, ids, go) = waiting(3, &[1, 1]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let mut begun = b.calls_begin();
+    b.dialler.then(Script::Stepwise(gate.clone()));
+    go.add_permits(1);
+    next(&mut begun).await;
+    gate.add_permits(1);
+    b.until(&ids[0], |j| j.pages_confirmed() == 1).await;
+    let lease = Lease { node: NodeId::new("n2"), until: Timestamp(i64::MAX) };
+    let change: JobChange = Box::new(move |j| {
+        j.lease = Some(lease);
+        Ok(())
+    });
+    b.store.update_job(&ids[0], Guard::Any, change, vec![]).await.unwrap();
+    // The leases are renewed: it is not ours any more, and the call is cleared.
+    b.clock.advance(20);
+    let second = b.until_back(&ids[1], 1).await;
+    assert_eq!(second.attempts[0].outcome.class, "l.node");
+    b.clock.advance(5);
+    // The number is in use at the other node as long as that has the first.
+    b.settle().await;
+    assert_eq!(b.job(&ids[1]).await.state, JobState::Pending);
 }
 
 #[tokio::test]
