@@ -492,8 +492,7 @@ impl Service {
                     }
                     Err(_) => {
                         let (store, at) = (store.clone(), places.put_off(now));
-                        put_off
-                            .spawn(async move { store.hook_called(&notice.id, Some(at), None).await });
+                        put_off.spawn(async move { store.hook_called(&notice.id, Some(at), None).await });
                     }
                 }
             }

@@ -18,7 +18,8 @@ pub struct TollPass {
 impl TollPass {
     /// The call is over: it was talked for so long, by this trunk where that is known.
     pub fn end(mut self, talked: Duration, trunk: Option<&str>) {
-        let written: Vec<&str> = core::iter::once(self.number.as_str()).chain(self.dialled.as_deref()).collect();
+        let written: Vec<&str> =
+            core::iter::once(self.number.as_str()).chain(self.dialled.as_deref()).collect();
         let price = self.service.config().toll.price(self.account.as_ref(), trunk, &written);
         self.over(Some((talked, price)));
     }
