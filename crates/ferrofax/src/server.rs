@@ -10,7 +10,6 @@ use fax_store::Store;
 use fax_store::model::NodeId;
 use fax_store::postgres::PostgresStore;
 use fax_store::redb::RedbStore;
-use fax_switch::policy::RetryTable;
 use fax_switch::port::SystemClock;
 use fax_switch::{Ports, ReloadRequest, Service, ServiceConfig};
 use std::net::SocketAddr;
@@ -263,9 +262,7 @@ fn settings(config: &Config) -> ServiceConfig {
     }
     settings.trunks = config.trunks.iter().map(|t| t.name.clone()).collect();
     settings.retry.rules.clone_from(&config.queue.reschedule);
-    if let Some(after) = config.queue.retry_after {
-        every(&mut settings.retry, after);
-    }
+    settings.retry.every = config.queue.retry_after;
     settings
 }
 
@@ -314,16 +311,6 @@ pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{key} {address} cannot be bound"))
-}
-
-/// The same wait after every failure, as the configuration asks.
-fn every(table: &mut RetryTable, after: Duration) {
-    for schedule in
-        [&mut table.busy, &mut table.no_answer, &mut table.line, &mut table.protocol, &mut table.local]
-    {
-        schedule.delays = vec![after];
-    }
-    table.other = after;
 }
 
 fn smarthost(host: &Smarthost) -> MailerConfig {

@@ -16,7 +16,9 @@ use fax_store::postgres::PostgresStore;
 use fax_store::{Documents, Store};
 use postgres_peer::Server;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -133,6 +135,86 @@ fn node(n: usize, peer: SocketAddr, url: &str, post: &Post, documents: &tempfile
         .with("queue", "retry_after_s = 1\nlease_s = 20")
         .with("", &format!("[database]\nurl = \"{url}\"\n{accounts}"))
         .linking("data/documents", documents.path())
+}
+
+/// Passes connections on to the database until it is frozen: then all of them stay open, and nothing goes through.
+fn proxy(to: SocketAddr) -> (SocketAddr, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, frozen) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+    let is_frozen = frozen.clone();
+    let pass = move |mut from: TcpStream, mut to: TcpStream| {
+        let is_frozen = is_frozen.clone();
+        move || {
+            let mut octets = [0; 16_384];
+            while let Ok(n @ 1..) = from.read(&mut octets) {
+                while is_frozen.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                if to.write_all(&octets[..n]).is_err() {
+                    break;
+                }
+            }
+            let _ = to.shutdown(Shutdown::Both);
+        }
+    };
+    std::thread::spawn(move || {
+        while let Ok((near, _)) = listener.accept() {
+            let far = TcpStream::connect(to).unwrap();
+            std::thread::spawn(pass(near.try_clone().unwrap(), far.try_clone().unwrap()));
+            std::thread::spawn(pass(far, near));
+        }
+    });
+    (address, frozen)
+}
+
+#[test]
+fn a_node_whose_store_falls_silent_clears_its_calls_before_others_make_them() {
+    const LEASE: Duration = Duration::from_secs(10);
+    let server = Server::start().unwrap();
+    let url = server.database("silent").unwrap();
+    let database = url.split(['@', '/']).find(|part| part.contains("127.0.0.1:")).unwrap();
+    let (address, frozen) = proxy(database.parse().unwrap());
+    let documents = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let calls = Calls::default();
+    let peer = runtime.block_on(far_end(calls.clone()));
+    let post = Post::open();
+    let by_proxy = url.replace(database, &address.to_string());
+    let mut setup = node(0, peer.local_address(), &by_proxy, &post, &documents);
+    setup.more.retain(|(section, _)| *section != "queue");
+    let node = Daemon::start(setup.with("queue", &format!("lease_s = {}", LEASE.as_secs())));
+    let store = runtime.block_on(PostgresStore::open(&url, 2)).unwrap();
+    runtime.block_on(hand_in(&store, documents.path(), 1));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while calls.lock().unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "no call is made");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Answered, and long before its end.
+    std::thread::sleep(Duration::from_secs(1));
+    let begin = Instant::now();
+    frozen.store(true, Ordering::SeqCst);
+    let ended = loop {
+        if let Some(end) = calls.lock().unwrap()[0].end {
+            break end.saturating_duration_since(begin);
+        }
+        assert!(begin.elapsed() < 6 * LEASE, "the call goes on");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(ended < LEASE, "the call was cleared after {ended:?}");
+    assert_eq!(calls.lock().unwrap()[0].pages, 0, "it had ended by itself");
+    // When the store is back the node takes its job up again, in the same process.
+    frozen.store(false, Ordering::SeqCst);
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while runtime.block_on(open_jobs(&store)) > 0 {
+        assert!(Instant::now() < deadline, "the job is left");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let [job] = runtime.block_on(all_jobs(&store)).try_into().unwrap();
+    let pages: usize = calls.lock().unwrap().iter().map(|c| c.pages).sum();
+    assert_eq!((job.state, pages), (JobState::Completed, 1));
+    drop(node);
+    runtime.block_on(peer.stop());
 }
 
 fn kill(node: &mut Daemon, calls: &Calls) {

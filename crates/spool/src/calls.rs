@@ -104,7 +104,8 @@ impl CallRounds {
             }
             HandedIn::Refused(_) if !taken.path.exists() => Ok(()),
             HandedIn::Refused(why) => {
-                tracing::warn!(job = %taken.id, why, "a call file was refused");
+                // Why may name the number: it is told beside the file alone.
+                tracing::warn!(job = %taken.id, "a call file was refused");
                 self.keep(&taken, "Failed", &why)
             }
         }

@@ -37,6 +37,7 @@ impl Service {
         let mut legs = vec![lead];
         self.add_companions(&mut legs).await;
         let turns = self.call(&mut legs, pass).await;
+        self.inner.metrics.called(&turns);
         for (leg, turn) in legs.into_iter().zip(turns) {
             if leg.ticket.entry.why() != Some(Why::LeaseLost) {
                 self.finish(&leg.job, self.held(), turn).await;
@@ -60,7 +61,13 @@ impl Service {
                 return None;
             }
         };
-        Some((self.ready(job, first, ticket).await?, pass))
+        match self.ready(job, first, ticket).await {
+            Some(leg) => Some((leg, pass)),
+            None => {
+                pass.undo();
+                None
+            }
+        }
     }
 
     /// Takes further jobs to the same recipient into the call, as many as the settings allow.
@@ -76,8 +83,13 @@ impl Service {
             Ok(jobs) => jobs,
             Err(e) => return tracing::error!(error = %e, "no further jobs are taken into the call"),
         };
-        for job in taken {
-            let ticket = self.inner.running.begin(&job.id, Work::Along);
+        // All at once: whoever is called off while another's pages are read, or waits long for them, is known.
+        let begin = |job: Job| {
+            let ticket = self.inner.running.begin(&job, Work::Along);
+            (job, ticket)
+        };
+        let taken: Vec<(Job, Ticket)> = taken.into_iter().map(begin).collect();
+        for (job, ticket) in taken {
             let Some(first) = self.may_go(&job, &ticket).await else { continue };
             legs.extend(self.ready(job, first, ticket).await);
         }
@@ -122,6 +134,11 @@ impl Service {
             Ok(())
         });
         match self.inner.ports.store.update_job(&job.id, self.held(), change, vec![]).await {
+            // Since it was taken, perhaps at another node.
+            Ok(job) if job.cancel => {
+                self.finish(&job, self.held(), Turn::CalledOff).await;
+                None
+            }
             Ok(job) => {
                 self.tell_job(&job, Stage::Send, "ready to send".into(), None);
                 Some(Leg::new(job, pages, first, ticket, now))

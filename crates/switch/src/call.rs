@@ -138,6 +138,7 @@ impl Service {
             account: job.account.clone(),
             attempt: lead.number,
             to_number: job.to_number.clone(),
+            to_e164: self.config().numbers.normalise(&job.to_number),
             from_number: job.from_number.clone(),
             from_name: job.from_name.clone(),
             ident: job.ident.clone(),
@@ -219,8 +220,9 @@ impl Service {
         let mut turns = Vec::new();
         let last = legs.len().saturating_sub(1);
         let mut over = false;
-        // The first one's sender has called it off when another's turn had come already.
-        let lead = legs.first().and_then(|lead| lead.ticket.entry.why()).filter(|why| *why == Why::Sender);
+        // The first one's sender has called it off, or another node has it, when another's turn had come already.
+        let lead = legs.first().and_then(|lead| lead.ticket.entry.why());
+        let lead = lead.filter(|why| matches!(why, Why::Sender | Why::LeaseLost));
         for (i, leg) in legs.iter_mut().enumerate() {
             if over {
                 turns.push(Turn::Back(leg.job.not_before));
@@ -334,7 +336,14 @@ impl Service {
             let entry = PageEntry { state, attempt: p.number, at: self.now() };
             let (store, config) = (&self.inner.ports.store, self.config());
             let began = std::time::Instant::now();
-            match store.record_page(&p.job.id, &config.node, page, entry).await {
+            let record = store.record_page(&p.job.id, &config.node, page, entry);
+            // Whoever waits for the store would not see that the call has to be cleared.
+            let recorded = tokio::select! {
+                biased;
+                recorded = record => recorded,
+                () = p.ticket.entry.lost() => Err(StoreError::LeaseLost),
+            };
+            match recorded {
                 Ok(()) => {
                     self.inner.metrics.stored("record_page", began);
                     p.unwritten.remove(0);

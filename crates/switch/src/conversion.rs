@@ -2,6 +2,7 @@
 
 use crate::event::Stage;
 use crate::finish::Turn;
+use crate::hooks::What;
 use crate::port::{ConvertError, FetchOrder};
 use crate::running::{Ticket, Why};
 use crate::service::Service;
@@ -136,6 +137,11 @@ impl Service {
                     self.inner.wake.notify_one();
                     let text = "prepared document for send".to_owned();
                     self.tell_job(&job, Stage::Prepare, text, None);
+                    // It was called off at another node.
+                    if job.state == JobState::Cancelled {
+                        self.inner.metrics.ended(&job, &Turn::CalledOff);
+                        self.tell_hooks_of(What::Cancelled, &job, None).await;
+                    }
                     return;
                 }
                 Err(StoreError::Unavailable(e)) => {

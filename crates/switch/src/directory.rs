@@ -25,7 +25,7 @@ pub struct Account {
     pub api_keys_sha256: Vec<[u8; 32]>,
     /// IANA time zone; empty: UTC.
     pub timezone: String,
-    /// How many calls it may have going out at a time.
+    /// How many calls it may have going out at a time; 0: see [`Directory::max_outbound`].
     pub max_outbound: u32,
     /// Its numbers, normalised.
     pub numbers: Vec<String>,
@@ -306,6 +306,19 @@ impl Directory {
         let up = |a: &&'a Account| a.parent.as_ref().and_then(|p| self.account(p));
         // A ring cannot be made, but it would have to end.
         std::iter::successors(self.account(account), up).take(DEEPEST)
+    }
+
+    /// Whether an account is shut, or one above it.
+    #[must_use]
+    pub fn is_disabled(&self, account: &AccountId) -> bool {
+        self.line_of(account).any(|a| a.disabled)
+    }
+
+    /// How many calls an account may have going out at a time: what it says itself, or else the next account above it
+    /// that says something. It is for each of them, not for all together. `None`: none says anything.
+    #[must_use]
+    pub fn max_outbound(&self, account: &AccountId) -> Option<u32> {
+        self.line_of(account).map(|a| a.max_outbound).find(|most| *most > 0)
     }
 
     /// The accounts right below one.

@@ -1,12 +1,14 @@
 //! The queue runs: jobs that are due are taken as far as there is room, when they are due or somebody tells of new ones.
 
+use crate::Directory;
 use crate::running::{Why, Work};
-use crate::service::{Service, lock};
+use crate::service::Service;
 use core::time::Duration;
 use fax_store::StoreError;
-use fax_store::model::Timestamp;
+use fax_store::model::{AccountId, Timestamp};
 use fax_store::port::LeaseRequest;
 use std::collections::HashMap;
+use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -23,12 +25,45 @@ const PURGE: usize = 500;
 /// Jobs taken in one request.
 const BATCH: usize = 64;
 
+/// How many calls accounts may have at a time.
+#[derive(Default)]
+struct Limits {
+    /// Where they were read.
+    of: Option<Arc<Directory>>,
+    usual: u32,
+    /// Those that differ from `usual`.
+    own: HashMap<AccountId, u32>,
+}
+
 impl Service {
     /// Runs the queue until `shutdown` becomes true or its sender is gone; then takes no more jobs,
     /// gives running calls some time, gives back what is left, and comes back.
-    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.run_queue(shutdown) => {}
+            () = self.watch_leases() => {}
+        }
+    }
+
+    /// Clears the calls whose leases are not renewed before another node may make them, whatever else waits for the store.
+    async fn watch_leases(&self) {
+        if !self.inner.ports.store.is_shared() {
+            core::future::pending::<()>().await;
+        }
+        let clock = &self.inner.ports.clock;
+        loop {
+            let lease = self.config().lease;
+            if self.inner.running.call_off_unheld(clock.now().plus(lease / 3)) {
+                tracing::error!("the store is gone for too long; calls are cleared before others make them");
+            }
+            clock.sleep_until(clock.now().plus(lease / 12)).await;
+        }
+    }
+
+    async fn run_queue(&self, mut shutdown: watch::Receiver<bool>) {
         let clock = self.inner.ports.clock.clone();
         let mut work = JoinSet::new();
+        let mut limits = Limits::default();
         self.begin(&shutdown).await;
         let mut next_care = Timestamp(i64::MIN);
         let (mut next_sweep, mut next_documents) = (clock.now(), clock.now());
@@ -36,8 +71,14 @@ impl Service {
             let woken = self.inner.wake.notified();
             let now = clock.now();
             if now >= next_care {
-                self.care(now).await;
-                next_care = now.plus(self.config().lease / 3);
+                let again = match self.care(now).await {
+                    Ok(()) => self.config().lease / 3,
+                    Err(e) => {
+                        tracing::error!(error = %e, "leases wait for the store");
+                        STORE_AGAIN
+                    }
+                };
+                next_care = now.plus(again);
             }
             if now >= next_sweep {
                 let service = self.clone();
@@ -55,7 +96,7 @@ impl Service {
                 });
                 next_sweep = now.plus(SWEEP_EVERY);
             }
-            let next = match self.take(&mut work).await {
+            let next = match self.take(&mut work, &mut limits).await {
                 Ok(next) => next,
                 Err(e) => {
                     tracing::error!(error = %e, "the queue waits for the store");
@@ -111,61 +152,46 @@ impl Service {
     }
 
     /// Renews the leases of this node and takes over those that have run out.
-    async fn care(&self, now: Timestamp) {
+    async fn care(&self, now: Timestamp) -> Result<(), StoreError> {
         let inner = &self.inner;
         let store = &inner.ports.store;
-        // News of other nodes may have been lost.
-        self.look_at_entries().await;
         let config = self.config();
         let until = now.plus(config.lease);
         let running = inner.running.jobs();
         if !running.is_empty() {
-            match store.renew(&config.node, running, until).await {
-                Ok(lost) => {
-                    // One that has just ended is not held any more, and not running.
-                    lost.iter().for_each(|id| inner.running.call_off(id, Why::LeaseLost));
-                    *lock(&inner.renewed) = now;
-                }
-                Err(e) => {
-                    tracing::error!(error = %e, "leases could not be renewed");
-                    // Others take the jobs over when the leases end: by then these calls have to be cleared.
-                    let silent = self.now().since(*lock(&inner.renewed));
-                    if store.is_shared() && silent >= config.lease / 3 * 2 {
-                        tracing::error!(
-                            "the store is gone for too long; calls are cleared before others make them"
-                        );
-                        inner.running.call_all_off(Why::LeaseLost);
-                    }
-                }
-            }
-        } else {
-            *lock(&inner.renewed) = now;
+            let lost = store.renew(&config.node, running.clone(), until).await?;
+            inner.running.renewed(&running, until);
+            // One that has just ended is not held any more, and not running.
+            lost.iter().for_each(|id| inner.running.call_off(id, Why::LeaseLost));
         }
+        // News of other nodes may have been lost.
+        self.look_at_entries().await;
         if store.is_shared() {
             // A sender may have called a fax off at another node.
             for id in inner.running.jobs() {
-                if store.job(&id).await.is_ok_and(|job| job.is_some_and(|j| j.cancel)) {
+                if store.job(&id).await?.is_some_and(|job| job.cancel) {
                     inner.running.call_off(&id, Why::Sender);
                 }
             }
         }
-        match store.stale(None, now).await {
-            Ok(jobs) => {
-                for job in jobs {
-                    if !inner.running.contains(&job.id) {
-                        tracing::warn!(job = %job.id, "its lease has run out");
-                        self.settle(&job).await;
-                    }
-                }
+        for job in store.stale(None, now).await? {
+            if !inner.running.contains(&job.id) {
+                tracing::warn!(job = %job.id, "its lease has run out");
+                self.settle(&job).await;
             }
-            Err(e) => tracing::error!(error = %e, "leases could not be looked at"),
         }
+        Ok(())
     }
 
     /// Takes what is due and starts it. Answers when there will be more to take.
-    async fn take(&self, work: &mut JoinSet<()>) -> Result<Option<Timestamp>, StoreError> {
+    async fn take(
+        &self,
+        work: &mut JoinSet<()>,
+        limits: &mut Limits,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let inner = &self.inner;
         let store = &inner.ports.store;
+        self.look_at_limits(limits).await?;
         loop {
             let config = self.config();
             let now = self.now();
@@ -180,12 +206,12 @@ impl Service {
                 let node = &config.node;
                 let jobs = store.lease_converting(node, now, until, conversions).await?;
                 for job in jobs {
-                    let ticket = inner.running.begin(&job.id, Work::Conversion);
+                    let ticket = inner.running.begin(&job, Work::Conversion);
                     work.spawn(self.clone().convert(job, ticket));
                 }
             } else if pending.is_some_and(|at| at <= now) {
-                for job in store.lease_due(self.request(now, until, calls)).await? {
-                    let ticket = inner.running.begin(&job.id, Work::Call);
+                for job in store.lease_due(self.request(now, until, calls, limits)).await? {
+                    let ticket = inner.running.begin(&job, Work::Call);
                     work.spawn(self.clone().attempt(job, ticket));
                 }
             } else {
@@ -194,19 +220,32 @@ impl Service {
         }
     }
 
-    fn request(&self, now: Timestamp, until: Timestamp, limit: usize) -> LeaseRequest {
+    /// Reads how many calls accounts may have. The queue leaves accounts at their limits out until something of theirs
+    /// changes: when it is the limit, it looks again.
+    async fn look_at_limits(&self, known: &mut Limits) -> Result<(), StoreError> {
+        let (directory, usual) = (self.directory(), self.config().default_max_outbound);
+        let same = |of: &Arc<Directory>| Arc::ptr_eq(of, &directory);
+        if known.usual == usual && known.of.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        let own = directory.accounts().filter_map(|a| Some((a.id.clone(), directory.max_outbound(&a.id)?)));
+        let own: HashMap<_, _> = own.filter(|(_, most)| *most != usual).collect();
+        if known.of.is_some() && (known.usual, &known.own) != (usual, &own) {
+            self.inner.ports.store.refresh_queue().await?;
+        }
+        *known = Limits { of: Some(directory), usual, own };
+        Ok(())
+    }
+
+    fn request(&self, now: Timestamp, until: Timestamp, limit: usize, limits: &Limits) -> LeaseRequest {
         let config = self.config();
-        let directory = self.directory();
-        let other = |a: &&crate::Account| a.max_outbound != config.default_max_outbound;
-        let account_limits: HashMap<_, _> =
-            directory.accounts().filter(other).map(|a| (a.id.clone(), a.max_outbound)).collect();
         LeaseRequest {
             node: config.node.clone(),
             now,
             until,
             limit,
-            account_limits,
-            default_account_limit: config.default_max_outbound,
+            account_limits: limits.own.clone(),
+            default_account_limit: limits.usual,
             serialise_numbers: config.serialise_numbers,
         }
     }
@@ -224,7 +263,9 @@ impl Service {
                     ended = work.join_next() => if ended.is_none() { break },
                     () = clock.sleep_until(tick) => {
                         if clock.now() >= until { break }
-                        self.care(clock.now()).await;
+                        if let Err(e) = self.care(clock.now()).await {
+                            tracing::error!(error = %e, "leases wait for the store");
+                        }
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Whether a job's call may be made now: sending hours, and numbers that were found dead again and again.
+//! Whether a job's call may be made now: shut accounts, sending hours, and numbers that were found dead again and again.
 
 use crate::attempt::outcome;
 use crate::finish::Turn;
@@ -11,6 +11,9 @@ use fax_store::model::{
 };
 use fax_store::port::ProfileChange;
 use jiff::tz::TimeZone;
+
+/// The faxes of a shut account are looked at again after this.
+const SHUT_AGAIN: Duration = Duration::from_secs(900);
 
 /// When a number that cannot be reached is not called any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +41,13 @@ enum Sign {
 
 fn sign(outcome: &AttemptOutcome) -> Option<Sign> {
     match outcome.class.as_str() {
-        "call.unallocated" | "call.rejected" => Some(Sign::Dead),
+        "call.unallocated" => Some(Sign::Dead),
+        // Declined by who was called (RFC 3261 §21.6.2, RFC 8197, Q.850 21). Otherwise it is the carrier that will not have
+        // our caller's number, or more of our calls.
+        "call.rejected" => {
+            let declined = matches!(outcome.sip_status, Some(603 | 607)) || outcome.q850 == Some(21);
+            declined.then_some(Sign::Dead)
+        }
         "call.busy" | "call.noanswer" | "call.voice" | "call.nofax" => Some(Sign::Alive),
         // In a call.
         class if is_success(class) || class.starts_with("b.") || class.starts_with("d.") => Some(Sign::Alive),
@@ -50,6 +59,10 @@ impl Service {
     /// Why the call of this job is not made now, as the turn that it makes; `None`: it may be.
     pub(crate) async fn held_back(&self, job: &Job) -> Option<Turn> {
         let now = self.now();
+        if self.directory().is_disabled(&job.account) {
+            let why = "The account is disabled; its faxes wait.".into();
+            return Some(Turn::Held(now.plus(SHUT_AGAIN), why));
+        }
         if let Some(opens) = self.opens(&job.account, job.faxbox.as_ref(), now) {
             return Some(Turn::Held(opens, "The fax waits for the hours in which it may be sent.".into()));
         }
@@ -138,6 +151,15 @@ mod tests {
     fn only_calls_that_were_answered_for_good_speak_against_a_number() {
         let of = |class: &str| sign(&outcome(class));
         assert_eq!(of("call.unallocated"), Some(Sign::Dead));
+        let refused = |sip_status, q850| {
+            sign(&AttemptOutcome { sip_status: Some(sip_status), q850, ..outcome("call.rejected") })
+        };
+        assert_eq!(refused(603, None), Some(Sign::Dead));
+        assert_eq!(refused(607, None), Some(Sign::Dead));
+        assert_eq!(refused(403, Some(21)), Some(Sign::Dead));
+        for (status, q850) in [(403, None), (403, Some(57)), (433, None), (608, None)] {
+            assert_eq!(refused(status, q850), None, "{status} {q850:?}");
+        }
         assert_eq!(of("call.busy"), Some(Sign::Alive));
         assert_eq!(of("ok"), Some(Sign::Alive));
         for ours in ["l.node", "l.notrunk", "call.cancelled", "call.congestion", "call.dead", "l.barred"] {

@@ -24,14 +24,35 @@ use tokio::task::JoinSet;
 /// Calls of hooks at a time, of all and of one: a slow one does not take the others' places.
 const AT_ONCE: usize = 64;
 const OF_ONE: usize = 8;
-/// What waits for a hook that has all its places taken is looked at again after this.
+/// What waits for a hook that has all its places taken is looked at again after this, the second one a little later, and so
+/// on up to the last: however much waits, little is looked at in vain.
 const BUSY: Duration = Duration::from_secs(2);
+const BETWEEN: Duration = Duration::from_millis(60);
+const LONGEST_BUSY: Duration = Duration::from_secs(900);
 /// A call that has not been told of for so long was made by a node that is gone.
 const LEASE: Duration = Duration::from_secs(120);
 /// How long to wait before the store is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// Rows of nodes that are gone are looked for so often.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// The places of a hook, and when what was put off last is looked at again.
+struct Places {
+    free: Arc<Semaphore>,
+    again: Timestamp,
+}
+
+impl Places {
+    fn new() -> Places {
+        Places { free: Arc::new(Semaphore::new(OF_ONE)), again: Timestamp(i64::MIN) }
+    }
+
+    /// When the next one that finds no place is looked at again.
+    fn put_off(&mut self, now: Timestamp) -> Timestamp {
+        self.again = self.again.plus(BETWEEN).clamp(now.plus(BUSY), now.plus(LONGEST_BUSY));
+        self.again
+    }
+}
 
 /// What can be told.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -445,7 +466,7 @@ impl Service {
         &self,
         caller: &Arc<dyn HookCaller>,
         calls: &mut JoinSet<()>,
-        places: &mut HashMap<String, Arc<Semaphore>>,
+        places: &mut HashMap<String, Places>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let store = &self.inner.ports.store;
@@ -456,11 +477,12 @@ impl Service {
             if room == 0 || next.is_none_or(|at| at > now) {
                 return Ok(next.filter(|_| room > 0));
             }
-            places.retain(|_, places| places.available_permits() < OF_ONE);
+            places.retain(|_, places| places.free.available_permits() < OF_ONE);
+            let mut put_off = JoinSet::new();
             for notice in store.take_hook_notices(now, now.plus(LEASE), room).await? {
                 let hook = notice.hook.as_ref().map(|event| event.hook.clone()).unwrap_or_default();
-                let places = places.entry(hook).or_insert_with(|| Arc::new(Semaphore::new(OF_ONE)));
-                match places.clone().try_acquire_owned() {
+                let places = places.entry(hook).or_insert_with(Places::new);
+                match places.free.clone().try_acquire_owned() {
                     Ok(place) => {
                         let call = self.clone().call_hook(notice, caller.clone());
                         calls.spawn(async move {
@@ -468,8 +490,14 @@ impl Service {
                             drop(place);
                         });
                     }
-                    Err(_) => store.hook_called(&notice.id, Some(now.plus(BUSY)), None).await?,
+                    Err(_) => {
+                        let (store, at) = (store.clone(), places.put_off(now));
+                        put_off.spawn(async move { store.hook_called(&notice.id, Some(at), None).await });
+                    }
                 }
+            }
+            while let Some(done) = put_off.join_next().await {
+                done.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))?;
             }
         }
     }

@@ -4,6 +4,7 @@
 //! No label carries a number, a name of a person or an account.
 
 use crate::finish::Turn;
+use crate::policy::is_success;
 use crate::service::Service;
 use fax_store::model::{Job, JobState, Received};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -165,17 +166,10 @@ impl Metrics {
     pub(crate) fn ended(&self, job: &Job, turn: &Turn) {
         if let Turn::Call(attempt, _) = turn {
             let result = attempt.outcome.class.clone();
-            self.attempts.get_or_create(&ResultLabel { result: result.clone() }).inc();
+            self.attempts.get_or_create(&ResultLabel { result }).inc();
             self.pages
                 .get_or_create(&DirectionLabel { direction: "out" })
                 .inc_by(attempt.pages_confirmed.into());
-            self.call(
-                "out",
-                attempt.t38,
-                attempt.trunk.clone().unwrap_or_default(),
-                result,
-                attempt.ended.since(attempt.started).as_secs_f64(),
-            );
         }
         let result = match job.state {
             JobState::Completed => "completed".to_owned(),
@@ -188,6 +182,27 @@ impl Metrics {
             JobState::Converting | JobState::Pending | JobState::Locked | JobState::Processing => return,
         };
         self.jobs.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// A call has ended, and made these turns of its jobs: the last that it got to has its result. Without a trunk none was
+    /// made.
+    pub(crate) fn called(&self, turns: &[Turn]) {
+        let mut attempts = turns.iter().filter_map(|turn| match turn {
+            Turn::Call(attempt, _) => Some(attempt),
+            Turn::Back(_)
+            | Turn::Held(..)
+            | Turn::Complete
+            | Turn::CalledOff
+            | Turn::Hopeless(_)
+            | Turn::Uncertain => None,
+        });
+        let Some(first) = attempts.next() else { return };
+        let last = attempts.last().unwrap_or(first);
+        let (result, trunk) = (last.outcome.class.clone(), last.trunk.clone());
+        if trunk.is_some() || is_success(&result) {
+            let seconds = last.ended.since(first.started).as_secs_f64();
+            self.call("out", last.t38, trunk.unwrap_or_default(), result, seconds);
+        }
     }
 
     fn call(&self, direction: &'static str, t38: bool, trunk: String, result: String, seconds: f64) {

@@ -106,8 +106,10 @@ pub struct CallOrder {
     pub account: AccountId,
     /// Which attempt it is, from 0.
     pub attempt: u32,
-    /// The number to be called, normalised.
+    /// The number to be called.
     pub to_number: String,
+    /// The same in E.164 as far as the plan of numbers goes: trunks are chosen by both.
+    pub to_e164: String,
     /// Caller's number.
     pub from_number: String,
     /// Caller's name.

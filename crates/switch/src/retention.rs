@@ -5,7 +5,7 @@ use crate::service::{Service, ServiceError};
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::{
-    AccountId, Audit, Entry, EntryKind, Folder, Job, JobId, JobState, Received, Source, Timestamp, filed_id,
+    AccountId, Audit, Entry, EntryKind, Folder, Job, JobState, Received, Source, Timestamp, filed_id,
 };
 use fax_store::port::{Guard, JobChange, JobQuery, Range, ReceivedQuery};
 use serde_json::Value;
@@ -308,7 +308,12 @@ impl Service {
                 (true, true)
             }
             Verdict::Strip { original, pages } => {
-                if !gone(self.strip(&job.id, original, pages).await)? {
+                if !gone(
+                    store
+                        .update_job(&job.id, Guard::Any, stripping(original, pages), Vec::new())
+                        .await
+                        .map(|_| ()),
+                )? {
                     return Ok(());
                 }
                 (original, pages)
@@ -326,22 +331,6 @@ impl Service {
         Ok(())
     }
 
-    async fn strip(&self, id: &JobId, no_original: bool, no_pages: bool) -> Result<(), StoreError> {
-        let change: JobChange = Box::new(move |j| {
-            if !j.state.is_final() {
-                return Err(StoreError::Refused("the fax is in the queue again".into()));
-            }
-            if no_original && j.source.original().is_some() {
-                j.source = Source::Removed;
-            }
-            if no_pages {
-                j.document = None;
-            }
-            Ok(())
-        });
-        self.inner.ports.store.update_job(id, Guard::Any, change, Vec::new()).await.map(|_| ())
-    }
-
     async fn purge_received(&self, verdict: Verdict, fax: &Received) -> Result<(), StoreError> {
         let store = &self.inner.ports.store;
         let gone = gone(match verdict {
@@ -356,11 +345,50 @@ impl Service {
     }
 }
 
+/// What takes the documents of a job that is done with.
+fn stripping(no_original: bool, no_pages: bool) -> JobChange {
+    Box::new(move |j| {
+        if !j.state.is_final() {
+            return Err(StoreError::Refused("the fax is in the queue".into()));
+        }
+        if no_original && j.source.original().is_some() {
+            j.source = Source::Removed;
+        }
+        if no_pages {
+            j.document = None;
+        }
+        Ok(())
+    })
+}
+
 /// Whether it is gone: what somebody else has removed meanwhile is, what was begun anew meanwhile is not.
 fn gone(done: Result<(), StoreError>) -> Result<bool, StoreError> {
     match done {
         Ok(()) | Err(StoreError::NotFound) => Ok(true),
         Err(StoreError::Refused(_)) => Ok(false),
         Err(other) => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fax_store::model::JobState;
+
+    #[test]
+    fn what_was_begun_anew_since_the_list_was_made_keeps_its_documents() {
+        let original = fax_store::model::DocumentKey::new("original");
+        let source =
+            Source::Stored { original: original.clone(), content_type: "image/tiff".into(), file_name: None };
+        let mut job = Job::new("a".into(), "+1", source, Timestamp(0));
+        job.document = Some(original.clone());
+        for state in [JobState::Converting, JobState::Pending, JobState::Processing] {
+            job.state = state;
+            assert!(matches!(stripping(true, true)(&mut job), Err(StoreError::Refused(_))), "{state:?}");
+            assert_eq!((job.source.original(), &job.document), (Some(&original), &Some(original.clone())));
+        }
+        job.state = JobState::Failed;
+        stripping(true, true)(&mut job).unwrap();
+        assert_eq!((job.source, job.document), (Source::Removed, None));
     }
 }

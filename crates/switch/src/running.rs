@@ -1,7 +1,7 @@
 //! What runs on this node: calls and conversions, and how they are called off.
 
 use crate::service::lock;
-use fax_store::model::JobId;
+use fax_store::model::{Job, JobId, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -36,6 +36,8 @@ pub(crate) enum Why {
 #[derive(Debug)]
 pub(crate) struct Entry {
     work: Work,
+    /// When the lease ends unless it is renewed.
+    until: Mutex<Timestamp>,
     cancel: watch::Sender<bool>,
     why: Mutex<Option<Why>>,
 }
@@ -44,6 +46,14 @@ impl Entry {
     /// Becomes true when the work is called off.
     pub(crate) fn cancelled(&self) -> watch::Receiver<bool> {
         self.cancel.subscribe()
+    }
+
+    /// Comes back when another node may have the job.
+    pub(crate) async fn lost(&self) {
+        let called_off = self.cancelled().wait_for(|off| *off).await.is_ok();
+        if !called_off || self.why() != Some(Why::LeaseLost) {
+            core::future::pending().await
+        }
     }
 
     /// Why it was called off, the first reason; `None`: it was not.
@@ -83,11 +93,29 @@ impl Drop for Ticket {
 }
 
 impl Running {
-    /// Work for this job begins.
-    pub(crate) fn begin(&self, id: &JobId, work: Work) -> Ticket {
-        let entry = Arc::new(Entry { work, cancel: watch::Sender::new(false), why: Mutex::new(None) });
-        lock(&self.entries).insert(id.clone(), entry.clone());
-        Ticket { id: id.clone(), entries: self.entries.clone(), entry }
+    /// Work for this job, which was just taken, begins.
+    pub(crate) fn begin(&self, job: &Job, work: Work) -> Ticket {
+        let until = Mutex::new(job.lease.as_ref().map_or(Timestamp(i64::MAX), |lease| lease.until));
+        let cancel = watch::Sender::new(false);
+        let entry = Arc::new(Entry { work, until, cancel, why: Mutex::new(None) });
+        lock(&self.entries).insert(job.id.clone(), entry.clone());
+        Ticket { id: job.id.clone(), entries: self.entries.clone(), entry }
+    }
+
+    /// The leases of these jobs last until then.
+    pub(crate) fn renewed(&self, jobs: &[JobId], until: Timestamp) {
+        let entries = lock(&self.entries);
+        for entry in jobs.iter().filter_map(|id| entries.get(id)) {
+            let mut known = lock(&entry.until);
+            *known = until.max(*known);
+        }
+    }
+
+    /// Calls off what is not held any more at `at`, unless its lease is renewed before; whether there was such work.
+    pub(crate) fn call_off_unheld(&self, at: Timestamp) -> bool {
+        let entries = lock(&self.entries);
+        let unheld = entries.values().filter(|e| *lock(&e.until) <= at && !*e.cancel.borrow());
+        unheld.map(|entry| entry.call_off(Why::LeaseLost)).count() > 0
     }
 
     /// How much of this work there is.

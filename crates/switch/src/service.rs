@@ -92,8 +92,6 @@ pub(crate) struct Inner {
     pub(crate) metrics: crate::metrics::Metrics,
     /// Calls and conversions that run on this node.
     pub(crate) running: Running,
-    /// When the leases of this node were last known to be renewed.
-    pub(crate) renewed: Mutex<Timestamp>,
     /// What was called and spent.
     pub(crate) budgets: Mutex<crate::policy::Budgets>,
     /// Faxes that are being received here.
@@ -120,7 +118,6 @@ impl Service {
                 wake_hooks: Notify::new(),
                 metrics: crate::metrics::Metrics::default(),
                 running: Running::default(),
-                renewed: Mutex::default(),
                 budgets: Mutex::default(),
                 receptions: Mutex::default(),
                 latest: Mutex::default(),

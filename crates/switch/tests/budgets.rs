@@ -121,11 +121,20 @@ async fn a_barred_number_is_refused_at_once_and_in_the_queue() {
     let refused = b.service.submit(new).await.unwrap_err();
     let want = "Calls to this number are not allowed: +882… is barred for all calls.";
     assert_eq!(refused, SubmitError::Barred(want.to_owned()));
+    // Nor is the rule passed by a number that is dialled as it was typed.
+    for typed in ["88216123456", "+88-216 123456", "0088216123456", "01188216123456"] {
+        let mut new = Bench::new_job("pages:1", typed);
+        new.keep_number = true;
+        let refused = b.service.submit(new).await.map(|job| job.to_number);
+        assert_eq!(refused, Err(SubmitError::Barred(want.to_owned())), "{typed}");
+    }
     b.clock.advance(60);
     let failed = b.until_state(&queued, JobState::Failed).await;
     assert_eq!(failed.reason.as_deref(), Some(want));
     assert_eq!(failed.attempts[0].outcome.class, "l.barred");
     assert_eq!(b.dialler.calls(), 0);
+    let counted = b.counted("ferrofax_attempts_total{result=\"l.barred\"} 1\n").await;
+    assert!(!counted.contains("ferrofax_calls_total{"), "{counted}");
 }
 
 /// A directory with the terminal `ata` of account `a`, whose calls go to the trunk `carrier`, and a rule `out` for 0….
@@ -221,5 +230,5 @@ async fn calls_that_are_passed_on_are_counted_and_barred() {
     };
     let again = onward(&other.service, &call);
     assert_eq!(over(again.map(drop)), Limit::PerMinute(3));
-    assert_eq!(other.service.config().toll.price(Some(&AccountId::new("a")), None, "+1"), 10);
+    assert_eq!(other.service.config().toll.price(Some(&AccountId::new("a")), None, &["+1"]), 10);
 }

@@ -3,10 +3,15 @@
 
 mod bench;
 
-use bench::Bench;
-use fax_store::model::{Entry, EntryKind, FaxboxId, Timestamp};
-use fax_switch::{Decision, IncomingCall, NewDocument, NewJob, Service, ServiceError, SubmitError};
+use bench::{Bench, Script, TextConverter, TextFetcher, next};
+use fax_store::model::{Entry, EntryKind, FaxboxId, JobState, Timestamp};
+use fax_switch::{
+    Decision, IncomingCall, NewDocument, NewJob, Ports, Service, ServiceConfig, ServiceError, SubmitError,
+};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 fn entry(kind: EntryKind, id: &str, account: &str, document: Value) -> Entry {
     let mut entry = Entry::new(kind, id, account.into(), Timestamp(1));
@@ -114,6 +119,40 @@ async fn mail_domains_are_generated_and_nobody_has_anothers() {
     assert_eq!(put(s, number).await, taken("number:+14155550100"));
 }
 
+/// Another node reads several changes at once.
+#[tokio::test]
+async fn a_name_that_one_gave_up_and_another_took_is_the_others() {
+    let b = Bench::new();
+    let s = &b.service;
+    let boxed = |id: &str, domain: Option<&str>| {
+        let document = match domain {
+            Some(domain) => json!({ "name": id, "custom_smtp_email_address": domain }),
+            None => json!({ "name": id }),
+        };
+        entry(EntryKind::Faxbox, id, "a", document)
+    };
+    let first = put(s, boxed("x", Some("fax.own.example"))).await.unwrap();
+    let ports = Ports {
+        store: b.store.clone(),
+        documents: b.documents.clone(),
+        dialler: b.dialler.clone(),
+        converter: Arc::new(TextConverter),
+        fetcher: Arc::new(TextFetcher),
+        clock: b.clock.clone(),
+    };
+    let other = Service::new(bench::directory(), b.config.clone(), ports);
+    other.refresh().await.unwrap();
+    let given_up = put(s, Entry { document: boxed("x", None).document, ..first }).await.unwrap();
+    put(s, boxed("y", Some("fax.own.example"))).await.unwrap();
+    put(s, given_up).await.unwrap();
+    other.refresh().await.unwrap();
+    for service in [s, &other] {
+        let directory = service.directory();
+        let owner = directory.faxbox_by_mail_domain("fax.own.example").map(|f| f.id.as_str());
+        assert_eq!(owner, Some("y"));
+    }
+}
+
 #[tokio::test]
 async fn what_is_set_up_outlives_a_new_configuration_which_comes_first() {
     let b = Bench::new();
@@ -167,6 +206,84 @@ async fn accounts_lie_below_others_and_show_their_own_numbers_only() {
     shut.document.insert("enabled".into(), false.into());
     put(s, shut).await.unwrap();
     assert_eq!(submit("4155550188").await, Err(SubmitError::Disabled));
+}
+
+#[tokio::test]
+async fn an_account_that_says_nothing_has_as_many_calls_as_the_one_above_it_says() {
+    let mut b = Bench::with(|config| config.default_max_outbound = 2);
+    let s = b.service.clone();
+    let made = |name: &str, fax: Value| json!({ "name": name, "fax": fax });
+    let free = || json!({ "ensure_valid_caller_id": false });
+    let own = |most: u32| json!({ "ensure_valid_caller_id": false, "max_outbound": most });
+    for (id, above, fax) in
+        [("p", "", own(3)), ("c", "p", free()), ("g", "c", free()), ("o", "c", own(1)), ("s", "", free())]
+    {
+        put(&s, entry(EntryKind::Account, id, above, made(id, fax))).await.unwrap();
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    let mut begun = b.calls_begin();
+    b.start();
+    let mut waiting = Vec::new();
+    for (n, account) in ["p", "c", "g", "o", "s"].into_iter().enumerate() {
+        for i in 0..5 {
+            b.dialler.then(Script::Hold(gate.clone()));
+            let mut new = Bench::new_job("pages:1", &format!("+1415555{n}10{i}"));
+            new.account = account.into();
+            let id = s.submit(new).await.unwrap().id;
+            b.until(&id, |j| j.state != JobState::Converting).await;
+            waiting.push(id);
+        }
+    }
+    let mut running = HashMap::<String, usize>::new();
+    let mut count = async |calls: usize| {
+        for _ in 0..calls {
+            let id = next(&mut begun).await;
+            let account = b.store.job(&id).await.unwrap().unwrap().account;
+            *running.entry(account.to_string()).or_default() += 1;
+        }
+        let more = tokio::time::timeout(core::time::Duration::from_millis(200), begun.recv()).await;
+        assert!(more.is_err(), "{running:?} and {more:?}");
+        ["p", "c", "g", "o", "s"].map(|account| running.get(account).copied().unwrap_or(0))
+    };
+    assert_eq!(count(12).await, [3, 3, 3, 1, 2]);
+    // What is raised holds at once, while the calls go on.
+    let mut raised = s.directory().entry(EntryKind::Account, "o").unwrap().as_ref().clone();
+    raised.document.insert("fax".into(), own(2));
+    put(&s, raised).await.unwrap();
+    assert_eq!(count(1).await, [3, 3, 3, 2, 2]);
+    s.reconfigure(ServiceConfig { default_max_outbound: 4, ..ServiceConfig::clone(&s.config()) });
+    assert_eq!(count(2).await, [3, 3, 3, 2, 4]);
+    gate.add_permits(waiting.len());
+    for id in &waiting {
+        b.until_state(id, JobState::Completed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shut_account_sends_nothing_and_those_below_it_neither() {
+    let mut b = Bench::running();
+    let s = b.service.clone();
+    put(&s, entry(EntryKind::Account, "c", "", json!({ "name": "c" }))).await.unwrap();
+    let open = json!({ "name": "d", "fax": { "ensure_valid_caller_id": false } });
+    put(&s, entry(EntryKind::Account, "d", "c", open)).await.unwrap();
+    let mut new = Bench::new_job("pages:1", "4155551234");
+    new.account = "d".into();
+    new.not_before = Some(s.now().plus(core::time::Duration::from_secs(60)));
+    let queued = s.submit(new.clone()).await.unwrap().id;
+    let enabled = async |on: bool| {
+        let mut above = s.directory().entry(EntryKind::Account, "c").unwrap().as_ref().clone();
+        above.document.insert("enabled".into(), on.into());
+        put(&s, above).await.unwrap();
+    };
+    enabled(false).await;
+    assert_eq!(s.submit(new).await.map(|job| job.id), Err(SubmitError::Disabled));
+    b.clock.advance(60);
+    let held = b.until(&queued, |j| j.reason.is_some()).await;
+    assert_eq!(held.reason.as_deref(), Some("The account is disabled; its faxes wait."));
+    assert_eq!((held.state, held.not_before.since(s.now()).as_secs()), (JobState::Pending, 900));
+    enabled(true).await;
+    b.clock.advance(900);
+    b.until_state(&queued, JobState::Completed).await;
 }
 
 /// Another node's changes are seen by whoever runs, without being asked.

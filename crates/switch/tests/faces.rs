@@ -3,19 +3,26 @@
 
 mod bench;
 
+use async_trait::async_trait;
 use bench::{Bench, document};
 use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::Modulation;
 use fax_base::page::{Coding, PageFormat, Resolution, Width};
 use fax_document::FaxDocument;
-use fax_store::model::{FaxId, JobState, NoticeKind};
+use fax_store::model::{
+    Entry, EntryKind, FaxId, HookEvent, JobState, Notice, NoticeKind, NoticeSubject, Row, RowKind, Timestamp,
+};
 use fax_store::port::{Range, ReceivedQuery};
+use fax_switch::hooks::Target;
+use fax_switch::port::{HookAnswer, HookCaller, HookOrder};
 use fax_switch::{
     Decision, Format, IncomingCall, NewDocument, ReceivedFax, ServiceError, SubmitError, Which,
 };
 use fax_t30::{Cause, Failure, Outcome, Phase};
 use fax_terminal::ReceivedPage;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
 
 fn fax(pages: u32, failure: Option<Cause>) -> ReceivedFax {
     let format = PageFormat {
@@ -187,4 +194,75 @@ async fn a_notice_that_could_not_be_sent_comes_again() {
     assert_eq!((again.id.clone(), again.tries), (first.id, 1));
     b.service.notice_done(&again.id).await.unwrap();
     assert!(b.notices().await.is_empty());
+}
+
+/// Tells of each call; those of the hook `slow` never end.
+struct Hooks(mpsc::UnboundedSender<String>);
+
+#[async_trait]
+impl HookCaller for Hooks {
+    async fn call(&self, order: HookOrder) -> HookAnswer {
+        let Target::Hook(hook) = &order.target else { panic!("{order:?}") };
+        self.0.send(hook.id.clone()).unwrap();
+        if hook.id == "slow" {
+            std::future::pending::<()>().await;
+        }
+        HookAnswer::default()
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_slow_hook_is_looked_at_little_by_little() {
+    const MANY: usize = 2_000;
+    let b = Bench::new();
+    for id in ["slow", "fast"] {
+        let mut hook = Entry::new(EntryKind::Webhook, id, "a".into(), Timestamp(1));
+        hook.document.insert("uri".into(), "http://example.org/".into());
+        b.service.put_entries(vec![hook]).await.unwrap();
+    }
+    let told = |hook: &str| {
+        let event = HookEvent { hook: hook.into(), event: "fax.sent".into(), data: serde_json::Map::new() };
+        let subject = NoticeSubject::Fax(FaxId::generate());
+        Notice::for_hook(NoticeKind::Sent, "a".into(), subject, event, b.service.now())
+    };
+    b.store.insert_notices((0..MANY).map(|_| told("slow")).collect()).await.unwrap();
+    let (calls, mut called) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(false);
+    let service = b.service.clone();
+    let run = tokio::spawn(async move { service.run_hooks(Arc::new(Hooks(calls)), stopped).await });
+    for _ in 0..8 {
+        assert_eq!(called.recv().await.as_deref(), Some("slow"));
+    }
+    let times = async || {
+        let rows = b.store.rows(RowKind::HookNotice, None, 2 * MANY).await.unwrap();
+        let time = |(_, row)| match row {
+            Row::HookNotice(notice) => notice.not_before,
+            other => panic!("{other:?}"),
+        };
+        rows.into_iter().map(time).collect::<Vec<_>>()
+    };
+    // Those in a call have a lease of two minutes.
+    for _ in 0..3 {
+        let now = b.service.now();
+        let all = loop {
+            let all = times().await;
+            if all.iter().all(|at| *at > now) {
+                break all;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(all.len(), MANY);
+        for second in 0..300 {
+            let from = now.plus(Duration::from_secs(second));
+            let due = all.iter().filter(|at| **at >= from && **at < from.plus(Duration::from_secs(1)));
+            assert!(due.count() <= 32, "in second {second}");
+        }
+        b.clock.advance(2);
+    }
+    // Another hook is told at once.
+    b.store.insert_notices(vec![told("fast")]).await.unwrap();
+    b.clock.advance(1);
+    let fast = tokio::time::timeout(Duration::from_secs(10), called.recv()).await.unwrap();
+    assert_eq!(fast.as_deref(), Some("fast"));
+    run.abort();
 }

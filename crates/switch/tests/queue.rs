@@ -119,6 +119,38 @@ async fn a_number_out_of_service_is_not_called_again() {
 }
 
 #[tokio::test]
+async fn what_is_begun_anew_is_not_judged_by_what_was_before() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::LastOpen("d.noresp"));
+    let id = b.submit("pages:2", N).await;
+    b.until_state(&id, JobState::Uncertain).await;
+    // Engaged: the last page was sent before, and nothing of it now.
+    b.dialler.then(Script::Refuse("call.busy"));
+    b.clock.advance(1);
+    b.service.restart(&"a".into(), &id).await.unwrap();
+    b.until_back(&id, 2).await;
+    b.clock.advance(600);
+    let job = b.until_state(&id, JobState::Completed).await;
+    assert_eq!((job.attempts.len(), job.attempts[2].first_page), (3, 1));
+    let kinds: Vec<_> = b.notices().await.iter().map(|n| n.kind).collect();
+    assert_eq!(kinds, [NoticeKind::Uncertain, NoticeKind::Sent]);
+    // A bad line three times is enough, and begun anew three times more.
+    (0..6).for_each(|_| b.dialler.then(Script::Refuse("call.dropped")));
+    let id = b.submit("pages:2", N).await;
+    for before in [0, 3] {
+        for tries in 1..3 {
+            b.until_back(&id, before + tries).await;
+            b.clock.advance(600);
+        }
+        let job = b.until_state(&id, JobState::Failed).await;
+        assert_eq!(job.attempts.len(), before + 3);
+        b.clock.advance(1);
+        b.service.restart(&"a".into(), &id).await.unwrap();
+    }
+    b.until_state(&id, JobState::Completed).await;
+}
+
+#[tokio::test]
 async fn attempts_are_counted_in_all() {
     let mut b = Bench::running();
     b.dialler.then(Script::Refuse("call.busy"));

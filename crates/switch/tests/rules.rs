@@ -61,6 +61,21 @@ async fn the_operators_rule_sets_the_wait_and_the_attempts() {
     assert_eq!((job.retries, job.reschedule_rule), (4, None));
 }
 
+#[tokio::test]
+async fn one_wait_for_all_failures_is_for_all_of_them() {
+    let mut b = Bench::with(|config| config.retry.every = Some(Duration::from_secs(77)));
+    b.start();
+    // Some have a wait of their own, where nothing is said.
+    for (i, class) in
+        ["call.busy", "call.congestion", "b.dcnwait", "b.rxincapable", "l.node"].into_iter().enumerate()
+    {
+        b.dialler.then(Script::Refuse(class));
+        let id = b.submit("pages:1", &format!("+1415555000{i}")).await;
+        let job = b.until_back(&id, 1).await;
+        assert_eq!(job.not_before, job.modified.plus(Duration::from_secs(77)), "{class}");
+    }
+}
+
 fn with_hours(account: &str, faxbox: &str) -> Directory {
     let hours = |text: &str| SendHours::parse([text].into_iter().filter(|t| !t.is_empty())).unwrap();
     let usual = directory();

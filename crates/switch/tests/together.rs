@@ -3,10 +3,15 @@
 
 mod bench;
 
+use async_trait::async_trait;
 use bench::{Bench, Script, next};
+use bytes::Bytes;
 use core::time::Duration;
-use fax_store::model::{JobId, JobState};
+use fax_store::model::{DocumentKey, JobId, JobState, Lease, NodeId, Timestamp};
+use fax_store::port::{Guard, JobChange};
+use fax_store::{Documents, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 const N: &str = "+14155550001";
@@ -47,6 +52,9 @@ async fn faxes_that_wait_for_one_number_go_out_in_one_call() {
         assert_eq!(attempt.outcome.class, "ok");
     }
     assert_eq!(calls(&b), [3, 1]);
+    // One before these two; each is a call, whatever went along.
+    let counted = b.counted("ferrofax_attempts_total{result=\"ok\"} 5\n").await;
+    assert!(counted.contains("ferrofax_call_seconds_count{direction=\"out\"} 3\n"), "{counted}");
     assert_eq!(*b.dialler.most_to_one_number.lock().unwrap(), 1);
     // Each sender's notice is of its own job.
     assert_eq!(b.notices().await.len(), 5);
@@ -117,6 +125,117 @@ async fn one_that_is_called_off_is_not_sent_and_the_others_are() {
     let third = b.until_state(&ids[2], JobState::Completed).await;
     assert_eq!(third.attempts.len(), 1);
     assert_eq!(calls(&b), [3, 1]);
+}
+
+/// Documents that are read one by one, when there is a permit.
+struct Slow {
+    documents: Arc<dyn Documents>,
+    permits: Semaphore,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Documents for Slow {
+    async fn put(&self, octets: Bytes) -> Result<DocumentKey, StoreError> {
+        self.documents.put(octets).await
+    }
+    async fn put_as(&self, key: &DocumentKey, octets: Bytes) -> Result<(), StoreError> {
+        self.documents.put_as(key, octets).await
+    }
+    async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.permits.acquire().await.unwrap().forget();
+        self.documents.get(key).await
+    }
+    async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {
+        self.documents.delete(key).await
+    }
+    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
+        self.documents.older_than(age).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_called_off_while_the_call_is_made_ready_is_not_sent() {
+    let mut b = Bench::with(|config| config.jobs_per_call = 3);
+    // Four are converted; the pages of one that keeps the line and of the first of the others are read.
+    let (permits, asked) = (Semaphore::new(6), AtomicUsize::new(0));
+    let slow = Arc::new(Slow { documents: b.documents.clone(), permits, asked });
+    b.documents = slow.clone();
+    b.crash().await;
+    b.start();
+    let go = Arc::new(Semaphore::new(0));
+    b.dialler.then(Script::Hold(go.clone()));
+    let mut begun = b.calls_begin();
+    b.submit_as("Office", "pages:1", N).await;
+    next(&mut begun).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        b.clock.advance(1);
+        let id = b.submit_as("Clinic", "pages:1", N).await;
+        b.until_state(&id, JobState::Pending).await;
+        ids.push(id);
+    }
+    go.add_permits(1);
+    while slow.asked.load(Ordering::SeqCst) < 7 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The second is being read, the third is yet to be: one is called off at another node, one here.
+    let change = fax_switch::service::cancelling(b.service.now());
+    assert!(b.store.update_job(&ids[1], Guard::Any, change, vec![]).await.unwrap().cancel);
+    assert!(b.service.cancel(&"a".into(), &ids[2]).await.unwrap().cancel);
+    slow.permits.add_permits(10);
+    b.until_state(&ids[0], JobState::Completed).await;
+    for id in &ids[1..] {
+        let off = b.until_state(id, JobState::Cancelled).await;
+        assert!(off.attempts.is_empty() && off.pages_confirmed() == 0, "{off:?}");
+    }
+    assert_eq!(calls(&b), [1]);
+}
+
+#[tokio::test]
+async fn what_is_called_off_elsewhere_while_it_is_converted_is_told() {
+    let mut b = Bench::new();
+    let (permits, asked) = (Semaphore::new(0), AtomicUsize::new(0));
+    let slow = Arc::new(Slow { documents: b.documents.clone(), permits, asked });
+    b.documents = slow.clone();
+    b.crash().await;
+    b.start();
+    let id = b.submit("pages:1", N).await;
+    while slow.asked.load(Ordering::SeqCst) < 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let change = fax_switch::service::cancelling(b.service.now());
+    assert!(b.store.update_job(&id, Guard::Any, change, vec![]).await.unwrap().cancel);
+    slow.permits.add_permits(1);
+    b.until_state(&id, JobState::Cancelled).await;
+    b.counted("ferrofax_jobs_finished_total{result=\"cancelled\"} 1\n").await;
+}
+
+#[tokio::test]
+async fn when_another_node_takes_the_first_over_the_next_ones_go_back() {
+    let (mut b, ids, go) = waiting(3, &[1, 1]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let mut begun = b.calls_begin();
+    b.dialler.then(Script::Stepwise(gate.clone()));
+    go.add_permits(1);
+    next(&mut begun).await;
+    gate.add_permits(1);
+    b.until(&ids[0], |j| j.pages_confirmed() == 1).await;
+    let lease = Lease { node: NodeId::new("n2"), until: Timestamp(i64::MAX) };
+    let change: JobChange = Box::new(move |j| {
+        j.lease = Some(lease);
+        Ok(())
+    });
+    b.store.update_job(&ids[0], Guard::Any, change, vec![]).await.unwrap();
+    // The leases are renewed: it is not ours any more, and the call is cleared.
+    b.clock.advance(20);
+    let second = b.until_back(&ids[1], 1).await;
+    assert_eq!(second.attempts[0].outcome.class, "l.node");
+    b.clock.advance(5);
+    // The number is in use at the other node as long as that has the first.
+    b.settle().await;
+    assert_eq!(b.job(&ids[1]).await.state, JobState::Pending);
 }
 
 #[tokio::test]

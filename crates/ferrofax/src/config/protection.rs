@@ -145,7 +145,7 @@ mod tests {
         assert!(config.protection.enabled);
         assert_eq!(config.toll.everywhere, Toll::default());
         assert!(config.toll.destinations.is_empty());
-        assert_eq!(config.toll.price(None, Some("carrier"), "+1"), 5);
+        assert_eq!(config.toll.price(None, Some("carrier"), &["+1"]), 5);
     }
 
     #[test]

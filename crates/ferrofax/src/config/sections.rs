@@ -296,7 +296,6 @@ pub(super) fn accounts(
     root: &Section<'_, '_>,
     base: &Path,
     trunks: &[Trunk],
-    usual_calls: u32,
     usual: Retention,
 ) -> (Vec<Account>, Vec<OwnRules>) {
     let mut accounts = Vec::new();
@@ -339,7 +338,7 @@ pub(super) fn accounts(
             timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
             max_outbound: s
                 .number("max_outbound", 1, 10_000)
-                .map_or(usual_calls, |n| u32::try_from(n.value).unwrap_or(usual_calls)),
+                .map_or(0, |n| u32::try_from(n.value).unwrap_or(0)),
             send_hours: super::queue::send_hours(&s),
             numbers: s.texts("numbers").into_iter().map(|n| n.value).collect(),
             operator: s.flag("operator").is_some_and(|o| o.value),

@@ -259,7 +259,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         _ => NumberPlan::default(),
     };
     let receive_colour = root.flag("receive_colour").is_none_or(|f| f.value);
-    let (accounts, account_routes) = sections::accounts(root, base, &trunks, queue.max_outbound, retention);
+    let (accounts, account_routes) = sections::accounts(root, base, &trunks, retention);
     let trunk_routing = TrunkRouting {
         trunks: trunk_routes,
         accounts: account_routes.iter().map(|(id, route, ..)| (id.clone(), route.clone())).collect(),

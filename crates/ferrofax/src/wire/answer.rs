@@ -187,6 +187,11 @@ fn refuse(service: &Service, incoming: IncomingCall, refusal: &TollRefusal) {
     }
 }
 
+/// Whether a call that this target answered costs nothing: it never left by a trunk.
+fn is_free(target: &str) -> bool {
+    target.starts_with("terminal:")
+}
+
 /// Passes a call on and leaves a line of how it ended.
 async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, routed: Passed, dialler: &NetDialler) {
     let names: Vec<String> = targets
@@ -223,13 +228,14 @@ async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, routed: Passed, d
     let Some(report) = call.ended().await else {
         return;
     };
-    if let Some(pass) = pass.filter(|_| report.answered) {
-        pass.end(report.talked, names.get(report.target).and_then(|name| name.strip_prefix("trunk:")));
+    let answered_by = names.get(report.target).map_or("", String::as_str);
+    if let Some(pass) = pass.filter(|_| report.answered && !is_free(answered_by)) {
+        pass.end(report.talked, answered_by.strip_prefix("trunk:"));
     }
     let [t38_a, t38_b] = report.t38;
     tracing::info!(
         from = source,
-        to = names.get(report.target).map_or("", String::as_str),
+        to = answered_by,
         call_id_a = report.call_id_a,
         call_id_b = report.call_id_b,
         answered = report.answered,
@@ -243,4 +249,16 @@ async fn pass_on(incoming: IncomingCall, targets: Vec<Onward>, routed: Passed, d
         talked_s = report.talked.as_secs(),
         "a call was passed on"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_of_ours_answers_costs_nothing() {
+        assert!(is_free("terminal:ata"));
+        // Where it is not known who answered, the cheapest trunk's price counts.
+        assert!(!is_free("trunk:carrier") && !is_free(""));
+    }
 }

@@ -71,7 +71,8 @@ impl Dialler for NetDialler {
         let lot = |most| rand::random_range(0..=most);
         let mut trunks = Vec::new();
         let mut unshown = false;
-        for trunk in ways.routing.order(&order.account, &order.to_number, lot) {
+        let written = [order.to_e164.as_str(), order.to_number.as_str()];
+        for trunk in ways.routing.order(&order.account, &written, lot) {
             match ways.routing.caller(&order.account, trunk, &order.from_number) {
                 Some((from, anonymous)) => trunks.push((trunk.name.clone(), from, anonymous)),
                 None => unshown = true,

@@ -100,6 +100,10 @@ pub struct Job {
     /// Attempts made, oldest first.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
+    /// When it was begun anew after it had been done with, if it was: what was sent and what failed before decides nothing
+    /// any more.
+    #[serde(default)]
+    pub begun: Timestamp,
     /// Attempts that counted, which those failed for our own fault do not.
     #[serde(default)]
     pub attempts_counted: u32,
@@ -166,6 +170,7 @@ impl Job {
             colour: false,
             retries: 1,
             attempts: Vec::new(),
+            begun: Timestamp::default(),
             attempts_counted: 0,
             conversions: 0,
             not_before: now,
@@ -215,13 +220,18 @@ impl Job {
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 
-    /// Whether all pages but the last are confirmed and the last was sent: nobody knows whether it
-    /// arrived.
+    /// Whether all pages but the last are confirmed and the last was sent since the job was begun: nobody knows whether
+    /// it arrived.
     #[must_use]
     pub fn is_last_page_open(&self) -> bool {
         !self.ledger.is_empty()
             && self.first_unconfirmed() + 1 == self.ledger.len()
-            && self.ledger.last().is_some_and(|p| p.state == PageState::Sent)
+            && self.ledger.last().is_some_and(|p| p.state == PageState::Sent && p.at >= self.begun)
+    }
+
+    /// Attempts made since the job was begun, oldest first.
+    pub fn attempts_since_begun(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter().filter(|a| a.started >= self.begun)
     }
 
     /// Attempts that are left after those that counted.

@@ -35,7 +35,9 @@ use changed::Changed;
 use core::time::Duration;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::Mutex;
 
 /// The layout that this code writes. A database with a higher number is refused.
@@ -48,14 +50,20 @@ const MIGRATING: i64 = 0x6665_7272_6f66_0001;
 const QUEUE: i64 = 0x6665_7272_6f66_0002;
 /// How long a request waits for a connection before the store counts as not available.
 const ACQUIRE: Duration = Duration::from_secs(10);
-
+/// How long a whole request may take: a server that has vanished never says that it has.
+const REQUEST: Duration = Duration::from_secs(15);
+/// How long a connection may take to show that it can be used again, and after a request that took too long it is asked
+/// for so long.
+const RELEASE: Duration = Duration::from_secs(5);
+const SUSPECT: Duration = Duration::from_secs(60);
 /// The first half of the advisory locks on names of nodes.
 const NODE: i32 = 0x6665_7272;
 /// How often a name is asked for that another session has, with a pause in between: the server notices in this time that a
 /// node is gone that lost its power.
 const CLAIMS: u32 = 20;
 const CLAIM_AGAIN: Duration = Duration::from_millis(1500);
-/// Each session: the server notices within 25 s that a node is gone, and nobody waits for one that hangs.
+/// What every connection begins with: a node that vanishes in a transaction does not keep the queue's lock, and the server
+/// notices within 25 s that it is gone.
 const SESSION: &str = "set idle_in_transaction_session_timeout = '15s'; set tcp_keepalives_idle = 10;
     set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
 
@@ -66,6 +74,8 @@ pub struct PostgresStore {
     changed: Changed,
     /// The session that has the node's name.
     claim: Arc<Mutex<Option<PgConnection>>>,
+    /// When a request took too long last, microseconds since 1970: connections may lead nowhere.
+    late: Arc<AtomicI64>,
 }
 
 /// What PostgreSQL said, as the store's error. Messages of the server do not hold the password.
@@ -82,16 +92,31 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`]: the server cannot be reached or refuses. [`StoreError::Damaged`]: the
     /// tables were written by a newer ferrofax.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let pool =
-            PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).after_connect(
-                |c, _| Box::pin(async move { sqlx::raw_sql(SESSION).execute(c).await.map(|_| ()) }),
-            );
+        let late = Arc::new(AtomicI64::new(i64::MIN));
+        let latest = late.clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(2))
+            .acquire_timeout(ACQUIRE)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(|_| ()) })
+            })
+            // One that leads nowhere would keep its place for ever.
+            .after_release(move |connection, _| {
+                let late = Timestamp(latest.load(Ordering::Relaxed));
+                Box::pin(async move {
+                    if Timestamp::now() < late.plus(SUSPECT) {
+                        let alive = tokio::time::timeout(RELEASE, connection.ping()).await;
+                        alive.map_err(|_| sqlx::Error::PoolTimedOut)??;
+                    }
+                    Ok(true)
+                })
+            });
         let pool = pool.connect(url).await.map_err(unavailable)?;
         let mut connection = pool.acquire().await.map_err(unavailable)?;
         migrate(&mut connection).await?;
         drop(connection);
         let changed = Changed::start(pool.clone());
-        Ok(PostgresStore { pool, changed, claim: Arc::default() })
+        Ok(PostgresStore { pool, changed, late, claim: Arc::default() })
     }
 
     /// Closes the connections and waits until they are closed.
@@ -101,6 +126,22 @@ impl PostgresStore {
             let _ = claim.close().await;
         }
         self.pool.close().await;
+    }
+
+    /// What a request gives, if it does in time.
+    async fn within<T>(
+        &self,
+        request: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let mut request = pin!(request);
+        match tokio::time::timeout(REQUEST, request.as_mut()).await {
+            Ok(done) => done,
+            Err(_) => {
+                // Before the request lets its connection go.
+                self.late.store(Timestamp::now().0, Ordering::Relaxed);
+                Err(StoreError::Unavailable(format!("no answer in {} s", REQUEST.as_secs())))
+            }
+        }
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
@@ -169,17 +210,20 @@ impl Store for PostgresStore {
     }
 
     async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        jobs::insert(&mut t, &job).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            jobs::insert(&mut t, &job).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
-        lists::job(&self.pool, id).await
+        self.within(lists::job(&self.pool, id)).await
     }
 
     async fn jobs(&self, query: JobQuery) -> Result<Vec<Job>, StoreError> {
-        lists::jobs(&self.pool, &query).await
+        self.within(lists::jobs(&self.pool, &query)).await
     }
 
     async fn update_job(
@@ -189,10 +233,13 @@ impl Store for PostgresStore {
         change: JobChange,
         notices: Vec<Notice>,
     ) -> Result<Job, StoreError> {
-        let mut t = self.begin().await?;
-        let job = jobs::update(&mut t, id, &guard, change, &notices).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(job)
+        let request = async {
+            let mut t = self.begin().await?;
+            let job = jobs::update(&mut t, id, &guard, change, &notices).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(job)
+        };
+        self.within(request).await
     }
 
     async fn update_job_and_profiles(
@@ -203,27 +250,36 @@ impl Store for PostgresStore {
         notices: Vec<Notice>,
         changes: Vec<ProfileChange>,
     ) -> Result<Job, StoreError> {
-        let mut t = self.begin().await?;
-        // First the job: its lock is that of the profiles too.
-        let job = jobs::update(&mut t, id, &guard, change, &notices).await?;
-        for change in changes {
-            profiles::change(&mut t, change).await?;
-        }
-        t.commit().await.map_err(unavailable)?;
-        Ok(job)
+        let request = async {
+            let mut t = self.begin().await?;
+            // First the job: its lock is that of the profiles too.
+            let job = jobs::update(&mut t, id, &guard, change, &notices).await?;
+            for change in changes {
+                profiles::change(&mut t, change).await?;
+            }
+            t.commit().await.map_err(unavailable)?;
+            Ok(job)
+        };
+        self.within(request).await
     }
 
     async fn delete_job(&self, id: &JobId) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        jobs::delete(&mut t, id).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            jobs::delete(&mut t, id).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError> {
-        let mut t = self.begin().await?;
-        let taken = queue::lease_due(&mut t, &request).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(taken)
+        let request = async {
+            let mut t = self.begin().await?;
+            let taken = queue::lease_due(&mut t, &request).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(taken)
+        };
+        self.within(request).await
     }
 
     async fn lease_beside(
@@ -234,10 +290,13 @@ impl Store for PostgresStore {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Job>, StoreError> {
-        let mut t = self.begin().await?;
-        let taken = queue::lease_beside(&mut t, job, node, now, until, limit).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(taken)
+        let request = async {
+            let mut t = self.begin().await?;
+            let taken = queue::lease_beside(&mut t, job, node, now, until, limit).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(taken)
+        };
+        self.within(request).await
     }
 
     async fn lease_converting(
@@ -247,20 +306,26 @@ impl Store for PostgresStore {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Job>, StoreError> {
-        let mut t = self.begin().await?;
-        let taken = queue::lease_converting(&mut t, node, now, until, limit).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(taken)
+        let request = async {
+            let mut t = self.begin().await?;
+            let taken = queue::lease_converting(&mut t, node, now, until, limit).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(taken)
+        };
+        self.within(request).await
     }
 
     async fn next_due(&self) -> Result<NextDue, StoreError> {
-        queue::next_due(&self.pool).await
+        self.within(queue::next_due(&self.pool)).await
     }
 
     async fn refresh_queue(&self) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        queue::refresh_all(&mut t).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            queue::refresh_all(&mut t).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn renew(
@@ -269,11 +334,11 @@ impl Store for PostgresStore {
         jobs: Vec<JobId>,
         until: Timestamp,
     ) -> Result<Vec<JobId>, StoreError> {
-        queue::renew(&self.pool, node, jobs, until).await
+        self.within(queue::renew(&self.pool, node, jobs, until)).await
     }
 
     async fn stale(&self, node: Option<&NodeId>, now: Timestamp) -> Result<Vec<Job>, StoreError> {
-        lists::stale(&self.pool, node, now).await
+        self.within(lists::stale(&self.pool, node, now)).await
     }
 
     async fn record_page(
@@ -283,41 +348,53 @@ impl Store for PostgresStore {
         page: u32,
         entry: PageEntry,
     ) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        jobs::record_page(&mut t, job, node, page, entry).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            jobs::record_page(&mut t, job, node, page, entry).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn insert_received(&self, fax: Received, notices: Vec<Notice>) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        rows::insert_received(&mut t, &fax).await?;
-        rows::insert_notices(&mut t, &notices).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            rows::insert_received(&mut t, &fax).await?;
+            rows::insert_notices(&mut t, &notices).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn received(&self, id: &FaxId) -> Result<Option<Received>, StoreError> {
-        lists::received(&self.pool, id).await
+        self.within(lists::received(&self.pool, id)).await
     }
 
     async fn received_list(&self, query: ReceivedQuery) -> Result<Vec<Received>, StoreError> {
-        lists::received_list(&self.pool, &query).await
+        self.within(lists::received_list(&self.pool, &query)).await
     }
 
     async fn delete_received(&self, id: &FaxId) -> Result<(), StoreError> {
-        rows::delete_received(&self.pool, id).await
+        self.within(rows::delete_received(&self.pool, id)).await
     }
 
     async fn strip_received(&self, id: &FaxId) -> Result<Received, StoreError> {
-        let mut t = self.begin().await?;
-        let fax = rows::strip_received(&mut t, id).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(fax)
+        let request = async {
+            let mut t = self.begin().await?;
+            let fax = rows::strip_received(&mut t, id).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(fax)
+        };
+        self.within(request).await
     }
 
     async fn insert_notices(&self, notices: Vec<Notice>) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        rows::insert_notices(&mut t, &notices).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            rows::insert_notices(&mut t, &notices).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn take_notices(
@@ -327,41 +404,53 @@ impl Store for PostgresStore {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Notice>, StoreError> {
-        let mut t = self.begin().await?;
-        let lease = Lease { node: node.clone(), until };
-        let taken = rows::take_notices(&mut t, &lease, now, limit).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(taken)
+        let request = async {
+            let mut t = self.begin().await?;
+            let lease = Lease { node: node.clone(), until };
+            let taken = rows::take_notices(&mut t, &lease, now, limit).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(taken)
+        };
+        self.within(request).await
     }
 
     async fn keep_notice(&self, id: &NoticeId, node: &NodeId, until: Timestamp) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        rows::keep_notice(&mut t, id, Lease { node: node.clone(), until }).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            rows::keep_notice(&mut t, id, Lease { node: node.clone(), until }).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn release_notices(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        rows::release_notices(&mut t, node, now).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            rows::release_notices(&mut t, node, now).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
-        lists::notices_due(&self.pool, now, limit).await
+        self.within(lists::notices_due(&self.pool, now, limit)).await
     }
 
     async fn next_notice(&self) -> Result<Option<Timestamp>, StoreError> {
-        lists::next_notice(&self.pool).await
+        self.within(lists::next_notice(&self.pool)).await
     }
 
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
-        rows::notice_done(&self.pool, id).await
+        self.within(rows::notice_done(&self.pool, id)).await
     }
 
     async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        rows::notice_retry(&mut t, id, not_before).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            rows::notice_retry(&mut t, id, not_before).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn take_hook_notices(
@@ -370,14 +459,17 @@ impl Store for PostgresStore {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Notice>, StoreError> {
-        let mut t = self.begin().await?;
-        let taken = hooks::take(&mut t, now, until, limit).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(taken)
+        let request = async {
+            let mut t = self.begin().await?;
+            let taken = hooks::take(&mut t, now, until, limit).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(taken)
+        };
+        self.within(request).await
     }
 
     async fn next_hook_notice(&self) -> Result<Option<Timestamp>, StoreError> {
-        hooks::next(&self.pool).await
+        self.within(hooks::next(&self.pool)).await
     }
 
     async fn hook_called(
@@ -386,42 +478,51 @@ impl Store for PostgresStore {
         again: Option<Timestamp>,
         attempt: Option<HookAttempt>,
     ) -> Result<(), StoreError> {
-        let mut t = self.begin().await?;
-        hooks::called(&mut t, id, again, attempt.as_ref()).await?;
-        t.commit().await.map_err(unavailable)
+        let request = async {
+            let mut t = self.begin().await?;
+            hooks::called(&mut t, id, again, attempt.as_ref()).await?;
+            t.commit().await.map_err(unavailable)
+        };
+        self.within(request).await
     }
 
     async fn hook_attempts(&self, hook: &str) -> Result<Vec<HookAttempt>, StoreError> {
-        hooks::attempts(&self.pool, hook).await
+        self.within(hooks::attempts(&self.pool, hook)).await
     }
 
     async fn forget_hook(&self, hook: &str) -> Result<(), StoreError> {
-        hooks::forget(&self.pool, hook).await
+        self.within(hooks::forget(&self.pool, hook)).await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        hooks::backlog(&self.pool).await
+        self.within(hooks::backlog(&self.pool)).await
     }
 
     async fn profile(&self, key: &ProfileKey) -> Result<Option<Profile>, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(unavailable)?;
-        profiles::read(&mut connection, key).await
+        let request = async {
+            let mut connection = self.pool.acquire().await.map_err(unavailable)?;
+            profiles::read(&mut connection, key).await
+        };
+        self.within(request).await
     }
 
     async fn profiles(&self, query: ProfileQuery) -> Result<Vec<Profile>, StoreError> {
-        profiles::list(&self.pool, &query).await
+        self.within(profiles::list(&self.pool, &query)).await
     }
 
     async fn change_profile(&self, change: ProfileChange) -> Result<Profile, StoreError> {
-        let mut t = self.begin().await?;
-        lock(&mut t, QUEUE).await?;
-        let profile = profiles::change(&mut t, change).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(profile)
+        let request = async {
+            let mut t = self.begin().await?;
+            lock(&mut t, QUEUE).await?;
+            let profile = profiles::change(&mut t, change).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(profile)
+        };
+        self.within(request).await
     }
 
     async fn forget_profile(&self, key: &ProfileKey) -> Result<(), StoreError> {
-        profiles::forget(&self.pool, key).await
+        self.within(profiles::forget(&self.pool, key)).await
     }
 
     async fn purge_profiles(
@@ -430,34 +531,37 @@ impl Store for PostgresStore {
         keep: usize,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        profiles::purge(&self.pool, before, keep, limit).await
+        self.within(profiles::purge(&self.pool, before, keep, limit)).await
     }
 
     async fn put_entries(&self, rows: Vec<Entry>) -> Result<Vec<Entry>, StoreError> {
-        let mut t = self.begin().await?;
-        let rows = entries::put(&mut t, rows).await?;
-        t.commit().await.map_err(unavailable)?;
-        Ok(rows)
+        let request = async {
+            let mut t = self.begin().await?;
+            let rows = entries::put(&mut t, rows).await?;
+            t.commit().await.map_err(unavailable)?;
+            Ok(rows)
+        };
+        self.within(request).await
     }
 
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        entries::after(&self.pool, after, limit).await
+        self.within(entries::after(&self.pool, after, limit)).await
     }
 
     async fn insert_audit(&self, records: Vec<Audit>) -> Result<(), StoreError> {
-        entries::insert_audit(&self.pool, &records).await
+        self.within(entries::insert_audit(&self.pool, &records)).await
     }
 
     async fn audit(&self, query: AuditQuery) -> Result<Vec<Audit>, StoreError> {
-        entries::audit(&self.pool, &query).await
+        self.within(entries::audit(&self.pool, &query)).await
     }
 
     async fn purge_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        entries::purge_audit(&self.pool, before, limit).await
+        self.within(entries::purge_audit(&self.pool, before, limit)).await
     }
 
     async fn is_named(&self, key: &DocumentKey) -> Result<bool, StoreError> {
-        lists::is_named(&self.pool, key).await
+        self.within(lists::is_named(&self.pool, key)).await
     }
 
     async fn rows(

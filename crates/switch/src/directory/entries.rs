@@ -94,8 +94,10 @@ impl Directory {
 
     /// Knows these changes from now on.
     pub(crate) fn apply(&mut self, change: u64, entries: impl IntoIterator<Item = Arc<Entry>>) {
+        let entries: Vec<Arc<Entry>> = entries.into_iter().collect();
+        // A name that one of them gave up may be another's, whose change was before the last of the first.
+        entries.iter().for_each(|entry| self.leave(entry.kind, &entry.id));
         for entry in entries {
-            self.leave(entry.kind, &entry.id);
             self.stored.change = self.stored.change.max(entry.change);
             if !entry.deleted {
                 self.enter(&entry);
@@ -288,7 +290,7 @@ fn account_of(entry: &Entry) -> Account {
         name: text(d, "name"),
         realm: text(d, "realm"),
         timezone: zone(d, "timezone"),
-        max_outbound: most.unwrap_or(10).max(1),
+        max_outbound: most.unwrap_or(0),
         send_hours: hours(&entry.id, field(d, "fax.send_hours")),
         parent: Some(entry.account.clone()).filter(|p| !p.as_str().is_empty()),
         own_caller_ids: flag(d, "fax.ensure_valid_caller_id").unwrap_or(true),

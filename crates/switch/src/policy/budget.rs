@@ -170,10 +170,20 @@ pub struct TollCall {
     pub terminal: Option<String>,
     /// The rule of routing that passes it on.
     pub route: Option<String>,
-    /// The number, as it is dialled.
+    /// The number, in E.164 as far as the plan of numbers goes.
     pub number: String,
+    /// The same as it is dialled, where that is something else: what is ruled for either way of writing it holds.
+    pub dialled: Option<String>,
     /// What a minute costs.
     pub price: u64,
+}
+
+impl TollCall {
+    /// The number in all the ways in which it is written.
+    #[must_use]
+    pub fn written(&self) -> Vec<&str> {
+        core::iter::once(self.number.as_str()).chain(self.dialled.as_deref()).collect()
+    }
 }
 
 impl TollRules {
@@ -193,7 +203,7 @@ impl TollRules {
             route.map(|(name, rules)| (Scope::Route(name.clone()), rules)),
         ];
         for (scope, rules) in rules.into_iter().flatten() {
-            if let Err(begins) = rules.permit(&call.number) {
+            if let Err(begins) = rules.permit(&call.written()) {
                 return Err(TollRefusal::Barred { scope, begins: begins.map(str::to_owned) });
             }
         }
@@ -208,7 +218,7 @@ impl TollRules {
         let terminal = call.terminal.as_ref();
         let terminal =
             terminal.and_then(|user| Some((Scope::Terminal(user.clone()), self.terminals.get(user)?.budget)));
-        let numbers = forms(&call.number);
+        let numbers = forms(&call.written());
         let begins = |(begins, _): &&(String, Budget)| numbers.iter().any(|n| n.starts_with(begins.as_str()));
         let destination = self.destinations.iter().filter(begins).max_by_key(|(begins, _)| begins.len());
         let destination = destination.map(|(begins, budget)| (Scope::Destination(begins.clone()), *budget));
@@ -216,16 +226,17 @@ impl TollRules {
         all.into_iter().flatten().filter(|(_, budget)| !budget.is_empty()).collect()
     }
 
-    /// What a minute to this number costs by this trunk; where that is not known, by the cheapest that may be used.
+    /// What a minute to this number, however it is written, costs by this trunk; where that is not known, by the cheapest
+    /// that may be used.
     #[must_use]
-    pub fn price(&self, account: Option<&AccountId>, trunk: Option<&str>, number: &str) -> u64 {
+    pub fn price(&self, account: Option<&AccountId>, trunk: Option<&str>, written: &[&str]) -> u64 {
         let named = trunk.and_then(|name| self.trunks.trunks.iter().find(|t| t.name == name));
         let cost = match named {
-            Some(trunk) => trunk.cost_of(number),
+            Some(trunk) => trunk.cost_of(written),
             None => {
                 let anybody = AccountId::default();
-                let order = self.trunks.order(account.unwrap_or(&anybody), number, |_| 0);
-                order.first().and_then(|trunk| trunk.cost_of(number))
+                let order = self.trunks.order(account.unwrap_or(&anybody), written, |_| 0);
+                order.first().and_then(|trunk| trunk.cost_of(written))
             }
         };
         u64::from(cost.unwrap_or_default())

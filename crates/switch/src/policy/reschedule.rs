@@ -26,7 +26,7 @@ pub struct RescheduleRule {
 #[must_use]
 pub fn reschedule<'r>(job: &Job, rules: &'r [RescheduleRule]) -> Option<&'r RescheduleRule> {
     let last = job.attempts.last().filter(|a| a.outcome.retry != RetryPolicy::Local)?;
-    let number = u32::try_from(job.attempts.len()).unwrap_or(u32::MAX);
+    let number = u32::try_from(job.attempts_since_begun().count()).unwrap_or(u32::MAX);
     let outcome = &last.outcome;
     let of = |field: &str| -> Vec<String> {
         match field {

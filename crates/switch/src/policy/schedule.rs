@@ -43,6 +43,8 @@ pub struct RetryTable {
     pub local: Schedule,
     /// For results of no known class.
     pub other: Duration,
+    /// The same wait after every failure, whatever it was.
+    pub every: Option<Duration>,
     /// Overrides by class key: the delay.
     pub by_class: Vec<(String, Duration)>,
     /// The operator's own rules, which come before all of this.
@@ -58,6 +60,7 @@ impl Default for RetryTable {
             protocol: Schedule::seconds(&[120, 300], 3),
             local: Schedule::seconds(&[60, 300, 900], 20),
             other: Duration::from_secs(300),
+            every: None,
             by_class: Vec::new(),
             rules: Vec::new(),
         }
@@ -87,7 +90,7 @@ pub fn judge(job: &Job, table: &RetryTable) -> Verdict {
     let outcome = &last.outcome;
     let known = class(&outcome.class);
     let times = |f: &dyn Fn(&fax_store::model::AttemptOutcome) -> bool| {
-        let n = job.attempts.iter().filter(|a| f(&a.outcome)).count();
+        let n = job.attempts_since_begun().filter(|a| f(&a.outcome)).count();
         u32::try_from(n).unwrap_or(u32::MAX)
     };
     let policy = outcome.retry;
@@ -114,12 +117,8 @@ pub fn judge(job: &Job, table: &RetryTable) -> Verdict {
     if known.and_then(|c| c.give_up_after).is_some_and(|n| same >= n) {
         return Verdict::GiveUp;
     }
-    let own = table
-        .by_class
-        .iter()
-        .find(|(key, _)| *key == outcome.class)
-        .map(|(_, d)| *d)
-        .or_else(|| known.and_then(super::classes::Class::own_delay));
+    let by_class = || table.by_class.iter().find(|(key, _)| *key == outcome.class).map(|(_, d)| *d);
+    let own = table.every.or_else(by_class).or_else(|| known.and_then(super::classes::Class::own_delay));
     let delay = own.or_else(|| schedule.and_then(|s| s.delay(nth))).unwrap_or(table.other);
     Verdict::Retry(delay)
 }

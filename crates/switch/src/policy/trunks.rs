@@ -82,13 +82,13 @@ pub struct TrunkRouting {
 }
 
 impl TrunkRoute {
-    /// What it costs to call this number; `None`: it is not called by this trunk.
-    pub(super) fn cost_of(&self, number: &str) -> Option<u32> {
+    /// What it costs to call this number, however it is written; `None`: it is not called by this trunk.
+    pub(super) fn cost_of(&self, written: &[&str]) -> Option<u32> {
         if self.prefixes.is_empty() {
             return Some(self.cost);
         }
-        let longest =
-            self.prefixes.iter().filter(|p| number.starts_with(&p.begins)).max_by_key(|p| p.begins.len());
+        let fits = |p: &&Prefix| written.iter().any(|number| number.starts_with(&p.begins));
+        let longest = self.prefixes.iter().filter(fits).max_by_key(|p| p.begins.len());
         match longest {
             Some(prefix) => (!prefix.barred).then(|| prefix.cost.unwrap_or(self.cost)),
             // A list that only bars takes all else.
@@ -98,12 +98,13 @@ impl TrunkRoute {
 }
 
 impl TrunkRouting {
-    /// The trunks by which an account's call to `number` is tried, in order: the cheapest first, then as the account or
-    /// the configuration orders them, or by lot where they have weights. `lot` draws a number up to and with its argument.
+    /// The trunks by which an account's call to a number is tried, in order: the cheapest first, then as the account or
+    /// the configuration orders them, or by lot where they have weights. `written` is the number in all the ways in which
+    /// it is written; `lot` draws a number up to and with its argument.
     pub fn order(
         &self,
         account: &AccountId,
-        number: &str,
+        written: &[&str],
         mut lot: impl FnMut(u64) -> u64,
     ) -> Vec<&TrunkRoute> {
         let named = self.accounts.get(account).map(|a| a.trunks.as_slice()).unwrap_or_default();
@@ -114,7 +115,7 @@ impl TrunkRouting {
             named.iter().filter_map(|name| self.trunks.iter().find(|t| t.name == *name)).collect()
         };
         let mut priced: Vec<(u32, &TrunkRoute)> =
-            candidates.into_iter().filter_map(|t| Some((t.cost_of(number)?, t))).collect();
+            candidates.into_iter().filter_map(|t| Some((t.cost_of(written)?, t))).collect();
         priced.sort_by_key(|(cost, _)| *cost);
         let mut ordered = Vec::with_capacity(priced.len());
         while let Some((cost, first)) = priced.first().copied() {
@@ -186,7 +187,7 @@ mod tests {
     }
 
     fn order<'r>(routing: &'r TrunkRouting, account: &str, number: &str) -> Vec<&'r str> {
-        let ordered = routing.order(&AccountId::new(account), number, |_| 0);
+        let ordered = routing.order(&AccountId::new(account), &[number], |_| 0);
         ordered.into_iter().map(|t| t.name.as_str()).collect()
     }
 
@@ -213,6 +214,9 @@ mod tests {
         ] {
             assert_eq!(order(&routing, "a", number), want, "{number}");
         }
+        // However it is dialled.
+        let written = routing.order(&AccountId::new("a"), &["+882123", "882123"], |_| 0);
+        assert_eq!(written.len(), 1);
     }
 
     #[test]
@@ -263,7 +267,7 @@ mod tests {
         for drawn in 0..4 {
             let mut draws = [drawn, 0, 0].into_iter();
             let ordered =
-                routing.order(&AccountId::new("x"), "+1", |most| draws.next().unwrap_or(0).min(most));
+                routing.order(&AccountId::new("x"), &["+1"], |most| draws.next().unwrap_or(0).min(most));
             assert_eq!(ordered.len(), 4);
             assert_eq!(ordered.last().map(|t| t.name.as_str()), Some("dear"));
             *first.entry(ordered.first().map(|t| t.name.clone())).or_insert(0) += 1;

@@ -19,7 +19,7 @@ pub struct ServiceConfig {
     pub max_calls: usize,
     /// Conversions at a time.
     pub max_conversions: usize,
-    /// Calls going out at a time of accounts that say nothing.
+    /// Calls going out at a time of an account that says nothing, nor any above it.
     pub default_max_outbound: u32,
     /// Only one call to a number at a time.
     pub serialise_numbers: bool,

@@ -77,7 +77,9 @@ pub fn restarting(now: Timestamp) -> JobChange {
             return Err(StoreError::Refused("the fax is in work".into()));
         }
         if j.state.is_final() {
+            j.begun = now;
             j.attempts_counted = 0;
+            j.conversions = 0;
         }
         j.state = if j.document.is_some() { JobState::Pending } else { JobState::Converting };
         j.lease = None;

@@ -386,7 +386,7 @@ impl Service {
                 .or_else(|| from.filter(|s| !s.is_empty()).cloned())
                 .unwrap_or_default()
         };
-        if account.disabled {
+        if directory.is_disabled(&account.id) {
             return Err(SubmitError::Disabled);
         }
         let from_number = filled(new.from_number, faxbox.map(|f| &f.caller_id));

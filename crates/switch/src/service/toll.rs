@@ -12,12 +12,15 @@ pub struct TollPass {
     call: Option<u64>,
     account: Option<AccountId>,
     number: String,
+    dialled: Option<String>,
 }
 
 impl TollPass {
     /// The call is over: it was talked for so long, by this trunk where that is known.
     pub fn end(mut self, talked: Duration, trunk: Option<&str>) {
-        let price = self.service.config().toll.price(self.account.as_ref(), trunk, &self.number);
+        let written: Vec<&str> =
+            core::iter::once(self.number.as_str()).chain(self.dialled.as_deref()).collect();
+        let price = self.service.config().toll.price(self.account.as_ref(), trunk, &written);
         self.over(Some((talked, price)));
     }
 
@@ -51,26 +54,27 @@ impl core::fmt::Debug for TollPass {
 impl Service {
     fn admit(&self, mut call: TollCall, trunk: Option<&str>) -> Result<TollPass, TollRefusal> {
         let config = self.config();
-        call.price = config.toll.price(call.account.as_ref(), trunk, &call.number);
+        call.price = config.toll.price(call.account.as_ref(), trunk, &call.written());
         let begun = lock(&self.inner.budgets).begin(self.now(), &config.toll, &call)?;
-        let (account, number) = (call.account, call.number);
-        Ok(TollPass { service: self.clone(), call: Some(begun), account, number })
+        let TollCall { account, number, dialled, .. } = call;
+        Ok(TollPass { service: self.clone(), call: Some(begun), account, number, dialled })
     }
 
     /// Whether a job's next call may be made now.
     pub(crate) fn admit_job(&self, job: &Job) -> Result<TollPass, TollRefusal> {
-        let call = TollCall {
-            account: Some(job.account.clone()),
-            number: job.to_number.clone(),
-            ..TollCall::default()
-        };
-        self.admit(call, None)
+        self.admit(self.toll_call(&job.account, &job.to_number), None)
+    }
+
+    /// A call to a number that may be dialled otherwise than by the plan of numbers: no rule is passed by that.
+    fn toll_call(&self, account: &AccountId, to_number: &str) -> TollCall {
+        let number = self.config().numbers.normalise(to_number);
+        let dialled = Some(crate::number::digits(to_number)).filter(|dialled| *dialled != number);
+        TollCall { account: Some(account.clone()), number, dialled, ..TollCall::default() }
     }
 
     /// Whether an account may call this number at all.
     pub(crate) fn permit(&self, account: &AccountId, number: &str) -> Result<(), TollRefusal> {
-        let (account, number) = (Some(account.clone()), number.to_owned());
-        self.config().toll.permit(&TollCall { account, number, ..TollCall::default() })
+        self.config().toll.permit(&self.toll_call(account, number))
     }
 
     /// Whether a call that comes in may be passed on to these, as a rule of routing says, over a trunk now. `None`: it goes
@@ -97,7 +101,7 @@ impl Service {
         let directory = self.directory();
         let account = terminal.as_ref().and_then(|user| directory.terminal(user)).map(|t| t.account.clone());
         let number = self.config().numbers.normalise(number);
-        let call = TollCall { account, terminal, route: rule, number, price: 0 };
+        let call = TollCall { account, terminal, route: rule, number, ..TollCall::default() };
         self.admit(call, Some(trunk)).map(Some)
     }
 

@@ -436,6 +436,20 @@ impl Bench {
         self.store.notices_due(Timestamp(i64::MAX), 100).await.unwrap()
     }
 
+    /// What is counted when this line is in it; counting comes after the commit.
+    pub async fn counted(&self, line: &str) -> String {
+        let counted = async {
+            loop {
+                let text = self.service.metrics().await;
+                if text.contains(line) {
+                    return text;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, counted).await.unwrap()
+    }
+
     /// Gives everything that could happen now the time to happen: a job that goes through the whole
     /// switch comes after it.
     pub async fn settle(&mut self) {

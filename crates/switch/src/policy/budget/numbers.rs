@@ -14,9 +14,10 @@ pub struct DialRules {
 const INTERNATIONAL: [&str; 2] = ["00", "011"];
 
 impl DialRules {
-    /// Whether a number may be called; if not, by which beginning, or since it is in no list.
-    pub(super) fn permit(&self, number: &str) -> Result<(), Option<&str>> {
-        let forms = forms(number);
+    /// Whether a number, in all the ways in which it is written, may be called; if not, by which beginning, or since it
+    /// is in no list.
+    pub(super) fn permit(&self, written: &[&str]) -> Result<(), Option<&str>> {
+        let forms = forms(written);
         let fits = |rule: &&String| forms.iter().any(|form| form.starts_with(rule.as_str()));
         let longest = |rules: &'_ [String]| {
             rules.iter().filter(fits).max_by_key(|rule| rule.len()).map(|rule| rule.len())
@@ -32,10 +33,10 @@ impl DialRules {
     }
 }
 
-/// A number as it is, and with `+` where it is dialled abroad: no rule is passed by writing 00 or 011.
-pub(super) fn forms(number: &str) -> Vec<String> {
-    let mut forms = vec![number.to_owned()];
-    for prefix in INTERNATIONAL {
+/// A number as it is written, and with `+` where it is dialled abroad: no rule is passed by writing 00 or 011.
+pub(super) fn forms(written: &[&str]) -> Vec<String> {
+    let mut forms: Vec<String> = written.iter().map(|number| (*number).to_owned()).collect();
+    for (prefix, number) in INTERNATIONAL.iter().flat_map(|p| written.iter().map(move |n| (p, n))) {
         if let Some(rest) = number.strip_prefix(prefix) {
             forms.push(format!("+{}", rest.trim_start_matches('0')));
         }
