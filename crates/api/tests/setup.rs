@@ -381,3 +381,24 @@ async fn views_downloads_and_changes_are_in_the_audit_log() {
     let limited = below(A, "/audit?page_size=2&filter_action=view");
     assert_eq!(got(&rig, KEY, &limited).await.as_array().unwrap().len(), 1);
 }
+
+/// Expressions are compiled on this machine, by whoever sets up a faxbox and for every mail to it.
+#[tokio::test]
+async fn permission_lists_are_bounded_before_they_are_compiled() {
+    let rig = plain().await;
+    let boxes = below(B, "/faxboxes");
+    let status = async |list: Value| {
+        let data = json!({ "data": { "name": "x", "smtp_permission_list": list } });
+        let began = std::time::Instant::now();
+        let (status, body) = rig.with(KEY_B, "PUT", &boxes, data).await;
+        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(status == 201 || body["data"]["smtp_permission_list"].is_object(), "{body}");
+        status
+    };
+    assert_eq!(status(json!(vec![r"\w{60}"; 100_000])).await, 400);
+    assert_eq!(status(json!(vec![r"\w{60}"; 1000])).await, 400);
+    assert_eq!(status(json!([r"(\w{99}){99}"])).await, 400);
+    assert_eq!(status(json!(["("])).await, 400);
+    assert_eq!(status(json!(vec!["nurse@clinic.example"; 1000])).await, 201);
+    assert_eq!(status(json!([r"@clinic\.example$", ".+@b.example", "a@b.example"])).await, 201);
+}
