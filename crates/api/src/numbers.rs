@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 
 use crate::auth::Caller;
 use crate::envelope::{Fault, Success};
-use crate::filter::{Listing, page, page_of};
+use crate::filter::{Listing, PAGE_OCTETS, octets_of, page, page_of, too_many};
 use crate::present::{Document, keep_public};
 use crate::request::{Envelope, Query};
 use crate::route::Right;
-use crate::schema;
+use crate::{schema, setup};
 
 /// `GET …/phone_numbers`, and `GET`, `PUT`, `DELETE …/phone_numbers/{number}`; an empty `number` means the list.
 ///
@@ -52,8 +52,15 @@ pub async fn numbers(
         d
     };
     if number.is_empty() {
-        let numbers: Map<String, Value> =
-            directory.numbers_of(&id).into_iter().map(|n| (n.to_owned(), Value::Object(state(n)))).collect();
+        let (mut numbers, mut octets) = (Map::new(), 0);
+        for n in directory.numbers_of(&id) {
+            let shown = Value::Object(state(n));
+            octets += octets_of(&shown);
+            if octets > PAGE_OCTETS {
+                return Err(too_many());
+            }
+            numbers.insert(n.to_owned(), shown);
+        }
         return Ok(Success::ok(json!({ "numbers": numbers })));
     }
     let normal = config.numbers.normalise(number);
@@ -129,6 +136,10 @@ pub async fn keys(
         return Err(Fault::bad_identifier(account));
     };
     if *verb == Method::PUT {
+        if directory.entries_of(EntryKind::Key, &of).nth(setup::MOST - 1).is_some() {
+            let message = format!("an account has at most {} of these", setup::MOST);
+            return Err(setup::refused("data", "maxItems", &message));
+        }
         let mut document = envelope.data.as_object().cloned().unwrap_or_default();
         keep_public(&mut document);
         let mut wrong = schema::check(schema::KEY, &mut document);
@@ -162,14 +173,18 @@ pub async fn keys(
     }
     if id.is_empty() {
         let listing = Listing::of_query(query, false, service.now())?;
-        let mut all: Vec<(String, Document)> =
-            directory.entries_of(EntryKind::Key, &of).map(|e| (e.id.clone(), key(e))).collect();
+        let mut ids: Vec<String> = directory.entries_of(EntryKind::Key, &of).map(|e| e.id.clone()).collect();
         let fixed = directory.keys_of(&of).filter(|k| found.api_keys_sha256.contains(&k.digest));
-        all.extend(fixed.map(|k| {
-            let d = json!({ "id": k.id, "name": "in the configuration file", "scopes": [] });
-            (k.id.clone(), d.as_object().cloned().unwrap_or_default())
-        }));
-        return page_of(&listing, all);
+        let fixed: Vec<&str> = fixed.map(|k| k.id.as_str()).collect();
+        ids.extend(fixed.iter().map(|id| (*id).to_owned()));
+        let show = |id: &str| {
+            if fixed.contains(&id) {
+                let d = json!({ "id": id, "name": "in the configuration file", "scopes": [] });
+                return d.as_object().cloned();
+            }
+            directory.entry(EntryKind::Key, id).map(|e| key(e))
+        };
+        return page_of(&listing, ids, show);
     }
     let Some(entry) = directory.entry(EntryKind::Key, id).filter(|e| e.account == of) else {
         let fixed = directory.keys_of(&of).any(|k| k.id == id);

@@ -21,7 +21,7 @@ use crate::schema::{self, Property, merge};
 use crate::webhooks;
 
 /// Most entries of a kind that an account has.
-const MOST: usize = 10_000;
+pub(crate) const MOST: usize = 10_000;
 
 /// Keys that are shown beside what clients wrote, and therefore not taken from them.
 const SHOWN: [&str; 12] = [
@@ -92,7 +92,9 @@ pub async fn act(
         (None, _) => {
             let listing = Listing::of_query(query, false, service.now())?;
             let owner = route.scope.user.as_deref();
-            page_of(&listing, list(&directory, &kind, &account, owner))
+            let owned = |d: &Document| owner.is_none() || d.get("owner_id").and_then(Value::as_str) == owner;
+            let show = |id: &str| shown(&directory, &kind, &account, id).filter(owned);
+            page_of(&listing, ids(&directory, &kind, &account), show)
         }
         (Some(id), &Method::GET) => {
             let document = shown(&directory, &kind, &account, id).ok_or_else(|| Fault::bad_identifier(id))?;
@@ -220,7 +222,7 @@ fn written(envelope: Envelope) -> Result<Map<String, Value>, Fault> {
     Ok(data)
 }
 
-fn refused(field: &str, rule: &str, message: &str) -> Fault {
+pub(crate) fn refused(field: &str, rule: &str, message: &str) -> Fault {
     let mut v = Validation::default();
     v.add(field, rule, json!({ "message": message }));
     v.fault()
@@ -375,20 +377,13 @@ fn shown(directory: &Directory, kind: &Kind, account: &AccountId, id: &str) -> O
     fixed.or_else(stored)
 }
 
-fn list(
-    directory: &Directory,
-    kind: &Kind,
-    account: &AccountId,
-    owner: Option<&str>,
-) -> Vec<(String, Document)> {
-    let mut all = Vec::new();
+/// The ids of all that an account has of a kind.
+fn ids(directory: &Directory, kind: &Kind, account: &AccountId) -> Vec<String> {
+    let mut all: Vec<String> = directory.entries_of(kind.entry, account).map(|e| e.id.clone()).collect();
     if kind.entry == EntryKind::Faxbox {
         let fixed = directory.faxboxes_of(account).filter(|f| f.fixed);
-        all.extend(fixed.map(|f| (f.id.to_string(), of_faxbox(f))));
+        all.extend(fixed.map(|f| f.id.to_string()));
     }
-    all.extend(directory.entries_of(kind.entry, account).map(|e| (e.id.clone(), of_entry(kind, e))));
-    let owned = |d: &Document| owner.is_none() || d.get("owner_id").and_then(Value::as_str) == owner;
-    all.retain(|(_, document)| owned(document));
     all
 }
 
@@ -400,13 +395,14 @@ async fn below(service: &Service, account: &AccountId, all: bool, query: &Query)
         let right_below = a.parent.as_ref() == Some(account);
         right_below || (all && a.id != *account && directory.is_within(&a.id, account))
     });
-    let items = found.map(|a| {
+    let show = |id: &str| {
+        let a = directory.account(&AccountId::new(id))?;
         let tree: Vec<&str> = directory.line_of(&a.id).skip(1).map(|a| a.id.as_str()).collect();
         let tree: Vec<&str> = tree.into_iter().rev().collect();
         let item = json!({ "id": a.id.as_str(), "name": a.name, "realm": a.realm, "tree": tree });
-        (a.id.to_string(), item.as_object().cloned().unwrap_or_default())
-    });
-    page_of(&listing, items.collect())
+        item.as_object().cloned()
+    };
+    page_of(&listing, found.map(|a| a.id.to_string()).collect(), show)
 }
 
 fn of_entry(kind: &Kind, entry: &Entry) -> Document {
