@@ -4,7 +4,7 @@
 
 mod rig;
 
-use fax_store::model::{FaxId, Received, Timestamp};
+use fax_store::model::{Entry, EntryKind, FaxId, Received, Timestamp};
 use rig::{A, B, F, KEY, KEY_B, Rig, by_url, faxes, plain, testdata};
 use serde_json::json;
 
