@@ -263,11 +263,17 @@ async fn change(
     {
         changes.remove("document");
     }
+    // A fax does not leave the faxbox, or the user's faxboxes, that the path names.
+    if scope.faxbox.is_some() || scope.user.is_some() && changes.get("faxbox_id").is_some_and(Value::is_null)
+    {
+        changes.remove("faxbox_id");
+    }
     if changes.contains_key("to_number") && !changes.contains_key("to_name") && job.to_name.is_empty() {
         data.remove("to_name");
     }
     merge(&mut data, changes);
     let faxbox = data.get("faxbox_id").and_then(Value::as_str).map(str::to_owned);
+    submit::in_scope(service, scope, faxbox.as_deref())?;
     let own = NewDocument::Copy(Which::Job(job.id.clone()));
     let new = submit::new_job(service, account, faxbox.as_deref(), data, Some(own))?;
     let changed = service.change_job(&job.id, new).await;
