@@ -1,10 +1,10 @@
 //! Numbers of accounts, API keys, and the audit log.
 
 use axum::http::Method;
-use fax_store::model::{AccountId, Entry, EntryKind};
+use fax_store::model::{AccountId, Entry, EntryKind, Timestamp};
 use fax_store::port::{AuditQuery, Range};
 use fax_switch::directory::entries::hidden;
-use fax_switch::{REFUSED_MAIL, Service};
+use fax_switch::{Directory, REFUSED_MAIL, Service};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -36,7 +36,7 @@ pub async fn numbers(
     if directory.account(&id).is_none() {
         return Err(Fault::bad_identifier(account));
     }
-    let state = |number: &str| {
+    let state = |directory: &Directory, number: &str| {
         let entry = directory.entry(EntryKind::Number, number);
         let mut d = entry.map(|e| e.document.clone()).unwrap_or_default();
         keep_public(&mut d);
@@ -54,7 +54,7 @@ pub async fn numbers(
     if number.is_empty() {
         let (mut numbers, mut octets) = (Map::new(), 0);
         for n in directory.numbers_of(&id) {
-            let shown = Value::Object(state(n));
+            let shown = Value::Object(state(&directory, n));
             octets += octets_of(&shown);
             if octets > PAGE_OCTETS {
                 return Err(too_many());
@@ -82,38 +82,43 @@ pub async fn numbers(
             let old = directory.entry(EntryKind::Number, &normal);
             let mut entry = old.map_or_else(
                 || Entry::new(EntryKind::Number, normal.as_str(), id.clone(), now),
-                |old| Entry { account: id.clone(), modified: now, ..old.as_ref().clone() },
+                |old| given_to(old, &id, now),
             );
             let mut given = envelope.data.as_object().cloned().unwrap_or_default();
             keep_public(&mut given);
-            let wrong = schema::check(&[], &mut given);
+            entry.document.extend(given);
+            let wrong = schema::check(&[], &mut entry.document);
             if !wrong.is_empty() {
                 return Err(wrong.fault());
             }
-            entry.document.extend(given);
-            let put = service.put_entries(vec![entry]).await.map_err(fault)?;
-            let mut d = put.first().map(|e| e.document.clone()).unwrap_or_default();
-            d.extend(state(&normal));
-            Ok(Success::created(Value::Object(d), normal))
+            service.put_entries(vec![entry]).await.map_err(fault)?;
+            Ok(Success::created(Value::Object(state(&service.directory(), &normal)), normal))
         }
         _ if !own => Err(Fault::bad_identifier(number)),
         Method::DELETE => {
             let Some(old) = directory.entry(EntryKind::Number, &normal) else {
                 return Err(Fault::fixed("number"));
             };
-            let mut d = state(&normal);
+            let mut d = state(&directory, &normal);
             // From an account below another it goes back to that one; the operator's is gone.
             let parent = directory.account(&id).and_then(|a| a.parent.clone());
             let entry = match parent.filter(|_| !caller.operates(&directory)) {
-                Some(parent) => Entry { account: parent, modified: now, ..old.as_ref().clone() },
+                Some(parent) => given_to(old, &parent, now),
                 None => old.removed(now),
             };
             service.put_entries(vec![entry]).await.map_err(fault)?;
             d.insert("_read_only".into(), json!({ "deleted": true }));
             Ok(Success::ok(Value::Object(d)))
         }
-        _ => Ok(Success::ok(Value::Object(state(&normal)))),
+        _ => Ok(Success::ok(Value::Object(state(&directory, &normal)))),
     }
+}
+
+/// A number as another account has it: what was written about it is the old one's.
+pub(crate) fn given_to(number: &Entry, account: &AccountId, now: Timestamp) -> Entry {
+    let same = number.account == *account;
+    let document = if same { number.document.clone() } else { Map::new() };
+    Entry { account: account.clone(), modified: now, document, ..number.clone() }
 }
 
 /// `GET`, `PUT …/api_keys`, and `GET`, `DELETE …/api_keys/{id}`; an empty `id` means the list. A key is shown once, in the

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::auth::Caller;
 use crate::envelope::{Fault, Success, Validation};
 use crate::filter::{Listing, page_of};
+use crate::numbers;
 use crate::password;
 use crate::present::{Document, keep_public};
 use crate::request::{Envelope, Query};
@@ -195,12 +196,8 @@ async fn delete(service: &Service, caller: &Caller, kind: &Kind, old: &Entry) ->
             gone.extend(directory.entries_of(kind, &id).map(|e| e.removed(now)));
         }
         // Numbers go back to where they came from.
-        let numbers = directory.entries_of(EntryKind::Number, &id);
-        gone.extend(numbers.map(|e| Entry {
-            account: old.account.clone(),
-            modified: now,
-            ..e.as_ref().clone()
-        }));
+        let own = directory.entries_of(EntryKind::Number, &id);
+        gone.extend(own.map(|e| numbers::given_to(e, &old.account, now)));
     }
     let hooks: Vec<String> =
         gone.iter().filter(|e| e.kind == EntryKind::Webhook).map(|e| e.id.clone()).collect();

@@ -272,13 +272,22 @@ async fn numbers_are_given_from_above_and_lead_into_faxboxes() {
     assert_eq!(rig.with(KEY, "PUT", &below(A, "/phone_numbers/12"), Value::Null).await.0, 400);
     assert_eq!(text(&made(&rig, KEY, &number(&parent), json!({ "note": "x" })).await, "id"), "+14155550177");
     assert_eq!(rig.with(KEY_B, "PUT", &number(B), Value::Null).await.0, 403);
-    made(&rig, &key, &number(&child), json!({})).await;
+    // What one account has written about a number is not told to the next.
+    let given = made(&rig, &key, &number(&child), json!({ "label": "y" })).await;
+    assert_eq!((given.get("note"), &given["label"]), (None, &json!("y")));
     assert_eq!(rig.with(&key, "GET", &number(&parent), Value::Null).await.0, 404);
     let list = got(&rig, &key, &below(&child, "/phone_numbers")).await;
     assert_eq!(
-        (&list["numbers"]["+14155550177"]["assigned_to"], &list["numbers"]["+14155550177"]["note"]),
-        (&json!(child), &json!("x"))
+        (&list["numbers"]["+14155550177"]["assigned_to"], list["numbers"]["+14155550177"].get("note")),
+        (&json!(child), None)
     );
+    let more = made(&rig, &key, &number(&child), json!({ "more": "z" })).await;
+    assert_eq!((&more["label"], &more["more"]), (&json!("y"), &json!("z")));
+    for n in 0..3 {
+        let data = json!({ "data": { format!("f{n}"): "x".repeat(25_000) } });
+        let (status, body) = rig.with(&key, "PUT", &number(&child), data).await;
+        assert_eq!(status, if n < 2 { 201 } else { 400 }, "{body}");
+    }
 
     let faxbox = made(&rig, &key, &below(&child, "/faxboxes"), json!({ "name": "x" })).await;
     let flows = below(&child, "/callflows");
@@ -310,7 +319,8 @@ async fn numbers_are_given_from_above_and_lead_into_faxboxes() {
     // Given back, it is the parent's again, and leads nowhere.
     assert_eq!(rig.with(&key, "DELETE", &number(&child), Value::Null).await.0, 200);
     assert!(matches!(decided(), Decision::Reject { .. }));
-    assert_eq!(rig.with(&key, "GET", &number(&parent), Value::Null).await.0, 200);
+    let back = got(&rig, &key, &number(&parent)).await;
+    assert!(back.get("label").is_none() && back.get("f0").is_none(), "{back}");
 }
 
 #[tokio::test]
