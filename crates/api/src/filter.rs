@@ -277,7 +277,7 @@ fn write_key(created: Timestamp, id: &str) -> String {
 
 fn read_key(key: &str) -> Option<(Timestamp, String)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(key).ok()?).ok()?;
-    let (created, id) = text.split_once('/')?;
+    let (created, id) = text.split_once('/').filter(|(_, id)| !id.contains('\0'))?;
     Some((Timestamp(created.parse().ok()?), id.to_owned()))
 }
 
@@ -328,6 +328,7 @@ mod tests {
         assert!(listing("created_from=-9223372036854775808&created_to=9223372036854775807").is_err());
         assert!(listing("page_size=0").is_err() && listing("page_size=-1").is_err());
         assert!(listing("start_key=%00").is_err());
+        assert!(listing(&format!("start_key={}", write_key(Timestamp(7), "a\0b"))).is_err());
         let key = write_key(Timestamp(7), "ab");
         assert_eq!(
             listing(&format!("start_key={key}")).unwrap().range.after,

@@ -9,7 +9,10 @@ pub async fn a_job_is_read_back_as_it_was_stored(s: S) {
     job.notify = vec!["a@b.c".into()];
     let id = put(&s, job.clone()).await;
     assert_eq!(s.job(&id).await.unwrap(), Some(job));
-    assert_eq!(s.job(&JobId::new("none")).await.unwrap(), None);
+    for none in ["none", "a\0b", ""] {
+        assert_eq!(s.job(&JobId::new(none)).await, Ok(None), "{none:?}");
+        assert_eq!(s.received(&FaxId::new(none)).await, Ok(None), "{none:?}");
+    }
 }
 
 pub async fn a_job_is_stored_once(s: S) {
