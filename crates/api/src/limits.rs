@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::envelope::Fault;
 
-/// Most buckets that are kept; beyond that the fullest go.
+/// Most buckets that are kept; beyond that the fullest go, and no name comes to them.
 const MOST: usize = 20_000;
 
 /// Buckets of one size, one for each name.
@@ -48,6 +48,10 @@ impl Buckets {
             missing.retain(|_, m| left(*m) > 0.0);
             if missing.len() >= MOST {
                 missing.retain(|_, m| left(*m) > self.size / 2.0);
+            }
+            if missing.len() >= MOST && !missing.contains_key(name) {
+                // So many that are so empty: whoever is new waits until some have filled.
+                return Err(Fault::too_many_requests(Duration::from_secs(10)));
             }
         }
         missing.insert(name.to_owned(), (lacks + cost, now));
@@ -164,6 +168,11 @@ mod tests {
             b.draw(&n.to_string(), 1.0, Timestamp(i64::try_from(n).unwrap())).unwrap();
         }
         assert!(b.missing.lock().unwrap().len() <= MOST);
+        let (b, t) = (Buckets::new(10.0, 1.0), Timestamp::from_unix_seconds);
+        let drawn = (0..2 * MOST).filter(|n| b.draw(&n.to_string(), 6.0, t(0)).is_ok()).count();
+        assert_eq!((drawn, b.missing.lock().unwrap().len()), (MOST, MOST));
+        b.draw("0", 1.0, t(0)).unwrap();
+        b.draw("new", 1.0, t(60)).unwrap();
     }
 
     #[test]

@@ -218,7 +218,9 @@ impl Face {
             caller = Some(self.caller(token, &remote)?);
             frame.auth_token = outside.clone();
         }
-        let limit = self.config.max_upload;
+        let takes_document = route.as_ref().is_some_and(|r| r.resource.takes_document());
+        let most = self.config.max_upload;
+        let limit = if takes_document { most } else { most.min(request::JSON_LIMIT) };
         let patience = self.config.body_patience;
         // One account's waiting keeps no other's requests waiting.
         let _turn = match &caller {
@@ -231,7 +233,6 @@ impl Face {
         };
         let _place = places.acquire().await.map_err(|_| going_down())?;
         let body = request::read_body(&parts.headers, body, limit, patience, whole).await?;
-        let takes_document = route.as_ref().is_some_and(|r| r.resource.takes_document());
         let envelope = request::envelope(&parts.headers, &body, query, takes_document);
         drop(body);
         if let (false, None) = (open, &caller) {
@@ -470,10 +471,11 @@ fn audit_of(
         Resource::Folder(folder) => format!("faxes/{}", folder.as_str()),
         other => format!("{other:?}/{}", route.id).to_lowercase(),
     };
-    let mut subject: String = word.trim_end_matches('/').chars().take(200).collect();
+    let mut subject = word.trim_end_matches('/').to_owned();
     if let Some(faxbox) = &route.scope.faxbox {
         subject = format!("faxboxes/{faxbox}/{subject}");
     }
+    let subject = subject.chars().take(200).collect();
     Some(Audit {
         id: uuid::Uuid::now_v7().simple().to_string(),
         account: route.account().map_or_else(|| caller.account.clone(), AccountId::new),
