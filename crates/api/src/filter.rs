@@ -183,6 +183,7 @@ pub fn page_of(
     show: impl Fn(&str) -> Option<Document>,
 ) -> Result<Success, Fault> {
     ids.sort_unstable();
+    ids.dedup();
     let mut page = Page::new(listing);
     let after = page.range.after.as_ref().map(|(_, id)| id.clone());
     for id in ids.into_iter().filter(|id| after.as_ref().is_none_or(|after| id > after)) {

@@ -238,6 +238,14 @@ async fn ready(
     match kind.entry {
         EntryKind::Faxbox => {
             let list = texts(entry.document.get("smtp_permission_list"));
+            let own = permission::expressions(&list).count();
+            let others = directory.faxboxes_of(&entry.account).filter(|f| f.id.as_str() != entry.id);
+            let mut others = others.flat_map(|f| permission::expressions(&f.smtp_permission_list));
+            if own > 0 && others.nth(permission::MOST_OF_ACCOUNT.saturating_sub(own)).is_some() {
+                let most = permission::MOST_OF_ACCOUNT;
+                let message = format!("The faxboxes of an account have at most {most} regular expressions");
+                wrong.add("smtp_permission_list", "maxItems", json!({ "message": message, "target": most }));
+            }
             // Expressions take their time to compile; what is refused anyway is not looked at.
             let fault = move || permission::fault(&list).map(|(value, why)| (value.to_owned(), why));
             if wrong.is_empty()

@@ -411,4 +411,11 @@ async fn permission_lists_are_bounded_before_they_are_compiled() {
     assert_eq!(status(json!(["("])).await, 400);
     assert_eq!(status(json!(vec!["nurse@clinic.example"; 1000])).await, 201);
     assert_eq!(status(json!([r"@clinic\.example$", ".+@b.example", "a@b.example"])).await, 201);
+    // All faxboxes of the account are asked for a mail to its realm.
+    for n in 0..10 {
+        assert_eq!(status(json!(vec!["@b.example"; 50])).await, if n < 9 { 201 } else { 400 });
+    }
+    assert_eq!(status(json!(vec!["@b.example"; 48])).await, 201);
+    assert_eq!(status(json!(["@b.example"])).await, 400);
+    assert_eq!(status(json!(["a@b.example"])).await, 201);
 }

@@ -131,8 +131,6 @@ pub struct Faxbox {
     /// Who may send by mail: addresses (any case) or regular expressions that are looked for in the
     /// address.
     pub smtp_permission_list: Vec<String>,
-    /// Its expressions: they come of themselves.
-    pub expressions: permission::Expressions,
     /// The user who owns it.
     pub owner: Option<String>,
     /// That user's e-mail address.
@@ -420,6 +418,6 @@ impl Faxbox {
         // What the operator has written is not bounded.
         let most = if self.fixed { usize::MAX } else { permission::MOST };
         list.iter().any(|entry| entry.eq_ignore_ascii_case(address))
-            || self.expressions.find(list, most, address)
+            || permission::expressions(list).take(most).any(|e| permission::finds(e, address))
     }
 }

@@ -1,14 +1,22 @@
 //! Who may send by mail: lists of addresses, and of regular expressions that are looked for in an address.
 
 use regex::{Regex, RegexBuilder};
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
+/// Most expressions of all lists of a customer's account.
+pub const MOST_OF_ACCOUNT: usize = 500;
 /// Most expressions of a list that is not the operator's; addresses do not count.
 pub const MOST: usize = 50;
 /// Longest expression, octets.
 pub const LONGEST: usize = 256;
 /// Largest that an expression becomes when it is compiled, octets.
 const LARGEST: usize = 1 << 17;
+/// Expressions that are kept compiled; all together, since customers write as many as they like.
+const MOST_KNOWN: usize = 500;
+
+/// What was compiled before.
+static KNOWN: LazyLock<Mutex<HashMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
 
 /// Whether an entry is an address and no expression: a local part, a domain, and nothing that only expressions have.
 #[must_use]
@@ -22,11 +30,10 @@ pub fn is_address(entry: &str) -> bool {
 /// The entry that a list of a customer cannot have, and why.
 #[must_use]
 pub fn fault(list: &[String]) -> Option<(&str, String)> {
-    let expressions = || list.iter().map(String::as_str).filter(|entry| !is_address(entry));
-    if let Some(one) = expressions().nth(MOST) {
+    if let Some(one) = expressions(list).nth(MOST) {
         return Some((one, format!("A list has at most {MOST} regular expressions; addresses do not count")));
     }
-    let wrong = expressions().find(|e| e.len() > LONGEST || compiled(e).is_err())?;
+    let wrong = expressions(list).find(|e| e.len() > LONGEST || compiled(e).is_err())?;
     let why = format!(
         "Value is neither an address nor a regular expression of at most {LONGEST} octets that can be read"
     );
@@ -37,34 +44,26 @@ fn compiled(entry: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(entry).case_insensitive(true).size_limit(LARGEST).dfa_size_limit(LARGEST).build()
 }
 
-/// The expressions of a list, compiled when they are needed for the first time. It follows from the list and is equal to every other.
-#[derive(Clone, Default)]
-pub struct Expressions(OnceLock<Arc<[Regex]>>);
-
-impl Expressions {
-    /// Whether one of `list` is found in `address`; of more than `most` the first count. What cannot be read finds nothing.
-    #[must_use]
-    pub fn find(&self, list: &[String], most: usize, address: &str) -> bool {
-        let all = self.0.get_or_init(|| {
-            let expressions = list.iter().filter(|entry| !is_address(entry)).take(most);
-            expressions.filter_map(|entry| compiled(entry).ok()).collect()
-        });
-        all.iter().any(|expression| expression.is_match(address))
-    }
+/// The expressions of a list.
+pub fn expressions(list: &[String]) -> impl Iterator<Item = &str> {
+    list.iter().map(String::as_str).filter(|entry| !is_address(entry))
 }
 
-impl PartialEq for Expressions {
-    fn eq(&self, _: &Expressions) -> bool {
-        true
-    }
-}
-
-impl Eq for Expressions {}
-
-impl core::fmt::Debug for Expressions {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Expressions(…)")
-    }
+/// Whether an expression is found in `address`; one that cannot be read is not.
+#[must_use]
+pub fn finds(expression: &str, address: &str) -> bool {
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = known().get(expression).cloned();
+    let regex = found.unwrap_or_else(|| {
+        let regex = compiled(expression).ok();
+        let mut known = known();
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(expression.to_owned(), regex.clone());
+        regex
+    });
+    regex.is_some_and(|regex| regex.is_match(address))
 }
 
 #[cfg(test)]
@@ -92,8 +91,13 @@ mod tests {
         for wrong in ["(", r"\w{500}", &"a".repeat(LONGEST + 1)] {
             assert!(fault(&list(wrong, 1)).is_some(), "{wrong}");
         }
-        let many = [list("nobody", MOST), list("b.example", 1)].concat();
-        assert!(!Expressions::default().find(&many, MOST, "a@b.example"));
-        assert!(Expressions::default().find(&many, usize::MAX, "A@B.example"));
+        for _ in 0..2 {
+            assert!(finds(r"@B\.example$", "a@b.example") && !finds(r"@b\.example$", "a@b.example.net"));
+            assert!(!finds("(", "("));
+        }
+        for n in 0..2 * MOST_KNOWN {
+            assert!(!finds(&format!("nobody{n}"), "a@b.example"));
+        }
+        assert!(KNOWN.lock().unwrap().len() <= MOST_KNOWN);
     }
 }
