@@ -1,5 +1,7 @@
 //! The document of a fax by HTTP: what Accept asks for, entity tags and ranges (RFC 9110 §12.5.1, §13, §14).
 
+use std::cmp::Reverse;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use fax_store::model::AccountId;
@@ -55,27 +57,34 @@ fn format(accept: Option<&str>, default: Format) -> Option<Format> {
     let Some(accept) = accept.filter(|a| !a.trim().is_empty()) else {
         return Some(default);
     };
-    let mut best: Option<(u32, u8, Format)> = None;
-    for item in accept.split(',') {
-        let mut fields = item.split(';');
-        let range = fields.next().unwrap_or_default().trim().to_ascii_lowercase();
-        let quality =
-            fields.find_map(|f| f.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()));
-        // Thousandths, as RFC 9110 §12.4.2 has them.
-        let quality = (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0).round() as u32;
-        let (exact, format) = match range.as_str() {
-            "application/pdf" | "application/x-pdf" => (1, Format::Pdf),
-            "image/tiff" | "image/tif" | "image/x-tiff" => (1, Format::Tiff),
-            "application/*" => (0, Format::Pdf),
-            "image/*" => (0, Format::Tiff),
-            "*/*" | "*" | "application/octet-stream" => (0, default),
-            _ => continue,
+    let ranges: Vec<(String, u32)> = accept
+        .split(',')
+        .map(|item| {
+            let item = item.to_ascii_lowercase();
+            let mut fields = item.split(';').map(str::trim);
+            let range = fields.next().unwrap_or_default().to_owned();
+            let quality = fields.find_map(|f| f.strip_prefix("q=")?.trim().parse::<f32>().ok());
+            // Thousandths, as RFC 9110 §12.4.2 has them.
+            (range, (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0).round() as u32)
+        })
+        .collect();
+    // How much one is wanted: by the range that names it most exactly (§12.5.1), of such the first; 0 is not at all.
+    let wanted = |format: Format| {
+        let exactly = |range: &str| match (range, format) {
+            ("application/pdf" | "application/x-pdf", Format::Pdf) => Some(2),
+            ("image/tiff" | "image/tif" | "image/x-tiff", Format::Tiff) => Some(2),
+            ("application/*", Format::Pdf) | ("image/*", Format::Tiff) => Some(1),
+            ("*/*" | "*", _) => Some(0),
+            ("application/octet-stream", _) if format == default => Some(0),
+            _ => None,
         };
-        if quality > 0 && best.is_none_or(|(q, e, _)| (quality, exact) > (q, e)) {
-            best = Some((quality, exact, format));
-        }
-    }
-    best.map(|(_, _, format)| format)
+        let named =
+            ranges.iter().enumerate().filter_map(|(at, (range, q))| Some((exactly(range)?, Reverse(at), *q)));
+        let (exact, at, quality) = named.max()?;
+        (quality > 0).then_some(((quality, exact, at, format == default), format))
+    };
+    let all = [default, Format::Pdf, Format::Tiff];
+    all.into_iter().filter_map(wanted).max_by_key(|(how, _)| *how).map(|(_, format)| format)
 }
 
 /// The answer for a document: 200, 206, 304 or 416.
@@ -164,6 +173,11 @@ mod tests {
             (Some("application/json, */*"), Some(Format::Pdf)),
             (Some("application/json"), None),
             (Some("image/tiff;q=0"), None),
+            (Some("application/pdf;q=0, */*"), Some(Format::Tiff)),
+            (Some("*/*, application/pdf; Q=0.0"), Some(Format::Tiff)),
+            (Some("image/*;q=0, application/*;q=0, */*"), None),
+            (Some("image/tiff, application/pdf"), Some(Format::Tiff)),
+            (Some("image/tiff, */*"), Some(Format::Tiff)),
         ] {
             assert_eq!(format(accept, Format::Pdf), wanted, "{accept:?}");
         }

@@ -23,6 +23,9 @@ use crate::route::{Resource, Right, Route, Scope};
 /// How long a token is valid.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
+/// Longest token, octets: one with the longest restrictions is not as long.
+const LONGEST: usize = 8192;
+
 /// Signs and checks tokens.
 #[derive(Clone)]
 pub struct Tokens {
@@ -87,7 +90,7 @@ impl Tokens {
     ///
     /// 401 for what is neither, or has ended.
     pub fn check(&self, directory: &Directory, token: &str, now: Timestamp) -> Result<Caller, Fault> {
-        if token.len() > 4096 {
+        if token.len() > LONGEST {
             return Err(Fault::invalid_credentials());
         }
         let caller = match valid_key(directory, token, now) {

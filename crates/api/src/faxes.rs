@@ -1,5 +1,7 @@
 //! Lists of faxes, single faxes, deleting and sending again (Crossbar's `faxes`).
 
+use std::collections::BTreeMap;
+
 use axum::http::Method;
 use fax_store::model::{
     AccountId, FaxId, FaxboxId, Folder as Jobs, Job, JobId, JobState, Received, unfiled_id,
@@ -47,8 +49,9 @@ pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Quer
     if folder == Folder::Incoming {
         let own = service.receptions(&account).into_iter();
         let own = own.filter(|r| faxbox.as_ref().is_none_or(|f| *f == r.faxbox));
-        let items = own.map(|r| (r.id.to_string(), present::receiving(&r)));
-        return page_of(&listing, items.filter(|(_, d)| wanted(d)).collect());
+        let own: BTreeMap<String, Reception> = own.map(|r| (r.id.to_string(), r)).collect();
+        let show = |id: &str| own.get(id).map(present::receiving).filter(wanted);
+        return page_of(&listing, own.keys().cloned().collect(), show);
     }
     let (of, in_box) = (&account, &faxbox);
     let fetch = |range: Range| async move {
@@ -260,11 +263,17 @@ async fn change(
     {
         changes.remove("document");
     }
+    // A fax does not leave the faxbox, or the user's faxboxes, that the path names.
+    if scope.faxbox.is_some() || scope.user.is_some() && changes.get("faxbox_id").is_some_and(Value::is_null)
+    {
+        changes.remove("faxbox_id");
+    }
     if changes.contains_key("to_number") && !changes.contains_key("to_name") && job.to_name.is_empty() {
         data.remove("to_name");
     }
     merge(&mut data, changes);
     let faxbox = data.get("faxbox_id").and_then(Value::as_str).map(str::to_owned);
+    submit::in_scope(service, scope, faxbox.as_deref())?;
     let own = NewDocument::Copy(Which::Job(job.id.clone()));
     let new = submit::new_job(service, account, faxbox.as_deref(), data, Some(own))?;
     let changed = service.change_job(&job.id, new).await;

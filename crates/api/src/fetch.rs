@@ -107,7 +107,8 @@ impl HttpFetcher {
             request = request.header(CONTENT_TYPE, kind).body(order.content.clone().unwrap_or_default());
         }
         request.send().await.map_err(|e| {
-            tracing::info!(error = ?e, "a document could not be fetched");
+            // A URL may hold a password or a signature.
+            tracing::info!(error = ?e.without_url(), "a document could not be fetched");
             ConvertError::Later("the document's server could not be reached".into())
         })
     }
@@ -349,5 +350,35 @@ mod tests {
         ] {
             assert!(matches!(fetcher.fetch(order(url)).await, Err(ConvertError::Document(_))), "{url}");
         }
+    }
+
+    /// What is written to a log, to be read back.
+    #[derive(Clone, Default)]
+    struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_does_not_hold_urls() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _log = tracing::subscriber::set_default(log);
+        // Nobody listens there by now.
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let fetcher = HttpFetcher::new(FetchConfig { allow_private_urls: true, ..FetchConfig::default() });
+        let url = format!("http://user:hidden-word@{gone}/x?signature=hidden-too");
+        assert!(matches!(fetcher.fetch(order(&url)).await, Err(ConvertError::Later(_))));
+        let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("could not be fetched") && !log.contains("hidden"), "{log}");
     }
 }

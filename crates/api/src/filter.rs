@@ -17,6 +17,10 @@ pub const LONGEST_RANGE: i64 = 31 * 86_400 + 3_600;
 pub const PAGE_SIZE: usize = 50;
 /// Most items of a page, and of an answer with `paginate=false`.
 pub const PAGE_LIMIT: usize = 10_000;
+/// About the most octets of a page: it ends before the item that would be too much, and says where to go on.
+pub const PAGE_OCTETS: usize = 16 << 20;
+/// Most items that are fetched at a time.
+const FETCHED: usize = 100;
 
 /// What a list is asked for.
 #[derive(Clone, Debug)]
@@ -167,16 +171,23 @@ pub async fn page<F: Future<Output = Result<Items, Fault>> + Send>(
     }
 }
 
-/// A page of what is at hand as a whole, in the order of its ids.
+/// A page of what is at hand as a whole, in the order of its ids. Only what may be on the page is made into documents: `show` answers `None`
+/// for what does not belong to the list.
 ///
 /// # Errors
 ///
 /// As [`page`].
-pub fn page_of(listing: &Listing, mut all: Vec<(String, Document)>) -> Result<Success, Fault> {
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+pub fn page_of(
+    listing: &Listing,
+    mut ids: Vec<String>,
+    show: impl Fn(&str) -> Option<Document>,
+) -> Result<Success, Fault> {
+    ids.sort_unstable();
+    ids.dedup();
     let mut page = Page::new(listing);
     let after = page.range.after.as_ref().map(|(_, id)| id.clone());
-    for (id, document) in all.into_iter().filter(|(id, _)| after.as_ref().is_none_or(|after| id > after)) {
+    for id in ids.into_iter().filter(|id| after.as_ref().is_none_or(|after| id > after)) {
+        let Some(document) = show(&id) else { continue };
         if !page.take((Timestamp(0), id, document), &|_| true) {
             break;
         }
@@ -189,14 +200,16 @@ struct Page<'l> {
     listing: &'l Listing,
     range: Range,
     items: Vec<Value>,
+    /// About how many octets these are.
+    octets: usize,
     next: Option<String>,
 }
 
 impl<'l> Page<'l> {
     fn new(listing: &'l Listing) -> Self {
         // One more than wanted tells whether there are more.
-        let range = Range { limit: listing.page_size.clamp(1, 500) + 1, ..listing.range.clone() };
-        Page { listing, range, items: Vec::new(), next: None }
+        let range = Range { limit: listing.page_size.clamp(1, FETCHED) + 1, ..listing.range.clone() };
+        Page { listing, range, items: Vec::new(), octets: 0, next: None }
     }
 
     /// Takes an item in; false when the page was full before it.
@@ -206,11 +219,16 @@ impl<'l> Page<'l> {
         wanted: &impl Fn(&Document) -> bool,
     ) -> bool {
         if self.listing.passes(&document) && wanted(&document) {
-            if self.items.len() == self.listing.page_size {
+            let document = Value::Object(document);
+            let octets = self.octets.saturating_add(octets_of(&document));
+            // One at least, or there would be no going on.
+            let heavy = octets > PAGE_OCTETS && !self.items.is_empty();
+            if heavy || self.items.len() == self.listing.page_size {
                 self.next = self.range.after.as_ref().map(|(at, id)| write_key(*at, id));
                 return false;
             }
-            self.items.push(Value::Object(document));
+            self.octets = octets;
+            self.items.push(document);
         }
         self.range.after = Some((at, id));
         true
@@ -224,13 +242,31 @@ impl<'l> Page<'l> {
         }
         if let Some(next) = self.next {
             if self.listing.all {
-                let status = StatusCode::RANGE_NOT_SATISFIABLE;
-                let message = "too many items for one answer: use pages";
-                return Err(Fault::new(status, "range not satisfiable", message));
+                return Err(too_many());
             }
             extra.insert("next_start_key".into(), next.into());
         }
         Ok(Success { extra, ..Success::ok(Value::Array(self.items)) })
+    }
+}
+
+/// 416 for more than one answer holds.
+#[must_use]
+pub fn too_many() -> Fault {
+    let message = "too many items for one answer: use pages";
+    Fault::new(StatusCode::RANGE_NOT_SATISFIABLE, "range not satisfiable", message)
+}
+
+/// About how many octets of JSON a value is.
+#[must_use]
+pub fn octets_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 4,
+        Value::Array(list) => list.iter().map(octets_of).sum::<usize>() + 4,
+        Value::Object(fields) => {
+            fields.iter().map(|(key, v)| key.len() + 6 + octets_of(v)).sum::<usize>() + 4
+        }
     }
 }
 
@@ -242,7 +278,7 @@ fn write_key(created: Timestamp, id: &str) -> String {
 
 fn read_key(key: &str) -> Option<(Timestamp, String)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(key).ok()?).ok()?;
-    let (created, id) = text.split_once('/')?;
+    let (created, id) = text.split_once('/').filter(|(_, id)| !id.contains('\0'))?;
     Some((Timestamp(created.parse().ok()?), id.to_owned()))
 }
 
@@ -293,6 +329,7 @@ mod tests {
         assert!(listing("created_from=-9223372036854775808&created_to=9223372036854775807").is_err());
         assert!(listing("page_size=0").is_err() && listing("page_size=-1").is_err());
         assert!(listing("start_key=%00").is_err());
+        assert!(listing(&format!("start_key={}", write_key(Timestamp(7), "a\0b"))).is_err());
         let key = write_key(Timestamp(7), "ab");
         assert_eq!(
             listing(&format!("start_key={key}")).unwrap().range.after,

@@ -25,6 +25,7 @@ pub mod multipart;
 pub mod numbers;
 pub mod openapi;
 pub mod password;
+mod patient;
 pub mod present;
 pub mod request;
 pub mod restrictions;
@@ -42,5 +43,5 @@ pub mod webhooks;
 
 pub use fetch::{FetchConfig, HttpFetcher};
 pub use router::{Config, router};
-pub use server::{ServeConfig, serve};
+pub use server::{ServeConfig, serve, serve_with};
 pub use webhooks::HttpHookCaller;

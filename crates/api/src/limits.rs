@@ -1,15 +1,17 @@
 //! Token buckets: how much somebody may ask for, and how often he may be wrong.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use fax_store::model::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::envelope::Fault;
 
-/// Most buckets that are kept; beyond that the fullest go.
+/// Most buckets that are kept; beyond that the fullest go, and no name comes to them.
 const MOST: usize = 20_000;
 
 /// Buckets of one size, one for each name.
@@ -47,6 +49,10 @@ impl Buckets {
             if missing.len() >= MOST {
                 missing.retain(|_, m| left(*m) > self.size / 2.0);
             }
+            if missing.len() >= MOST && !missing.contains_key(name) {
+                // So many that are so empty: whoever is new waits until some have filled.
+                return Err(Fault::too_many_requests(Duration::from_secs(10)));
+            }
         }
         missing.insert(name.to_owned(), (lacks + cost, now));
         Ok(())
@@ -70,6 +76,57 @@ impl Buckets {
         let wait = ((lacks + cost - self.size) / self.per_second).ceil().clamp(1.0, 3600.0);
         Err(Fault::too_many_requests(Duration::from_secs_f64(wait)))
     }
+}
+
+/// So many requests of one name (an account) in work at a time; more wait for their turn.
+#[derive(Debug)]
+pub struct Turns {
+    each: usize,
+    of: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Turns {
+    /// So many for each name.
+    #[must_use]
+    pub fn new(each: usize) -> Self {
+        Turns { each, of: Mutex::default() }
+    }
+
+    /// Waits for a turn; it is given back when it is dropped.
+    pub async fn take(&self, name: &str) -> Option<OwnedSemaphorePermit> {
+        let own = {
+            let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+            if of.len() >= 1000 {
+                of.retain(|_, turns| Arc::strong_count(turns) > 1);
+            }
+            let own = of.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.each)));
+            Arc::clone(own)
+        };
+        own.acquire_owned().await.ok()
+    }
+}
+
+/// Who asks: the other end of the connection, or whom the proxies named in `trusted` say they ask for (`X-Forwarded-For`, read from the
+/// last to the first as long as a proxy wrote it).
+#[must_use]
+pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    let mut at = peer.to_canonical();
+    let fields: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().map(|field| field.to_str().unwrap_or_default()).collect();
+    let mut hops = fields.iter().rev().flat_map(|field| field.rsplit(','));
+    while trusted.contains(&at) {
+        let Some(before) = hops.next().and_then(address_of) else { break };
+        at = before;
+    }
+    at
+}
+
+/// An address as proxies write it: bare, in brackets, with a port.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bare = hop.trim_start_matches('[').trim_end_matches(']');
+    let with_port = || hop.parse::<SocketAddr>().map(|a| a.ip());
+    bare.parse::<IpAddr>().or_else(|_| with_port()).ok().map(|a| a.to_canonical())
 }
 
 /// By what an address is counted: IPv6 by its /64, which one customer has.
@@ -111,6 +168,37 @@ mod tests {
             b.draw(&n.to_string(), 1.0, Timestamp(i64::try_from(n).unwrap())).unwrap();
         }
         assert!(b.missing.lock().unwrap().len() <= MOST);
+        let (b, t) = (Buckets::new(10.0, 1.0), Timestamp::from_unix_seconds);
+        let drawn = (0..2 * MOST).filter(|n| b.draw(&n.to_string(), 6.0, t(0)).is_ok()).count();
+        assert_eq!((drawn, b.missing.lock().unwrap().len()), (MOST, MOST));
+        b.draw("0", 1.0, t(0)).unwrap();
+        b.draw("new", 1.0, t(60)).unwrap();
+    }
+
+    #[test]
+    fn proxies_say_for_whom_they_ask_and_nobody_else_does() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let trusted = [ip("127.0.0.1"), ip("10.0.0.1")];
+        for (peer, fields, wanted) in [
+            ("127.0.0.1", &["203.0.113.7"][..], "203.0.113.7"),
+            ("::ffff:127.0.0.1", &["203.0.113.7"], "203.0.113.7"),
+            ("203.0.113.9", &["203.0.113.7"], "203.0.113.9"),
+            ("127.0.0.1", &["1.2.3.4, 203.0.113.7"], "203.0.113.7"),
+            ("127.0.0.1", &["1.2.3.4", "203.0.113.7 , 10.0.0.1"], "203.0.113.7"),
+            ("127.0.0.1", &["203.0.113.7:4711"], "203.0.113.7"),
+            ("127.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("127.0.0.1", &["[2001:db8::7]"], "2001:db8::7"),
+            ("127.0.0.1", &["1.2.3.4, unknown"], "127.0.0.1"),
+            ("127.0.0.1", &["10.0.0.1"], "10.0.0.1"),
+            ("127.0.0.1", &[""], "127.0.0.1"),
+            ("127.0.0.1", &[], "127.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append("x-forwarded-for", field.parse().unwrap());
+            }
+            assert_eq!(client(ip(peer), &headers, &trusted), ip(wanted), "{peer} {fields:?}");
+        }
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! Numbers of accounts, API keys, and the audit log.
 
 use axum::http::Method;
-use fax_store::model::{AccountId, Entry, EntryKind};
+use fax_store::model::{AccountId, Entry, EntryKind, Timestamp};
 use fax_store::port::{AuditQuery, Range};
 use fax_switch::directory::entries::hidden;
-use fax_switch::{REFUSED_MAIL, Service};
+use fax_switch::{Directory, REFUSED_MAIL, Service};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::auth::Caller;
 use crate::envelope::{Fault, Success};
-use crate::filter::{Listing, page, page_of};
+use crate::filter::{Listing, PAGE_OCTETS, octets_of, page, page_of, too_many};
 use crate::present::{Document, keep_public};
 use crate::request::{Envelope, Query};
 use crate::route::Right;
-use crate::schema;
+use crate::{schema, setup};
 
 /// `GET …/phone_numbers`, and `GET`, `PUT`, `DELETE …/phone_numbers/{number}`; an empty `number` means the list.
 ///
@@ -36,7 +36,7 @@ pub async fn numbers(
     if directory.account(&id).is_none() {
         return Err(Fault::bad_identifier(account));
     }
-    let state = |number: &str| {
+    let state = |directory: &Directory, number: &str| {
         let entry = directory.entry(EntryKind::Number, number);
         let mut d = entry.map(|e| e.document.clone()).unwrap_or_default();
         keep_public(&mut d);
@@ -52,8 +52,15 @@ pub async fn numbers(
         d
     };
     if number.is_empty() {
-        let numbers: Map<String, Value> =
-            directory.numbers_of(&id).into_iter().map(|n| (n.to_owned(), Value::Object(state(n)))).collect();
+        let (mut numbers, mut octets) = (Map::new(), 0);
+        for n in directory.numbers_of(&id) {
+            let shown = Value::Object(state(&directory, n));
+            octets += octets_of(&shown);
+            if octets > PAGE_OCTETS {
+                return Err(too_many());
+            }
+            numbers.insert(n.to_owned(), shown);
+        }
         return Ok(Success::ok(json!({ "numbers": numbers })));
     }
     let normal = config.numbers.normalise(number);
@@ -75,38 +82,43 @@ pub async fn numbers(
             let old = directory.entry(EntryKind::Number, &normal);
             let mut entry = old.map_or_else(
                 || Entry::new(EntryKind::Number, normal.as_str(), id.clone(), now),
-                |old| Entry { account: id.clone(), modified: now, ..old.as_ref().clone() },
+                |old| given_to(old, &id, now),
             );
             let mut given = envelope.data.as_object().cloned().unwrap_or_default();
             keep_public(&mut given);
-            let wrong = schema::check(&[], &mut given);
+            entry.document.extend(given);
+            let wrong = schema::check(&[], &mut entry.document);
             if !wrong.is_empty() {
                 return Err(wrong.fault());
             }
-            entry.document.extend(given);
-            let put = service.put_entries(vec![entry]).await.map_err(fault)?;
-            let mut d = put.first().map(|e| e.document.clone()).unwrap_or_default();
-            d.extend(state(&normal));
-            Ok(Success::created(Value::Object(d), normal))
+            service.put_entries(vec![entry]).await.map_err(fault)?;
+            Ok(Success::created(Value::Object(state(&service.directory(), &normal)), normal))
         }
         _ if !own => Err(Fault::bad_identifier(number)),
         Method::DELETE => {
             let Some(old) = directory.entry(EntryKind::Number, &normal) else {
                 return Err(Fault::fixed("number"));
             };
-            let mut d = state(&normal);
+            let mut d = state(&directory, &normal);
             // From an account below another it goes back to that one; the operator's is gone.
             let parent = directory.account(&id).and_then(|a| a.parent.clone());
             let entry = match parent.filter(|_| !caller.operates(&directory)) {
-                Some(parent) => Entry { account: parent, modified: now, ..old.as_ref().clone() },
+                Some(parent) => given_to(old, &parent, now),
                 None => old.removed(now),
             };
             service.put_entries(vec![entry]).await.map_err(fault)?;
             d.insert("_read_only".into(), json!({ "deleted": true }));
             Ok(Success::ok(Value::Object(d)))
         }
-        _ => Ok(Success::ok(Value::Object(state(&normal)))),
+        _ => Ok(Success::ok(Value::Object(state(&directory, &normal)))),
     }
+}
+
+/// A number as another account has it: what was written about it is the old one's.
+pub(crate) fn given_to(number: &Entry, account: &AccountId, now: Timestamp) -> Entry {
+    let same = number.account == *account;
+    let document = if same { number.document.clone() } else { Map::new() };
+    Entry { account: account.clone(), modified: now, document, ..number.clone() }
 }
 
 /// `GET`, `PUT …/api_keys`, and `GET`, `DELETE …/api_keys/{id}`; an empty `id` means the list. A key is shown once, in the
@@ -129,6 +141,10 @@ pub async fn keys(
         return Err(Fault::bad_identifier(account));
     };
     if *verb == Method::PUT {
+        if directory.entries_of(EntryKind::Key, &of).nth(setup::MOST - 1).is_some() {
+            let message = format!("an account has at most {} of these", setup::MOST);
+            return Err(setup::refused("data", "maxItems", &message));
+        }
         let mut document = envelope.data.as_object().cloned().unwrap_or_default();
         keep_public(&mut document);
         let mut wrong = schema::check(schema::KEY, &mut document);
@@ -162,14 +178,18 @@ pub async fn keys(
     }
     if id.is_empty() {
         let listing = Listing::of_query(query, false, service.now())?;
-        let mut all: Vec<(String, Document)> =
-            directory.entries_of(EntryKind::Key, &of).map(|e| (e.id.clone(), key(e))).collect();
+        let mut ids: Vec<String> = directory.entries_of(EntryKind::Key, &of).map(|e| e.id.clone()).collect();
         let fixed = directory.keys_of(&of).filter(|k| found.api_keys_sha256.contains(&k.digest));
-        all.extend(fixed.map(|k| {
-            let d = json!({ "id": k.id, "name": "in the configuration file", "scopes": [] });
-            (k.id.clone(), d.as_object().cloned().unwrap_or_default())
-        }));
-        return page_of(&listing, all);
+        let fixed: Vec<&str> = fixed.map(|k| k.id.as_str()).collect();
+        ids.extend(fixed.iter().map(|id| (*id).to_owned()));
+        let show = |id: &str| {
+            if fixed.contains(&id) {
+                let d = json!({ "id": id, "name": "in the configuration file", "scopes": [] });
+                return d.as_object().cloned();
+            }
+            directory.entry(EntryKind::Key, id).map(|e| key(e))
+        };
+        return page_of(&listing, ids, show);
     }
     let Some(entry) = directory.entry(EntryKind::Key, id).filter(|e| e.account == of) else {
         let fixed = directory.keys_of(&of).any(|k| k.id == id);

@@ -378,10 +378,13 @@ pub struct Route {
 }
 
 impl Route {
-    /// The meaning of the path behind `/v2/`. Empty segments are passed over.
+    /// The meaning of the path behind `/v2/`. Empty segments are passed over; where one has U+0000, which no id has, it is none.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Route> {
         let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(decoded).collect();
+        if segments.iter().any(|segment| segment.contains('\0')) {
+            return None;
+        }
         PATHS.iter().find_map(|path| {
             let mut route = Route { resource: path.resource, scope: Scope::default(), id: String::new() };
             let mut segments = segments.iter();
@@ -467,6 +470,8 @@ mod tests {
             "accounts/A/nope",
             "accounts/A/faxes/nope",
             "accounts/A/faxes/inbox/x/y",
+            "accounts/A/faxes/inbox/a%00b",
+            "accounts/A%00/faxes",
         ] {
             assert_eq!(Route::of_path(nowhere), None, "{nowhere}");
         }

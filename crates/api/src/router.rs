@@ -1,5 +1,6 @@
 //! The whole face as a router: every request through the same gates in the same order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
-use axum::http::{Method, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::routing::get;
 use fax_store::model::{AccountId, Audit};
 use fax_switch::{Format, Service};
@@ -16,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::{self, Caller, Tokens};
 use crate::envelope::{Fault, Frame, Success};
-use crate::limits::{Buckets, source};
+use crate::limits::{Buckets, Turns, client, source};
 use crate::request::{self, Envelope, Query};
 use crate::route::{Folder, Resource, Right, Route};
 use crate::server::Line;
@@ -36,7 +37,7 @@ pub struct Config {
     pub max_upload: usize,
     /// How long a piece of a body may take; a whole body may take ten times that.
     pub body_patience: Duration,
-    /// Requests with a token in work at a time; more wait.
+    /// Requests with a token in work at a time, a quarter of them of one account; more wait.
     pub max_requests: usize,
     /// Requests without one (their token may be in the body, or they want one) at a time; they have to come as a whole within
     /// `body_patience`, so that strangers keep nobody else waiting.
@@ -53,6 +54,8 @@ pub struct Config {
     pub watchers: (usize, usize),
     /// Wrong tokens and passwords from one address at once, and in a second for long.
     pub failures: (f64, f64),
+    /// Proxies that are believed whom they ask for (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 impl Default for Config {
@@ -69,6 +72,7 @@ impl Default for Config {
             requests: (1000.0, 100.0),
             watchers: (50, 400),
             failures: (20.0, 1.0 / 6.0),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -78,6 +82,8 @@ struct Face {
     config: Config,
     tokens: Tokens,
     places: Semaphore,
+    /// Those of them that one account has.
+    turns: Turns,
     strangers: Semaphore,
     requests: Arc<Buckets>,
     failures: Arc<Buckets>,
@@ -91,13 +97,15 @@ struct Face {
 pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
     let (places, strangers) = (Semaphore::new(config.max_requests), Semaphore::new(config.max_strangers));
+    let turns = Turns::new((config.max_requests / 4).max(1));
     let bucket = |(size, per_second)| Arc::new(Buckets::new(size, per_second));
     let (requests, failures) = (bucket(config.requests), bucket(config.failures));
     let watchers = Places::new(config.watchers.0, config.watchers.1);
     let sockets = Places::new(config.watchers.0, config.watchers.1);
     let health = health::router(service.clone());
     let face =
-        Arc::new(Face { service, config, tokens, places, strangers, requests, failures, watchers, sockets });
+        Face { service, config, tokens, places, turns, strangers, requests, failures, watchers, sockets };
+    let face = Arc::new(face);
     let router = openapi::router().merge(health);
     router.route("/", get(connect)).route("/websocket", get(connect)).fallback(dispatch).with_state(face)
 }
@@ -106,9 +114,10 @@ pub fn router(service: Service, config: Config) -> Router {
 async fn connect(
     State(face): State<Arc<Face>>,
     peer: Option<axum::Extension<Peer>>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response<Body> {
-    let remote = peer.map_or_else(|| "unknown".to_owned(), |peer| source(peer.0.0.ip()));
+    let remote = face.remote(peer.map(|peer| peer.0), &headers);
     let frame = Frame { node: face.config.node.clone(), ..Frame::default() };
     // To whoever is no WebSocket there is nothing here.
     let Ok(upgrade) = upgrade else {
@@ -132,7 +141,20 @@ async fn connect(
     upgrade.on_upgrade(move |socket| socket::serve(socket, server, place))
 }
 
+/// A request that changes something is carried out and noted to its end, whether or not the client waits for the answer: a
+/// connection that ends takes with it only what reads.
 async fn dispatch(State(face): State<Arc<Face>>, request: Request) -> Response<Body> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return respond(face, request).await;
+    }
+    let frame = Frame { node: face.config.node.clone(), ..Frame::default() };
+    tokio::spawn(respond(face, request)).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request was not carried out");
+        frame.answer(Err(Fault::named("internal error")))
+    })
+}
+
+async fn respond(face: Arc<Face>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let query = request::query(&parts.uri);
     let mut frame = Frame {
@@ -163,6 +185,12 @@ enum Answer {
 }
 
 impl Face {
+    /// By what a client is counted and named.
+    fn remote(&self, peer: Option<Peer>, headers: &HeaderMap) -> String {
+        let address = peer.map(|peer| client(peer.0.ip(), headers, &self.config.trusted_proxies));
+        address.map_or_else(|| "unknown".to_owned(), source)
+    }
+
     async fn answer(
         &self,
         parts: &axum::http::request::Parts,
@@ -180,8 +208,7 @@ impl Face {
         {
             return Err(wrong_verb(route));
         }
-        let remote = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let remote = remote.map_or_else(|| "unknown".to_owned(), source);
+        let remote = self.remote(parts.extensions.get::<Peer>().copied(), &parts.headers);
         // A token outside the body is looked at before the body is taken in.
         let open =
             route.as_ref().is_some_and(|r| matches!(r.resource, Resource::ApiAuth | Resource::UserAuth));
@@ -191,15 +218,21 @@ impl Face {
             caller = Some(self.caller(token, &remote)?);
             frame.auth_token = outside.clone();
         }
-        let limit = self.config.max_upload;
+        let takes_document = route.as_ref().is_some_and(|r| r.resource.takes_document());
+        let most = self.config.max_upload;
+        let limit = if takes_document { most } else { most.min(request::JSON_LIMIT) };
         let patience = self.config.body_patience;
+        // One account's waiting keeps no other's requests waiting.
+        let _turn = match &caller {
+            Some(caller) => self.turns.take(caller.account.as_str()).await,
+            None => None,
+        };
         let (places, whole) = match &caller {
             Some(_) => (&self.places, patience.saturating_mul(10)),
             None => (&self.strangers, patience),
         };
         let _place = places.acquire().await.map_err(|_| going_down())?;
         let body = request::read_body(&parts.headers, body, limit, patience, whole).await?;
-        let takes_document = route.as_ref().is_some_and(|r| r.resource.takes_document());
         let envelope = request::envelope(&parts.headers, &body, query, takes_document);
         drop(body);
         if let (false, None) = (open, &caller) {
@@ -438,10 +471,11 @@ fn audit_of(
         Resource::Folder(folder) => format!("faxes/{}", folder.as_str()),
         other => format!("{other:?}/{}", route.id).to_lowercase(),
     };
-    let mut subject: String = word.trim_end_matches('/').chars().take(200).collect();
+    let mut subject = word.trim_end_matches('/').to_owned();
     if let Some(faxbox) = &route.scope.faxbox {
         subject = format!("faxboxes/{faxbox}/{subject}");
     }
+    let subject = subject.chars().take(200).collect();
     Some(Audit {
         id: uuid::Uuid::now_v7().simple().to_string(),
         account: route.account().map_or_else(|| caller.account.clone(), AccountId::new),

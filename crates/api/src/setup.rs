@@ -5,14 +5,15 @@
 use axum::http::Method;
 use fax_store::model::{AccountId, Entry, EntryKind, FaxboxId, Folder, Timestamp};
 use fax_store::port::JobQuery;
-use fax_switch::directory::DEEPEST;
 use fax_switch::directory::entries::{callflow_target, hidden};
+use fax_switch::directory::{DEEPEST, permission};
 use fax_switch::{Account, Directory, Faxbox, Service, ServiceError};
 use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
 use crate::envelope::{Fault, Success, Validation};
 use crate::filter::{Listing, page_of};
+use crate::numbers;
 use crate::password;
 use crate::present::{Document, keep_public};
 use crate::request::{Envelope, Query};
@@ -21,7 +22,7 @@ use crate::schema::{self, Property, merge};
 use crate::webhooks;
 
 /// Most entries of a kind that an account has.
-const MOST: usize = 10_000;
+pub(crate) const MOST: usize = 10_000;
 
 /// Keys that are shown beside what clients wrote, and therefore not taken from them.
 const SHOWN: [&str; 12] = [
@@ -92,7 +93,9 @@ pub async fn act(
         (None, _) => {
             let listing = Listing::of_query(query, false, service.now())?;
             let owner = route.scope.user.as_deref();
-            page_of(&listing, list(&directory, &kind, &account, owner))
+            let owned = |d: &Document| owner.is_none() || d.get("owner_id").and_then(Value::as_str) == owner;
+            let show = |id: &str| shown(&directory, &kind, &account, id).filter(owned);
+            page_of(&listing, ids(&directory, &kind, &account), show)
         }
         (Some(id), &Method::GET) => {
             let document = shown(&directory, &kind, &account, id).ok_or_else(|| Fault::bad_identifier(id))?;
@@ -193,12 +196,8 @@ async fn delete(service: &Service, caller: &Caller, kind: &Kind, old: &Entry) ->
             gone.extend(directory.entries_of(kind, &id).map(|e| e.removed(now)));
         }
         // Numbers go back to where they came from.
-        let numbers = directory.entries_of(EntryKind::Number, &id);
-        gone.extend(numbers.map(|e| Entry {
-            account: old.account.clone(),
-            modified: now,
-            ..e.as_ref().clone()
-        }));
+        let own = directory.entries_of(EntryKind::Number, &id);
+        gone.extend(own.map(|e| numbers::given_to(e, &old.account, now)));
     }
     let hooks: Vec<String> =
         gone.iter().filter(|e| e.kind == EntryKind::Webhook).map(|e| e.id.clone()).collect();
@@ -220,7 +219,7 @@ fn written(envelope: Envelope) -> Result<Map<String, Value>, Fault> {
     Ok(data)
 }
 
-fn refused(field: &str, rule: &str, message: &str) -> Fault {
+pub(crate) fn refused(field: &str, rule: &str, message: &str) -> Fault {
     let mut v = Validation::default();
     v.add(field, rule, json!({ "message": message }));
     v.fault()
@@ -238,16 +237,22 @@ async fn ready(
     let mut wrong = schema::check(kind.schema, &mut entry.document);
     match kind.entry {
         EntryKind::Faxbox => {
-            for pattern in texts(entry.document.get("smtp_permission_list")) {
-                let plain = pattern.contains('@') && !pattern.contains(['\\', '[', '(', '*']);
-                if !plain && regex_is_wrong(&pattern) {
-                    let message = "Value is neither an address nor a regular expression";
-                    wrong.add(
-                        "smtp_permission_list",
-                        "pattern",
-                        json!({ "message": message, "value": pattern }),
-                    );
-                }
+            let list = texts(entry.document.get("smtp_permission_list"));
+            let own = permission::expressions(&list).count();
+            let others = directory.faxboxes_of(&entry.account).filter(|f| f.id.as_str() != entry.id);
+            let mut others = others.flat_map(|f| permission::expressions(&f.smtp_permission_list));
+            if own > 0 && others.nth(permission::MOST_OF_ACCOUNT.saturating_sub(own)).is_some() {
+                let most = permission::MOST_OF_ACCOUNT;
+                let message = format!("The faxboxes of an account have at most {most} regular expressions");
+                wrong.add("smtp_permission_list", "maxItems", json!({ "message": message, "target": most }));
+            }
+            // Expressions take their time to compile; what is refused anyway is not looked at.
+            let fault = move || permission::fault(&list).map(|(value, why)| (value.to_owned(), why));
+            if wrong.is_empty()
+                && let Ok(Some((value, message))) = tokio::task::spawn_blocking(fault).await
+            {
+                let detail = json!({ "message": message, "value": value });
+                wrong.add("smtp_permission_list", "pattern", detail);
             }
         }
         EntryKind::Callflow => {
@@ -305,11 +310,6 @@ async fn ready(
         EntryKind::Number | EntryKind::Key | EntryKind::Seal | EntryKind::Duty => {}
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.fault()) }
-}
-
-fn regex_is_wrong(pattern: &str) -> bool {
-    let faxbox = Faxbox { smtp_permission_list: vec![pattern.to_owned()], ..Faxbox::default() };
-    !faxbox.is_readable()
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {
@@ -382,20 +382,13 @@ fn shown(directory: &Directory, kind: &Kind, account: &AccountId, id: &str) -> O
     fixed.or_else(stored)
 }
 
-fn list(
-    directory: &Directory,
-    kind: &Kind,
-    account: &AccountId,
-    owner: Option<&str>,
-) -> Vec<(String, Document)> {
-    let mut all = Vec::new();
+/// The ids of all that an account has of a kind.
+fn ids(directory: &Directory, kind: &Kind, account: &AccountId) -> Vec<String> {
+    let mut all: Vec<String> = directory.entries_of(kind.entry, account).map(|e| e.id.clone()).collect();
     if kind.entry == EntryKind::Faxbox {
         let fixed = directory.faxboxes_of(account).filter(|f| f.fixed);
-        all.extend(fixed.map(|f| (f.id.to_string(), of_faxbox(f))));
+        all.extend(fixed.map(|f| f.id.to_string()));
     }
-    all.extend(directory.entries_of(kind.entry, account).map(|e| (e.id.clone(), of_entry(kind, e))));
-    let owned = |d: &Document| owner.is_none() || d.get("owner_id").and_then(Value::as_str) == owner;
-    all.retain(|(_, document)| owned(document));
     all
 }
 
@@ -407,13 +400,14 @@ async fn below(service: &Service, account: &AccountId, all: bool, query: &Query)
         let right_below = a.parent.as_ref() == Some(account);
         right_below || (all && a.id != *account && directory.is_within(&a.id, account))
     });
-    let items = found.map(|a| {
+    let show = |id: &str| {
+        let a = directory.account(&AccountId::new(id))?;
         let tree: Vec<&str> = directory.line_of(&a.id).skip(1).map(|a| a.id.as_str()).collect();
         let tree: Vec<&str> = tree.into_iter().rev().collect();
         let item = json!({ "id": a.id.as_str(), "name": a.name, "realm": a.realm, "tree": tree });
-        (a.id.to_string(), item.as_object().cloned().unwrap_or_default())
-    });
-    page_of(&listing, items.collect())
+        item.as_object().cloned()
+    };
+    page_of(&listing, found.map(|a| a.id.to_string()).collect(), show)
 }
 
 fn of_entry(kind: &Kind, entry: &Entry) -> Document {

@@ -13,6 +13,31 @@ use crate::route::Scope;
 /// Largest stored remainder of a client's fields, octets of JSON.
 const CLIENT_LIMIT: usize = 64 * 1024;
 
+/// Fields that are shown of a fax and not taken from a client.
+const SHOWN: [&str; 21] = [
+    "id",
+    "auth_token",
+    "document",
+    "tx_result",
+    "rx_result",
+    "attempts",
+    "status",
+    "created",
+    "send_at",
+    "filename",
+    "folder",
+    "faxbox_id",
+    "uncertain",
+    "cancelled",
+    "delivered",
+    "reason",
+    "reschedule_rule",
+    "progress",
+    "total_pages",
+    "pages_confirmed",
+    "learnt",
+];
+
 /// Queues a fax. It is durable when this answers.
 ///
 /// # Errors
@@ -25,6 +50,7 @@ pub async fn submit(service: &Service, scope: &Scope, envelope: Envelope) -> Res
     };
     let named = data.get("faxbox_id").and_then(Value::as_str).map(str::to_owned);
     let faxbox = scope.faxbox.clone().or(named);
+    in_scope(service, scope, faxbox.as_deref())?;
     let document = envelope.upload.map(octets);
     let mut new = new_job(service, account, faxbox.as_deref(), data, document)?;
     new.once = envelope.once;
@@ -32,6 +58,18 @@ pub async fn submit(service: &Service, scope: &Scope, envelope: Envelope) -> Res
         service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox.as_deref()))?;
     let document = present::job(&job);
     Ok(Success::created(Value::Object(document), job.id.as_str()))
+}
+
+/// Whether a faxbox that a client names is one of the user whose faxes the path means.
+///
+/// # Errors
+///
+/// 404 where it is not.
+pub(crate) fn in_scope(service: &Service, scope: &Scope, faxbox: Option<&str>) -> Result<(), Fault> {
+    let (Some(user), Some(id)) = (scope.user.as_deref(), faxbox) else { return Ok(()) };
+    let directory = service.directory();
+    let owner = directory.faxbox(&FaxboxId::new(id)).and_then(|f| f.owner.as_deref());
+    if id == user || owner == Some(user) { Ok(()) } else { Err(Fault::bad_identifier(id)) }
 }
 
 /// What came with the request.
@@ -125,12 +163,8 @@ pub fn new_job(
         notify.clone_from(&faxbox.notify_outbound);
     }
     let mut client = data;
-    // What the job holds itself is shown from there.
-    for key in
-        ["id", "auth_token", "document", "tx_result", "attempts", "status", "created", "send_at", "filename"]
-    {
-        client.remove(key);
-    }
+    // What the job holds itself is shown from there, and only where it is so.
+    client.retain(|key, _| !SHOWN.contains(&key.as_str()));
     if serde_json::to_vec(&client).is_ok_and(|text| text.len() > CLIENT_LIMIT) {
         return Err(Fault::too_large(CLIENT_LIMIT));
     }
@@ -164,7 +198,8 @@ struct Fields<'d> {
 impl Fields<'_> {
     fn required(&mut self, field: &str) {
         // A field of a wrong type is not missing besides.
-        if self.data.get(field).is_none_or(|v| v.is_null() || v.as_str().is_some_and(str::is_empty)) {
+        if self.data.get(field).is_none_or(|v| v.is_null() || v.as_str().is_some_and(|t| t.trim().is_empty()))
+        {
             self.wrong.add(field, "required", json!({ "message": "Field is required but missing" }));
         }
     }

@@ -5,7 +5,7 @@
 mod rig;
 
 use fax_api::Config;
-use rig::{A, B, KEY, KEY_B, Rig, by_url, faxes, plain, start, testdata};
+use rig::{A, B, F, KEY, KEY_B, Rig, by_url, faxes, plain, start, testdata};
 use serde_json::{Value, json};
 
 async fn queued(rig: &Rig) -> String {
@@ -122,4 +122,77 @@ async fn an_attachment_goes_and_its_record_stays() {
     let again = json!({ "action": "resubmit", "data": {} });
     assert_eq!(rig.with(KEY, "PUT", &faxes(&format!("/outbox/{id}")), again).await.0, 500);
     let _ = A;
+}
+
+/// What is the server's to say of a fax is not said by who hands it in.
+#[tokio::test]
+async fn what_is_shown_of_a_fax_is_not_taken_from_its_client() {
+    let rig = plain().await;
+    let lies = json!({
+        "rx_result": { "success": true }, "cancelled": true, "uncertain": true, "delivered": 1, "reason": "x", "folder": "inbox",
+        "reschedule_rule": "x", "progress": { "page": 9 }, "total_pages": 9, "pages_confirmed": 9, "status": "completed", "note": "mine",
+    });
+    let mut body = by_url();
+    body["data"].as_object_mut().unwrap().extend(lies.as_object().unwrap().clone());
+    let made = rig.json("PUT", &faxes(""), body).await;
+    let id = made.json["data"]["id"].as_str().unwrap().to_owned();
+    let path = faxes(&format!("/outgoing/{id}"));
+    let is_true = |d: &Value| {
+        for absent in ["rx_result", "cancelled", "delivered", "reason", "reschedule_rule", "progress"] {
+            assert!(d.get(absent).is_none(), "{absent}: {d}");
+        }
+        assert_eq!(
+            (&d["uncertain"], &d["total_pages"], &d["pages_confirmed"]),
+            (&json!(false), &json!(0), &json!(0))
+        );
+        assert_eq!((&d["note"], &d["folder"]), (&json!("mine"), &json!("outbox")));
+    };
+    is_true(&rig.get(&path).await.json["data"]);
+    assert_eq!(rig.with(KEY, "PATCH", &path, json!({ "data": lies })).await.0, 200);
+    is_true(&rig.get(&path).await.json["data"]);
+    for blank in ["", "  ", "\t"] {
+        let mut body = by_url();
+        body["data"]["to_number"] = blank.into();
+        let reply = rig.json("PUT", &faxes(""), body).await;
+        assert_eq!(
+            (reply.status, reply.json["data"]["to_number"]["required"].is_object()),
+            (400, true),
+            "{blank:?}"
+        );
+    }
+}
+
+/// Whoever may change the faxes of one faxbox, or of one user, does not put them into another's.
+#[tokio::test]
+async fn a_fax_does_not_leave_the_faxbox_by_which_it_is_reached() {
+    let rig = plain().await;
+    let own = |name: &str, owner: &str| json!({ "data": { "name": name, "owner_id": owner } });
+    let boxes = format!("/v2/accounts/{A}/faxboxes");
+    let mut ids = Vec::new();
+    for (name, owner) in [("M", "u"), ("N", "u")] {
+        let made = rig.json("PUT", &boxes, own(name, owner)).await;
+        ids.push(made.json["data"]["id"].as_str().unwrap().to_owned());
+    }
+    let (m, n) = (ids[0].as_str(), ids[1].as_str());
+    let below = format!("{boxes}/{m}/faxes");
+    let id = rig.json("PUT", &below, by_url()).await.json["data"]["id"].as_str().unwrap().to_owned();
+    for to in [json!(F), json!(n), json!(null)] {
+        let path = format!("{below}/outgoing/{id}");
+        let (status, _) = rig.with(KEY, "PATCH", &path, json!({ "data": { "faxbox_id": to } })).await;
+        let got = rig.get(&path).await;
+        assert_eq!((status, got.status, &got.json["data"]["faxbox_id"]), (200, 200, &json!(m)));
+    }
+    let of_user = format!("/v2/accounts/{A}/users/u/faxes");
+    let path = format!("{of_user}/outgoing/{id}");
+    for (to, status, lies_in) in [(json!(F), 404, m), (json!(null), 200, m), (json!(n), 200, n)] {
+        let (got, body) = rig.with(KEY, "PATCH", &path, json!({ "data": { "faxbox_id": to } })).await;
+        assert_eq!(got, status, "{body}");
+        assert_eq!(rig.get(&path).await.json["data"]["faxbox_id"], lies_in);
+    }
+    let mut named = by_url();
+    named["data"]["faxbox_id"] = F.into();
+    assert_eq!(rig.json("PUT", &of_user, named).await.status, 404);
+    // From the account it may.
+    let whole = faxes(&format!("/outgoing/{id}"));
+    assert_eq!(rig.with(KEY, "PATCH", &whole, json!({ "data": { "faxbox_id": F } })).await.0, 200);
 }

@@ -4,7 +4,7 @@
 
 mod rig;
 
-use fax_store::model::{FaxId, Received, Timestamp};
+use fax_store::model::{Entry, EntryKind, FaxId, Received, Timestamp};
 use rig::{A, B, F, KEY, KEY_B, Rig, by_url, faxes, plain, testdata};
 use serde_json::json;
 
@@ -135,4 +135,37 @@ async fn a_queued_fax_can_be_called_off() {
     assert_eq!(rig.get(&faxes("/outgoing")).await.json["data"], json!([]));
     let again = rig.send("DELETE", &faxes(&format!("/outgoing/{id}")), &[("x-auth-token", KEY)], "").await;
     assert_eq!((again.status, &again.json["message"]), (409, &json!("datastore_conflict")));
+}
+
+/// However many are asked for: a page ends where it gets too heavy, and says where to go on.
+#[tokio::test]
+async fn an_answer_is_bounded_in_octets() {
+    let rig = plain().await;
+    let heavy = "x".repeat(60_000);
+    let ids: Vec<String> = (0..400).map(|n| format!("{n:032x}")).collect();
+    let entries = ids.iter().map(|id| {
+        let of = fax_store::model::AccountId::new(B);
+        let mut entry = Entry::new(EntryKind::Faxbox, id.as_str(), of, rig.service.now());
+        entry.document.insert("name".into(), "x".into());
+        entry.document.insert("note".into(), heavy.as_str().into());
+        entry
+    });
+    rig.service.put_entries(entries.collect()).await.unwrap();
+    let path = format!("/v2/accounts/{B}/faxboxes");
+    let mut got = Vec::new();
+    let mut start = String::new();
+    let mut pages = 0;
+    loop {
+        let page = rig.get(&format!("{path}?page_size=10000{start}")).await;
+        assert!(page.status == 200 && page.body.len() < 17 << 20, "{} octets", page.body.len());
+        got.extend(
+            page.json["data"].as_array().unwrap().iter().map(|d| d["id"].as_str().unwrap().to_owned()),
+        );
+        pages += 1;
+        let Some(next) = page.json["next_start_key"].as_str() else { break };
+        start = format!("&start_key={next}");
+    }
+    assert_eq!((got, pages), (ids, 2));
+    assert_eq!(rig.get(&format!("{path}?paginate=false")).await.status, 416);
+    assert_eq!(rig.get(&format!("{path}?paginate=false&filter_id={:032x}", 7)).await.status, 200);
 }

@@ -79,4 +79,12 @@ async fn a_token_is_limited_as_was_asked_for() {
         let (status, refused) = limited(wrong).await;
         assert_eq!((status, refused["data"]["restrictions"].is_object()), (400, true), "{refused}");
     }
+    // The longest that is taken makes a token that is taken.
+    let mut longest = vec![A; 1];
+    longest.extend(["x"; 960]);
+    let (status, login) = limited(json!({ "get": [longest.join("/"), "#"] })).await;
+    assert_eq!(status, 201, "{login}");
+    let token = login["auth_token"].as_str().unwrap();
+    assert!(token.len() > 4096);
+    assert_eq!(rig.with(token, "GET", &faxes("/outgoing"), Value::Null).await.0, 200);
 }

@@ -223,6 +223,20 @@ async fn bodies_that_are_too_large_are_refused() {
     let headers = [("x-auth-token", KEY), ("content-type", "application/pdf")];
     let reply = rig.send("PUT", &faxes(""), &headers, vec![b'x'; 20_000]).await;
     assert_eq!((reply.status, &reply.json["data"]["file"]["maxSize"]["target"]), (413, &json!(10_000)));
+    // Where no document is taken there is no need of so much, least of all for strangers.
+    let rig = plain().await;
+    for (path, headers) in [
+        ("/v2/api_auth", &[][..]),
+        ("/v2/nowhere", &[]),
+        (&format!("/v2/accounts/{A}/users"), &[("x-auth-token", KEY)]),
+    ] {
+        let reply = rig.send("PUT", path, headers, vec![b' '; (1 << 20) + 1]).await;
+        assert_eq!(
+            (reply.status, &reply.json["data"]["file"]["maxSize"]["target"]),
+            (413, &json!(1 << 20)),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -189,3 +189,31 @@ async fn an_account_has_so_many_requests() {
     assert_eq!(rig.with(KEY, "GET", &path(A), Value::Null).await.0, 429);
     assert_eq!(rig.with(KEY_B, "GET", &path(B), Value::Null).await.0, 200, "another account has its own");
 }
+
+/// Behind a proxy everybody has its address, unless it is believed for whom it asks; whoever is no proxy is believed nothing.
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_told_apart() {
+    let login = format!("{}", json!({ "data": { "api_key": "wrong" } }));
+    for trusted in [true, false] {
+        let trusted_proxies = if trusted { vec!["127.0.0.1".parse().unwrap()] } else { Vec::new() };
+        let rig = start(Config { failures: (3.0, 0.01), trusted_proxies, ..Config::default() }, false).await;
+        let status = async |from: &str| {
+            let headers = [("x-forwarded-for", from), ("content-type", "application/json")];
+            rig.send("PUT", "/v2/api_auth", &headers, login.clone()).await.status
+        };
+        for n in 0..3 {
+            // What stands in front of the last is the client's own invention.
+            assert_eq!(status(&format!("192.0.2.{n}, 203.0.113.7")).await, 401);
+        }
+        assert_eq!(status("203.0.113.7").await, 429);
+        assert_eq!(status("203.0.113.8").await, if trusted { 401 } else { 429 });
+        let good = json!({ "data": { "api_key": KEY } }).to_string();
+        let headers = [("x-forwarded-for", "203.0.113.9"), ("content-type", "application/json")];
+        let reply = rig.send("PUT", "/v2/api_auth", &headers, good).await;
+        assert_eq!(reply.status, if trusted { 201 } else { 429 });
+        if trusted {
+            let audit = rig.get(&format!("/v2/accounts/{A}/audit")).await;
+            assert_eq!(audit.json["data"][0]["remote"], "203.0.113.9");
+        }
+    }
+}

@@ -272,13 +272,22 @@ async fn numbers_are_given_from_above_and_lead_into_faxboxes() {
     assert_eq!(rig.with(KEY, "PUT", &below(A, "/phone_numbers/12"), Value::Null).await.0, 400);
     assert_eq!(text(&made(&rig, KEY, &number(&parent), json!({ "note": "x" })).await, "id"), "+14155550177");
     assert_eq!(rig.with(KEY_B, "PUT", &number(B), Value::Null).await.0, 403);
-    made(&rig, &key, &number(&child), json!({})).await;
+    // What one account has written about a number is not told to the next.
+    let given = made(&rig, &key, &number(&child), json!({ "label": "y" })).await;
+    assert_eq!((given.get("note"), &given["label"]), (None, &json!("y")));
     assert_eq!(rig.with(&key, "GET", &number(&parent), Value::Null).await.0, 404);
     let list = got(&rig, &key, &below(&child, "/phone_numbers")).await;
     assert_eq!(
-        (&list["numbers"]["+14155550177"]["assigned_to"], &list["numbers"]["+14155550177"]["note"]),
-        (&json!(child), &json!("x"))
+        (&list["numbers"]["+14155550177"]["assigned_to"], list["numbers"]["+14155550177"].get("note")),
+        (&json!(child), None)
     );
+    let more = made(&rig, &key, &number(&child), json!({ "more": "z" })).await;
+    assert_eq!((&more["label"], &more["more"]), (&json!("y"), &json!("z")));
+    for n in 0..3 {
+        let data = json!({ "data": { format!("f{n}"): "x".repeat(25_000) } });
+        let (status, body) = rig.with(&key, "PUT", &number(&child), data).await;
+        assert_eq!(status, if n < 2 { 201 } else { 400 }, "{body}");
+    }
 
     let faxbox = made(&rig, &key, &below(&child, "/faxboxes"), json!({ "name": "x" })).await;
     let flows = below(&child, "/callflows");
@@ -310,7 +319,8 @@ async fn numbers_are_given_from_above_and_lead_into_faxboxes() {
     // Given back, it is the parent's again, and leads nowhere.
     assert_eq!(rig.with(&key, "DELETE", &number(&child), Value::Null).await.0, 200);
     assert!(matches!(decided(), Decision::Reject { .. }));
-    assert_eq!(rig.with(&key, "GET", &number(&parent), Value::Null).await.0, 200);
+    let back = got(&rig, &key, &number(&parent)).await;
+    assert!(back.get("label").is_none() && back.get("f0").is_none(), "{back}");
 }
 
 #[tokio::test]
@@ -380,4 +390,32 @@ async fn views_downloads_and_changes_are_in_the_audit_log() {
     assert!(text(last, "who").starts_with("key:"));
     let limited = below(A, "/audit?page_size=2&filter_action=view");
     assert_eq!(got(&rig, KEY, &limited).await.as_array().unwrap().len(), 1);
+}
+
+/// Expressions are compiled on this machine, by whoever sets up a faxbox and for every mail to it.
+#[tokio::test]
+async fn permission_lists_are_bounded_before_they_are_compiled() {
+    let rig = plain().await;
+    let boxes = below(B, "/faxboxes");
+    let status = async |list: Value| {
+        let data = json!({ "data": { "name": "x", "smtp_permission_list": list } });
+        let began = std::time::Instant::now();
+        let (status, body) = rig.with(KEY_B, "PUT", &boxes, data).await;
+        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(status == 201 || body["data"]["smtp_permission_list"].is_object(), "{body}");
+        status
+    };
+    assert_eq!(status(json!(vec![r"\w{60}"; 100_000])).await, 400);
+    assert_eq!(status(json!(vec![r"\w{60}"; 1000])).await, 400);
+    assert_eq!(status(json!([r"(\w{99}){99}"])).await, 400);
+    assert_eq!(status(json!(["("])).await, 400);
+    assert_eq!(status(json!(vec!["nurse@clinic.example"; 1000])).await, 201);
+    assert_eq!(status(json!([r"@clinic\.example$", ".+@b.example", "a@b.example"])).await, 201);
+    // All faxboxes of the account are asked for a mail to its realm.
+    for n in 0..10 {
+        assert_eq!(status(json!(vec!["@b.example"; 50])).await, if n < 9 { 201 } else { 400 });
+    }
+    assert_eq!(status(json!(vec!["@b.example"; 48])).await, 201);
+    assert_eq!(status(json!(["@b.example"])).await, 400);
+    assert_eq!(status(json!(["a@b.example"])).await, 201);
 }

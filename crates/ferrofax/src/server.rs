@@ -102,10 +102,14 @@ impl Server {
                     max_upload: front.max_upload,
                     user_auth: front.user_auth,
                     token_secret: front.token_secret.as_ref().map(|s| s.0.clone()),
+                    trusted_proxies: front.trusted_proxies.clone(),
                     ..fax_api::Config::default()
                 },
             );
-            fronts.push(tokio::spawn(fax_api::serve(listener, router, told(stopped.clone()))));
+            let mut sockets = fax_api::ServeConfig::default();
+            sockets.uncounted.extend(&front.trusted_proxies);
+            let until = told(stopped.clone());
+            fronts.push(tokio::spawn(fax_api::serve_with(listener, router, until, sockets)));
         }
         if let Some(front) = &config.metrics {
             let listener = bind(front.listen, "metrics.listen").await?;

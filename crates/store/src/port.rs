@@ -34,6 +34,17 @@ pub enum StoreError {
     Damaged(String),
 }
 
+/// Longest number that a job is stored with, octets: indices have an end, and no number is as long.
+pub const LONGEST_NUMBER: usize = 256;
+
+/// Whether a job may be stored.
+pub(crate) fn storable(job: &Job) -> Result<(), StoreError> {
+    if job.to_number.len() > LONGEST_NUMBER {
+        return Err(StoreError::Refused(format!("a number has at most {LONGEST_NUMBER} octets")));
+    }
+    Ok(())
+}
+
 /// A change to a job. It is given the job as it is now, ledger included, and may refuse with
 /// [`StoreError::Refused`]. Id, account, creation time and ledger of a job that has been stored cannot be changed, but for
 /// the ledger's length, which follows `pages`.

@@ -2,6 +2,7 @@
 //! and as they are set up while it runs ([`entries`]).
 
 pub mod entries;
+pub mod permission;
 
 use crate::number::NumberPlan;
 use crate::policy::SendHours;
@@ -426,18 +427,10 @@ impl Faxbox {
     /// is a regular expression. An empty list permits nobody.
     #[must_use]
     pub fn permits(&self, address: &str) -> bool {
-        self.smtp_permission_list.iter().any(|entry| {
-            entry.eq_ignore_ascii_case(address) || expression(entry).is_ok_and(|r| r.is_match(address))
-        })
+        let list = &self.smtp_permission_list;
+        // What the operator has written is not bounded.
+        let most = if self.fixed { usize::MAX } else { permission::MOST };
+        list.iter().any(|entry| entry.eq_ignore_ascii_case(address))
+            || permission::expressions(list).take(most).any(|e| permission::finds(e, address))
     }
-
-    /// Whether every entry of the permission list can be read as a regular expression.
-    #[must_use]
-    pub fn is_readable(&self) -> bool {
-        self.smtp_permission_list.iter().all(|entry| expression(entry).is_ok())
-    }
-}
-
-fn expression(entry: &str) -> Result<regex::Regex, regex::Error> {
-    regex::RegexBuilder::new(entry).case_insensitive(true).size_limit(1 << 20).build()
 }

@@ -91,6 +91,16 @@ impl NumberPlan {
     }
 }
 
+/// A number that is dialled as it was typed: what telephones have keys for and what is written between them. `None` for what is
+/// no such thing, or too long.
+#[must_use]
+pub fn as_typed(number: &str) -> Option<String> {
+    let number = number.trim();
+    let written = |c: char| c.is_ascii_digit() || "+*#-.()".contains(c);
+    let fits = number.len() <= MAX_LENGTH && number.chars().all(written);
+    (fits && number.contains(|c: char| c.is_ascii_digit())).then(|| number.to_owned())
+}
+
 /// Digits, and a `+` if it comes before the first of them.
 #[must_use]
 pub fn digits(number: &str) -> String {
@@ -120,6 +130,16 @@ mod tests {
             ("+49 30 1234567", "+49301234567"),
         ] {
             assert_eq!(plan.accept(typed).as_deref(), Some(want), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_dialled_as_typed_is_still_a_number() {
+        for typed in ["0", "*31#4155551234", "+1(415)555-12.34", "  911 "] {
+            assert_eq!(as_typed(typed).as_deref(), Some(typed.trim()), "{typed}");
+        }
+        for typed in ["", "*#", "1;x=y", "1@host", "1 2", "1\r\nX: y", "1\0", "a1", "١", &"1".repeat(33)] {
+            assert_eq!(as_typed(typed), None, "{typed}");
         }
     }
 

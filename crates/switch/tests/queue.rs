@@ -355,6 +355,12 @@ async fn what_cannot_be_sent_is_not_taken() {
     assert_eq!(submit(box_of_another).await, SubmitError::UnknownFaxbox);
     let bad = submit(|n| n.to_number = "12".into()).await;
     assert_eq!(bad, SubmitError::BadNumber("12".into()));
+    // Not even where it is dialled as it was typed.
+    let kept = |n: &mut NewJob| {
+        n.keep_number = true;
+        n.to_number = format!("1{}", "x".repeat(10_000));
+    };
+    assert!(matches!(submit(kept).await, SubmitError::BadNumber(_)));
     let empty = |n: &mut NewJob| {
         if let NewDocument::Octets { octets, .. } = &mut n.document {
             octets.clear();

@@ -1,6 +1,6 @@
 //! Attacks on the REST face, each with what has to come of it; `crates/api/ATTACKS.md` lists them.
 
-use crate::rig::{A, B, F, KEY, Rig, faxes, start, testdata};
+use crate::rig::{A, B, F, KEY, KEY_B, Rig, by_url, faxes, start, testdata};
 use fax_api::route::{Resource, Right, paths};
 use fax_api::{Config, FetchConfig, HttpFetcher};
 use fax_switch::port::{ConvertError, FetchOrder, Fetcher};
@@ -302,4 +302,57 @@ async fn slow_requests_keep_nobody_waiting() {
     let mut answer = vec![0; 2048];
     let read = tokio::time::timeout(Duration::from_secs(20), first.read(&mut answer)).await.unwrap().unwrap();
     assert!(read == 0 || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer[..read]));
+}
+
+/// One account takes all places that it can get, and holds them: another's request is served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_tenant_leaves_places_to_others() {
+    let rig = calm(Config { max_requests: 8, ..Config::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        let mut stream = TcpStream::connect(rig.address).await.unwrap();
+        let head = format!(
+            "PUT /v2/accounts/{B}/faxes HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {KEY_B}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let path = faxes("/outgoing");
+    let served = tokio::time::timeout(Duration::from_secs(10), rig.get(&path)).await;
+    assert_eq!(served.expect("in time").status, 200);
+}
+
+/// Who changes something and hangs up before the answer is in the log all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hanging_up_hides_no_change() {
+    let rig = calm(Config::default()).await;
+    let mut ids = Vec::new();
+    for _ in 0..200 {
+        let made = rig.json("PUT", &faxes(""), by_url()).await;
+        ids.push(made.json["data"]["id"].as_str().unwrap().to_owned());
+    }
+    for (n, id) in (0u64..).zip(&ids) {
+        let mut stream = TcpStream::connect(rig.address).await.unwrap();
+        let path = faxes(&format!("/outgoing/{id}"));
+        let said = format!("DELETE {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {KEY}\r\n\r\n");
+        stream.write_all(said.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(n % 40 * 250)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let audit = rig.get(&format!("/v2/accounts/{A}/audit?page_size=10000&filter_action=delete")).await;
+    let noted: Vec<&str> =
+        audit.json["data"].as_array().unwrap().iter().map(|r| r["subject"].as_str().unwrap()).collect();
+    let mut gone = 0;
+    for id in &ids {
+        let job = rig.service.find_job(&id.as_str().into()).await.unwrap().unwrap();
+        if job.state.is_final() {
+            gone += 1;
+            assert!(
+                noted.contains(&format!("faxes/outgoing/{id}").as_str()),
+                "{id} is gone and nobody did it"
+            );
+        }
+    }
+    assert!(gone > 20, "{gone}");
 }

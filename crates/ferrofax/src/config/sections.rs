@@ -175,9 +175,20 @@ pub(super) fn api(root: &Section<'_, '_>, base: &Path) -> Option<Api> {
             "use at least 32 characters, as `openssl rand -hex 32` makes",
         );
     }
+    let mut trusted_proxies = Vec::new();
+    for said in s.texts("trusted_proxies") {
+        match said.value.trim().parse::<IpAddr>() {
+            Ok(address) => trusted_proxies.push(address.to_canonical()),
+            Err(_) => s.fault(
+                said.line,
+                format!("api.trusted_proxies has \"{}\", which is no address", said.value),
+                "write the addresses that the proxies connect from, as [\"127.0.0.1\"]",
+            ),
+        }
+    }
     s.finish();
     let token_secret = token_secret.map(|t| Secret(t.value));
-    Some(Api { listen: listen?, max_upload, allow_private_urls, user_auth, token_secret })
+    Some(Api { listen: listen?, max_upload, allow_private_urls, user_auth, token_secret, trusted_proxies })
 }
 
 /// `[smtp]`

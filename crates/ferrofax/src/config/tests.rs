@@ -76,6 +76,14 @@ fn rest_is_told_who_may_log_in_and_mail_what_its_domains_end_in() {
     let api = own.api.unwrap();
     assert!(api.user_auth && api.token_secret.as_ref().is_some_and(|s| s.0 == secret));
     assert!(!format!("{api:?}").contains(secret) && own.smtp.unwrap().fax_domain == "fax.example");
+    assert!(api.trusted_proxies.is_empty());
+    let api = of("[api]\ntrusted_proxies = [\"127.0.0.1\", \"::ffff:10.0.0.1\"]").unwrap().api.unwrap();
+    assert_eq!(
+        api.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["127.0.0.1", "10.0.0.1"]
+    );
+    let faults = of("[api]\ntrusted_proxies = \"proxy.example\"").unwrap_err();
+    assert!(faults.iter().any(|f| f.what.contains("proxy.example") && f.remedy.contains("addresses")));
     let faults = of("[api]\ntoken_secret = \"short\"").unwrap_err();
     assert!(faults.iter().any(|f| f.what == "the token secret is short" && f.remedy.contains("openssl")));
 }

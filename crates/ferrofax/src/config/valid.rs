@@ -103,6 +103,8 @@ pub(crate) struct Api {
     pub(crate) user_auth: bool,
     /// Signs tokens; `None`: drawn at each start.
     pub(crate) token_secret: Option<Secret>,
+    /// Who is believed for whom he asks.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
 }
 
 /// `/metrics`.

@@ -3,7 +3,7 @@
 use super::rows::{JOB_COLUMNS, column, job_body, job_of, ledgers, page_number, state_number};
 use super::{QUEUE, changed, lock, queue, rows, unavailable};
 use crate::model::{Folder, Job, JobId, JobState, NodeId, Notice, PageEntry, PageState, Source};
-use crate::port::{Guard, JobChange, StoreError};
+use crate::port::{Guard, JobChange, StoreError, storable};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,6 +62,7 @@ pub(super) async fn insert(t: &mut PgConnection, job: &Job) -> Result<(), StoreE
     if job.lease.is_some() || matches!(job.state, JobState::Locked | JobState::Processing) {
         return Err(StoreError::Refused("a new job is held by nobody".into()));
     }
+    storable(job)?;
     restore(t, job).await
 }
 
@@ -143,6 +144,9 @@ pub(super) async fn update(
     }
     if new.id != old.id || new.account != old.account || new.created != old.created {
         return Err(StoreError::Refused("a job keeps its id, account and time".into()));
+    }
+    if new.to_number != old.to_number {
+        storable(&new)?;
     }
     if new.state == JobState::Pending || new.state.is_final() {
         new.lease = None;

@@ -1,6 +1,6 @@
 //! Reading: single rows, lists, and what is due next.
 
-use super::rows::{JOB_COLUMNS, job_of, ledgers, state_number, unbody};
+use super::rows::{JOB_COLUMNS, column, job_of, ledgers, state_number, unbody};
 use super::unavailable;
 use crate::model::{DocumentKey, FaxId, Folder, Job, JobId, NodeId, Notice, Received, Timestamp};
 use crate::port::{JobQuery, Range, ReceivedQuery, StoreError};
@@ -24,6 +24,10 @@ macro_rules! snapshot {
 }
 
 pub(super) async fn job(pool: &PgPool, id: &JobId) -> Result<Option<Job>, StoreError> {
+    // No row has U+0000, and PostgreSQL does not take it.
+    if id.as_str().contains('\0') {
+        return Ok(None);
+    }
     snapshot!(pool, |c| async {
         let sql = format!("select {JOB_COLUMNS} from fax_jobs where id = $1");
         let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut *c).await;
@@ -41,7 +45,7 @@ pub(super) fn within(query: &mut QueryBuilder<Postgres>, range: &Range) {
     query.push(" and created <= ").push_bind(range.to.0);
     if let Some((at, id)) = &range.after {
         let beyond = if range.ascending { " and (created, id) > (" } else { " and (created, id) < (" };
-        query.push(beyond).push_bind(at.0).push(", ").push_bind(id.clone()).push(" collate \"C\")");
+        query.push(beyond).push_bind(at.0).push(", ").push_bind(column(id)).push(" collate \"C\")");
     }
     let order = if range.ascending { " order by created, id" } else { " order by created desc, id desc" };
     query.push(order).push(" limit ").push_bind(i64::try_from(range.limit).unwrap_or(i64::MAX));
@@ -60,7 +64,7 @@ pub(super) async fn jobs(pool: &PgPool, query: &JobQuery) -> Result<Vec<Job>, St
         sql.push(" and folder = ").push_bind(folder);
     }
     if let Some(faxbox) = &query.faxbox {
-        sql.push(" and faxbox = ").push_bind(faxbox.to_string());
+        sql.push(" and faxbox = ").push_bind(column(faxbox.as_str()));
     }
     if !query.states.is_empty() {
         let states: Vec<i16> = query.states.iter().map(|s| state_number(*s)).collect();
@@ -99,6 +103,9 @@ pub(super) async fn stale(
 }
 
 pub(super) async fn received(pool: &PgPool, id: &FaxId) -> Result<Option<Received>, StoreError> {
+    if id.as_str().contains('\0') {
+        return Ok(None);
+    }
     let body: Option<String> = sqlx::query_scalar("select body from fax_received where id = $1")
         .bind(id.as_str())
         .fetch_optional(pool)

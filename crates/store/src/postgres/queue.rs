@@ -7,7 +7,7 @@
 use super::rows::{JOB_COLUMNS, job_body, job_of, ledgers, state_number};
 use super::{QUEUE, lock, unavailable};
 use crate::model::{Job, JobId, JobState, Lease, NodeId, Timestamp};
-use crate::port::{LeaseRequest, NextDue, StoreError};
+use crate::port::{LeaseRequest, NextDue, StoreError, storable};
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::HashSet;
@@ -103,12 +103,14 @@ pub(super) async fn lease_due(t: &mut PgConnection, request: &LeaseRequest) -> R
             parked += 1;
         } else {
             match first.job {
-                Ok(job) if job.state == JobState::Pending && job.lease.is_none() => {
+                Ok(job)
+                    if job.state == JobState::Pending && job.lease.is_none() && storable(&job).is_ok() =>
+                {
                     taken.push(take(t, job, &request.node, request.now, request.until).await?);
                 }
                 Ok(_) | Err(StoreError::Damaged(_)) => {
-                    // A row that cannot be read must not block those behind it.
-                    tracing::error!(job = %first.id, "a job in the queue cannot be read; it is left out");
+                    // A row that cannot be read, or not be written again, must not block those behind it.
+                    tracing::error!(job = %first.id, "a job in the queue cannot be taken; it is left out");
                     set_waiting(t, &first.id, 0).await?;
                 }
                 Err(e) => return Err(e),

@@ -5,7 +5,7 @@ use super::rows;
 use super::tables::Tables;
 use super::writer::Fault;
 use crate::model::{Folder, Job, JobId, JobState, Lease, NodeId, Notice, PageEntry, PageState, Timestamp};
-use crate::port::{Guard, JobChange, MOST_PAGES, StoreError};
+use crate::port::{Guard, JobChange, MOST_PAGES, StoreError, storable};
 use ::redb::ReadableTable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,6 +16,7 @@ pub(super) fn insert(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
     if job.lease.is_some() || matches!(job.state, JobState::Locked | JobState::Processing) {
         return Err(StoreError::Refused("a new job is held by nobody".into()).into());
     }
+    storable(job)?;
     restore(t, job)
 }
 
@@ -53,6 +54,9 @@ pub(super) fn update(
     }
     if new.id != old.id || new.account != old.account || new.created != old.created {
         return Err(StoreError::Refused("a job keeps its id, account and time".into()).into());
+    }
+    if new.to_number != old.to_number {
+        storable(&new)?;
     }
     if new.state == JobState::Pending || new.state.is_final() {
         new.lease = None;

@@ -22,7 +22,7 @@ pub use queue::*;
 use crate::model::{
     Ability, AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, HookAttempt,
     HookEvent, Job, JobId, JobState, NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry,
-    PageState, Profile, ProfileKey, Received, Source, Timestamp,
+    PageState, Profile, ProfileKey, Received, Row, Source, Timestamp,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, Range,
@@ -43,7 +43,7 @@ macro_rules! store_suite {
     (@cases $how:ident $make:expr) => {
         $crate::store_suite! {
             @$how $make; a_job_is_read_back_as_it_was_stored, a_job_is_stored_once,
-            due_jobs_are_leased_oldest_first, a_job_is_not_leased_before_its_time,
+            a_number_without_end_is_refused_and_blocks_nobody, due_jobs_are_leased_oldest_first, a_job_is_not_leased_before_its_time,
             one_job_to_a_number_at_a_time, a_parked_job_is_freed_when_the_other_is_cancelled,
             numbers_are_shared_when_not_serialised, jobs_that_go_along_are_taken_beside_another,
             an_account_has_no_more_than_its_limit, raised_limits_are_seen_after_refresh,

@@ -9,13 +9,37 @@ pub async fn a_job_is_read_back_as_it_was_stored(s: S) {
     job.notify = vec!["a@b.c".into()];
     let id = put(&s, job.clone()).await;
     assert_eq!(s.job(&id).await.unwrap(), Some(job));
-    assert_eq!(s.job(&JobId::new("none")).await.unwrap(), None);
+    for none in ["none", "a\0b", ""] {
+        assert_eq!(s.job(&JobId::new(none)).await, Ok(None), "{none:?}");
+        assert_eq!(s.received(&FaxId::new(none)).await, Ok(None), "{none:?}");
+    }
 }
 
 pub async fn a_job_is_stored_once(s: S) {
     let job = pending("a", "+1", 5);
     put(&s, job.clone()).await;
     assert_eq!(s.insert_job(job).await, Err(StoreError::Exists));
+}
+
+/// What an index cannot hold must not be found out when it is somebody's turn.
+pub async fn a_number_without_end_is_refused_and_blocks_nobody(s: S) {
+    // Drawn, since the same over and over would be made short.
+    let number: String = (0..300).map(|_| JobId::generate().to_string()).collect();
+    let refused = |e| matches!(e, Err(StoreError::Refused(_)));
+    assert!(refused(s.insert_job(pending("a", &number, 1)).await));
+    let id = put(&s, pending("b", "+2", 2)).await;
+    let to = number.clone();
+    let change: JobChange = Box::new(move |j| {
+        j.to_number = to;
+        Ok(())
+    });
+    assert!(refused(s.update_job(&id, Guard::Any, change, vec![]).await.map(|_| ())));
+    // One that came from elsewhere and is first in the queue.
+    let old = pending("a", &number, 1);
+    s.restore(vec![Row::Job(Box::new(old.clone()))]).await.unwrap();
+    assert!(lease(&s, 10, 9).await.contains(&id));
+    // It can still be called off.
+    set(&s, &old.id, JobState::Cancelled).await;
 }
 
 pub async fn due_jobs_are_leased_oldest_first(s: S) {

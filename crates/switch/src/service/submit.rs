@@ -375,7 +375,7 @@ impl Service {
             ),
         };
         let to_number = if new.keep_number {
-            Some(new.to_number.trim().to_owned()).filter(|n| !crate::number::digits(n).is_empty())
+            crate::number::as_typed(&new.to_number)
         } else {
             config.numbers.accept(&new.to_number)
         };
