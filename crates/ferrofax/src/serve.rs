@@ -7,7 +7,7 @@ use anyhow::Result;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Runs the server until it is told to stop.
@@ -32,8 +32,24 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             let _ = asked.send(outcome);
         }
     }
-    server.stop().await;
-    Ok(ExitCode::SUCCESS)
+    tokio::select! {
+        () = server.stop() => Ok(ExitCode::SUCCESS),
+        () = told_again(&mut terminate) => {
+            tracing::warn!(
+                "told to stop a second time: stopping at once; calls are cut off, and their faxes go on with the next start"
+            );
+            // Nothing is waited for, neither tasks nor threads: what was promised is on disk, as after a crash.
+            std::process::exit(1)
+        }
+    }
+}
+
+/// Comes back when somebody does not want to wait for calls.
+async fn told_again(terminate: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 /// Lets the server open as many files as it may: a call takes a socket and the page in work, and most systems begin

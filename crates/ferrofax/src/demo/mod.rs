@@ -107,7 +107,7 @@ async fn send(world: &World, court: &Client, way: Way, document: &[u8], screen: 
     });
     let media_type =
         fax_document::sniff(document, None, None).context("no document that can be faxed")?.media_type();
-    let job = clinic.submit(&order, media_type, document).await?;
+    let job = clinic.submit(&order, media_type, document, uuid::Uuid::new_v4()).await?;
     let job = job["id"].as_str().context("the server named no job")?.to_owned();
     let watched = watch::follow(&world.clinic.service, events, &clinic.account, &job, way.name, screen);
     let done = tokio::time::timeout(PATIENCE, watched).await.context("the fax takes too long")??;
