@@ -165,7 +165,7 @@ async fn accounts_are_made_below_others_and_reached_from_above() {
     let more = json!({ "data": { "fax": { "max_outbound": 100 } } });
     assert_eq!(rig.with(&child_key, "PATCH", &own, more.clone()).await.0, 403);
     assert_eq!(rig.with(&key, "PATCH", &own, more).await.0, 200);
-    assert_eq!(rig.service.directory().account(&child_id.as_str().into()).unwrap().max_outbound, 100);
+    assert_eq!(rig.service.directory().account(&child_id.as_str().into()).unwrap().max_outbound, Some(100));
     // Shut from above: nobody gets in.
     assert_eq!(rig.with(&key, "PATCH", &own, json!({ "data": { "enabled": false } })).await.0, 200);
     assert_eq!(rig.with(&child_key, "GET", &own, Value::Null).await.0, 401);

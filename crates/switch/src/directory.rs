@@ -5,6 +5,7 @@ pub mod entries;
 
 use crate::number::NumberPlan;
 use crate::policy::SendHours;
+use crate::retention::OwnRetention;
 use crate::routing::Routing;
 use entries::Stored;
 use fax_store::model::{AccountId, FaxboxId, Timestamp};
@@ -25,12 +26,14 @@ pub struct Account {
     pub api_keys_sha256: Vec<[u8; 32]>,
     /// IANA time zone; empty: UTC.
     pub timezone: String,
-    /// How many calls it may have going out at a time.
-    pub max_outbound: u32,
+    /// How many calls it may have going out at a time; `None`: as many as the switch lets every account have.
+    pub max_outbound: Option<u32>,
     /// Its numbers, normalised.
     pub numbers: Vec<String>,
     /// When its faxes are sent.
     pub send_hours: SendHours,
+    /// How long its faxes are kept, where the configuration does not say it.
+    pub retention: OwnRetention,
     /// It is the operator's: it may see and change what concerns all accounts, as what was learnt of trunks.
     pub operator: bool,
     /// The account above it.
@@ -409,12 +412,17 @@ impl Faxbox {
         all.into_iter().flatten().map(String::as_str).filter(|d| !d.is_empty())
     }
 
-    /// Whether `address` is on the permission list: the same in any case, or found by an entry that
-    /// is a regular expression. An empty list permits nobody.
+    /// Whether `address` is on the permission list, in any case: as an address, by its domain (`@clinic.example`), or found
+    /// by an entry that is a regular expression. An empty list permits nobody.
     #[must_use]
     pub fn permits(&self, address: &str) -> bool {
-        self.smtp_permission_list.iter().any(|entry| {
-            entry.eq_ignore_ascii_case(address) || expression(entry).is_ok_and(|r| r.is_match(address))
+        self.smtp_permission_list.iter().any(|entry| match entry.rsplit_once('@') {
+            _ if entry.eq_ignore_ascii_case(address) => true,
+            Some((name, domain)) if is_plain(name, domain) => {
+                let of = address.rsplit_once('@').map(|(_, of)| of);
+                name.is_empty() && of.is_some_and(|of| of.eq_ignore_ascii_case(domain))
+            }
+            _ => expression(entry).is_ok_and(|r| r.is_match(address)),
         })
     }
 
@@ -423,6 +431,16 @@ impl Faxbox {
     pub fn is_readable(&self) -> bool {
         self.smtp_permission_list.iter().all(|entry| expression(entry).is_ok())
     }
+}
+
+/// Whether the parts of an entry of a permission list are those of an address, and no expression: as an expression
+/// `nurse@clinic.example` would find `xnurse@clinic-example.com`, too.
+fn is_plain(name: &str, domain: &str) -> bool {
+    let of_name = |c: char| c.is_alphanumeric() || ".+-_%".contains(c);
+    let of_domain = |c: char| c.is_alphanumeric() || ".-_".contains(c);
+    // No address begins with a dot, and `.+` is what people write for anything.
+    let anything = name.starts_with('.') || name.contains(".+") || domain.starts_with('.');
+    !anything && !domain.is_empty() && name.chars().all(of_name) && domain.chars().all(of_domain)
 }
 
 fn expression(entry: &str) -> Result<regex::Regex, regex::Error> {

@@ -2,6 +2,7 @@
 
 use crate::running::{Why, Work};
 use crate::service::{Service, lock};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::Timestamp;
@@ -44,9 +45,11 @@ impl Service {
                     service.purge().await;
                     service.purge_audit(now).await;
                     service.purge_faxes().await;
+                    service.erase_accounts().await;
                 });
                 next_sweep = now.plus(SWEEP_EVERY);
             }
+            self.look_at_limits().await;
             let next = match self.take(&mut work).await {
                 Ok(next) => next,
                 Err(e) => {
@@ -71,6 +74,16 @@ impl Service {
     async fn look_at_entries(&self) {
         if let Err(e) = self.refresh().await {
             tracing::error!(error = %e, "what was set up could not be read");
+        }
+    }
+
+    /// Accounts that were at their limit wait for something of their own to end; where a limit was raised, nothing has to.
+    async fn look_at_limits(&self) {
+        if self.inner.limits_raised.swap(false, Ordering::Relaxed)
+            && let Err(e) = self.inner.ports.store.refresh_queue().await
+        {
+            self.inner.limits_raised.store(true, Ordering::Relaxed);
+            tracing::error!(error = %e, "raised limits wait for the store");
         }
     }
 
@@ -189,9 +202,8 @@ impl Service {
     fn request(&self, now: Timestamp, until: Timestamp, limit: usize) -> LeaseRequest {
         let config = self.config();
         let directory = self.directory();
-        let other = |a: &&crate::Account| a.max_outbound != config.default_max_outbound;
-        let account_limits: HashMap<_, _> =
-            directory.accounts().filter(other).map(|a| (a.id.clone(), a.max_outbound)).collect();
+        let own = directory.accounts().filter_map(|a| Some((a.id.clone(), a.max_outbound?)));
+        let account_limits: HashMap<_, _> = own.collect();
         LeaseRequest {
             node: config.node.clone(),
             now,

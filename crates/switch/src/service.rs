@@ -28,6 +28,7 @@ use crate::running::Running;
 use fax_store::StoreError;
 use fax_store::model::{JobState, Timestamp};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
@@ -92,6 +93,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: crate::metrics::Metrics,
     /// Calls and conversions that run on this node.
     pub(crate) running: Running,
+    /// An account may have more calls than it was known to: the queue is gone through again.
+    pub(crate) limits_raised: AtomicBool,
     /// When the leases of this node were last known to be renewed.
     pub(crate) renewed: Mutex<Timestamp>,
     /// What was called and spent.
@@ -120,6 +123,7 @@ impl Service {
                 wake_hooks: Notify::new(),
                 metrics: crate::metrics::Metrics::default(),
                 running: Running::default(),
+                limits_raised: AtomicBool::default(),
                 renewed: Mutex::default(),
                 budgets: Mutex::default(),
                 receptions: Mutex::default(),
@@ -141,6 +145,7 @@ impl Service {
         let mut d = self.inner.directory.write().unwrap_or_else(PoisonError::into_inner);
         let (change, entries) = d.all_entries();
         directory.apply(change, entries);
+        self.look_for_raised(&d, &directory);
         *d = Arc::new(directory);
         drop(d);
         self.inner.wake.notify_one();
@@ -150,9 +155,23 @@ impl Service {
     /// leases. Calls that run go on as they began.
     pub fn reconfigure(&self, config: ServiceConfig) {
         let mut now = self.inner.config.write().unwrap_or_else(PoisonError::into_inner);
+        if config.default_max_outbound > now.default_max_outbound {
+            self.inner.limits_raised.store(true, Ordering::Relaxed);
+        }
         *now = Arc::new(ServiceConfig { node: now.node.clone(), ..config });
         drop(now);
         self.inner.wake.notify_one();
+    }
+
+    /// Notes where an account may have more calls than before.
+    pub(crate) fn look_for_raised(&self, old: &Directory, new: &Directory) {
+        let usual = self.config().default_max_outbound;
+        let limit = |a: &crate::Account| a.max_outbound.unwrap_or(usual);
+        // Of one that is new nothing waits.
+        let raised = |a: &crate::Account| old.account(&a.id).is_some_and(|o| limit(a) > limit(o));
+        if new.accounts().any(raised) {
+            self.inner.limits_raised.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Requests to read the configuration again go there; the first call counts.

@@ -95,7 +95,7 @@ pub(crate) struct Sip {
 }
 
 /// `[api]`
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Api {
     pub(crate) listen: SocketAddr,
     pub(crate) max_upload: usize,
@@ -106,7 +106,7 @@ pub(crate) struct Api {
 }
 
 /// `/metrics`.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Metrics {
     pub(crate) listen: SocketAddr,
     /// Who asks must have it; `None`: whoever reaches the address.
@@ -124,7 +124,7 @@ impl std::fmt::Debug for Secret {
 }
 
 /// `[smtp]`
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Smtp {
     pub(crate) listen: SocketAddr,
     pub(crate) hostname: String,
@@ -259,7 +259,7 @@ fn whole(root: &super::written::Section<'_, '_>, base: &Path) -> Option<Config> 
         _ => NumberPlan::default(),
     };
     let receive_colour = root.flag("receive_colour").is_none_or(|f| f.value);
-    let (accounts, account_routes) = sections::accounts(root, base, &trunks, queue.max_outbound, retention);
+    let (accounts, account_routes) = sections::accounts(root, base, &trunks, retention);
     let trunk_routing = TrunkRouting {
         trunks: trunk_routes,
         accounts: account_routes.iter().map(|(id, route, ..)| (id.clone(), route.clone())).collect(),

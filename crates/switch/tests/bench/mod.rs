@@ -279,7 +279,7 @@ pub fn directory() -> Directory {
         id: id.into(),
         name: id.to_uppercase(),
         realm: format!("{id}.example.org"),
-        max_outbound: 2,
+        max_outbound: Some(2),
         ..Account::default()
     };
     let faxbox = Faxbox {
