@@ -171,7 +171,7 @@ fn is_of(error: &anyhow::Error, test: impl Fn(StatusCode) -> bool) -> bool {
 }
 
 /// Whether another try may do better.
-fn is_passing(error: &anyhow::Error) -> bool {
+pub(crate) fn is_passing(error: &anyhow::Error) -> bool {
     let cut_off = error.downcast_ref::<reqwest::Error>().is_some_and(|e| !e.is_builder());
     cut_off || is_of(error, |s| s.is_server_error() || s == StatusCode::TOO_MANY_REQUESTS)
 }

@@ -1,7 +1,7 @@
 //! `ferrofax send`: a document into a server's queue, followed to its end; or straight to a peer.
 
 use crate::cli::SendArgs;
-use crate::client::Client;
+use crate::client::{Client, is_passing};
 use crate::direct;
 use anyhow::{Context, Result};
 use fax_document::sniff;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// How often a running job is looked at.
 const LOOK: Duration = Duration::from_millis(700);
 /// For so long a document is handed in again where no answer comes.
-const HANDING_IN: Duration = Duration::from_secs(60);
+const HANDING_IN: Duration = Duration::from_secs(300);
 /// For so long a server that has the job may be silent: a restart, an update, a broken network.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
@@ -40,7 +40,12 @@ pub(crate) async fn run(args: SendArgs, as_json: bool) -> Result<ExitCode> {
     let once = uuid::Uuid::new_v4();
     let job = client
         .persist(HANDING_IN, async |c| c.submit(&fax, format.media_type(), &octets, once).await)
-        .await?;
+        .await
+        .map_err(|error| match is_passing(&error) {
+            true => error
+                .context("the server may have taken it: see `ferrofax jobs list` before it is sent again"),
+            false => error,
+        })?;
     let id = job["id"].as_str().context("the server named no job")?.to_owned();
     if args.no_wait {
         println!("{}", if as_json { json!({ "id": id }).to_string() } else { id });

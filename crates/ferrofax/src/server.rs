@@ -130,11 +130,12 @@ impl Server {
                 sessions: front.max_sessions,
                 limits: fax_mail::session::Limits {
                     message: front.max_message,
+                    proxy_line: front.proxy,
                     ..fax_mail::session::Limits::default()
                 },
                 ..fax_mail::listener::ListenerConfig::default()
             };
-            let ingress = Arc::new(fax_mail::ingress::FaxIngress::new(service.clone(), false));
+            let ingress = Arc::new(fax_mail::ingress::FaxIngress::new(service.clone(), front.allow_all));
             let serving = fax_mail::listener::serve(listener, settings, ingress, told(stopped.clone()));
             fronts.push(tokio::spawn(serving));
         }

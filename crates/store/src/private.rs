@@ -30,6 +30,18 @@ pub fn file(path: &Path) -> Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
+/// Makes an empty file (0600) if there is none.
+///
+/// # Errors
+///
+/// As of the file system. A file that is there stays as it is.
+pub fn empty(path: &Path) -> Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        done => done.map(|_| ()),
+    }
+}
+
 /// Writes a file (0600), beside its name first, so that it is there whole or not at all.
 ///
 /// # Errors
@@ -76,6 +88,8 @@ mod tests {
             (mode(&data.join("fax")), std::fs::read(data.join("fax")).unwrap()),
             (0o600, b"page".to_vec())
         );
+        empty(&data.join("fax")).unwrap();
+        assert_eq!(std::fs::read(data.join("fax")).unwrap(), b"page", "what is there stays");
         assert!(folder(&data.join("fax")).is_err(), "a file is no folder");
         assert_eq!(open_to_others(&data.join("nothing")), None);
     }

@@ -446,3 +446,49 @@ fn is_plain(name: &str, domain: &str) -> bool {
 fn expression(entry: &str) -> Result<regex::Regex, regex::Error> {
     regex::RegexBuilder::new(entry).case_insensitive(true).size_limit(1 << 20).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_the_permission_list_is_that_address_and_no_expression() {
+        let permits = |entry: &str, address: &str| {
+            let list = vec![entry.to_owned()];
+            Faxbox { smtp_permission_list: list, ..Faxbox::default() }.permits(address)
+        };
+        for (entry, yes, no) in [
+            (
+                "nurse@clinic.example",
+                "Nurse@Clinic.Example",
+                &["nurse@clinic.example.attacker.org", "xnurse@clinic.example", "nurse@clinic-example", ""][..],
+            ),
+            (
+                "jo.doe+fax_1%x@a-b.example",
+                "jo.doe+fax_1%x@a-b.example",
+                &["jo.doee+fax_1%x@a-b.example", "joxdoe+fax_1%x@a-b.example"],
+            ),
+            (
+                "@clinic.example",
+                "anybody@CLINIC.example",
+                &["a@clinic.example.attacker.org", "a@xclinic.example", "a@clinic-example", "clinic.example"],
+            ),
+            // Expressions are found anywhere, as KAZOO has it.
+            (
+                r"@clinic\.example$",
+                "nurse@clinic.example",
+                &["nurse@clinic.example.org", "nurse@clinic-example"],
+            ),
+            (".+@clinic.example", "nurse@clinic.example", &["@clinic.example"]),
+            (".*", "whoever@where.ever", &[]),
+            ("^nurse", "nurse@anywhere.example", &["xnurse@anywhere.example"]),
+            ("clinic.example", "nurse@clinic.example", &["nurse@hospital.example"]),
+        ] {
+            assert!(permits(entry, yes), "{entry} should take {yes}");
+            for address in no {
+                assert!(!permits(entry, address), "{entry} should not take {address:?}");
+            }
+        }
+        assert!(!Faxbox::default().permits("nurse@clinic.example"), "an empty list permits nobody");
+    }
+}

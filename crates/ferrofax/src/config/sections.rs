@@ -192,8 +192,10 @@ pub(super) fn smtp(root: &Section<'_, '_>) -> Option<Smtp> {
     let max_message = size(&s, "max_message", 20_000_000, 1_000_000_000);
     let max_sessions = size(&s, "max_sessions", 50, 10_000);
     let fax_domain = s.text("fax_domain").map_or_else(|| hostname.clone(), |d| d.value);
+    let proxy = s.flag("proxy").is_some_and(|f| f.value);
+    let allow_all = s.flag("allow_all").is_some_and(|f| f.value);
     s.finish();
-    Some(Smtp { listen: listen?, hostname, max_message, max_sessions, fax_domain })
+    Some(Smtp { listen: listen?, hostname, max_message, max_sessions, proxy, allow_all, fax_domain })
 }
 
 /// `[mail]`

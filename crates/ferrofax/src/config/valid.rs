@@ -130,6 +130,10 @@ pub(crate) struct Smtp {
     pub(crate) hostname: String,
     pub(crate) max_message: usize,
     pub(crate) max_sessions: usize,
+    /// A balancer in front tells who connects, in a PROXY line.
+    pub(crate) proxy: bool,
+    /// A faxbox without owner and without permission list takes mail from anybody.
+    pub(crate) allow_all: bool,
     /// What generated mail domains and realms end in.
     pub(crate) fax_domain: String,
 }

@@ -56,10 +56,8 @@ impl RedbStore {
         let folder: PathBuf = folder.as_ref().to_owned();
         crate::private::folder(&folder).map_err(writer::io)?;
         let path = folder.join(FILE);
-        if !path.exists() {
-            // redb would make it by the umask; an empty file is a new store to it.
-            crate::private::file(&path).map_err(writer::io)?;
-        }
+        // redb would make it by the umask; an empty file is a new store to it.
+        crate::private::empty(&path).map_err(writer::io)?;
         let store = Self::open_with(move || Database::create(&path))?;
         crate::folder::sync_folder(&folder)?;
         Ok(store)

@@ -436,6 +436,14 @@ impl Bench {
         self.store.notices_due(Timestamp(i64::MAX), 100).await.unwrap()
     }
 
+    /// Lets the queue look at what it has a few times.
+    pub async fn settle_time(&self) {
+        for _ in 0..5 {
+            self.service.refresh().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+
     /// Gives everything that could happen now the time to happen: a job that goes through the whole
     /// switch comes after it.
     pub async fn settle(&mut self) {
