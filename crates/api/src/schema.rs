@@ -71,6 +71,14 @@ pub const ACCOUNT: &[Property] = &[
     optional("fax", Kind::Object),
     optional("fax.max_outbound", Kind::Integer(1, 10_000, None)),
     optional("fax.ensure_valid_caller_id", Kind::Boolean),
+    optional("fax.send_hours", Kind::Texts),
+    optional("fax.retention", Kind::Object),
+    optional("fax.retention.sent_days", Kind::Integer(0, 36_500, None)),
+    optional("fax.retention.received_days", Kind::Integer(0, 36_500, None)),
+    optional("fax.retention.failed_days", Kind::Integer(0, 36_500, None)),
+    optional("fax.retention.documents_days", Kind::Integer(0, 36_500, None)),
+    optional("fax.retention.store_original", Kind::Boolean),
+    optional("fax.retention.store_fax_tiff", Kind::Boolean),
 ];
 
 /// Users.
@@ -95,6 +103,7 @@ pub const FAXBOX: &[Property] = &[
     optional("fax_timezone", Kind::Zone),
     optional("retries", Kind::Integer(0, 4, Some(1))),
     optional("attempts", Kind::Integer(0, 4, Some(0))),
+    optional("send_hours", Kind::Texts),
     optional("owner_id", Kind::Text(0, 64)),
     optional("colour", Kind::Boolean),
     optional("media", Kind::Object),

@@ -5,8 +5,9 @@
 use axum::http::Method;
 use fax_store::model::{AccountId, Entry, EntryKind, FaxboxId, Folder, Timestamp};
 use fax_store::port::JobQuery;
-use fax_switch::directory::entries::{callflow_target, hidden};
+use fax_switch::directory::entries::{callflow_target, hidden, retention};
 use fax_switch::directory::{DEEPEST, permission};
+use fax_switch::policy::SendHours;
 use fax_switch::{Account, Directory, Faxbox, Service, ServiceError};
 use serde_json::{Map, Value, json};
 
@@ -190,20 +191,31 @@ async fn delete(service: &Service, caller: &Caller, kind: &Kind, old: &Entry) ->
         if !waiting.is_empty() {
             return Err(conflict("its queue is not empty: delete or await its faxes first"));
         }
-        for kind in
-            [EntryKind::User, EntryKind::Faxbox, EntryKind::Callflow, EntryKind::Key, EntryKind::Webhook]
-        {
+        // With its key its documents cannot be read any more, wherever they are; they and its faxes go behind the answer.
+        for kind in [
+            EntryKind::User,
+            EntryKind::Faxbox,
+            EntryKind::Callflow,
+            EntryKind::Key,
+            EntryKind::Webhook,
+            EntryKind::Seal,
+        ] {
             gone.extend(directory.entries_of(kind, &id).map(|e| e.removed(now)));
         }
         // Numbers go back to where they came from.
         let own = directory.entries_of(EntryKind::Number, &id);
         gone.extend(own.map(|e| numbers::given_to(e, &old.account, now)));
+        gone.push(service.erasure_of(&id));
     }
     let hooks: Vec<String> =
         gone.iter().filter(|e| e.kind == EntryKind::Webhook).map(|e| e.id.clone()).collect();
     service.put_entries(gone).await.map_err(|e| fault(&e, kind, old))?;
     for hook in hooks {
         service.forget_hook(&hook).await.map_err(|e| fault(&e, kind, old))?;
+    }
+    if kind.entry == EntryKind::Account {
+        let service = service.clone();
+        tokio::spawn(async move { service.erase_accounts().await });
     }
     document.insert("_read_only".into(), json!({ "deleted": true }));
     Ok(Success::ok(Value::Object(document)))
@@ -237,6 +249,7 @@ async fn ready(
     let mut wrong = schema::check(kind.schema, &mut entry.document);
     match kind.entry {
         EntryKind::Faxbox => {
+            send_hours("send_hours", entry, &mut wrong);
             let list = texts(entry.document.get("smtp_permission_list"));
             let own = permission::expressions(&list).count();
             let others = directory.faxboxes_of(&entry.account).filter(|f| f.id.as_str() != entry.id);
@@ -298,6 +311,12 @@ async fn ready(
             }
         }
         EntryKind::Account => {
+            send_hours("fax.send_hours", entry, &mut wrong);
+            if let Err(why) = retention(schema::field(&entry.document, "fax.retention"))
+                && wrong.is_empty()
+            {
+                wrong.add("fax.retention", "wrong_format", json!({ "message": why }));
+            }
             // How much an account may do is said from above.
             let id = AccountId::new(entry.id.as_str());
             let above = old.is_none() || caller.is_above(&directory, &id);
@@ -310,6 +329,14 @@ async fn ready(
         EntryKind::Number | EntryKind::Key | EntryKind::Seal | EntryKind::Duty => {}
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.fault()) }
+}
+
+/// Hours that cannot be read would let faxes go at night.
+fn send_hours(path: &str, entry: &Entry, wrong: &mut Validation) {
+    let written = texts(schema::field(&entry.document, path));
+    if let Err(why) = SendHours::parse(written.iter().map(String::as_str)) {
+        wrong.add(path, "wrong_format", json!({ "message": why, "value": written }));
+    }
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {

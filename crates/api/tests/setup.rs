@@ -165,7 +165,7 @@ async fn accounts_are_made_below_others_and_reached_from_above() {
     let more = json!({ "data": { "fax": { "max_outbound": 100 } } });
     assert_eq!(rig.with(&child_key, "PATCH", &own, more.clone()).await.0, 403);
     assert_eq!(rig.with(&key, "PATCH", &own, more).await.0, 200);
-    assert_eq!(rig.service.directory().account(&child_id.as_str().into()).unwrap().max_outbound, 100);
+    assert_eq!(rig.service.directory().account(&child_id.as_str().into()).unwrap().max_outbound, Some(100));
     // Shut from above: nobody gets in.
     assert_eq!(rig.with(&key, "PATCH", &own, json!({ "data": { "enabled": false } })).await.0, 200);
     assert_eq!(rig.with(&child_key, "GET", &own, Value::Null).await.0, 401);
@@ -413,9 +413,143 @@ async fn permission_lists_are_bounded_before_they_are_compiled() {
     assert_eq!(status(json!([r"@clinic\.example$", ".+@b.example", "a@b.example"])).await, 201);
     // All faxboxes of the account are asked for a mail to its realm.
     for n in 0..10 {
-        assert_eq!(status(json!(vec!["@b.example"; 50])).await, if n < 9 { 201 } else { 400 });
+        assert_eq!(status(json!(vec![r"@b\.example"; 50])).await, if n < 9 { 201 } else { 400 });
     }
-    assert_eq!(status(json!(vec!["@b.example"; 48])).await, 201);
-    assert_eq!(status(json!(["@b.example"])).await, 400);
+    assert_eq!(status(json!(vec![r"@b\.example"; 48])).await, 201);
+    assert_eq!(status(json!([r"@b\.example"])).await, 400);
     assert_eq!(status(json!(["a@b.example"])).await, 201);
+}
+
+#[tokio::test]
+async fn hours_and_days_that_cannot_be_read_are_refused() {
+    let rig = plain().await;
+    let account = made(&rig, KEY, "/v2/accounts", json!({ "name": "Branch" })).await;
+    let one = below(text(&account, "id"), "");
+    for (fax, field) in [
+        (json!({ "send_hours": "mon-fri 8 to 18" }), "fax.send_hours"),
+        (json!({ "send_hours": ["daily 08:00-18:00", "whenever"] }), "fax.send_hours"),
+        (json!({ "send_hours": 8 }), "fax.send_hours"),
+        (json!({ "retention": { "sent_days": -1 } }), "fax.retention.sent_days"),
+        (json!({ "retention": { "sent_day": 1 } }), "fax.retention"),
+        (json!({ "retention": { "store_original": false, "store_fax_tiff": false } }), "fax.retention"),
+    ] {
+        let (status, body) = rig.with(KEY, "PATCH", &one, json!({ "data": { "fax": fax } })).await;
+        assert!(status == 400 && body["data"].get(field).is_some(), "{field}: {body}");
+    }
+    let good = json!({ "send_hours": ["mon-fri 08:00-18:00"], "retention": { "sent_days": "30", "store_original": false } });
+    assert_eq!(rig.with(KEY, "PATCH", &one, json!({ "data": { "fax": good } })).await.0, 200);
+    let directory = rig.service.directory();
+    let known = directory.account(&text(&account, "id").into()).unwrap();
+    assert!(!known.send_hours.is_empty());
+    assert_eq!((known.retention.sent_days, known.retention.store_original), (Some(30), Some(false)));
+
+    let boxes = below(B, "/faxboxes");
+    let (status, body) = rig
+        .with(KEY_B, "PUT", &boxes, json!({ "data": { "name": "x", "send_hours": "mon-fri 8-18" } }))
+        .await;
+    assert!(
+        status == 400
+            && body["data"]["send_hours"]["wrong_format"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("mon-fri 8-18"),
+        "{body}"
+    );
+    made(&rig, KEY_B, &boxes, json!({ "name": "x", "send_hours": "mon-fri 08:00-18:00" })).await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_deleted_takes_its_faxes_and_its_key_with_it() {
+    use fax_store::model::{Entry, EntryKind, FaxId, Received, Timestamp};
+    let rig = plain().await;
+    let account = made(&rig, KEY, "/v2/accounts", json!({ "name": "Branch" })).await;
+    let id = text(&account, "id").to_owned();
+    let seal = Entry::new(EntryKind::Seal, "5ea1", id.as_str().into(), Timestamp(1));
+    rig.ports.store.put_entries(vec![seal]).await.unwrap();
+    rig.service.refresh().await.unwrap();
+    let document = rig.ports.documents.put("pages".into()).await.unwrap();
+    let fax: Received = serde_json::from_value(json!({
+        "id": FaxId::generate(), "account": id, "created": Timestamp::now(), "document": document,
+        "pages": 1, "success": true, "result_text": "",
+    }))
+    .unwrap();
+    rig.ports.store.insert_received(fax.clone(), vec![]).await.unwrap();
+    assert_eq!(rig.with(KEY, "DELETE", &below(&id, ""), Value::Null).await.0, 200);
+    assert!(
+        rig.service.directory().entry(EntryKind::Seal, "5ea1").is_none(),
+        "nobody reads its documents any more"
+    );
+    for _ in 0..200 {
+        if rig.ports.store.received(&fax.id).await.unwrap().is_none() {
+            assert!(rig.ports.documents.get(&document).await.is_err());
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("its fax is still there");
+}
+
+/// Every Rust file below a folder, as path and text.
+fn sources(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|n| n != "target") {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_comparison_names_is_there() {
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let mut files = Vec::new();
+    for folder in ["crates", "sip", "tools"] {
+        sources(&root.join(folder), &mut files);
+    }
+    let functions: std::collections::BTreeSet<&str> = files
+        .iter()
+        .flat_map(|(_, text)| text.split("fn ").skip(1))
+        .map(|after| {
+            after.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
+        })
+        .collect();
+    let is_test = |name: &str| match name.strip_suffix('…') {
+        Some(begins) => functions.range(begins..).next().is_some_and(|f| f.starts_with(begins)),
+        None => functions.contains(name),
+    };
+    let is_file = |name: &str| {
+        files.iter().any(|(path, _)| path.ends_with(&format!("/{}", name.trim_start_matches("crates/"))))
+    };
+    let text = std::fs::read_to_string(root.join("crates/api/KAZOO.md")).unwrap();
+    let (mut wrong, mut seen, mut shown) = (Vec::new(), 0, false);
+    for line in text.lines().filter(|l| l.starts_with('|') || l.starts_with('#')) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let last = cells.last().copied().unwrap_or_default().trim_end_matches('|').trim();
+        if line.starts_with('#') {
+            shown = false;
+        } else if last.starts_with("shown by") || last.starts_with("test") {
+            shown = true;
+        } else if shown && cells.len() > 2 {
+            for name in last.split('`').skip(1).step_by(2) {
+                let (file, test) =
+                    name.split_once(": ").map_or((None, name), |(file, test)| (Some(file), test));
+                let test = test.rsplit("::").next().unwrap_or(test);
+                let plain = test.chars().all(|c| c.is_ascii_alphanumeric() || "_…".contains(c));
+                let good = file.is_none_or(is_file)
+                    && if test.ends_with(".rs") {
+                        is_file(test)
+                    } else {
+                        !plain || test.matches('_').count() < 2 || is_test(test)
+                    };
+                seen += 1;
+                if !good {
+                    wrong.push(name);
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "{seen}");
+    assert!(wrong.is_empty(), "KAZOO.md names what is not there: {wrong:#?}");
 }

@@ -2,6 +2,7 @@
 
 use fax_switch::Service;
 use fax_switch::policy::SavedBudgets;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,5 +66,6 @@ fn read(path: &Path) -> Result<SavedBudgets, String> {
 fn write(path: &Path, saved: &SavedBudgets) -> Result<(), String> {
     let octets = serde_json::to_vec(saved).map_err(|e| e.to_string())?;
     let beside = path.with_extension("new");
-    std::fs::write(&beside, octets).and_then(|()| std::fs::rename(&beside, path)).map_err(|e| e.to_string())
+    let written = fax_store::private::file(&beside).and_then(|mut file| file.write_all(&octets));
+    written.and_then(|()| std::fs::rename(&beside, path)).map_err(|e| e.to_string())
 }

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     match cli.command {
         // The child of a conversion: no runtime, no log, limits first.
         Command::ConvertWorker => fax_document::worker_main(),
-        Command::Check(args) => serve::check(&args),
+        Command::Check(args) => serve::check(&args, cli.json),
         Command::Openapi => {
             println!("{:#}", fax_api::openapi::document());
             ExitCode::SUCCESS

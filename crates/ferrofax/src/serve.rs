@@ -1,13 +1,14 @@
 //! `ferrofax serve` and `ferrofax check`.
 
 use crate::cli::{CheckArgs, ServeArgs};
-use crate::config::{self, Config, LogFormat};
+use crate::config::{self, Config, ConfigError, LogFormat};
 use crate::server::Server;
 use anyhow::Result;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Runs the server until it is told to stop.
@@ -32,8 +33,24 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             let _ = asked.send(outcome);
         }
     }
-    server.stop().await;
-    Ok(ExitCode::SUCCESS)
+    tokio::select! {
+        () = server.stop() => Ok(ExitCode::SUCCESS),
+        () = told_again(&mut terminate) => {
+            tracing::warn!(
+                "told to stop a second time: stopping at once; calls are cut off, and their faxes go on with the next start"
+            );
+            // Nothing is waited for, neither tasks nor threads: what was promised is on disk, as after a crash.
+            std::process::exit(1)
+        }
+    }
+}
+
+/// Comes back when somebody does not want to wait for calls.
+async fn told_again(terminate: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 /// Lets the server open as many files as it may: a call takes a socket and the page in work, and most systems begin
@@ -63,18 +80,30 @@ async fn reload(server: &mut Server, path: &Path) -> Result<Vec<String>, String>
 }
 
 /// Says whether a configuration is in order.
-pub(crate) fn check(args: &CheckArgs) -> ExitCode {
+pub(crate) fn check(args: &CheckArgs, as_json: bool) -> ExitCode {
     match config::load(&args.config) {
         Ok(config) => {
+            let (accounts, faxboxes) =
+                (config.directory.accounts().count(), config.directory.faxboxes().count());
+            let warnings = config.warnings();
+            if as_json {
+                let told = json!({ "in_order": true, "trunks": config.trunks.len(), "accounts": accounts,
+                    "faxboxes": faxboxes, "warnings": warnings });
+                println!("{told}");
+                return ExitCode::SUCCESS;
+            }
             println!(
-                "{}: in order: {} trunks, {} accounts, {} faxboxes",
+                "{}: in order: {} trunks, {accounts} accounts, {faxboxes} faxboxes",
                 args.config.display(),
                 config.trunks.len(),
-                config.directory.accounts().count(),
-                config.directory.faxboxes().count()
             );
-            config.warnings().iter().for_each(|what| println!("  take care: {what}"));
+            warnings.iter().for_each(|what| println!("  take care: {what}"));
             ExitCode::SUCCESS
+        }
+        Err(ConfigError::Faulty(_, faults)) if as_json => {
+            let each = faults.iter().map(|f| json!({ "line": f.line, "what": f.what, "remedy": f.remedy }));
+            println!("{}", json!({ "in_order": false, "faults": each.collect::<Vec<_>>() }));
+            ExitCode::from(2)
         }
         Err(error) => {
             eprintln!("{error}");

@@ -14,6 +14,7 @@ use fax_switch::port::SystemClock;
 use fax_switch::{Ports, ReloadRequest, Service, ServiceConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -40,13 +41,18 @@ pub(crate) struct Server {
     quiet: oneshot::Receiver<()>,
     mailer: Option<JoinHandle<()>>,
     stop_timeout: Duration,
+    /// Callers are told that grey and colour are taken.
+    receive_colour: Arc<AtomicBool>,
+    /// The configuration of the start: what of it cannot change while the server runs.
+    started: Config,
 }
 
 impl Server {
     /// Opens the store, binds every address and starts working.
     pub(crate) async fn start(config: Config) -> Result<Server> {
         let folder = config.data_dir.clone();
-        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        fax_store::private::folder(&folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
         let store = open_store(&config).await?;
         let named = store.claim(&NodeId::new(&config.node)).await;
         named
@@ -130,11 +136,12 @@ impl Server {
                 sessions: front.max_sessions,
                 limits: fax_mail::session::Limits {
                     message: front.max_message,
+                    proxy_line: front.proxy,
                     ..fax_mail::session::Limits::default()
                 },
                 ..fax_mail::listener::ListenerConfig::default()
             };
-            let ingress = Arc::new(fax_mail::ingress::FaxIngress::new(service.clone(), false));
+            let ingress = Arc::new(fax_mail::ingress::FaxIngress::new(service.clone(), front.allow_all));
             let serving = fax_mail::listener::serve(listener, settings, ingress, told(stopped.clone()));
             fronts.push(tokio::spawn(serving));
         }
@@ -155,11 +162,12 @@ impl Server {
             fronts.push(tokio::spawn(rounds.run(service.clone(), every, stopped.clone())));
         }
         fronts.push(tokio::spawn(budgets.keep(told(stopped.clone()))));
+        let receive_colour = Arc::new(AtomicBool::new(config.receive_colour));
         let (quiet_told, quiet) = oneshot::channel();
         let answering = tokio::spawn(answer_calls(
             service.clone(),
             spool,
-            config.receive_colour,
+            receive_colour.clone(),
             dialler.clone(),
             incoming,
             stopped.clone(),
@@ -182,6 +190,8 @@ impl Server {
             quiet,
             mailer,
             stop_timeout: config.queue.stop_timeout,
+            receive_colour,
+            started: config,
         })
     }
 
@@ -193,9 +203,11 @@ impl Server {
     /// Works by another configuration from now on, as far as that goes while it runs; says in sentences what waits for
     /// the next start. Calls that run go on as they began.
     pub(crate) async fn reload(&mut self, config: Config) -> Vec<String> {
-        let kept = self.endpoint.reload(network(&config)).await;
+        let mut kept = self.started.restart_needed(&config);
+        kept.extend(self.endpoint.reload(network(&config)).await);
         self.dialler.change(ways(&config));
-        self.service.reconfigure(settings(&config));
+        self.service.reconfigure(ServiceConfig { mails: mails(&self.started), ..settings(&config) });
+        self.receive_colour.store(config.receive_colour, Ordering::Relaxed);
         self.service.reload(config.directory);
         self.stop_timeout = config.queue.stop_timeout;
         kept
@@ -247,9 +259,15 @@ fn network(config: &Config) -> fax_net::Config {
     net
 }
 
+/// Whether there is, or may be at another node, somebody who sends mails.
+fn mails(config: &Config) -> bool {
+    config.mail.is_some() || config.database.is_some()
+}
+
 /// What the switch is set up with.
 fn settings(config: &Config) -> ServiceConfig {
     let mut settings = ServiceConfig::new(NodeId::new(&config.node));
+    settings.mails = mails(config);
     settings.max_calls = config.queue.max_calls;
     settings.drain = config.queue.stop_timeout;
     settings.lease = config.queue.lease;

@@ -18,7 +18,7 @@ pub(crate) async fn run(args: StoreArgs, as_json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = config::load(&args.config)?;
-    std::fs::create_dir_all(&config.data_dir)?;
+    fax_store::private::folder(&config.data_dir)?;
     let store = server::open_store(&config).await?;
     let place = documents::place(&config.documents).await?;
     match &args.command {

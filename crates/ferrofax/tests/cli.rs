@@ -449,3 +449,51 @@ send_to = "trunk:carrier"
         assert_eq!(ask(&["--from", wrong[0], "--to", wrong[1]]).status.code(), Some(2));
     }
 }
+
+#[test]
+fn who_says_stop_twice_does_not_wait_for_calls() {
+    let court = Daemon::start(Setup::new("court", COURT));
+    let setup = Setup::new("clinic", CLINIC).peer(court.sip).with("queue", "stop_timeout_s = 120");
+    let mut clinic = Daemon::start(setup);
+    let id = clinic.submit(COURT, "image/tiff", &papers::marked_tiff(3, 3));
+    clinic.job_when(&id, PATIENCE, |job| job["pages_confirmed"].as_u64().unwrap() >= 1);
+    clinic.terminate();
+    std::thread::sleep(Duration::from_millis(500));
+    clinic.terminate();
+    assert_eq!(clinic.wait(Duration::from_secs(5)).code(), Some(1));
+    assert!(clinic.log().contains("told to stop a second time"), "{}", clinic.log());
+    clinic.restart();
+    assert_eq!(clinic.job_ended(&id, PATIENCE)["status"], "completed");
+}
+
+#[test]
+fn check_tells_its_findings_as_json_and_what_is_written_is_the_owners() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let clinic = Daemon::start(Setup::new("clinic", CLINIC));
+    let file = clinic.folder.join("ferrofax.toml");
+    let file = file.to_str().unwrap();
+    let told = lines(&ferrofax(&["--json", "check", file]));
+    assert_eq!((&told[0]["in_order"], &told[0]["faxboxes"]), (&true.into(), &1.into()), "{told:?}");
+    assert!(told[0]["warnings"][0].as_str().unwrap().contains("need [mail]"), "{told:?}");
+    clinic.submit(COURT, "image/tiff", &papers::marked_tiff(1, 1));
+    let mut folders = vec![clinic.folder.join("data")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                seen += 1;
+                assert_eq!(mode(&path), 0o600, "{}", path.display());
+            }
+        }
+    }
+    assert!(seen >= 2, "rows and a document");
+    std::fs::write(file, "data_dir = 5").unwrap();
+    let wrong = ferrofax(&["--json", "check", file]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(lines(&wrong)[0]["faults"][0]["line"], 1);
+}

@@ -5,7 +5,7 @@
 mod world;
 
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use world::{Daemon, FERROFAX, Setup, papers};
 
@@ -101,4 +101,49 @@ fn jobs_are_listed_restarted_and_called_off_with_a_server_and_without() {
     sender.restart();
     let job = sender.job_ended(&ids[0], PATIENCE);
     assert_eq!((&job["status"], &job["cancelled"]), (&"failed".into(), &true.into()), "{job:#}");
+}
+
+#[test]
+fn send_follows_its_fax_over_a_restart_of_the_server_and_hands_in_one() {
+    let court = Daemon::start(Setup::new("court", "+14155550199"));
+    let setup =
+        Setup::new("sender", "+14155550200").peer(world::engaged::open()).with("queue", "retry_after_s = 10");
+    let mut sender = Daemon::start(setup);
+    let file = sender.folder.join("letter.tif");
+    std::fs::write(&file, papers::marked_tiff(1, 1)).unwrap();
+    let sending = Command::new(FERROFAX)
+        .args(["send", "+14155550199"])
+        .arg(&file)
+        .args(["--from", "+14155550200", "--json", "--api", &sender.url(), "--key", &sender.setup.key()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let id = loop {
+        if let Some(id) = sender.get("/outgoing")[0]["id"].as_str() {
+            break id.to_owned();
+        }
+        assert!(std::time::Instant::now() < deadline, "nothing was handed in");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    sender.job_when(&id, PATIENCE, |j| j["attempts"].as_u64() >= Some(1) && j["status"] == "pending");
+
+    // Its tokens end with it, and for a while nobody answers.
+    sender.kill();
+    std::thread::sleep(Duration::from_secs(2));
+    sender.setup.api = sender.api;
+    sender.setup.peer = court.sip;
+    sender.restart();
+    sender.job_ended(&id, PATIENCE * 3);
+    let sent = sending.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&sent.stderr);
+    assert_eq!(sent.status.code(), Some(0), "{said}");
+    assert!(said.starts_with(&format!("job {id}\n")), "{said}");
+    let told = String::from_utf8(sent.stdout).unwrap();
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["id"], &last["status"]), (&id.as_str().into(), &"completed".into()), "{told}");
+    let jobs =
+        sender.get("/outgoing").as_array().unwrap().len() + sender.get("/outbox").as_array().unwrap().len();
+    assert_eq!((jobs, court.inbox(1, PATIENCE).len()), (1, 1), "one job, one fax");
 }

@@ -134,11 +134,14 @@ fn the_configuration_is_read_again_while_calls_run_and_a_bad_one_is_refused() {
         .replace("name = \"other-side\"", "name = \"dear\"")
         .replace(&format!("peer = \"{}\"", court.sip), &format!("peer = \"{}\"", dear.at));
     assert_ne!(changed, before);
-    std::fs::write(&file, changed).unwrap();
+    let mail = "[mail]\nhost = \"127.0.0.1\"\nfrom = \"fax@clinic.test\"\n";
+    std::fs::write(&file, format!("{changed}\n{mail}")).unwrap();
     let done = ferrofax(&clinic, &["reload", "--json"]);
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["reloaded"], true, "{said}");
+    let told = serde_json::from_str::<Value>(&said).unwrap();
+    assert_eq!(told["reloaded"], true, "{said}");
+    assert_eq!(told["restart_needed"], serde_json::json!(["[mail] changes with the next start"]), "{said}");
     let job = clinic.job_ended(&id, PATIENCE);
     assert_eq!((&job["status"], attempts(&job)), (&"completed".into(), 1), "{job:#}");
 

@@ -32,7 +32,7 @@ pub enum Security {
 }
 
 /// The smarthost and what mails look like.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MailerConfig {
     /// Its name or address.
     pub host: String,
@@ -54,6 +54,19 @@ pub struct MailerConfig {
     pub waits: Vec<Duration>,
     /// Tries after which a mail is kept as failed.
     pub max_tries: u32,
+}
+
+impl std::fmt::Debug for MailerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the password.
+        f.debug_struct("MailerConfig")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("security", &self.security)
+            .field("user", &self.credentials.as_ref().map(|(user, _)| user))
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
 }
 
 impl MailerConfig {
@@ -84,6 +97,12 @@ pub enum MailerError {
     /// TLS cannot be set up.
     #[error("TLS for the smarthost cannot be set up: {0}")]
     Tls(String),
+}
+
+/// Whether a text can be the sender of mails: an address, with or without a name before it.
+#[must_use]
+pub fn is_sender(text: &str) -> bool {
+    text.parse::<Mailbox>().is_ok()
 }
 
 /// Sends notices.

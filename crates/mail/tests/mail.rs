@@ -594,3 +594,91 @@ async fn two_mailers_on_one_store_mail_each_notice_once() {
     to.dedup();
     assert_eq!((sent, to.len()), (MAILS, MAILS), "a mail went out twice");
 }
+
+/// Everything that is logged by this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A smarthost that wants to know who it is and takes one mail: the proof and the mail as they came.
+async fn proven_smarthost(listener: TcpListener) -> (String, String) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 host.example\r\n").await.unwrap();
+    let (mut proof, mut mail, mut in_mail) = (String::new(), String::new(), false);
+    loop {
+        let mut line = String::new();
+        assert_ne!(stream.read_line(&mut line).await.unwrap(), 0, "hung up");
+        let answer = match line.trim_end() {
+            "." if in_mail => {
+                stream.write_all(b"250 taken\r\n").await.unwrap();
+                return (proof, mail);
+            }
+            _ if in_mail => {
+                mail.push_str(&line);
+                continue;
+            }
+            "DATA" => {
+                in_mail = true;
+                "354 go on"
+            }
+            ehlo if ehlo.starts_with("EHLO") => "250-host.example\r\n250 AUTH PLAIN",
+            auth if auth.starts_with("AUTH PLAIN ") => {
+                proof = auth["AUTH PLAIN ".len()..].to_owned();
+                "235 welcome"
+            }
+            _ => "250 fine",
+        };
+        stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn neither_the_password_nor_a_document_is_logged_at_the_lowest_level() {
+    const PASSWORD: &str = "open-sesame-4711";
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let rig = rig().await;
+    let fax = received(&rig).await;
+    let told = notice(NoticeKind::Received, NoticeSubject::Fax(fax.id.clone()), &["one@x.example"]);
+    rig.ports.store.insert_received(fax, vec![told]).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = MailerConfig {
+        credentials: Some(("fax".into(), PASSWORD.into())),
+        hello: Some("fax.example".into()),
+        ..MailerConfig::new("127.0.0.1", listener.local_addr().unwrap().port(), "Fax <fax@fax.example>")
+    };
+    assert!(!format!("{config:?}").contains(PASSWORD), "the settings show it");
+    let mailer = Mailer::new(rig.service.clone(), config).unwrap();
+    tokio::spawn(async move { mailer.run(std::future::pending()).await });
+    let (proof, mail) =
+        tokio::time::timeout(Duration::from_secs(60), proven_smarthost(listener)).await.unwrap();
+    no_notice_left(&rig).await;
+
+    use base64::Engine as _;
+    let proven = base64::engine::general_purpose::STANDARD.decode(&proof).unwrap();
+    assert!(String::from_utf8(proven).unwrap().ends_with(PASSWORD), "it was proven");
+    let document = mail.lines().find(|l| l.starts_with("JVBERi0")).expect("a PDF in the mail").trim_end();
+    tracing::info!("the end of the test");
+    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(text.contains("the end of the test"), "{text}");
+    for secret in [PASSWORD, &proof, document, "Content-Transfer-Encoding", "AUTH PLAIN"] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+    }
+}

@@ -176,7 +176,14 @@ async fn write(
     if store.import_under_way().await?.is_some() {
         return Err(ArchiveError::Other);
     }
-    let mut w = Writer { tar: tar::Builder::new(BufWriter::new(File::create(part)?)), sum: Sum::default() };
+    // What an interrupted export left may have others' rights.
+    if let Err(e) = std::fs::remove_file(part)
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(e.into());
+    }
+    let file = crate::private::file(part)?;
+    let mut w = Writer { tar: tar::Builder::new(BufWriter::new(file)), sum: Sum::default() };
     let head = Head { format: FORMAT, version: env!("CARGO_PKG_VERSION").into() };
     w.add(HEAD, &serde_json::to_vec(&head).map_err(unusable)?)?;
     let mut contents = Contents::default();

@@ -2,6 +2,7 @@
 
 use crate::model::DocumentKey;
 use crate::port::{Documents, StoreError};
+use crate::private;
 use async_trait::async_trait;
 use bytes::Bytes;
 use core::time::Duration;
@@ -40,7 +41,7 @@ impl FolderDocuments {
     /// [`StoreError::Unavailable`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         let root = folder.as_ref().to_owned();
-        fs::create_dir_all(&root).map_err(io)?;
+        private::folder(&root).map_err(io)?;
         sync_folder(&root)?;
         Ok(FolderDocuments { root: Arc::new(root) })
     }
@@ -69,11 +70,11 @@ impl FolderDocuments {
         let path = self.path(key)?;
         let shelf = path.parent().unwrap_or(&self.root);
         if !shelf.is_dir() {
-            fs::create_dir_all(shelf).map_err(io)?;
+            private::folder(shelf).map_err(io)?;
             sync_folder(&self.root)?;
         }
         let unfinished = self.path(&DocumentKey::new(format!("{key}{UNFINISHED}")))?;
-        let written = File::create(&unfinished)
+        let written = private::file(&unfinished)
             .and_then(|mut file| {
                 file.write_all(octets)?;
                 file.sync_all()

@@ -12,6 +12,7 @@ pub mod model;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod private;
 pub mod redb;
 pub mod sealed;
 #[cfg(any(test, feature = "suite"))]

@@ -42,6 +42,15 @@ pub struct MasterKey {
     cipher: XChaCha20Poly1305,
 }
 
+/// By their ids, which are digests of the keys.
+impl PartialEq for MasterKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for MasterKey {}
+
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()

@@ -6,6 +6,7 @@ pub mod permission;
 
 use crate::number::NumberPlan;
 use crate::policy::SendHours;
+use crate::retention::OwnRetention;
 use crate::routing::Routing;
 use entries::Stored;
 use fax_store::model::{AccountId, FaxboxId, Timestamp};
@@ -26,12 +27,14 @@ pub struct Account {
     pub api_keys_sha256: Vec<[u8; 32]>,
     /// IANA time zone; empty: UTC.
     pub timezone: String,
-    /// How many calls it may have going out at a time; 0: see [`Directory::max_outbound`].
-    pub max_outbound: u32,
+    /// How many calls it may have going out at a time; `None`: see [`Directory::max_outbound`].
+    pub max_outbound: Option<u32>,
     /// Its numbers, normalised.
     pub numbers: Vec<String>,
     /// When its faxes are sent.
     pub send_hours: SendHours,
+    /// How long its faxes are kept, where the configuration does not say it.
+    pub retention: OwnRetention,
     /// It is the operator's: it may see and change what concerns all accounts, as what was learnt of trunks.
     pub operator: bool,
     /// The account above it.
@@ -319,7 +322,7 @@ impl Directory {
     /// that says something. It is for each of them, not for all together. `None`: none says anything.
     #[must_use]
     pub fn max_outbound(&self, account: &AccountId) -> Option<u32> {
-        self.line_of(account).map(|a| a.max_outbound).find(|most| *most > 0)
+        self.line_of(account).find_map(|a| a.max_outbound)
     }
 
     /// The accounts right below one.
@@ -423,14 +426,60 @@ impl Faxbox {
         all.into_iter().flatten().map(String::as_str).filter(|d| !d.is_empty())
     }
 
-    /// Whether `address` is on the permission list: the same in any case, or found by an entry that
-    /// is a regular expression. An empty list permits nobody.
+    /// Whether `address` is on the permission list, in any case: as an address, by its domain (`@clinic.example`), or found
+    /// by an entry that is a regular expression. An empty list permits nobody.
     #[must_use]
     pub fn permits(&self, address: &str) -> bool {
         let list = &self.smtp_permission_list;
         // What the operator has written is not bounded.
         let most = if self.fixed { usize::MAX } else { permission::MOST };
-        list.iter().any(|entry| entry.eq_ignore_ascii_case(address))
+        list.iter().any(|entry| permission::names(entry, address))
             || permission::expressions(list).take(most).any(|e| permission::finds(e, address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_the_permission_list_is_that_address_and_no_expression() {
+        let permits = |entry: &str, address: &str| {
+            let list = vec![entry.to_owned()];
+            Faxbox { smtp_permission_list: list, ..Faxbox::default() }.permits(address)
+        };
+        for (entry, yes, no) in [
+            (
+                "nurse@clinic.example",
+                "Nurse@Clinic.Example",
+                &["nurse@clinic.example.attacker.org", "xnurse@clinic.example", "nurse@clinic-example", ""][..],
+            ),
+            (
+                "jo.doe+fax_1%x@a-b.example",
+                "jo.doe+fax_1%x@a-b.example",
+                &["jo.doee+fax_1%x@a-b.example", "joxdoe+fax_1%x@a-b.example"],
+            ),
+            (
+                "@clinic.example",
+                "anybody@CLINIC.example",
+                &["a@clinic.example.attacker.org", "a@xclinic.example", "a@clinic-example", "clinic.example"],
+            ),
+            // Expressions are found anywhere, as KAZOO has it.
+            (
+                r"@clinic\.example$",
+                "nurse@clinic.example",
+                &["nurse@clinic.example.org", "nurse@clinic-example"],
+            ),
+            (".+@clinic.example", "nurse@clinic.example", &["@clinic.example"]),
+            (".*", "whoever@where.ever", &[]),
+            ("^nurse", "nurse@anywhere.example", &["xnurse@anywhere.example"]),
+            ("clinic.example", "nurse@clinic.example", &["nurse@hospital.example"]),
+        ] {
+            assert!(permits(entry, yes), "{entry} should take {yes}");
+            for address in no {
+                assert!(!permits(entry, address), "{entry} should not take {address:?}");
+            }
+        }
+        assert!(!Faxbox::default().permits("nurse@clinic.example"), "an empty list permits nobody");
     }
 }

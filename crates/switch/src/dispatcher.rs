@@ -93,6 +93,7 @@ impl Service {
                     service.purge().await;
                     service.purge_audit(now).await;
                     service.purge_faxes().await;
+                    service.erase_accounts().await;
                 });
                 next_sweep = now.plus(SWEEP_EVERY);
             }

@@ -154,7 +154,8 @@ impl Service {
         let read = store.job(&job.id).await?.ok_or(StoreError::NotFound)?;
         let mut then = read.clone();
         apply(&mut then, turn, &self.config().retry, now);
-        let mut notices: Vec<Notice> = notice(&then, now).into_iter().collect();
+        let mails = self.config().mails;
+        let mut notices: Vec<Notice> = notice(&then, now).filter(|_| mails).into_iter().collect();
         notices.extend(self.told_of_turn(&then, matches!(turn, Turn::Call(..))));
         let written = then.clone();
         let change = Box::new(move |j: &mut Job| {

@@ -9,6 +9,7 @@ mod call;
 mod conversion;
 pub mod directory;
 mod dispatcher;
+mod erasure;
 pub mod event;
 mod finish;
 mod guard;

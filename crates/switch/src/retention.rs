@@ -1,6 +1,7 @@
 //! How long faxes and their documents are kept, by account, and their removal: by one node at a time, in small steps,
 //! each written to the audit log before it is done.
 
+use crate::Directory;
 use crate::service::{Service, ServiceError};
 use core::time::Duration;
 use fax_store::StoreError;
@@ -8,6 +9,7 @@ use fax_store::model::{
     AccountId, Audit, Entry, EntryKind, Folder, Job, JobState, Received, Source, Timestamp, filed_id,
 };
 use fax_store::port::{Guard, JobChange, JobQuery, Range, ReceivedQuery};
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -40,6 +42,44 @@ impl Default for Retention {
     /// Everything, for ever.
     fn default() -> Self {
         Retention { sent: None, received: None, failed: None, documents: None, originals: true, pages: true }
+    }
+}
+
+/// What an account that was made over REST says of its own (`fax.retention`); the rest is as everywhere. Days; 0: for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OwnRetention {
+    /// See [`Retention::sent`].
+    pub sent_days: Option<u32>,
+    /// See [`Retention::received`].
+    pub received_days: Option<u32>,
+    /// See [`Retention::failed`].
+    pub failed_days: Option<u32>,
+    /// See [`Retention::documents`].
+    pub documents_days: Option<u32>,
+    /// See [`Retention::originals`].
+    pub store_original: Option<bool>,
+    /// See [`Retention::pages`].
+    pub store_fax_tiff: Option<bool>,
+}
+
+impl OwnRetention {
+    /// With what is usual where nothing is said.
+    #[must_use]
+    pub fn over(self, usual: Retention) -> Retention {
+        let days = |own: Option<u32>, usual| match own {
+            None => usual,
+            Some(0) => None,
+            Some(days) => Some(Duration::from_secs(u64::from(days) * 86_400)),
+        };
+        Retention {
+            sent: days(self.sent_days, usual.sent),
+            received: days(self.received_days, usual.received),
+            failed: days(self.failed_days, usual.failed),
+            documents: days(self.documents_days, usual.documents),
+            originals: self.store_original.unwrap_or(usual.originals),
+            pages: self.store_fax_tiff.unwrap_or(usual.pages),
+        }
     }
 }
 
@@ -116,6 +156,16 @@ impl RetentionRules {
         self.accounts.get(account).copied().unwrap_or(self.everywhere)
     }
 
+    /// With what accounts of the directory say of their own; the configuration's word comes first.
+    fn with(mut self, directory: &Directory) -> Self {
+        let own = directory.accounts().filter(|a| a.retention != OwnRetention::default());
+        for account in own {
+            let kept = account.retention.over(self.everywhere);
+            self.accounts.entry(account.id.clone()).or_insert(kept);
+        }
+        self
+    }
+
     /// Which faxes have to be looked at: of one account or of all, and from which age on.
     fn walks(&self) -> Vec<(Option<AccountId>, Duration)> {
         let own = self.accounts.iter().filter_map(|(id, r)| Some((Some(id.clone()), r.shortest()?)));
@@ -125,7 +175,7 @@ impl RetentionRules {
 
 /// Which faxes are gone through.
 #[derive(Clone, Copy)]
-enum List {
+pub(crate) enum List {
     /// Jobs that have ended.
     Jobs,
     /// Faxes that came in.
@@ -133,7 +183,7 @@ enum List {
 }
 
 /// A fax that may have been kept long enough.
-enum Old {
+pub(crate) enum Old {
     Job(Box<Job>),
     Received(Box<Received>),
 }
@@ -185,7 +235,7 @@ impl Old {
 impl Service {
     /// Removes what has been kept long enough, if no other node does.
     pub(crate) async fn purge_faxes(&self) {
-        let rules = self.config().retention.clone();
+        let rules = self.config().retention.clone().with(&self.directory());
         for (account, age) in rules.walks() {
             let before = self.now().minus(age);
             let done = async {
@@ -205,7 +255,7 @@ impl Service {
     }
 
     /// Whether this node has the duty, for some time from now on.
-    async fn has_duty(&self) -> bool {
+    pub(crate) async fn has_duty(&self) -> bool {
         let (now, node) = (self.now(), self.config().node.to_string());
         if let Err(e) = self.refresh().await {
             tracing::warn!(error = %e, "it is not known which node removes old faxes");
@@ -272,7 +322,7 @@ impl Service {
         }
     }
 
-    async fn old(
+    pub(crate) async fn old(
         &self,
         list: List,
         account: Option<AccountId>,
@@ -295,6 +345,14 @@ impl Service {
                     .collect()
             }
         })
+    }
+
+    /// Removes a fax and its documents, whatever its age.
+    pub(crate) async fn remove(&self, fax: &Old) -> Result<(), StoreError> {
+        match fax {
+            Old::Job(job) => self.purge_job(Verdict::Remove, job).await,
+            Old::Received(fax) => self.purge_received(Verdict::Remove, fax).await,
+        }
     }
 
     async fn purge_job(&self, verdict: Verdict, job: &Job) -> Result<(), StoreError> {

@@ -368,3 +368,74 @@ async fn what_cannot_be_sent_is_not_taken() {
     };
     assert_eq!(submit(empty).await, SubmitError::EmptyDocument);
 }
+
+#[tokio::test]
+async fn a_limit_that_is_raised_counts_at_once_by_the_file_and_over_rest() {
+    let mut b = Bench::with(|c| c.default_max_outbound = 1);
+    let s = b.service.clone();
+    let mut accounts: Vec<_> = bench::directory().accounts().cloned().collect();
+    accounts.iter_mut().for_each(|a| a.max_outbound = None);
+    let plan = fax_switch::number::NumberPlan::default();
+    s.reload(fax_switch::Directory::new(accounts.clone(), Vec::new(), &plan).unwrap());
+    let sub = |most: Option<u32>| {
+        let document = serde_json::json!({ "name": "Sub", "fax": { "max_outbound": most, "ensure_valid_caller_id": false } });
+        let mut entry = fax_store::model::Entry::new(
+            fax_store::model::EntryKind::Account,
+            "c",
+            "a".into(),
+            fax_store::model::Timestamp(1),
+        );
+        entry.document = document.as_object().unwrap().clone();
+        entry
+    };
+    let made = s.put_entries(vec![sub(None)]).await.unwrap().remove(0);
+    b.start();
+    let mut begun = b.calls_begin();
+    let gate = Arc::new(Semaphore::new(0));
+    let mut ids = Vec::new();
+    for (account, i) in [("a", 0), ("a", 1), ("a", 2), ("c", 3), ("c", 4)] {
+        b.dialler.then(Script::Hold(gate.clone()));
+        let mut new = Bench::new_job("pages:1", &format!("+1415555001{i}"));
+        new.account = account.into();
+        ids.push(s.submit(new).await.unwrap().id);
+    }
+    // One of each: what stands in [queue] counts for accounts over REST, too.
+    next(&mut begun).await;
+    next(&mut begun).await;
+    for id in &ids {
+        b.until(id, |j| j.state != JobState::Converting).await;
+    }
+    b.settle_time().await;
+    assert!(begun.try_recv().is_err(), "an account has one call");
+
+    let mut entry = sub(Some(2));
+    entry.change = made.change;
+    entry.document.insert("realm".into(), made.document["realm"].clone());
+    s.put_entries(vec![entry]).await.unwrap();
+    next(&mut begun).await;
+    b.settle_time().await;
+    assert!(begun.try_recv().is_err(), "only that account's limit was raised");
+
+    let mut config = b.config.clone();
+    config.default_max_outbound = 3;
+    s.reconfigure(config);
+    next(&mut begun).await;
+    next(&mut begun).await;
+    gate.add_permits(5);
+    for id in &ids {
+        b.until_state(id, JobState::Completed).await;
+    }
+}
+
+#[tokio::test]
+async fn mails_that_nobody_sends_are_not_stored() {
+    for mails in [true, false] {
+        let mut b = Bench::with(|c| c.mails = mails);
+        b.start();
+        let mut new = Bench::new_job("pages:1", "+14155550001");
+        new.notify = vec!["nurse@clinic.example".into()];
+        let id = b.service.submit(new).await.unwrap().id;
+        b.until_state(&id, JobState::Completed).await;
+        assert_eq!(b.notices().await.len(), usize::from(mails));
+    }
+}

@@ -182,3 +182,78 @@ async fn more_than_one_step_is_done_and_only_by_the_node_whose_duty_it_is() {
     pass(&mut b, DAY, async |b| left(b).await == 0).await;
     assert_eq!(audit(&b, "b").await.len(), 250);
 }
+
+#[tokio::test]
+async fn an_account_over_rest_says_how_long_its_own_are_kept_and_the_file_comes_first() {
+    let everywhere = Retention { received: days(30), ..Retention::default() };
+    let of_a = Retention { received: days(20), ..Retention::default() };
+    let mut b = Bench::with(|c| c.retention = rules(everywhere, Some(of_a)));
+    let account = |id: &str, retention: serde_json::Value| {
+        let mut entry = Entry::new(EntryKind::Account, id, "a".into(), Timestamp(1));
+        let document = serde_json::json!({ "name": id, "realm": format!("{id}.example.org"), "fax": { "retention": retention } });
+        entry.document = document.as_object().unwrap().clone();
+        entry
+    };
+    let short = account("short", serde_json::json!({ "received_days": 2 }));
+    let ever = account("ever", serde_json::json!({ "received_days": 0, "failed_days": 1 }));
+    b.service.put_entries(vec![short, ever]).await.unwrap();
+    b.start();
+    let (short, _) = received(&b, "short", true).await;
+    let (ever, _) = received(&b, "ever", true).await;
+    let (failed, _) = received(&b, "ever", false).await;
+    let (ours, _) = received(&b, "a", true).await;
+    let gone = async |b: &Bench, id: &FaxId| b.store.received(id).await.unwrap().is_none();
+    pass(&mut b, DAY * 2 + Duration::from_secs(10), async |b| {
+        gone(b, &short).await && gone(b, &failed).await
+    })
+    .await;
+    assert!(!gone(&b, &ours).await);
+    pass(&mut b, DAY * 40, async |b| gone(b, &ours).await).await;
+    assert!(!gone(&b, &ever).await, "0 is for ever");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_an_account_that_was_removed() {
+    let mut b = Bench::new();
+    let mut sub = Entry::new(EntryKind::Account, "sub", "a".into(), Timestamp(1));
+    let document = serde_json::json!({ "name": "Sub", "realm": "sub.example.org", "fax": { "ensure_valid_caller_id": false } });
+    sub.document = document.as_object().unwrap().clone();
+    let sub = b.service.put_entries(vec![sub]).await.unwrap().remove(0);
+    b.start();
+    let mut new = Bench::new_job("pages:1", "+14155550001");
+    new.account = "sub".into();
+    let job = b.service.submit(new).await.unwrap().id;
+    let done = b.until_state(&job, JobState::Completed).await;
+    let Source::Stored { original, .. } = done.source.clone() else { panic!() };
+    let mut faxes = Vec::new();
+    for _ in 0..120 {
+        faxes.push(received(&b, "sub", true).await);
+    }
+    let (others, kept) = received(&b, "a", true).await;
+
+    let mark = b.service.erasure_of(&"sub".into());
+    b.service.put_entries(vec![sub.removed(Timestamp(9)), mark]).await.unwrap();
+    // A crash before the first step: the mark is on the disk.
+    b.crash().await;
+    b.service.refresh().await.unwrap();
+    b.service.erase_accounts().await;
+    assert!(b.store.job(&job).await.unwrap().is_none());
+    for (fax, document) in &faxes {
+        assert!(b.store.received(fax).await.unwrap().is_none() && b.documents.get(document).await.is_err());
+    }
+    assert!(b.documents.get(&original).await.is_err(), "its documents, too");
+    assert!(b.store.received(&others).await.unwrap().is_some() && b.documents.get(&kept).await.is_ok());
+    // What was still coming in goes with a later round, and then the mark.
+    let (late, _) = received(&b, "sub", true).await;
+    b.clock.advance(4 * 3_600);
+    b.service.erase_accounts().await;
+    assert!(b.store.received(&late).await.unwrap().is_none());
+    let marks = async |b: &Bench| {
+        let nobody = AccountId::default();
+        let directory = b.service.directory();
+        directory.entries_of(EntryKind::Duty, &nobody).filter(|e| e.id.starts_with("erase-")).count()
+    };
+    assert_eq!(marks(&b).await, 1, "there was something left");
+    b.service.erase_accounts().await;
+    assert_eq!(marks(&b).await, 0);
+}

@@ -94,7 +94,7 @@ fn directory() -> Directory {
         name: "Clinic A".into(),
         realm: "a.example".into(),
         api_keys_sha256: vec![digest(KEY)],
-        max_outbound: 4,
+        max_outbound: Some(4),
         operator: true,
         ..Account::default()
     };
@@ -102,7 +102,7 @@ fn directory() -> Directory {
         id: AccountId::new(B),
         name: "B".into(),
         api_keys_sha256: vec![digest(KEY_B)],
-        max_outbound: 4,
+        max_outbound: Some(4),
         ..Account::default()
     };
     let faxbox = Faxbox {

@@ -19,7 +19,7 @@ pub(crate) enum Place {
 }
 
 /// `[documents]`
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct DocumentPlace {
     pub(crate) place: Place,
     /// The first wraps the accounts' keys; the others did before.

@@ -12,6 +12,7 @@ mod learning;
 mod metrics;
 mod protection;
 mod queue;
+mod restart;
 mod routes;
 mod sections;
 mod srtp;
@@ -21,6 +22,7 @@ mod tests;
 mod transport;
 mod trunks;
 mod valid;
+mod warnings;
 mod written;
 
 pub(crate) use compressions::Compressions;

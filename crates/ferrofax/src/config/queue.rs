@@ -132,7 +132,7 @@ mod tests {
         let queue = &config.queue;
         assert!(!queue.serialise_numbers && queue.jobs_per_call == 5 && queue.dead_numbers.after == 0);
         let account = config.directory.account_by_key("0123456789abcdef").unwrap();
-        assert_eq!((queue.max_outbound, account.max_outbound), (4, 0), "the account says nothing");
+        assert_eq!((queue.max_outbound, account.max_outbound), (4, None), "where the account says nothing");
         let [busy, gone] = queue.reschedule.as_slice() else { panic!("two rules") };
         assert_eq!((busy.retries, busy.retry_after, busy.attempt), (5, Duration::from_secs(120), None));
         assert_eq!((gone.retries, gone.retry_after, gone.attempt), (3, Duration::from_secs(300), Some(1)));

@@ -203,8 +203,10 @@ pub(super) fn smtp(root: &Section<'_, '_>) -> Option<Smtp> {
     let max_message = size(&s, "max_message", 20_000_000, 1_000_000_000);
     let max_sessions = size(&s, "max_sessions", 50, 10_000);
     let fax_domain = s.text("fax_domain").map_or_else(|| hostname.clone(), |d| d.value);
+    let proxy = s.flag("proxy").is_some_and(|f| f.value);
+    let allow_all = s.flag("allow_all").is_some_and(|f| f.value);
     s.finish();
-    Some(Smtp { listen: listen?, hostname, max_message, max_sessions, fax_domain })
+    Some(Smtp { listen: listen?, hostname, max_message, max_sessions, proxy, allow_all, fax_domain })
 }
 
 /// `[mail]`
@@ -222,6 +224,13 @@ pub(super) fn mail(root: &Section<'_, '_>, base: &Path) -> Option<Smarthost> {
     };
     let port = s.number("port", 1, 65_535).map_or(usual, |n| n.value);
     let from = required(&s, "from", "from = \"Fax <fax@example.net>\"");
+    if let Some(wrong) = from.as_ref().filter(|f| !fax_mail::mailer::is_sender(&f.value)) {
+        s.fault(
+            wrong.line,
+            format!("mail.from is {:?}, which is no address", wrong.value),
+            "write it as from = \"Fax <fax@example.net>\"",
+        );
+    }
     let username = s.text("username");
     let password = secret(&s, base, ["password", "password_file", "password_env"]);
     let credentials = match (username, password) {
@@ -346,10 +355,8 @@ pub(super) fn accounts(
             name,
             realm: s.text("realm").map(|r| r.value).unwrap_or_default(),
             api_keys_sha256: key.iter().map(|k| Sha256::digest(k.value.as_bytes()).into()).collect(),
-            timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
-            max_outbound: s
-                .number("max_outbound", 1, 10_000)
-                .map_or(0, |n| u32::try_from(n.value).unwrap_or(0)),
+            timezone: timezone(&s),
+            max_outbound: s.number("max_outbound", 1, 10_000).and_then(|n| u32::try_from(n.value).ok()),
             send_hours: super::queue::send_hours(&s),
             numbers: s.texts("numbers").into_iter().map(|n| n.value).collect(),
             operator: s.flag("operator").is_some_and(|o| o.value),
@@ -362,6 +369,19 @@ pub(super) fn accounts(
         only.operator = true;
     }
     (accounts, routes)
+}
+
+/// `timezone` of an account or a faxbox.
+fn timezone(s: &Section<'_, '_>) -> String {
+    let Some(said) = s.text("timezone") else { return String::new() };
+    if !said.value.is_empty() && jiff::tz::TimeZone::get(&said.value).is_err() {
+        s.fault(
+            said.line,
+            format!("{} {:?} is not known", s.path("timezone"), said.value),
+            "write a name of the IANA time zone database, as timezone = \"Europe/Berlin\"",
+        );
+    }
+    said.value
 }
 
 /// `[[faxbox]]`
@@ -382,7 +402,7 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
             caller_id: s.text("caller_id").map(|t| t.value).unwrap_or_default(),
             fax_header: s.text("header").map(|t| t.value).unwrap_or_default(),
             fax_identity: s.text("ident").map(|t| t.value).unwrap_or_default(),
-            timezone: s.text("timezone").map(|t| t.value).unwrap_or_default(),
+            timezone: timezone(&s),
             colour: s.flag("colour").is_some_and(|c| c.value),
             retries: s.number("retries", 1, 20).map_or(3, |n| u32::try_from(n.value).unwrap_or(3)),
             send_hours: super::queue::send_hours(&s),

@@ -61,8 +61,8 @@ pub(super) fn check_terminal(s: &Section<'_, '_>, terminal: &LocalTerminal) {
 }
 
 impl Config {
-    /// What is in order and yet worth a second thought.
-    pub(crate) fn warnings(&self) -> Vec<String> {
+    /// Where keys of SRTP go in clear.
+    pub(super) fn srtp_warnings(&self) -> Vec<String> {
         let open = |policy: SrtpPolicy| policy.in_clear && policy.srtp != Srtp::Off;
         let tls_only = |t: &LocalTerminal| t.transports == [Transport::Tls];
         let trunks = self.trunks.iter().filter(|t| open(t.srtp) && t.transport != Some(Transport::Tls));

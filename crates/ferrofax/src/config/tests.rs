@@ -380,3 +380,67 @@ fn what_is_wrong_with_a_terminal_or_a_route_is_said() {
         assert!(found.iter().any(|f| f.what.contains(words)), "{words}: {found:#?}");
     }
 }
+
+#[test]
+fn what_would_do_nothing_is_a_fault_or_told() {
+    for (text, what, remedy) in [
+        (
+            LEAST.replace("[[faxbox]]", "timezone = \"Europe/Berln\"\n[[faxbox]]"),
+            "account.timezone \"Europe/Berln\"",
+            "IANA",
+        ),
+        (format!("{LEAST}timezone = \"Moon/Sea\"\n"), "faxbox.timezone \"Moon/Sea\"", "IANA"),
+        (format!("{LEAST}retries = 21\n"), "faxbox.retries is 21", "1 to 20"),
+        (format!("{LEAST}[mail]\nhost = \"mail\"\nfrom = \"x\"\n"), "mail.from is \"x\"", "fax@example.net"),
+    ] {
+        let found = faults(&text);
+        assert!(
+            found.len() == 1 && found[0].what.contains(what) && found[0].remedy.contains(remedy),
+            "{found:?}"
+        );
+    }
+    let good = format!("{LEAST}retries = 20\ntimezone = \"Europe/Berlin\"\n");
+    let config = parse(&good, Path::new("/base")).unwrap();
+    assert_eq!(config.directory.faxboxes().next().unwrap().retries, 20);
+    assert!(config.warnings().is_empty());
+
+    let told = format!("{LEAST}notify_inbound = [\"desk@clinic.example\"]\n");
+    let warnings = parse(&told, Path::new("/base")).unwrap().warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("need [mail]: nobody is told"), "{warnings:?}");
+    let mail = format!("{told}[mail]\nhost = \"mail\"\nfrom = \"Fax <fax@example.net>\"\n");
+    assert!(parse(&mail, Path::new("/base")).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn a_data_folder_that_others_may_read_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fax_store::private::folder(&data).unwrap();
+    assert!(parse(LEAST, folder.path()).unwrap().warnings().is_empty());
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o750)).unwrap();
+    let warnings = parse(LEAST, folder.path()).unwrap().warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("mode 750"), "{warnings:?}");
+}
+
+#[test]
+fn every_key_stands_in_the_readme() {
+    let text = format!(
+        "node = \"a\"\n{LEAST}[[listen]]\n[api]\n[metrics]\n[smtp]\n[mail]\n[database]\n[documents.s3]\n[account.retention]\n\
+         [[terminal]]\n[[route]]\n[[reschedule]]\n[[hot_folder]]\n[[call_files]]\n[[protection.destination]]\n"
+    );
+    let _ = parse(&text, Path::new("/base"));
+    let known = super::written::KNOWN.with_borrow(Clone::clone);
+    assert!(known.len() > 150, "{}", known.len());
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let words: std::collections::BTreeSet<&str> =
+        readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+    let said = |path: &&String| {
+        let key = path.rsplit('.').next().unwrap_or_default();
+        // Of every secret there are three.
+        let secret = key.strip_suffix("_file").or_else(|| key.strip_suffix("_env"));
+        words.contains(key) || secret.is_some_and(|s| words.contains(s))
+    };
+    let missing: Vec<&String> = known.iter().filter(|path| !said(path)).collect();
+    assert!(missing.is_empty(), "not in README.md: {missing:?}");
+}

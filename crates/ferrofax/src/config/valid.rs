@@ -95,7 +95,7 @@ pub(crate) struct Sip {
 }
 
 /// `[api]`
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Api {
     pub(crate) listen: SocketAddr,
     pub(crate) max_upload: usize,
@@ -108,7 +108,7 @@ pub(crate) struct Api {
 }
 
 /// `/metrics`.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Metrics {
     pub(crate) listen: SocketAddr,
     /// Who asks must have it; `None`: whoever reaches the address.
@@ -126,12 +126,16 @@ impl std::fmt::Debug for Secret {
 }
 
 /// `[smtp]`
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Smtp {
     pub(crate) listen: SocketAddr,
     pub(crate) hostname: String,
     pub(crate) max_message: usize,
     pub(crate) max_sessions: usize,
+    /// A balancer in front tells who connects, in a PROXY line.
+    pub(crate) proxy: bool,
+    /// A faxbox without owner and without permission list takes mail from anybody.
+    pub(crate) allow_all: bool,
     /// What generated mail domains and realms end in.
     pub(crate) fax_domain: String,
 }

@@ -6,6 +6,12 @@ use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+#[cfg(test)]
+thread_local! {
+    /// Every key that this thread asked for.
+    pub(super) static KNOWN: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
 /// A value and the line it stands in.
 #[derive(Clone, Debug)]
 pub(super) struct At<T> {
@@ -75,6 +81,8 @@ impl<'f, 'a> Section<'f, 'a> {
 
     fn get(&self, key: &'static str) -> Option<&'f Spanned<DeValue<'a>>> {
         self.asked.borrow_mut().insert(key);
+        #[cfg(test)]
+        KNOWN.with_borrow_mut(|known| known.insert(self.path(key)));
         self.table?.iter().find(|(k, _)| k.get_ref() == key).map(|(_, v)| v)
     }
 

@@ -8,6 +8,7 @@ mod world;
 
 use crate::cli::DemoArgs;
 use crate::client::Client;
+use crate::server::Server;
 use anyhow::{Context, Result, bail};
 use compare::Verdict;
 use fax_store::model::Attempt;
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: DemoArgs, as_json: bool) -> Result<ExitCode> {
         table(&faxes, &mails);
     }
     if args.stay {
-        stay(&world).await?;
+        stay(&world, as_json).await?;
     }
     world.stop().await;
     let all_good = faxes.iter().all(Fax::is_good);
@@ -107,7 +108,7 @@ async fn send(world: &World, court: &Client, way: Way, document: &[u8], screen: 
     });
     let media_type =
         fax_document::sniff(document, None, None).context("no document that can be faxed")?.media_type();
-    let job = clinic.submit(&order, media_type, document).await?;
+    let job = clinic.submit(&order, media_type, document, uuid::Uuid::new_v4()).await?;
     let job = job["id"].as_str().context("the server named no job")?.to_owned();
     let watched = watch::follow(&world.clinic.service, events, &clinic.account, &job, way.name, screen);
     let done = tokio::time::timeout(PATIENCE, watched).await.context("the fax takes too long")??;
@@ -158,7 +159,15 @@ fn table(faxes: &[Fax], mails: &[PathBuf]) {
 }
 
 /// Keeps both running until Ctrl-C.
-async fn stay(world: &World) -> Result<()> {
+async fn stay(world: &World, as_json: bool) -> Result<()> {
+    if as_json {
+        let side = |server: &Server, key: &str| json!({ "sip": server.sip, "api": server.api.map(|a| format!("http://{a}")), "smtp": server.smtp, "key": key });
+        let mut clinic = side(&world.clinic, WAYS[0].key);
+        clinic["account"] = world.clinic_account().into();
+        println!("{}", json!({ "clinic": clinic, "court": side(&world.court, COURT.key) }));
+        tokio::signal::ctrl_c().await?;
+        return Ok(());
+    }
     println!("\nboth servers stay up; stop with Ctrl-C. To try:");
     println!(
         "  curl -X PUT http://{}/v2/accounts/{}/faxes -H 'X-Auth-Token: {}' \\\n    -F 'json={{\"data\":{{\"to_number\":\"{}\",\"from_number\":\"{}\"}}}};type=application/json' \\\n    -F 'file=@document.pdf;type=application/pdf'",

@@ -98,9 +98,10 @@ impl World {
         self.postbox.wait_for(count, patience).await
     }
 
+    /// The account of the first way, whose key is shown beside it.
     pub(super) fn clinic_account(&self) -> String {
         let directory = self.clinic.service.directory();
-        directory.accounts().next().map(|a| a.id.to_string()).unwrap_or_default()
+        directory.account_by_key(WAYS[0].key).map(|a| a.id.to_string()).unwrap_or_default()
     }
 
     pub(super) async fn stop(self) {

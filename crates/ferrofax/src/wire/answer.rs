@@ -11,6 +11,7 @@ use fax_switch::policy::TollRefusal;
 use fax_switch::routing::{Onward, Source};
 use fax_switch::{Decision, ReceivedFax, Service, TollPass};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -26,7 +27,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) async fn answer_calls(
     service: Service,
     spool: Spool,
-    colour: bool,
+    colour: Arc<AtomicBool>,
     dialler: Arc<NetDialler>,
     mut calls: mpsc::Receiver<IncomingCall>,
     mut stop: watch::Receiver<bool>,
@@ -47,7 +48,7 @@ pub(crate) async fn answer_calls(
             call = calls.recv() => match call {
                 Some(call) if stopping => call.reject(503, "Service Unavailable"),
                 Some(call) => {
-                    running.spawn(answer(service.clone(), spool.clone(), colour, dialler.clone(), call));
+                    running.spawn(answer(service.clone(), spool.clone(), colour.clone(), dialler.clone(), call));
                 }
                 None => break,
             },
@@ -75,7 +76,7 @@ struct Passed {
 async fn answer(
     service: Service,
     spool: Spool,
-    colour: bool,
+    colour: Arc<AtomicBool>,
     dialler: Arc<NetDialler>,
     incoming: IncomingCall,
 ) {
@@ -109,7 +110,7 @@ async fn answer(
     };
     asked.from_number = routed.from_number;
     let audio_only = service.directory().faxbox(&faxbox).is_some_and(|f| f.audio_only);
-    let terminal = called(ident, colour);
+    let terminal = called(ident, colour.load(Ordering::Relaxed));
     let mut call = if audio_only { incoming.accept_audio_only(terminal) } else { incoming.accept(terminal) };
     let receiving = service.begin_reception(&asked, &account, &faxbox);
     let mut kept = spool.begin(receiving.id(), &asked, &account, &faxbox);

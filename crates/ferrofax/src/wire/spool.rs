@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use fax_base::page::{Coding, PageFormat, Tones};
 use fax_document::{FaxDocument, Page};
 use fax_store::model::{AccountId, FaxId, FaxboxId};
+use fax_store::private;
 use fax_switch::{IncomingCall, ReceivedFax, Service};
 use fax_t30 as t30;
 use fax_terminal::ReceivedPage;
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) struct Spool {
 impl Spool {
     /// The spool in this folder, which is made if need be.
     pub(crate) fn open(folder: PathBuf) -> Result<Spool> {
-        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        private::folder(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         Ok(Spool { folder })
     }
 
@@ -94,7 +94,7 @@ impl Incoming {
         let tiff = pages::received(std::slice::from_ref(page)).to_tiff();
         let kept = tokio::task::spawn_blocking(move || {
             if number == 1 {
-                fs::create_dir_all(&folder)?;
+                private::folder(&folder)?;
                 write(&folder, CALL, told.to_string().as_bytes())?;
             }
             // The picture comes last: where it is, the page is whole.
@@ -119,11 +119,7 @@ impl Incoming {
 
 /// Writes a file so that it is there whole or not at all, also after a power cut.
 fn write(folder: &Path, name: &str, octets: &[u8]) -> std::io::Result<()> {
-    let (new, path) = (folder.join(format!("{name}.new")), folder.join(name));
-    let mut file = File::create(&new)?;
-    file.write_all(octets)?;
-    file.sync_all()?;
-    fs::rename(new, path)?;
+    private::write(&folder.join(name), octets)?;
     File::open(folder)?.sync_all()
 }
 

@@ -26,6 +26,8 @@ pub struct Setup {
     pub name: &'static str,
     pub number: String,
     pub sip: SocketAddr,
+    /// Where REST listens.
+    pub api: SocketAddr,
     pub peer: SocketAddr,
     /// Who else calls as the other side.
     pub accept_from: &'static str,
@@ -49,6 +51,7 @@ impl Setup {
             name,
             number: number.to_owned(),
             sip: SocketAddr::from(([127, 0, 0, 1], 0)),
+            api: SocketAddr::from(([127, 0, 0, 1], 0)),
             peer: nobody(),
             accept_from: "127.0.0.0/8",
             post: None,
@@ -87,7 +90,7 @@ impl Setup {
 
     /// The file as anyone would write it.
     pub fn toml(&self) -> String {
-        let Setup { name, number, sip, peer, accept_from, .. } = self;
+        let Setup { name, number, sip, api, peer, accept_from, .. } = self;
         let mail = self.post.map_or_else(String::new, |post| {
             format!(
                 "[mail]\nhost = \"{}\"\nport = {}\ntls = \"none\"\nfrom = \"Fax <fax@{name}.test>\"\n",
@@ -124,7 +127,7 @@ allow_senders = ["sender@{name}.test"]
 notify_inbound = ["inbox@{name}.test"]
 {more_faxbox}
 [api]
-listen = "127.0.0.1:0"
+listen = "{api}"
 {more_api}
 [smtp]
 listen = "127.0.0.1:0"

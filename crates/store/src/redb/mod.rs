@@ -54,8 +54,10 @@ impl RedbStore {
     /// [`StoreError::Damaged`]: it was written by a newer ferrofax, or is no store.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         let folder: PathBuf = folder.as_ref().to_owned();
-        std::fs::create_dir_all(&folder).map_err(writer::io)?;
+        crate::private::folder(&folder).map_err(writer::io)?;
         let path = folder.join(FILE);
+        // redb would make it by the umask; an empty file is a new store to it.
+        crate::private::empty(&path).map_err(writer::io)?;
         let store = Self::open_with(move || Database::create(&path))?;
         crate::folder::sync_folder(&folder)?;
         Ok(store)

@@ -5,7 +5,9 @@
 
 use super::{Account, Directory, Domain, Faxbox, Key, Password, User};
 use crate::policy::SendHours;
+use crate::retention::OwnRetention;
 use fax_store::model::{AccountId, Entry, EntryKind, FaxboxId, Timestamp};
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -282,6 +284,20 @@ fn hours(id: &str, value: Option<&Value>) -> SendHours {
     })
 }
 
+/// What an account's document says of how long its faxes are kept.
+///
+/// # Errors
+///
+/// What is wrong, in a sentence.
+pub fn retention(value: Option<&Value>) -> Result<OwnRetention, String> {
+    let Some(value) = value.filter(|v| !v.is_null()) else { return Ok(OwnRetention::default()) };
+    let own = OwnRetention::deserialize(value).map_err(|e| e.to_string())?;
+    if own.store_original == Some(false) && own.store_fax_tiff == Some(false) {
+        return Err("neither the original nor the fax pages are to be kept".into());
+    }
+    Ok(own)
+}
+
 fn account_of(entry: &Entry) -> Account {
     let d = &entry.document;
     let most = field(d, "fax.max_outbound").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
@@ -290,8 +306,9 @@ fn account_of(entry: &Entry) -> Account {
         name: text(d, "name"),
         realm: text(d, "realm"),
         timezone: zone(d, "timezone"),
-        max_outbound: most.unwrap_or(0),
+        max_outbound: most.map(|most| most.max(1)),
         send_hours: hours(&entry.id, field(d, "fax.send_hours")),
+        retention: retention(field(d, "fax.retention")).unwrap_or_default(),
         parent: Some(entry.account.clone()).filter(|p| !p.as_str().is_empty()),
         own_caller_ids: flag(d, "fax.ensure_valid_caller_id").unwrap_or(true),
         disabled: flag(d, "enabled") == Some(false),

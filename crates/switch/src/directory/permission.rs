@@ -18,13 +18,31 @@ const MOST_KNOWN: usize = 500;
 /// What was compiled before.
 static KNOWN: LazyLock<Mutex<HashMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
 
-/// Whether an entry is an address and no expression: a local part, a domain, and nothing that only expressions have.
+/// Name and domain of an entry that is an address or a domain (`@clinic.example`) and no expression: as an expression
+/// `nurse@clinic.example` would find `xnurse@clinic-example.com`, too.
+fn address(entry: &str) -> Option<(&str, &str)> {
+    let of_name = |c: char| c.is_alphanumeric() || ".+-_%".contains(c);
+    let of_domain = |c: char| c.is_alphanumeric() || ".-_".contains(c);
+    entry.rsplit_once('@').filter(|(name, domain)| {
+        // No address begins with a dot, and `.+` is what people write for anything.
+        let anything = name.starts_with('.') || name.contains(".+") || domain.starts_with('.');
+        !anything && !domain.is_empty() && name.chars().all(of_name) && domain.chars().all(of_domain)
+    })
+}
+
+/// Whether an entry is an address or a domain and no expression.
 #[must_use]
 pub fn is_address(entry: &str) -> bool {
-    let parts = entry.rsplit_once('@').filter(|(l, d)| !l.is_empty() && !d.is_empty());
-    parts.is_some_and(|(local, _)| !local.starts_with('.'))
-        && !entry.contains(".+")
-        && !entry.contains(['\\', '[', '(', '*', '^', '$', '|', '{', '?'])
+    address(entry).is_some()
+}
+
+/// Whether an entry is this address or its domain, in any case.
+#[must_use]
+pub fn names(entry: &str, whom: &str) -> bool {
+    entry.eq_ignore_ascii_case(whom)
+        || address(entry).filter(|(name, _)| name.is_empty()).is_some_and(|(_, domain)| {
+            whom.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain))
+        })
 }
 
 /// The entry that a list of a customer cannot have, and why.
@@ -72,12 +90,10 @@ mod tests {
 
     #[test]
     fn addresses_are_told_from_expressions() {
-        for address in ["a@b.example", "first.last+fax@b.example"] {
+        for address in ["a@b.example", "@b.example", "first.last+fax@b.example"] {
             assert!(is_address(address), "{address}");
         }
-        for expression in
-            ["@b.example", r"@b\.example$", ".+@b.example", "a.+@b.example", "^a@b", "b.example", "a@"]
-        {
+        for expression in [r"@b\.example$", ".+@b.example", "a.+@b.example", "^a@b", "b.example", "a@"] {
             assert!(!is_address(expression), "{expression}");
         }
     }

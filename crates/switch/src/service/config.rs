@@ -45,6 +45,9 @@ pub struct ServiceConfig {
     pub longest_call: Duration,
     /// How long running calls may go on after the shutdown was asked for.
     pub drain: Duration,
+    /// Mails of notices are sent, here or by another node on the store. Else no such notices are stored: nobody would ever take
+    /// them.
+    pub mails: bool,
     /// Largest document taken, octets.
     pub max_document: usize,
     /// Documents without a row are removed when they are so old.
@@ -83,9 +86,10 @@ impl ServiceConfig {
             dead_numbers: DeadNumberRules::default(),
             toll: Arc::default(),
             default_retries: 3,
-            max_retries: 4,
+            max_retries: 20,
             longest_call: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
+            mails: true,
             max_document: 64 << 20,
             sweep_after: Duration::from_secs(86_400),
             numbers: NumberPlan::default(),

@@ -175,7 +175,7 @@ impl Service {
         };
         let kind = if row.success { NoticeKind::Received } else { NoticeKind::ReceiveFailed };
         let mut notices = Vec::new();
-        if !row.notify.is_empty() {
+        if !row.notify.is_empty() && self.config().mails {
             let subject = NoticeSubject::Fax(row.id.clone());
             let (account, to) = (row.account.clone(), row.notify.clone());
             notices.push(Notice::new(kind, account, subject, to, now));

@@ -279,7 +279,7 @@ pub fn directory() -> Directory {
         id: id.into(),
         name: id.to_uppercase(),
         realm: format!("{id}.example.org"),
-        max_outbound: 2,
+        max_outbound: Some(2),
         ..Account::default()
     };
     let faxbox = Faxbox {
@@ -448,6 +448,14 @@ impl Bench {
             }
         };
         tokio::time::timeout(PATIENCE, counted).await.unwrap()
+    }
+
+    /// Lets the queue look at what it has a few times.
+    pub async fn settle_time(&self) {
+        for _ in 0..5 {
+            self.service.refresh().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
     }
 
     /// Gives everything that could happen now the time to happen: a job that goes through the whole
