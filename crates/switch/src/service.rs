@@ -28,7 +28,6 @@ use crate::running::Running;
 use fax_store::StoreError;
 use fax_store::model::{JobState, Timestamp};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
@@ -139,7 +138,6 @@ impl Service {
         let mut d = self.inner.directory.write().unwrap_or_else(PoisonError::into_inner);
         let (change, entries) = d.all_entries();
         directory.apply(change, entries);
-        self.look_for_raised(&d, &directory);
         *d = Arc::new(directory);
         drop(d);
         self.inner.wake.notify_one();

@@ -150,8 +150,8 @@ impl Documents for Slow {
     async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {
         self.documents.delete(key).await
     }
-    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
-        self.documents.older_than(age).await
+    async fn older_than(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
+        self.documents.older_than(age, shelf).await
     }
 }
 

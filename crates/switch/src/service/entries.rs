@@ -30,11 +30,7 @@ impl Service {
             let more = news.len() == BATCH;
             let mut now = self.inner.directory.write().unwrap_or_else(PoisonError::into_inner);
             let mut changed = Directory::clone(&now);
-            let limits = news.iter().any(|e| e.kind == EntryKind::Account);
             changed.apply(last, news.into_iter().map(Arc::new));
-            if limits {
-                self.look_for_raised(&now, &changed);
-            }
             *now = Arc::new(changed);
             drop(now);
             self.inner.wake.notify_one();
