@@ -200,6 +200,9 @@ pub enum Input {
     Page(Bytes),
     /// What [`Output::PageEnd`]'s page turned out to be when decoded.
     Verdict(Verdict),
+    /// [`Output::PageEnd`]'s page could not be laid down safely, in place of its verdict: it is not confirmed, and the call
+    /// ends with DCN.
+    PageNotKept,
     /// The carrier below us changes from audio to T.38 or back. Whatever was being sent or heard is
     /// gone; the procedure carries on: a called terminal that was in phase B begins again with DIS, a
     /// calling one keeps waiting.
@@ -221,6 +224,9 @@ pub struct Verdict {
     pub bad_rows: u32,
     /// The longest run of them.
     pub longest_bad_run: u32,
+    /// The decoder gave the page up before its end and threw the rest away, though it came: what the page would have
+    /// been is not known. Not said of JPEG, which goes on behind damage.
+    pub cut: bool,
 }
 
 /// What the session wants done, in order.

@@ -350,6 +350,7 @@ fn tell(event: fax_net::CallEvent, first: usize) -> Vec<CallEvent> {
         fax_net::CallEvent::T38Refused { .. }
         | fax_net::CallEvent::Audio
         | fax_net::CallEvent::Signal(_)
+        | fax_net::CallEvent::KeepPage(_)
         | fax_net::CallEvent::Page(_)
         | fax_net::CallEvent::Ended(_) => {}
         fax_net::CallEvent::Fax(event) => match event {
@@ -401,6 +402,7 @@ fn result(report: CallReport, first: usize, trunk: String) -> CallResult {
     if let Some(outcome) = report.outcome {
         result.pages_confirmed = u32::try_from(outcome.pages_confirmed).unwrap_or(u32::MAX);
         result.uncertain_page = outcome.page_uncertain.map(|p| first + p);
+        result.session_told = true;
         result.bit_rate = outcome.modulation.map(Modulation::bit_rate);
         result.modem = outcome.modulation.map(|m| m.recommendation().to_owned());
         result.coding = outcome.format.map(|f| f.coding.to_string());

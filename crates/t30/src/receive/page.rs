@@ -96,6 +96,7 @@ pub(super) fn abandon(call: &mut Call) {
         call.output(DROPPED);
         call.reception.page = Page::None;
     }
+    call.reception.holes = false;
 }
 
 /// Gives the block in hand out, holes and all.
@@ -198,8 +199,10 @@ impl Judging {
             }
             On::Verdict(verdict) => self.answer(call, verdict),
             On::Expired(Timer::Busy) => self.busy(call),
-            // RR, or PPS once more.
-            On::Burst(burst) if self.not_ready && matches!(burst.last.fcf, Fcf::Rr | Fcf::Pps | Fcf::Eor) => {
+            // RR, or PPS once more; or RNR was not understood.
+            On::Burst(burst)
+                if self.not_ready && matches!(burst.last.fcf, Fcf::Rr | Fcf::Pps | Fcf::Eor | Fcf::Crp) =>
+            {
                 match self.verdict {
                     Some(verdict) => self.answer(call, verdict),
                     None => self.busy(call),
@@ -250,10 +253,11 @@ impl Judging {
     fn answer(self, call: &mut Call, verdict: Verdict) -> State {
         call.timers.clear(Timer::Assembly);
         call.timers.clear(Timer::Busy);
+        let holes = core::mem::take(&mut call.reception.holes);
         let response = match self.ending {
-            // Every octet is right, but there is no page in them: it was not received satisfactorily, and sending the
-            // same octets again needs somebody to look at it. Error correction has no RTN (T.30 Annex A.4.3).
-            Ending::Whole if verdict.rows == 0 => Fcf::Pin,
+            // Every octet is right, but there is no page in them, or no whole one: it was not received satisfactorily, and
+            // sending the same octets again needs somebody to look at it. Error correction has no RTN (T.30 Annex A.4.3).
+            Ending::Whole if verdict.rows == 0 || (verdict.cut && !holes) => Fcf::Pin,
             // What the decoder thinks of single rows is the sender's affair.
             Ending::Whole => Fcf::Mcf,
             Ending::GivenUp => Fcf::Err,
@@ -261,6 +265,8 @@ impl Judging {
         };
         let ends = ends_document(self.second);
         let status = match response {
+            // The last block is whole, one before it is not: MCF is said of the block.
+            Fcf::Mcf if holes => PageStatus::Failed,
             Fcf::Mcf => PageStatus::Confirmed,
             Fcf::RetrainPositive => PageStatus::Poor,
             _ => PageStatus::Failed,
@@ -268,8 +274,11 @@ impl Judging {
         let refused = matches!(response, Fcf::Rtn | Fcf::Pin);
         if refused {
             call.reception.page = Page::Refused;
+            // It may begin anew without a DCS.
+            call.reception.expected = None;
         } else {
             call.timers.clear(Timer::Page);
+            call.reception.lost_page |= holes;
             settle(call, status, Some(verdict), ends);
         }
         if ends && status != PageStatus::Failed {
@@ -282,8 +291,10 @@ impl Judging {
         let said = interrupting(call, self.second, response);
         respond(call, self.command, said, &[]);
         match self.second.plain() {
-            Fcf2::Eop if response == Fcf::Err => AwaitDisconnect::begin(Some(Cause::EcmGaveUp)),
-            Fcf2::Eop if !refused => AwaitDisconnect::begin(polling::not_done(call)),
+            Fcf2::Eop if !refused => {
+                let given_up = call.reception.given_up();
+                AwaitDisconnect::begin(given_up.or_else(|| polling::not_done(call)))
+            }
             Fcf2::Eom => polling::next_message(call),
             Fcf2::Eop | Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
                 State::AwaitMessage(AwaitMessage)
