@@ -326,6 +326,7 @@ fn every(table: &mut RetryTable, after: Duration) {
 fn smarthost(host: &Smarthost) -> MailerConfig {
     let mut mailer = MailerConfig::new(&host.host, host.port, &host.from);
     mailer.credentials.clone_from(&host.credentials);
+    mailer.max_attachment = host.max_attachment;
     mailer.security = match host.tls.as_str() {
         "tls" => Security::Tls,
         "none" => Security::None,
