@@ -248,6 +248,7 @@ async fn change(
         "delivered",
         "total_pages",
         "pages_confirmed",
+        "remarks",
     ] {
         data.remove(key);
     }
@@ -369,6 +370,7 @@ async fn again(
         "tx_result",
         "rx_result",
         "reason",
+        "remarks",
         "retries",
         "cancelled",
         "uncertain",
