@@ -4,7 +4,6 @@
 mod bench;
 
 use bench::{Bench, Script, next};
-use core::time::Duration;
 use fax_store::model::{JobState, NoticeKind, PageState, RetryPolicy};
 use fax_switch::{NewDocument, NewJob, ServiceError, SubmitError, Which};
 use std::sync::Arc;
@@ -323,10 +322,9 @@ async fn troubles_of_our_own_house_end_no_fax() {
 #[tokio::test]
 async fn remarks_about_a_document_are_kept_until_it_is_another() {
     let mut b = Bench::running();
-    let mut new = Bench::new_job("remarks", N);
-    new.not_before = Some(b.service.now().plus(Duration::from_secs(3600)));
-    let id = b.service.submit(new).await.unwrap().id;
-    let job = b.until(&id, |j| j.state == JobState::Pending || j.pages > 0).await;
+    b.dialler.then(Script::Refuse("call.busy"));
+    let id = b.submit("remarks", N).await;
+    let job = b.until_back(&id, 1).await;
     assert_eq!(job.remarks.len(), 10);
     assert!(job.remarks.iter().all(|r| r.chars().count() == 200), "{:?}", job.remarks);
     assert!(job.remarks[1].starts_with("1 xxx"));
