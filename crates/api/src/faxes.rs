@@ -251,6 +251,7 @@ async fn change(
         "delivered",
         "total_pages",
         "pages_confirmed",
+        "remarks",
     ] {
         data.remove(key);
     }
@@ -378,6 +379,7 @@ async fn again(
         "tx_result",
         "rx_result",
         "reason",
+        "remarks",
         "retries",
         "cancelled",
         "uncertain",

@@ -74,6 +74,9 @@ pub fn job(job: &Job) -> Document {
             d.insert(key.into(), value.as_str().into());
         }
     }
+    if !job.remarks.is_empty() {
+        d.insert("remarks".into(), json!(job.remarks));
+    }
     if let Some(faxbox) = &job.faxbox {
         d.insert("faxbox_id".into(), faxbox.as_str().into());
     }

@@ -63,8 +63,8 @@ pub enum RenderError {
         /// How it ended.
         what: String,
     },
-    /// The converter could not be started: our fault, not the document's. Worth a retry.
-    #[error("The converter could not be started: {what}.")]
+    /// The converter could not be started, or was ended from outside: our fault, not the document's. Worth a retry.
+    #[error("The converter is not at hand: {what}.")]
     Unavailable {
         /// Why.
         what: String,

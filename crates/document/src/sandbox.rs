@@ -9,7 +9,7 @@ use crate::{FaxDocument, Format, RenderError, RenderOptions};
 use bytes::{Bytes, BytesMut};
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::LazyLock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -81,7 +81,7 @@ impl Converter {
         let program = match &self.program {
             Some(p) => p,
             None => {
-                own = std::env::current_exe().map_err(unavailable)?;
+                own = own_program().map_err(unavailable)?;
                 &own
             }
         };
@@ -96,10 +96,19 @@ impl Converter {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Ctrl-C at a terminal goes to the whole group: we end our children ourselves.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|e| RenderError::Unavailable { what: format!("{}: {e}", program.display()) })
     }
+}
+
+/// This very program, also where an upgrade has put another file in its place: its old name leads nowhere then, or to a
+/// program that may speak otherwise with its children.
+fn own_program() -> std::io::Result<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if cfg!(target_os = "linux") && own.exists() { Ok(own.to_owned()) } else { std::env::current_exe() }
 }
 
 /// Converts a document in a child process of this very program, `… convert-worker`.
@@ -186,7 +195,10 @@ async fn take(pipe: &mut (impl AsyncRead + Unpin), most: usize) -> std::io::Resu
 
 /// What the end of a child means.
 fn end_of(status: ExitStatus, complaint: &str, options: &RenderOptions) -> RenderError {
+    const SIGHUP: i32 = 1;
+    const SIGINT: i32 = 2;
     const SIGKILL: i32 = 9;
+    const SIGTERM: i32 = 15;
     const SIGXCPU: i32 = 24;
     const SIGXFSZ: i32 = 25;
     if complaint.contains("memory allocation of") || complaint.contains("Cannot allocate memory") {
@@ -194,6 +206,10 @@ fn end_of(status: ExitStatus, complaint: &str, options: &RenderOptions) -> Rende
     }
     match status.signal() {
         Some(SIGXCPU) => timed_out(options),
+        // Somebody stops the machine or the service, whose manager tells every process of it: nothing about the document.
+        Some(n @ (SIGHUP | SIGINT | SIGTERM)) => {
+            unavailable(format!("it was ended from outside by signal {n}"))
+        }
         // The kernel's own shortage of memory: the only one besides us who sends it.
         Some(SIGKILL) => RenderError::OutOfMemory { mebibytes: options.memory_limit >> 20 },
         Some(SIGXFSZ) => crashed("it tried to write a file"),

@@ -30,7 +30,13 @@ pub(crate) fn render(octets: &[u8], options: &RenderOptions) -> Result<FaxDocume
     let document = match tiff::read(octets, &limits) {
         Ok(file) => {
             let mut document = FaxDocument {
-                remarks: file.remarks.iter().map(|r| format!("Page {}: {}.", r.page + 1, r.kind)).collect(),
+                // Who sends it is told what is lost, not how files of scanners differ.
+                remarks: file
+                    .remarks
+                    .iter()
+                    .filter(|r| r.kind.is_loss())
+                    .map(|r| format!("Page {}: {}.", r.page + 1, r.kind))
+                    .collect(),
                 ..FaxDocument::default()
             };
             for page in file.pages {

@@ -105,6 +105,53 @@ async fn a_child_that_falls_over_is_told_from_one_that_is_not_there() {
     }
 }
 
+/// A service manager tells every process of a service to stop, a terminal every one of a group.
+#[tokio::test]
+async fn a_child_that_is_ended_from_outside_says_nothing_about_the_document() {
+    let options = RenderOptions::default();
+    let one = |script: &str| {
+        let converter = Converter { program: Some("/bin/sh".into()), args: vec!["-c".into(), script.into()] };
+        let options = options.clone();
+        async move { converter.convert(Bytes::from_static(b"%PDF-"), Format::Pdf, &options).await.unwrap_err() }
+    };
+    for signal in ["HUP", "INT", "TERM"] {
+        let e = one(&format!("kill -{signal} $$; sleep 5")).await;
+        assert!(e.is_temporary(), "{signal}: {e}");
+    }
+    // It leads a group of its own: field 5 of its stat.
+    let e = one("set -- $(cat /proc/$$/stat); [ $5 = $$ ] && exit 3; exit 4").await;
+    assert!(e.to_string().contains("exit status 3"), "{e}");
+}
+
+/// An upgrade replaces the program's file while it runs. Plays the program: run by the test below from a copy of this one.
+#[tokio::test]
+#[ignore = "run by an_upgrade_does_not_end_conversions"]
+async fn a_program_whose_file_is_gone() {
+    let own = std::env::current_exe().unwrap();
+    if own.file_name().is_none_or(|name| name != "replaced") {
+        return;
+    }
+    std::fs::remove_file(own).unwrap();
+    // The child is this program again, whose answer is not that of a converter: but it was there.
+    let converter = Converter { program: None, args: vec!["--list".into()] };
+    let options = RenderOptions::default();
+    let e = converter.convert(Bytes::from_static(b"%PDF-"), Format::Pdf, &options).await.unwrap_err();
+    assert!(e.to_string().contains("no sense"), "{e}");
+}
+
+#[test]
+fn an_upgrade_does_not_end_conversions() {
+    let folder = made::Folder::new("upgrade");
+    let copy = folder.path("replaced");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let told = std::process::Command::new(&copy)
+        .args(["--exact", "--ignored", "a_program_whose_file_is_gone"])
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
+    assert!(String::from_utf8_lossy(&told.stdout).contains("1 passed"));
+}
+
 #[tokio::test]
 async fn a_chatty_child_is_cut_off() {
     let converter = Converter {

@@ -338,6 +338,7 @@ async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
 fn smarthost(host: &Smarthost) -> MailerConfig {
     let mut mailer = MailerConfig::new(&host.host, host.port, &host.from);
     mailer.credentials.clone_from(&host.credentials);
+    mailer.max_attachment = host.max_attachment;
     mailer.security = match host.tls.as_str() {
         "tls" => Security::Tls,
         "none" => Security::None,

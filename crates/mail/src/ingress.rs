@@ -11,6 +11,7 @@ use fax_switch::{Account, Directory, Faxbox, NewDocument, NewJob, RefusedMail, S
 use crate::address::{FaxAddress, fax_address};
 use crate::listener::Ingress;
 use crate::message::{Attachment, FaxMail, fax_mail};
+use crate::once::Order;
 use crate::session::{Disposition, Envelope, Verdict};
 
 /// Refused mails of an account that are kept within an hour.
@@ -222,17 +223,27 @@ impl Ingress for FaxIngress {
         let directory = self.service.directory();
         let mut jobs = Vec::new();
         let mut failed = None;
+        let documents = || mail.attachments.iter().enumerate();
         let orders: Vec<_> =
-            recipients.iter().flat_map(|r| mail.attachments.iter().map(move |a| (r, a))).collect();
-        for (recipient, attachment) in orders {
+            recipients.iter().flat_map(|r| documents().map(move |(nth, a)| (r, nth, a))).collect();
+        for (recipient, nth, attachment) in orders {
             // Asked again: the directory may have been replaced since RCPT.
             let Ok(target) = self.target(&directory, &sender, recipient) else {
                 failed = Some((recipient, attachment, Disposition::Refused("Not Found".into())));
                 break;
             };
-            let owner = directory.owner_email(target.faxbox);
-            match self.service.submit(self.new_job(owner, &target, &sender, &mail, attachment)).await {
-                Ok(job) => jobs.push((target.faxbox.account.clone(), job.id)),
+            let account = &target.faxbox.account;
+            let new = self.new_job(directory.owner_email(target.faxbox), &target, &sender, &mail, attachment);
+            let submitted = match mail.message_id.as_deref() {
+                Some(message_id) => {
+                    let octets = &attachment.octets;
+                    let order = Order { account, message_id, sender: &sender, recipient, nth, octets };
+                    order.submit(&self.service, new).await
+                }
+                None => self.service.submit(new).await,
+            };
+            match submitted {
+                Ok(job) => jobs.push((account.clone(), job.id)),
                 Err(error) => {
                     tracing::warn!(%error, "a mailed fax was not queued");
                     failed = Some((recipient, attachment, refusal(error)));
@@ -240,14 +251,17 @@ impl Ingress for FaxIngress {
                 }
             }
         }
-        // SMTP has one answer for all recipients: what was queued is taken back before a refusal, or the client's next
-        // try would send it twice.
+        // SMTP has one answer for all recipients: what was queued is taken back before a refusal, or the sender's next
+        // mail would send it twice. The same mail that comes later finds what was queued, if it can be known again.
         if let Some((recipient, attachment, failed)) = failed {
             if let Disposition::Refused(why) = &failed {
                 self.log(&sender, recipient, &helo, Some(attachment), why).await;
             }
+            if failed == Disposition::TryLater && mail.message_id.is_some() {
+                return failed;
+            }
             for (account, job) in &jobs {
-                if let Err(error) = self.service.cancel(account, job).await {
+                if let Err(error) = self.service.take_back(account, job).await {
                     tracing::error!(%error, %job, "a job of a refused mail could not be taken back");
                 }
             }

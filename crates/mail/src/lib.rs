@@ -14,4 +14,5 @@ pub mod listener;
 pub mod mailer;
 pub mod message;
 pub mod notice;
+mod once;
 pub mod session;

@@ -1,8 +1,9 @@
 //! Mail out: takes due notices, words them, gives them to a smarthost (RFC 5321, STARTTLS RFC 3207), and forgets a notice
 //! only after the smarthost said 250 for every recipient.
 //!
-//! A recipient refused for good (5yz) is logged; if nobody is left to be told, the notice is kept as failed, out of the way.
-//! Anything else is tried again, later and later.
+//! A mail that is too large for the smarthost goes without the fax, and says so. A recipient refused for good (5yz) is
+//! logged; if nobody is left to be told, the notice is kept as failed, out of the way. Anything else is tried again, later
+//! and later.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub enum Security {
     Tls,
 }
 
+/// The usual [`MailerConfig::max_attachment`]: many servers take mails of 10 MB and no larger ones.
+pub const MAX_ATTACHMENT: usize = 7 << 20;
+
 /// The smarthost and what mails look like.
 #[derive(Clone)]
 pub struct MailerConfig {
@@ -48,7 +52,7 @@ pub struct MailerConfig {
     pub from: String,
     /// How long one step of SMTP may take.
     pub patience: Duration,
-    /// Largest PDF attached, octets.
+    /// Largest PDF attached, octets; in a mail it is 37 % larger.
     pub max_attachment: usize,
     /// The first waits before a mail is tried again; the last is repeated.
     pub waits: Vec<Duration>,
@@ -81,7 +85,7 @@ impl MailerConfig {
             hello: None,
             from: from.into(),
             patience: Duration::from_secs(60),
-            max_attachment: 15 << 20,
+            max_attachment: MAX_ATTACHMENT,
             waits: [60, 120, 300, 900, 1800, 3600].map(Duration::from_secs).to_vec(),
             max_tries: 80,
         }
@@ -115,6 +119,17 @@ pub struct Mailer {
 
 /// How long a notice that is kept as failed stays out of the way: it is not tried again.
 const SET_ASIDE: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// What a refusal of the smarthost is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The mail is too large.
+    TooLarge,
+    /// This mail or recipient: it will not be otherwise later.
+    Final,
+    /// A passing trouble, or one that people will mend.
+    Passing,
+}
 
 /// What happened to one notice.
 #[derive(Debug, PartialEq, Eq)]
@@ -194,9 +209,14 @@ impl Mailer {
     async fn settle(&self, notice: &Notice, fate: &Fate) -> Result<(), ServiceError> {
         match fate {
             Fate::Done => self.service.notice_done(&notice.id).await,
-            Fate::Failed => self.service.notice_retry(&notice.id, SET_ASIDE).await,
+            Fate::Failed => {
+                let (about, to) = (subject_of(notice), &notice.to);
+                tracing::error!(notice = %notice.id, about, ?to, "a mail is set aside: it was refused for good");
+                self.service.notice_retry(&notice.id, SET_ASIDE).await
+            }
             Fate::Later if notice.tries.saturating_add(1) >= self.config.max_tries => {
-                tracing::error!(notice = %notice.id, "a mail is given up after too many tries");
+                let (about, to) = (subject_of(notice), &notice.to);
+                tracing::error!(notice = %notice.id, about, ?to, "a mail is set aside after too many tries");
                 self.service.notice_retry(&notice.id, SET_ASIDE).await
             }
             Fate::Later => {
@@ -256,35 +276,21 @@ impl Mailer {
                 return Fate::Later;
             }
         };
-        let mail = match compose(notice, &to, &self.from, &about, pages) {
-            Ok(mail) => mail.formatted(),
-            Err(error) => {
-                tracing::error!(%error, notice = %notice.id, "a mail cannot be put together");
-                return Fate::Failed;
-            }
-        };
-        // One transaction a recipient: one that is refused does not keep the mail from the others.
+        // A mail for each recipient: nobody sees who else was told, and one that is refused does not keep it from the others.
         let (mut refused, mut later) = (0, 0);
         for address in &to {
             if served.contains::<str>(address.as_ref()) {
                 continue;
             }
-            let Ok(envelope) = Envelope::new(Some(self.from.email.clone()), vec![address.clone()]) else {
-                continue;
-            };
-            match self.transport.send_raw(&envelope, &mail).await {
-                Ok(_) => {
+            match self.deliver(notice, &about, &pages, address).await {
+                Fate::Done => {
                     served.insert(address.to_string());
                 }
-                Err(error) if is_final(&error) => {
-                    tracing::error!(%error, notice = %notice.id, "the smarthost refuses a mail for good");
+                Fate::Failed => {
                     refused += 1;
                     served.insert(address.to_string());
                 }
-                Err(error) => {
-                    tracing::warn!(%error, notice = %notice.id, tries = notice.tries, "a mail could not be sent yet");
-                    later += 1;
-                }
+                Fate::Later => later += 1,
             }
         }
         match (refused, later) {
@@ -292,6 +298,55 @@ impl Mailer {
             (n, 0) if n >= to.len() => Fate::Failed,
             _ => Fate::Done,
         }
+    }
+
+    /// Sends a notice to one recipient, without the fax if it is too large with it.
+    async fn deliver(&self, notice: &Notice, about: &News, pages: &Pages, to: &Address) -> Fate {
+        let fate = self.attempt(notice, about, pages, to).await;
+        let fate = match fate {
+            Err(Refusal::TooLarge) if pages.pdf.is_some() => {
+                let without = Pages { pdf: None, left_out: true, ..pages.clone() };
+                self.attempt(notice, about, &without, to).await
+            }
+            other => other,
+        };
+        match fate {
+            Ok(()) => Fate::Done,
+            Err(Refusal::Passing) => Fate::Later,
+            Err(Refusal::TooLarge | Refusal::Final) => Fate::Failed,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        notice: &Notice,
+        about: &News,
+        pages: &Pages,
+        to: &Address,
+    ) -> Result<(), Refusal> {
+        let mail = match compose(notice, to, &self.from, about, pages.clone()) {
+            Ok(mail) => mail.formatted(),
+            Err(error) => {
+                tracing::error!(%error, notice = %notice.id, "a mail cannot be put together");
+                return Err(Refusal::Final);
+            }
+        };
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]);
+        let envelope = envelope.map_err(|_| Refusal::Final)?;
+        let Err(error) = self.transport.send_raw(&envelope, &mail).await else { return Ok(()) };
+        let refusal = meaning(&error);
+        match refusal {
+            Refusal::TooLarge => {
+                tracing::warn!(%error, notice = %notice.id, size = mail.len(), "a mail is too large for the smarthost");
+            }
+            Refusal::Final => {
+                tracing::error!(%error, notice = %notice.id, "the smarthost refuses a mail for good");
+            }
+            Refusal::Passing => {
+                tracing::warn!(%error, notice = %notice.id, tries = notice.tries, "a mail could not be sent yet");
+            }
+        }
+        Err(refusal)
     }
 
     async fn about(&self, notice: &Notice) -> Result<(News, Which), ServiceError> {
@@ -329,10 +384,58 @@ impl Mailer {
     }
 }
 
-/// Whether a refusal is about this mail or recipient (RFC 5321 §4.2.3, RFC 7504). Faults of our own settings, such as a wrong
-/// password, are mended by people, so those mails wait.
-fn is_final(error: &lettre::transport::smtp::Error) -> bool {
-    let code = error.status().map(|code| code.to_string());
-    error.is_permanent()
-        && code.is_some_and(|c| matches!(c.as_str(), "550" | "551" | "552" | "553" | "554" | "555" | "556"))
+/// The fax that a notice is about, for the log.
+fn subject_of(notice: &Notice) -> String {
+    match &notice.subject {
+        NoticeSubject::Job(id) => format!("job {id}"),
+        NoticeSubject::Fax(id) => format!("fax {id}"),
+    }
+}
+
+/// What an error of the smarthost means.
+fn meaning(error: &lettre::transport::smtp::Error) -> Refusal {
+    let code = error.status().filter(|_| error.is_permanent()).map(u16::from);
+    let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    code.map_or(Refusal::Passing, |code| refusal(code, &text))
+}
+
+/// What a reply with 5yz means (RFC 5321 §4.2.3, RFC 7504; RFC 3463 §3 for the code that its text may begin with).
+fn refusal(code: u16, text: &str) -> Refusal {
+    let mut enhanced = text.split_whitespace().next().unwrap_or_default().splitn(3, '.');
+    let enhanced = match (enhanced.next(), enhanced.next(), enhanced.next()) {
+        (Some("5"), Some(subject), Some(detail)) => Some((subject, detail)),
+        _ => None,
+    };
+    match (code, enhanced) {
+        // Message too long for the recipient, and for the system.
+        (_, Some(("2", "3") | ("3", "4"))) => Refusal::TooLarge,
+        // Policy: relaying denied, sender not ours. People mend that, as they do a wrong password, so those mails wait.
+        (_, Some(("7", _))) => Refusal::Passing,
+        (552, None) => Refusal::TooLarge,
+        (550..=556, _) => Refusal::Final,
+        _ => Refusal::Passing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_apart_by_code_and_enhanced_code() {
+        for (code, text, meant) in [
+            (552, "Message too large", Refusal::TooLarge),
+            (552, "5.3.4 Message size exceeds fixed limit", Refusal::TooLarge),
+            (554, "5.2.3 too long for this mailbox", Refusal::TooLarge),
+            (552, "5.2.2 mailbox full", Refusal::Final),
+            (550, "5.1.1 no such user", Refusal::Final),
+            (554, "Not Found", Refusal::Final),
+            (554, "5.7.1 Relay access denied", Refusal::Passing),
+            (550, "5.7.60 sender rejected", Refusal::Passing),
+            (535, "5.7.8 bad credentials", Refusal::Passing),
+            (503, "bad sequence", Refusal::Passing),
+        ] {
+            assert_eq!(refusal(code, text), meant, "{code} {text}");
+        }
+    }
 }

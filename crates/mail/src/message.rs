@@ -3,8 +3,12 @@
 //! Every usable part is faxed, in the mail's order; text bodies never are. A mail whose only body is the document counts
 //! too, and so does a mail forwarded as an attachment.
 
+#[path = "mime.rs"]
+mod mime;
+
 use bytes::Bytes;
-use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::MessageParser;
+use mime::{Bound, Leaf};
 
 /// A document found in a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,9 @@ pub struct Attachment {
 pub struct FaxMail {
     /// The Subject, decoded, at most 250 characters.
     pub subject: Option<String>,
+    /// The Message-ID as it stands in the mail: who sends the mail again sends the same. Behind it what makes it another
+    /// sending all the same (Resent-Message-ID or Resent-Date, RFC 5322 §3.6.6).
+    pub message_id: Option<String>,
     /// The documents in the order of the mail, at least one.
     pub attachments: Vec<Attachment>,
     /// A program sent it (Auto-Submitted, RFC 3834 §5): it gets no answers.
@@ -37,68 +44,87 @@ pub enum MailFault {
     /// No part of a type that can be faxed.
     #[error("no valid attachment")]
     NoAttachment,
+    /// An Office document, which nobody here can draw.
+    #[error("Office documents cannot be faxed; send a PDF")]
+    Office,
     /// More documents than one mail may hold.
     #[error("too many attachments: at most {ATTACHMENT_LIMIT}")]
     TooMany,
+    /// More parts than anybody means, text and pictures included.
+    #[error("too many parts")]
+    TooManyParts,
+    /// Mails in mails in mails, or the same with multiparts.
+    #[error("too deeply nested")]
+    TooDeep,
     /// So many Received fields that it must be going round (RFC 5321 §6.3).
     #[error("too many hops")]
     Loop,
 }
 
-/// Nested mails are looked into this deep.
-const DEPTH_LIMIT: usize = 4;
+impl From<Bound> for MailFault {
+    fn from(bound: Bound) -> Self {
+        match bound {
+            Bound::Depth => MailFault::TooDeep,
+            Bound::Parts => MailFault::TooManyParts,
+            Bound::Unreadable => MailFault::Undecodable,
+        }
+    }
+}
+
 /// More documents than this are refused: each becomes a fax of its own.
 const ATTACHMENT_LIMIT: usize = 20;
 /// More Received fields than this are a loop.
 const HOP_LIMIT: usize = 100;
+/// Longest Message-ID (RFC 5322 §2.1.1: a line), octets.
+const ID_LIMIT: usize = 998;
+/// So much of a Subject is looked at, octets.
+const SUBJECT_LIMIT: usize = 4096;
 
 /// Finds the documents of a mail.
 ///
 /// # Errors
 /// [`MailFault`] if there is none, or one cannot be decoded: nobody would be told that it was left out.
 pub fn fax_mail(octets: &[u8]) -> Result<FaxMail, MailFault> {
-    let message = MessageParser::new().parse(octets).ok_or(MailFault::Undecodable)?;
-    let subject =
-        message.subject().map(|s| s.trim().chars().take(250).collect::<String>()).filter(|s| !s.is_empty());
-    if message.header_values("Received").count() > HOP_LIMIT {
+    let (fields, _) = mime::split(octets);
+    let hops = mime::fields(fields).filter(|(name, _)| name.eq_ignore_ascii_case(b"Received")).count();
+    if hops > HOP_LIMIT {
         return Err(MailFault::Loop);
     }
-    let submitted = message.header_raw("Auto-Submitted").map(|v| v.trim().to_ascii_lowercase());
-    let automatic = submitted.is_some_and(|v| v.split(';').next().unwrap_or_default().trim() != "no");
+    let text = |name| {
+        let value = mime::field(fields, name).map(|v| String::from_utf8_lossy(v).trim().to_owned());
+        value.filter(|v| !v.is_empty())
+    };
+    let automatic = text("Auto-Submitted")
+        .is_some_and(|v| !v.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("no"));
+    let message_id = text("Message-ID").filter(|id| id.len() <= ID_LIMIT).map(|id| {
+        let resent = text("Resent-Message-ID").or_else(|| text("Resent-Date")).unwrap_or_default();
+        format!("{id}{resent}")
+    });
     let mut attachments = Vec::new();
-    let mut broken = false;
-    walk(&message, DEPTH_LIMIT, &mut |part| match usable(part) {
-        Some(Ok(attachment)) => attachments.push(attachment),
-        Some(Err(())) => broken = true,
-        None => {}
-    });
-    match attachments.len() {
-        _ if broken => Err(MailFault::Undecodable),
-        0 => Err(MailFault::NoAttachment),
-        1..=ATTACHMENT_LIMIT => Ok(FaxMail { subject, attachments, automatic }),
-        _ => Err(MailFault::TooMany),
+    mime::walk(octets, &mut |leaf| {
+        attachments.extend(usable(leaf)?);
+        if attachments.len() > ATTACHMENT_LIMIT { Err(MailFault::TooMany) } else { Ok(()) }
+    })?;
+    if attachments.is_empty() {
+        return Err(MailFault::NoAttachment);
     }
+    Ok(FaxMail { subject: subject(fields), message_id, attachments, automatic })
 }
 
-/// Visits every leaf part in the order of the mail, nested mails included.
-fn walk<'m>(message: &'m Message<'m>, depth: usize, visit: &mut dyn FnMut(&'m MessagePart<'m>)) {
-    // mail-parser lists parts depth first, so the list's order is the mail's order.
-    for part in &message.parts {
-        match &part.body {
-            PartType::Message(inner) if depth > 0 => walk(inner, depth - 1, visit),
-            PartType::Message(_) | PartType::Multipart(_) => {}
-            _ => visit(part),
-        }
-    }
+/// The Subject, decoded (RFC 2047).
+fn subject(fields: &[u8]) -> Option<String> {
+    let value = mime::field(fields, "Subject")?;
+    let value = value.get(..SUBJECT_LIMIT).unwrap_or(value).trim_ascii_end();
+    let alone = [b"Subject:", value, b"\r\n\r\n"].concat();
+    let alone = MessageParser::new().parse_headers(&alone)?;
+    let subject: String = alone.subject()?.trim().chars().take(250).collect();
+    (!subject.is_empty()).then_some(subject)
 }
 
-/// The part as an attachment, an error if it should be one but is broken, None if it is none.
-fn usable(part: &MessagePart<'_>) -> Option<Result<Attachment, ()>> {
-    let declared = part.content_type().map(|t| match t.subtype() {
-        Some(subtype) => format!("{}/{}", t.ctype(), subtype).to_ascii_lowercase(),
-        None => t.ctype().to_ascii_lowercase(),
-    });
-    let file_name = part.attachment_name().and_then(base_name);
+/// The part as a document, None if it is none.
+fn usable(leaf: &Leaf<'_>) -> Result<Option<Attachment>, MailFault> {
+    let file_name = leaf.name().and_then(base_name);
+    let declared = leaf.content_type();
     let content_type = match declared.as_deref() {
         Some(
             "application/octet-stream"
@@ -106,34 +132,31 @@ fn usable(part: &MessagePart<'_>) -> Option<Result<Attachment, ()>> {
             | "application/force-download"
             | "binary/octet-stream",
         )
-        | None => type_of_name(file_name.as_deref()?)?,
-        Some(declared) => known_type(declared)?,
+        | None => file_name.as_deref().and_then(type_of_name),
+        Some(declared) => known_type(declared),
     };
-    let octets = part.contents();
-    if octets.is_empty() || (part.is_encoding_problem && !looks_like(content_type, octets)) {
-        return Some(Err(()));
+    let content_type = match content_type {
+        Some(OFFICE) => return Err(MailFault::Office),
+        // Without a mark that they stand on their own they are logos in signatures.
+        Some("image/jpeg" | "image/png") if leaf.related || !leaf.is_attached() => return Ok(None),
+        Some(content_type) => content_type,
+        None => return Ok(None),
+    };
+    let octets = match leaf.octets() {
+        Ok(octets) => octets.into_owned(),
+        Err(octets) if looks_like(content_type, octets) => octets.to_vec(),
+        Err(_) => return Err(MailFault::Undecodable),
+    };
+    if octets.is_empty() {
+        return Err(MailFault::Undecodable);
     }
-    Some(Ok(Attachment {
-        content_type: content_type.to_owned(),
-        file_name,
-        octets: Bytes::copy_from_slice(octets),
-    }))
+    Ok(Some(Attachment { content_type: content_type.to_owned(), file_name, octets: octets.into() }))
 }
 
-const OFFICE: [(&str, &str); 9] = [
-    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-    ("odt", "application/vnd.oasis.opendocument.text"),
-    ("ods", "application/vnd.oasis.opendocument.spreadsheet"),
-    ("odp", "application/vnd.oasis.opendocument.presentation"),
-    ("doc", "application/msword"),
-    ("xls", "application/vnd.ms-excel"),
-    ("ppt", "application/vnd.ms-powerpoint"),
-];
+/// In the place of a type: one of Office, refused since nobody would be told that it was left out.
+const OFFICE: &str = "office";
 
-/// The type under its usual name if documents of that type are faxed. Pictures other than TIFF are not: most are
-/// logos in signatures.
+/// The type under its usual name if documents of that type are faxed.
 fn known_type(declared: &str) -> Option<&'static str> {
     match declared {
         "application/pdf" | "application/x-pdf" | "text/pdf" | "application/acrobat" => {
@@ -142,17 +165,25 @@ fn known_type(declared: &str) -> Option<&'static str> {
         "image/tiff" | "image/tif" | "image/x-tif" | "image/x-tiff" | "application/tiff" => {
             Some("image/tiff")
         }
-        _ => OFFICE.iter().find(|(_, t)| *t == declared).map(|(_, t)| *t),
+        "image/jpeg" | "image/jpg" | "image/pjpeg" => Some("image/jpeg"),
+        "image/png" | "image/x-png" => Some("image/png"),
+        "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint" => Some(OFFICE),
+        other => ["application/vnd.openxmlformats-officedocument.", "application/vnd.oasis.opendocument."]
+            .iter()
+            .any(|family| other.starts_with(family))
+            .then_some(OFFICE),
     }
 }
 
 fn type_of_name(name: &str) -> Option<&'static str> {
     let (_, extension) = name.rsplit_once('.')?;
-    let extension = extension.trim().to_ascii_lowercase();
-    match extension.as_str() {
+    match extension.trim().to_ascii_lowercase().as_str() {
         "pdf" => Some("application/pdf"),
         "tif" | "tiff" => Some("image/tiff"),
-        _ => OFFICE.iter().find(|(e, _)| *e == extension).map(|(_, t)| *t),
+        "jpg" | "jpeg" => Some("image/jpeg"),
+        "png" => Some("image/png"),
+        "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp" | "doc" | "xls" | "ppt" => Some(OFFICE),
+        _ => None,
     }
 }
 
@@ -161,6 +192,8 @@ fn looks_like(content_type: &str, octets: &[u8]) -> bool {
     match content_type {
         "application/pdf" => octets.get(..1024).unwrap_or(octets).windows(5).any(|w| w == b"%PDF-"),
         "image/tiff" => octets.starts_with(b"II*\0") || octets.starts_with(b"MM\0*"),
+        "image/jpeg" => octets.starts_with(b"\xff\xd8\xff"),
+        "image/png" => octets.starts_with(b"\x89PNG\r\n\x1a\n"),
         _ => false,
     }
 }
@@ -174,106 +207,5 @@ fn base_name(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PDF: &str = "JVBERi0xLjQKJSVFT0YK"; // "%PDF-1.4\n%%EOF\n"
-
-    fn multipart(parts: &[&str]) -> Vec<u8> {
-        let mut mail = "From: a@b\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=XX\r\n\r\n".to_owned();
-        for part in parts {
-            mail += &format!("--XX\r\n{part}\r\n");
-        }
-        (mail + "--XX--\r\n").into_bytes()
-    }
-
-    fn pdf_part(kind: &str, name: &str) -> String {
-        format!(
-            "Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"{name}\"\r\n\r\n{PDF}\r\n"
-        )
-    }
-
-    #[test]
-    fn every_usable_part_is_faxed_in_order() {
-        let text = "Content-Type: text/plain\r\n\r\nhello\r\n";
-        let logo =
-            "Content-Type: image/png; name=logo.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0K\r\n";
-        let mail = multipart(&[
-            text,
-            &pdf_part("application/pdf", "one.pdf"),
-            &pdf_part("application/x-pdf", "C:\\\\x\\\\two.pdf"),
-            logo,
-        ]);
-        let fax = fax_mail(&mail).unwrap();
-        assert_eq!(fax.subject.as_deref(), Some("Grüße"));
-        let names: Vec<_> = fax.attachments.iter().map(|a| a.file_name.as_deref()).collect();
-        assert_eq!(names, [Some("one.pdf"), Some("two.pdf")]);
-        for attachment in &fax.attachments {
-            assert_eq!(attachment.content_type, "application/pdf");
-            assert_eq!(&attachment.octets[..], b"%PDF-1.4\n%%EOF\n");
-        }
-    }
-
-    #[test]
-    fn octet_stream_goes_by_its_name() {
-        let named = |name: &str| fax_mail(&multipart(&[&pdf_part("application/octet-stream", name)]));
-        assert_eq!(named("Letter.PDF").unwrap().attachments[0].content_type, "application/pdf");
-        assert_eq!(named("scan.tif").unwrap().attachments[0].content_type, "image/tiff");
-        assert_eq!(named("letter.docx").unwrap().attachments[0].content_type, OFFICE[0].1);
-        assert_eq!(named("virus.exe"), Err(MailFault::NoAttachment));
-        assert_eq!(named("noextension"), Err(MailFault::NoAttachment));
-    }
-
-    #[test]
-    fn a_mail_that_is_nothing_but_a_pdf_is_taken() {
-        let mail = format!(
-            "From: a@b\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n{PDF}\r\n"
-        );
-        let fax = fax_mail(mail.as_bytes()).unwrap();
-        assert_eq!((&fax.attachments[0].octets[..], fax.subject), (&b"%PDF-1.4\n%%EOF\n"[..], None));
-    }
-
-    #[test]
-    fn nested_multiparts_and_forwarded_mails_are_looked_into() {
-        let inner = format!(
-            "Content-Type: multipart/alternative; boundary=YY\r\n\r\n--YY\r\nContent-Type: text/plain\r\n\r\nx\r\n--YY\r\n{}\r\n--YY--\r\n",
-            pdf_part("application/pdf", "in.pdf")
-        );
-        assert!(fax_mail(&multipart(&[&inner])).is_ok());
-        let forwarded = format!(
-            "Content-Type: message/rfc822\r\n\r\nFrom: c@d\r\nContent-Type: multipart/mixed; boundary=YY\r\n\r\n--YY\r\n{}\r\n--YY--\r\n",
-            pdf_part("application/pdf", "fw.pdf")
-        );
-        assert_eq!(
-            fax_mail(&multipart(&[&forwarded])).unwrap().attachments[0].file_name.as_deref(),
-            Some("fw.pdf")
-        );
-    }
-
-    #[test]
-    fn mails_of_programs_and_mails_that_go_round_are_known() {
-        let part = pdf_part("application/pdf", "a.pdf");
-        let with = |field: &str| fax_mail(&[field.as_bytes(), &multipart(&[&part])].concat());
-        assert!(!with("").unwrap().automatic);
-        assert!(!with("Auto-Submitted: no\r\n").unwrap().automatic);
-        assert!(with("Auto-Submitted: auto-generated; x=y\r\n").unwrap().automatic);
-        let hops = "Received: from a by b; Sat, 21 Nov 2026 00:00:00 +0000\r\n";
-        assert!(with(&hops.repeat(20)).is_ok());
-        assert_eq!(with(&hops.repeat(101)), Err(MailFault::Loop));
-    }
-
-    #[test]
-    fn nothing_to_fax_is_said() {
-        assert_eq!(fax_mail(b"Subject: hi\r\n\r\njust text\r\n"), Err(MailFault::NoAttachment));
-        assert_eq!(fax_mail(&multipart(&[])), Err(MailFault::NoAttachment));
-        assert!(fax_mail(b"").is_err());
-        assert!(fax_mail(b"\0\xff\r\n").is_err());
-        let broken = "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n%%%%not base64%%%%\r\n";
-        assert!(fax_mail(&multipart(&[broken])).is_err());
-        // One that would be lost beside a good one, and more than anybody means.
-        let good = pdf_part("application/pdf", "a.pdf");
-        assert_eq!(fax_mail(&multipart(&[&good, broken])), Err(MailFault::Undecodable));
-        assert!(fax_mail(&multipart(&[good.as_str(); 20])).is_ok());
-        assert_eq!(fax_mail(&multipart(&[good.as_str(); 21])), Err(MailFault::TooMany));
-    }
-}
+#[path = "message_tests.rs"]
+mod tests;

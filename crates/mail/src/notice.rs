@@ -61,6 +61,9 @@ pub fn about_job(kind: NoticeKind, job: &Job, zone: &TimeZone) -> News {
     if job.pages > 0 {
         row("Pages", format!("{} of {} confirmed", job.pages_confirmed(), job.pages));
     }
+    for remark in &job.remarks {
+        row("Please check", clean(remark));
+    }
     row("Accepted", local_time(job.created, zone));
     if let Some(last) = last {
         row(if kind == NoticeKind::Sent { "Sent" } else { "Last attempt" }, local_time(last.ended, zone));
@@ -217,14 +220,14 @@ impl Header for AutoSubmitted {
 /// Why a mail could not be made.
 pub type ComposeError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The whole mail. Its Message-ID is made of the notice's id, so that a mail sent twice is known as one.
+/// The whole mail to one recipient. Its Message-ID is made of the notice's id, so that a mail sent twice is known as one.
 ///
 /// # Errors
 ///
-/// No recipient, or a part that cannot be put together.
+/// A part that cannot be put together.
 pub fn compose(
     notice: &Notice,
-    to: &[Address],
+    to: &Address,
     from: &Mailbox,
     about: &News,
     pages: Pages,
@@ -245,7 +248,7 @@ pub fn compose(
     }
     html += "</table>";
     if pages.left_out {
-        let said = "The fax is too large to be attached; fetch it from your fax box.";
+        let said = "The fax is too large to be attached; fetch it from your fax box, where it is kept.";
         let _ = write!(text, "\n{said}\n");
         let _ = write!(html, "<p>{said}</p>");
     }
@@ -274,15 +277,13 @@ pub fn compose(
             Attachment::new(name).body(Body::new(pdf), header::ContentType::parse("application/pdf")?),
         );
     }
-    let mut builder = Message::builder()
+    let builder = Message::builder()
         .from(from.clone())
+        .to(Mailbox::new(None, to.clone()))
         .subject(about.subject.as_str())
         .date(std::time::SystemTime::now())
         .message_id(Some(format!("<{}@{}>", notice.id, from.email.domain())))
         .header(AutoSubmitted);
-    for address in to {
-        builder = builder.to(Mailbox::new(None, address.clone()));
-    }
     Ok(builder.multipart(mail)?)
 }
 

@@ -475,7 +475,7 @@ impl Session {
         }
         self.state = State::Ready;
         match disposition {
-            Disposition::Queued(ids) => self.reply(&format!("250 queued as {}", ids.join(" "))),
+            Disposition::Queued(ids) => self.reply(&queued(ids)),
             Disposition::Refused(reason) => {
                 let reason: String =
                     reason.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).take(400).collect();
@@ -506,6 +506,19 @@ impl Session {
         self.output.push_back(Output::Close);
         self.state = State::Closed;
         self.waiting = Vec::new();
+    }
+}
+
+/// Most ids in a reply, whose line has 512 octets with its CRLF at most (RFC 5321 §4.5.3.1.5).
+const IDS_TOLD: usize = 12;
+
+/// The reply to a mail that is in the queue.
+fn queued(ids: &[String]) -> String {
+    let told: Vec<&str> = ids.iter().take(IDS_TOLD).map(String::as_str).collect();
+    let told = told.join(" ");
+    match ids.len().saturating_sub(IDS_TOLD) {
+        0 => format!("250 queued as {told}"),
+        more => format!("250 queued as {told} and {more} more"),
     }
 }
 

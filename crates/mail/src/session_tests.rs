@@ -112,6 +112,19 @@ fn commands_out_of_order_are_refused_and_harm_nothing() {
     }
 }
 
+/// Clients give up on longer lines, and send everything again.
+#[test]
+fn a_reply_has_512_octets_at_most_however_many_faxes_were_queued() {
+    let id = |n: usize| format!("{n:032x}");
+    for (count, end) in [(1, id(0)), (12, id(11)), (13, "and 1 more".into()), (2000, "and 1988 more".into())]
+    {
+        let ids: Vec<String> = (0..count).map(id).collect();
+        let said = queued(&ids);
+        assert!(said.starts_with(&format!("250 queued as {}", id(0))) && said.ends_with(&end), "{said}");
+        assert!(said.len() + 2 <= 512, "{} octets", said.len());
+    }
+}
+
 #[test]
 fn a_mail_cannot_be_smuggled_inside_another() {
     for end in ["\n.\n", "\n.\r\n", "\r.\r", "\r\n.\n", "\r\n.\r", "\r.\r\n", "\r\n\0.\r\n"] {

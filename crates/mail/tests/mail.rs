@@ -14,12 +14,13 @@ use fax_mail::ingress::FaxIngress;
 use fax_mail::listener::{Ingress, ListenerConfig, serve};
 use fax_mail::mailer::{Mailer, MailerConfig};
 use fax_mail::session::{Disposition, Envelope, Limits, Verdict};
+use fax_store::StoreError;
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{
-    AccountId, Entry, EntryKind, FaxId, FaxboxId, Folder, Job, NodeId, Notice, NoticeKind, NoticeSubject,
-    Received, Source, Timestamp,
+    AccountId, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, Job, JobState, NodeId, Notice,
+    NoticeKind, NoticeSubject, Received, Source, Timestamp,
 };
-use fax_store::port::{JobQuery, Range};
+use fax_store::port::{Documents, Guard, JobChange, JobQuery, Range};
 use fax_store::redb::RedbStore;
 use fax_switch::number::NumberPlan;
 use fax_switch::port::{
@@ -66,17 +67,55 @@ impl Fetcher for Idle {
     }
 }
 
+/// A store of documents that fills up.
+struct Filling {
+    folder: FolderDocuments,
+    /// So many documents have room; `None`: all.
+    room: Mutex<Option<u32>>,
+}
+
+#[async_trait]
+impl Documents for Filling {
+    async fn put(&self, octets: Bytes) -> Result<DocumentKey, StoreError> {
+        if let Some(left) = self.room.lock().unwrap().as_mut() {
+            *left = left.checked_sub(1).ok_or(StoreError::Unavailable("it is full".into()))?;
+        }
+        self.folder.put(octets).await
+    }
+
+    async fn put_as(&self, key: &DocumentKey, octets: Bytes) -> Result<(), StoreError> {
+        self.folder.put_as(key, octets).await
+    }
+
+    async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {
+        self.folder.get(key).await
+    }
+
+    async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {
+        self.folder.delete(key).await
+    }
+
+    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
+        self.folder.older_than(age).await
+    }
+}
+
 struct Rig {
     service: Service,
     ports: Ports,
+    documents: Arc<Filling>,
     _folder: tempfile::TempDir,
 }
 
 async fn rig() -> Rig {
     let folder = tempfile::tempdir().unwrap();
+    let documents = Arc::new(Filling {
+        folder: FolderDocuments::open(folder.path().join("documents")).unwrap(),
+        room: Mutex::new(None),
+    });
     let ports = Ports {
         store: Arc::new(RedbStore::open(folder.path().join("rows")).unwrap()),
-        documents: Arc::new(FolderDocuments::open(folder.path().join("documents")).unwrap()),
+        documents: documents.clone(),
         dialler: Arc::new(Idle),
         converter: Arc::new(Idle),
         fetcher: Arc::new(Idle),
@@ -108,7 +147,7 @@ async fn rig() -> Rig {
     let mut user = Entry::new(EntryKind::User, "u1", AccountId::new(A), Timestamp::now());
     user.document.insert("email".into(), "jo@a.example".into());
     service.put_entries(vec![user]).await.unwrap();
-    Rig { service, ports, _folder: folder }
+    Rig { service, ports, documents, _folder: folder }
 }
 
 impl Rig {
@@ -248,6 +287,98 @@ async fn every_document_of_a_mail_is_a_job() {
     );
 }
 
+fn envelope(recipients: &[&str], head: &str, parts: &[(&str, &str)]) -> Envelope {
+    let mut mail = format!("From: b\r\n{head}Content-Type: multipart/mixed; boundary=XX\r\n\r\n");
+    for (name, text) in parts {
+        mail += &format!("--XX\r\nContent-Type: application/pdf; name={name}\r\n\r\n%PDF-1.4 {text}\r\n");
+    }
+    Envelope {
+        helo: "client".into(),
+        sender: "boss@b.example".into(),
+        recipients: recipients.iter().map(|r| format!("{r}@{DOMAIN}")).collect(),
+        octets: (mail + "--XX--\r\n").into_bytes(),
+    }
+}
+
+/// The 250 was lost, or we fell over behind it: the client sends the mail again.
+#[tokio::test]
+async fn a_mail_that_comes_again_is_the_same_faxes() {
+    let rig = rig().await;
+    let ingress = FaxIngress::new(rig.service.clone(), false);
+    let to = ["4155551234", "4155559999"];
+    // The same document twice in a mail is meant.
+    let parts = [("a.pdf", "one"), ("b.pdf", "one"), ("c.pdf", "three")];
+    let known = envelope(&to, "Message-ID: <1@b.example>\r\n", &parts);
+    let first = ingress.mail(known.clone()).await;
+    let Disposition::Queued(ids) = &first else { panic!("{first:?}") };
+    assert_eq!((ids.len(), rig.jobs().await.len()), (6, 6));
+    assert_eq!(ingress.mail(known.clone()).await, first);
+    // By transactions of their own, as some clients do it, and in another order.
+    for (nth, number) in to.iter().enumerate().rev() {
+        let one = envelope(&[number], "Message-ID: <1@b.example>\r\n", &parts);
+        assert_eq!(ingress.mail(one).await, Disposition::Queued(ids[nth * 3..nth * 3 + 3].to_vec()));
+    }
+    assert_eq!(rig.jobs().await.len(), 6);
+    // What was called off stays so.
+    rig.service.cancel(&AccountId::new(A), &ids[0].as_str().into()).await.unwrap();
+    assert_eq!(ingress.mail(known).await, first);
+    assert_eq!(rig.jobs().await.len(), 5);
+    // Another sender, document, mail or sending, and mails that nobody can know again, are other faxes.
+    let one = [("a.pdf", "one")];
+    for (count, head, parts) in [
+        (6, "Message-ID: <2@b.example>\r\n", &one),
+        (7, "Message-ID: <1@b.example>\r\nResent-Message-ID: <3@b.example>\r\n", &one),
+        (8, "Message-ID: <1@b.example>\r\n", &[("a.pdf", "another")]),
+        (9, "", &one),
+        (10, "", &one),
+    ] {
+        assert!(matches!(ingress.mail(envelope(&to[..1], head, parts)).await, Disposition::Queued(_)));
+        assert_eq!(rig.jobs().await.len(), count, "{head}");
+    }
+}
+
+/// The store fails between two faxes of a mail: 451, and the next try makes what is missing.
+#[tokio::test]
+async fn a_mail_that_was_half_queued_is_whole_after_the_next_try() {
+    let rig = rig().await;
+    let ingress = FaxIngress::new(rig.service.clone(), false);
+    let parts = [("a.pdf", "one"), ("b.pdf", "two")];
+    for (head, left) in [("Message-ID: <1@b.example>\r\n", 1), ("", 0)] {
+        let before = rig.jobs().await.len();
+        let mail = envelope(&["4155551234"], head, &parts);
+        *rig.documents.room.lock().unwrap() = Some(1);
+        assert_eq!(ingress.mail(mail.clone()).await, Disposition::TryLater, "{head}");
+        assert_eq!(rig.jobs().await.len() - before, left, "{head}");
+        *rig.documents.room.lock().unwrap() = None;
+        let again = ingress.mail(mail).await;
+        assert!(matches!(&again, Disposition::Queued(ids) if ids.len() == 2), "{again:?}");
+        assert_eq!(rig.jobs().await.len() - before, 2, "{head}");
+    }
+}
+
+/// What was taken back before a final refusal, and what failed, is no answer to a mail that is sent anew.
+#[tokio::test]
+async fn a_mail_that_was_refused_or_failed_is_sent_anew() {
+    let rig = rig().await;
+    let ingress = FaxIngress::new(rig.service.clone(), false);
+    let head = "Message-ID: <1@b.example>\r\n";
+    let parts = [("a.pdf", "one")];
+    let both = envelope(&["4155551234", "15"], head, &parts);
+    assert_eq!(ingress.mail(both).await, Disposition::Refused("Not Found".into()));
+    assert!(rig.jobs().await.is_empty(), "what was queued is taken back");
+    let one = envelope(&["4155551234"], head, &parts);
+    let Disposition::Queued(ids) = ingress.mail(one.clone()).await else { panic!("not queued") };
+    let job = rig.jobs().await;
+    assert_eq!((job.len(), job[0].id.as_str()), (1, ids[0].as_str()));
+    let failed: JobChange = Box::new(|j| {
+        j.state = JobState::Failed;
+        Ok(())
+    });
+    rig.ports.store.update_job(&job[0].id, Guard::Any, failed, vec![]).await.unwrap();
+    let Disposition::Queued(anew) = ingress.mail(one).await else { panic!("not queued") };
+    assert_ne!(anew, ids);
+}
+
 #[tokio::test]
 async fn who_may_send_is_the_faxboxs_business() {
     let rig = rig().await;
@@ -378,6 +509,10 @@ struct Sink {
     busy: Mutex<u32>,
     /// So many mails take their time.
     slow: Mutex<u32>,
+    /// Refuses mails with a PDF as too large.
+    small: Mutex<bool>,
+    /// Refuses the next mails so.
+    refusals: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -392,6 +527,12 @@ impl Ingress for Sink {
     }
 
     async fn mail(&self, mail: Envelope) -> Disposition {
+        if let Some(why) = self.refusals.lock().unwrap().pop() {
+            return Disposition::Refused(why);
+        }
+        if mail.octets.windows(15).any(|w| w == b"application/pdf") && *self.small.lock().unwrap() {
+            return Disposition::Refused("5.3.4 message size exceeds fixed limit".into());
+        }
         let slow = {
             let mut left = self.slow.lock().unwrap();
             let slow = *left > 0;
@@ -479,6 +620,11 @@ async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_t
         ["one@x.example", "two@x.example"],
         "each once, the one that is gone keeps it from nobody"
     );
+    for mail in &mails {
+        let parsed = MessageParser::new().parse(&mail.octets).unwrap();
+        let to: Vec<_> = parsed.to().unwrap().iter().filter_map(|a| a.address()).collect();
+        assert_eq!(to, mail.recipients, "nobody sees who else was told");
+    }
     let mail = MessageParser::new().parse(&mails[0].octets).unwrap();
     assert_eq!(mail.subject(), Some("New fax from Läb Bcc: evil@x.example <b> (+14155550199)"));
     assert_eq!(mail.header_raw("Auto-Submitted").map(str::trim), Some("auto-generated"));
@@ -564,6 +710,30 @@ async fn results_of_jobs_are_worded_and_what_nobody_takes_is_kept() {
     assert_eq!(sink.mails.lock().unwrap().len(), 3);
 }
 
+/// A smarthost with a limit of its own, and one that does not know us yet: nobody misses the news.
+#[tokio::test]
+async fn a_mail_that_is_too_large_goes_without_the_fax_and_faults_of_settings_are_waited_for() {
+    let rig = rig().await;
+    let refusals = vec!["5.7.1 Relay access denied".to_owned(), "5.7.1 sender rejected".to_owned()];
+    let sink = Arc::new(Sink { small: Mutex::new(true), refusals: Mutex::new(refusals), ..Sink::default() });
+    let fax = received(&rig).await;
+    let told = notice(NoticeKind::Received, NoticeSubject::Fax(fax.id.clone()), &["one@x.example"]);
+    rig.ports.store.insert_received(fax.clone(), vec![told]).await.unwrap();
+    mailer(&rig, &sink).await;
+    let mails = mails(&sink, 1).await;
+    no_notice_left(&rig).await;
+    assert_eq!((mails.len(), sink.refusals.lock().unwrap().len()), (1, 0));
+    let mail = MessageParser::new().parse(&mails[0].octets).unwrap();
+    let text = mail.body_text(0).unwrap();
+    assert!(
+        text.contains("too large to be attached") && text.contains(&format!("Fax: {}", fax.id)),
+        "{text}"
+    );
+    assert!(mail.body_html(0).unwrap().contains("cid:first-page@ferrofax"));
+    let far = Timestamp::now().plus(Duration::from_secs(20 * 365 * 86_400));
+    assert!(rig.ports.store.notices_due(far, 10).await.unwrap().is_empty(), "nothing is set aside");
+}
+
 /// Two nodes on one database: each mail goes out once, also while one node takes longer over it than a lease.
 #[tokio::test]
 async fn two_mailers_on_one_store_mail_each_notice_once() {
@@ -584,7 +754,12 @@ async fn two_mailers_on_one_store_mail_each_notice_once() {
         (0..MAILS).map(|i| notice(NoticeKind::Received, about(), &[&format!("u{i}@x.example")])).collect();
     rig.ports.store.insert_notices(notices).await.unwrap();
     mailer(&rig, &sink).await;
-    let second = Rig { service: other, ports: rig.ports.clone(), _folder: tempfile::tempdir().unwrap() };
+    let second = Rig {
+        service: other,
+        ports: rig.ports.clone(),
+        documents: rig.documents.clone(),
+        _folder: tempfile::tempdir().unwrap(),
+    };
     mailer(&second, &sink).await;
     mails(&sink, MAILS).await;
     no_notice_left(&rig).await;

@@ -1,7 +1,7 @@
 //! A folder of call files: taken when their time of change has come, as Asterisk does it.
 
 use crate::call_file::{self, CallFile};
-use crate::claim::{self, Still, Taken};
+use crate::claim::{self, Still, Taken, Troubles};
 use crate::result::{self, HandedIn};
 use core::time::Duration;
 use fax_store::model::{AccountId, FaxboxId, JobState};
@@ -64,10 +64,13 @@ impl CallRounds {
     ///
     /// # Errors
     ///
-    /// The folder cannot be read or written; everything else goes on in the next round.
+    /// The folder cannot be read, or what is to be done with some files cannot be done: which. Everything else is done, and
+    /// these are tried again in the next round.
     pub async fn round(&mut self, service: &Service) -> io::Result<()> {
+        let mut troubles = Troubles::default();
         for taken in Taken::all(&self.folder.path.join(TAKEN))? {
-            self.hand_in(service, taken).await?;
+            let name = taken.name.clone();
+            troubles.note(&name, self.hand_in(service, taken).await);
         }
         let files = claim::files(&self.folder.path)?;
         let now = Instant::now();
@@ -75,17 +78,19 @@ impl CallRounds {
         for file in &files {
             // A time of change to come is when the call is to be made; until then the file may be changed or removed.
             let due = file.modified <= SystemTime::now();
-            if due
-                && self.still.since(file, now) >= self.folder.settle
-                && let Some(taken) = Taken::take(file, &self.folder.path.join(TAKEN), false)?
-            {
-                self.hand_in(service, taken).await?;
+            if !due || self.still.since(file, now) < self.folder.settle {
+                continue;
             }
+            let handed = match Taken::take(file, &self.folder.path.join(TAKEN), false) {
+                Ok(Some(taken)) => self.hand_in(service, taken).await,
+                taken => taken.map(drop),
+            };
+            troubles.note(&file.name, handed);
         }
         for queued in Taken::all(&self.folder.path.join(QUEUED))? {
-            self.file(service, &queued).await?;
+            troubles.note(&queued.name, self.file(service, &queued).await);
         }
-        Ok(())
+        troubles.told()
     }
 
     async fn hand_in(&self, service: &Service, mut taken: Taken) -> io::Result<()> {

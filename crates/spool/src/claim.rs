@@ -89,7 +89,8 @@ impl Taken {
     pub(crate) fn take(file: &Found, into: &Path, ticket: bool) -> io::Result<Option<Taken>> {
         let id = JobId::generate();
         let mark = if ticket { WITH } else { WITHOUT };
-        let path = into.join(format!("{id}{mark}{}", file.name));
+        let name = shortened(&file.name);
+        let path = into.join(format!("{id}{mark}{name}"));
         match fs::rename(&file.path, &path) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -98,7 +99,7 @@ impl Taken {
         // Before the job is on disk: a file that came back after a power failure would be sent twice.
         sync(into)?;
         file.path.parent().map_or(Ok(()), sync)?;
-        Ok(Some(Taken { id, ticket, name: file.name.clone(), path }))
+        Ok(Some(Taken { id, ticket, name, path }))
     }
 
     /// The taken files of a folder.
@@ -134,6 +135,55 @@ impl Taken {
             rename(&ticket, &self.ticket_path())?;
         }
         sync(into)
+    }
+}
+
+/// Longest name of a taken file, octets: a name has 255 in all, and the id and `.result.json.part` are put to it.
+const NAME: usize = 200;
+/// Longest ending that is kept of a name that is shortened.
+const ENDING: usize = 16;
+
+/// A name that has room for what is put to it: cut in the middle, since it begins with a number and ends with a type.
+fn shortened(name: &str) -> String {
+    if name.len() <= NAME {
+        return name.to_owned();
+    }
+    let ending = name.rfind('.').and_then(|dot| name.get(dot..)).filter(|e| e.len() <= ENDING).unwrap_or("");
+    let mut end = NAME - ending.len();
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{ending}", name.get(..end).unwrap_or_default())
+}
+
+/// What went wrong with some files of a folder while the others went on.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    said: Vec<String>,
+    more: usize,
+}
+
+impl Troubles {
+    /// Most files that are told of.
+    const MOST: usize = 5;
+
+    /// What became of a file.
+    pub(crate) fn note(&mut self, name: &str, done: io::Result<()>) {
+        let Err(error) = done else { return };
+        if self.said.len() < Self::MOST {
+            self.said.push(format!("{name}: {error}"));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// All of it as one error.
+    pub(crate) fn told(self) -> io::Result<()> {
+        match (self.said.is_empty(), self.more) {
+            (true, _) => Ok(()),
+            (false, 0) => Err(io::Error::other(self.said.join("; "))),
+            (false, more) => Err(io::Error::other(format!("{}; and {more} more", self.said.join("; ")))),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A hot folder: documents laid there are sent to the number in their name or in a JSON file beside them.
 
-use crate::claim::{self, Found, Still, Taken};
+use crate::claim::{self, Found, Still, Taken, Troubles};
 use crate::result::{self, HandedIn};
 use crate::ticket::{Ticket, number_in};
 use core::time::Duration;
@@ -71,23 +71,29 @@ impl HotRounds {
     ///
     /// # Errors
     ///
-    /// The folder cannot be read or written; everything else goes on in the next round.
+    /// The folder cannot be read, or what is to be done with some files cannot be done: which. Everything else is done, and
+    /// these are tried again in the next round.
     pub async fn round(&mut self, service: &Service) -> io::Result<()> {
+        let mut troubles = Troubles::default();
         for taken in Taken::all(&self.within("taken"))? {
-            self.hand_in(service, taken).await?;
+            let name = taken.name.clone();
+            troubles.note(&name, self.hand_in(service, taken).await);
         }
         let files = claim::files(&self.folder.path)?;
         let now = Instant::now();
         self.still.look(&files, now);
         for file in files.iter().filter(|f| !is_ticket(&f.name)) {
-            if let Some(taken) = self.take(file, &files, now)? {
-                self.hand_in(service, taken).await?;
-            }
+            let handed = match self.take(file, &files, now) {
+                Ok(Some(taken)) => self.hand_in(service, taken).await,
+                taken => taken.map(drop),
+            };
+            troubles.note(&file.name, handed);
         }
         for queued in Taken::all(&self.within("queued"))? {
-            self.file(service, queued).await?;
+            let name = queued.name.clone();
+            troubles.note(&name, self.file(service, queued).await);
         }
-        Ok(())
+        troubles.told()
     }
 
     /// Takes a document if it and what belongs to it are complete.

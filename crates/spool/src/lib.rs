@@ -40,7 +40,7 @@ impl Rounds {
             };
             let failed = done.err().map(|e: io::Error| e.to_string());
             if let Some(error) = failed.as_ref().filter(|e| told.as_ref() != Some(*e)) {
-                tracing::error!(folder = %path.display(), %error, "a folder cannot be worked in");
+                tracing::error!(folder = %path.display(), %error, "not everything in a folder can be worked on");
             }
             told = failed;
             let stopped = tokio::time::timeout(every, stop.changed()).await;

@@ -49,6 +49,7 @@ pub(crate) fn of_job(job: &Job) -> Value {
         "pages_confirmed": job.pages_confirmed(),
         "attempts": job.attempts.len(),
         "reason": job.reason,
+        "remarks": job.remarks,
         "remote_ident": last.and_then(|a| a.remote_ident.clone()),
         "ended": job.modified.unix_seconds(),
     })

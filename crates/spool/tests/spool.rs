@@ -146,6 +146,53 @@ async fn what_is_unfinished_a_link_or_without_a_number_is_left_alone() {
     assert_eq!(names(dir.path()).len(), 4 + 5);
 }
 
+/// One file that cannot be moved, one with the longest name there is: the others are sent and filed, and the log says which.
+#[tokio::test]
+async fn a_file_that_cannot_be_worked_on_does_not_stop_the_others() {
+    let b = Bench::running();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let mut rounds = HotRounds::open(hot(dir.path())).unwrap();
+    let long = format!("+14155550101_{}é.pdf", "x".repeat(255 - 13 - 2 - 4));
+    assert_eq!(long.len(), 255);
+    fs::write(at(&long), "pages:1").unwrap();
+    // It was handed in, and where it is to go a folder stands in its way.
+    let id = "0123456789abcdef0123456789abcdef";
+    fs::write(at(&format!("taken/{id}-+14155550102.pdf")), "pages:1").unwrap();
+    fs::create_dir(at(&format!("queued/{id}-+14155550102.pdf"))).unwrap();
+    fs::write(at("+14155550103.pdf"), "pages:1").unwrap();
+    let mut said = String::new();
+    for _ in 0..400 {
+        said = rounds.round(&b.service).await.unwrap_err().to_string();
+        if names(at("done")).len() == 4 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert!(said.starts_with("+14155550102.pdf: "), "{said}");
+    let done = names(at("done"));
+    assert_eq!(done.len(), 4, "{done:?}");
+    assert!(done.contains(&"+14155550103.pdf".to_owned()));
+    assert!(done.iter().any(|n| n.starts_with("+14155550101_xxx") && n.ends_with(".pdf") && n.len() == 200));
+    // A folder of call files likewise.
+    let out = dir.path().join("calls");
+    fs::create_dir(&out).unwrap();
+    let mut rounds = CallRounds::open(calls(&out, dir.path())).unwrap();
+    let document = at("done/+14155550103.pdf");
+    fs::write(out.join(format!("outgoing/.taken/{id}-a.call")), call_file("4155550105", &document, ""))
+        .unwrap();
+    fs::create_dir(out.join(format!("outgoing/.queued/{id}-a.call"))).unwrap();
+    fs::write(out.join("outgoing/b.call"), call_file("4155550104", &document, "Archive: yes\n")).unwrap();
+    for _ in 0..400 {
+        said = rounds.round(&b.service).await.unwrap_err().to_string();
+        if out.join("outgoing_done/b.call").exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert!(said.starts_with("a.call: ") && out.join("outgoing_done/b.call").exists(), "{said}");
+}
+
 /// Three nodes look at one folder, each of them all the time: every document is sent once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nodes_that_share_a_folder_send_nothing_twice() {

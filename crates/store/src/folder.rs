@@ -126,7 +126,14 @@ impl Documents for FolderDocuments {
 
     async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {
         let path = self.path(key)?;
-        self.blocking(move |_| fs::read(path).map(Bytes::from).map_err(io)).await
+        self.blocking(move |d| match fs::read(path) {
+            // A file system that is not mounted has lost nothing.
+            Err(e) if e.kind() == ErrorKind::NotFound && !d.root.exists() => {
+                Err(StoreError::Unavailable(format!("the folder {} is not there", d.root.display())))
+            }
+            read => read.map(Bytes::from).map_err(io),
+        })
+        .await
     }
 
     async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {

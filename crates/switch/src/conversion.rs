@@ -8,21 +8,29 @@ use crate::running::{Ticket, Why};
 use crate::service::Service;
 use bytes::Bytes;
 use core::time::Duration;
+use fax_document::FaxDocument;
 use fax_store::StoreError;
 use fax_store::model::{DocumentKey, Job, JobState, Source};
 use fax_store::port::{Guard, JobChange};
 use tokio::task::JoinSet;
 
-/// How often a document is tried that could not be had or converted for a passing reason.
+/// How often a document is tried that could not be had for a passing reason.
 const TRIES: u32 = 5;
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The longest wait between two tries after troubles of our own house, which have no last one.
+const HOUSE_AGAIN: Duration = Duration::from_secs(900);
+/// Most remarks about a document that are kept.
+const REMARKS: usize = 10;
+/// Longest remark, characters.
+const REMARK: usize = 200;
 
 /// Fax pages on disk.
 struct Stored {
     key: DocumentKey,
     pages: u32,
     size: u64,
+    remarks: Vec<String>,
 }
 
 impl Service {
@@ -62,6 +70,12 @@ impl Service {
                 self.finish(&job, held, Turn::Hopeless(why)).await;
             }
             Err(ConvertError::Later(why)) => self.convert_later(job, held, why).await,
+            Err(ConvertError::House(why)) => {
+                let now = self.now();
+                let pause = house_pause(now.since(job.created));
+                tracing::error!(job = %job.id, why, ?pause, "a document waits, since it cannot be converted here");
+                self.finish(&job, held, Turn::Held(now.plus(pause), why)).await;
+            }
         }
     }
 
@@ -74,13 +88,17 @@ impl Service {
         if pages == 0 {
             return Err(ConvertError::Document("The document has no pages.".into()));
         }
+        let remarks = remarks_of(&document);
+        if !remarks.is_empty() {
+            tracing::warn!(job = %job.id, ?remarks, "a document was converted with remarks");
+        }
         let tiff = tokio::task::spawn_blocking(move || document.to_stored_tiff())
             .await
-            .map_err(|e| ConvertError::Later(e.to_string()))?;
+            .map_err(|e| ConvertError::House(e.to_string()))?;
         let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
         let put = self.inner.ports.documents.put_for(&job.account, tiff.into()).await;
-        let key = put.map_err(|e| ConvertError::Later(e.to_string()))?;
-        Ok(Stored { key, pages, size })
+        let key = put.map_err(|e| ConvertError::House(e.to_string()))?;
+        Ok(Stored { key, pages, size, remarks })
     }
 
     async fn original_of(&self, job: &Job) -> Result<(Bytes, String, Option<String>), ConvertError> {
@@ -89,7 +107,7 @@ impl Service {
                 let got = self.inner.ports.documents.get(original).await;
                 let octets = got.map_err(|e| match e {
                     StoreError::NotFound => ConvertError::Document("The document is lost.".into()),
-                    other => ConvertError::Later(other.to_string()),
+                    other => ConvertError::House(other.to_string()),
                 })?;
                 Ok((octets, content_type.clone(), file_name.clone()))
             }
@@ -118,11 +136,12 @@ impl Service {
         let (store, clock) = (&self.inner.ports.store, &self.inner.ports.clock);
         loop {
             let key = stored.key.clone();
-            let (pages, size) = (stored.pages, stored.size);
+            let (pages, size, remarks) = (stored.pages, stored.size, stored.remarks.clone());
             let change: JobChange = Box::new(move |j| {
                 j.document = Some(key);
                 j.pages = pages;
                 j.size = size;
+                j.remarks = remarks;
                 j.modified = now;
                 j.reason = None;
                 j.state = JobState::Pending;
@@ -177,4 +196,14 @@ impl Service {
         tracing::warn!(job = %job.id, why, "the document is tried again later");
         self.finish(&job, held, Turn::Back(now.plus(AGAIN))).await;
     }
+}
+
+/// How long a fax of this age waits after a trouble of our own house: a minute at first, then a quarter of its age.
+fn house_pause(age: Duration) -> Duration {
+    (age / 4).clamp(AGAIN, HOUSE_AGAIN)
+}
+
+/// What the converter had to say about a document, in bounds.
+fn remarks_of(document: &FaxDocument) -> Vec<String> {
+    document.remarks.iter().take(REMARKS).map(|remark| remark.chars().take(REMARK).collect()).collect()
 }

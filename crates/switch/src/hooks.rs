@@ -254,6 +254,7 @@ fn of_job(job: &Job) -> Map<String, Value> {
         "subject": job.subject,
         "pages": job.pages,
         "pages_confirmed": job.pages_confirmed(),
+        "remarks": job.remarks,
         "attempts": job.attempts.len(),
         "retries": job.retries,
         "next_attempt": (!job.state.is_final()).then(|| job.not_before.gregorian_seconds()),

@@ -350,9 +350,12 @@ pub enum ConvertError {
     /// It never will be: what is wrong with it, in a sentence for its sender.
     #[error("{0}")]
     Document(String),
-    /// It may be later: our own or a passing trouble.
+    /// It may be later: a passing trouble of who has it.
     #[error("{0}")]
     Later(String),
+    /// It may be later: a trouble of our own house, for which no fax that was accepted is given up.
+    #[error("{0}")]
+    House(String),
 }
 
 /// Gets documents by URL.

@@ -15,7 +15,7 @@ mod toll;
 pub use attachment::{Attachment, Format, Which};
 pub use config::{Ports, ServiceConfig};
 pub use incoming::{Decision, IncomingCall, ReceivedFax};
-pub use jobs::{cancelling, restarting};
+pub use jobs::{cancelling, is_taken_back, restarting};
 pub use profiles::TraitSetting;
 pub use receptions::{Receiving, Reception};
 pub use refused::{REFUSED_MAIL, RefusedMail};

@@ -5,7 +5,7 @@ mod bench;
 
 use bench::{Bench, Script, next};
 use fax_store::model::{JobState, NoticeKind, PageState, RetryPolicy};
-use fax_switch::{NewDocument, NewJob, ServiceError, SubmitError};
+use fax_switch::{NewDocument, NewJob, ServiceError, SubmitError, Which};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -343,6 +343,52 @@ async fn a_document_that_is_not_there_yet_is_tried_again() {
     }
     let job = b.until_state(&id, JobState::Failed).await;
     assert_eq!(job.reason.as_deref(), Some("not now"));
+}
+
+/// A store of documents that is away for a day, or a converter that cannot be started, ends no fax that was accepted.
+#[tokio::test]
+async fn troubles_of_our_own_house_end_no_fax() {
+    let mut b = Bench::new();
+    let house = b.submit("house", N).await;
+    let stored = b.submit("pages:3", "4155550179").await;
+    let (here, away) = (b.dir.path().join("documents"), b.dir.path().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    b.start();
+    let mut before = Vec::new();
+    for _ in 0..40 {
+        let mut after = Vec::new();
+        for (nth, (id, why)) in [(&house, "no converter"), (&stored, "is not there")].into_iter().enumerate()
+        {
+            let last = before.get(nth).copied().unwrap_or_default();
+            let job = b.until(id, |j| j.not_before > last && j.lease.is_none() && j.reason.is_some()).await;
+            assert_eq!((job.state, job.conversions), (JobState::Converting, 0));
+            assert!(job.reason.as_deref().unwrap().contains(why), "{job:?}");
+            after.push(job.not_before);
+        }
+        before = after;
+        b.clock.advance(900);
+    }
+    std::fs::rename(&away, &here).unwrap();
+    b.clock.advance(900);
+    assert_eq!(b.until_state(&stored, JobState::Completed).await.reason, None);
+}
+
+/// What the converter left out is told, in bounds, and goes when the document is another.
+#[tokio::test]
+async fn remarks_about_a_document_are_kept_until_it_is_another() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::Refuse("call.busy"));
+    let id = b.submit("remarks", N).await;
+    let job = b.until_back(&id, 1).await;
+    assert_eq!(job.remarks.len(), 10);
+    assert!(job.remarks.iter().all(|r| r.chars().count() == 200), "{:?}", job.remarks);
+    assert!(job.remarks[1].starts_with("1 xxx"));
+    let mut again = Bench::new_job("", N);
+    again.document = NewDocument::Copy(Which::Job(id.clone()));
+    let copy = b.service.submit(again).await.unwrap();
+    assert_eq!(copy.remarks, job.remarks, "the pages are the same");
+    let changed = b.service.change_job(&id, Bench::new_job("pages:2", N)).await.unwrap();
+    assert!(changed.remarks.is_empty());
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl HookCaller for HttpHookCaller {
         };
         let asked = async {
             let client = guarded(&request.url, self.private, self.patience).await.map_err(|e| match e {
-                ConvertError::Document(why) | ConvertError::Later(why) => why,
+                ConvertError::Document(why) | ConvertError::Later(why) | ConvertError::House(why) => why,
             })?;
             let ready =
                 client.request(request.method, request.url).headers(request.headers).body(request.body);

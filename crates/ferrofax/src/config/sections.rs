@@ -241,6 +241,7 @@ pub(super) fn mail(root: &Section<'_, '_>, base: &Path) -> Option<Smarthost> {
         }
         (None, _) => None,
     };
+    let max_attachment = size(&s, "max_attachment", MAX_ATTACHMENT, 1_000_000_000);
     s.finish();
     Some(Smarthost {
         host: host?.value,
@@ -248,8 +249,12 @@ pub(super) fn mail(root: &Section<'_, '_>, base: &Path) -> Option<Smarthost> {
         tls,
         credentials,
         from: from?.value,
+        max_attachment,
     })
 }
+
+/// The mailer's own, octets.
+const MAX_ATTACHMENT: u64 = fax_mail::mailer::MAX_ATTACHMENT as u64;
 
 const fn usual_port() -> u16 {
     587

@@ -180,6 +180,9 @@ fn secrets_come_from_files_and_are_never_shown() {
         "{text}\n[mail]\nhost = \"mail\"\nfrom = \"fax@example.net\"\nusername = \"u\"\npassword = \"sesame\"\n"
     );
     let config = parse(&text, folder.path()).unwrap();
+    assert_eq!(config.mail.as_ref().unwrap().max_attachment, 7 << 20);
+    let larger = parse(&format!("{text}max_attachment = 20000000\n"), folder.path()).unwrap();
+    assert_eq!(larger.mail.unwrap().max_attachment, 20_000_000);
     assert!(config.directory.account_by_key("fedcba9876543210").is_some());
     assert!(!format!("{:?}", config.mail).contains("sesame"));
     let missing = parse(&text, Path::new("/nowhere")).unwrap_err();

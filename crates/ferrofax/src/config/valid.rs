@@ -149,6 +149,8 @@ pub(crate) struct Smarthost {
     pub(crate) tls: String,
     pub(crate) credentials: Option<(String, String)>,
     pub(crate) from: String,
+    /// Largest PDF that is attached, octets.
+    pub(crate) max_attachment: usize,
 }
 
 impl std::fmt::Debug for Smarthost {
@@ -159,6 +161,7 @@ impl std::fmt::Debug for Smarthost {
             .field("tls", &self.tls)
             .field("credentials", &self.credentials.as_ref().map(|_| "…"))
             .field("from", &self.from)
+            .field("max_attachment", &self.max_attachment)
             .finish()
     }
 }

@@ -31,7 +31,7 @@ impl Converter for DocumentConverter {
         let options = RenderOptions { colour, ..self.options.clone() };
         self.sandbox.convert(octets, format, &options).await.map_err(|error| {
             if error.is_temporary() {
-                ConvertError::Later(error.to_string())
+                ConvertError::House(error.to_string())
             } else {
                 ConvertError::Document(error.to_string())
             }

@@ -70,3 +70,11 @@ pub enum RemarkKind {
     #[error("{0} rows are damaged")]
     BadRows(u32),
 }
+
+impl RemarkKind {
+    /// Whether something of the page is missing or damaged, and not just written otherwise than usual.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        matches!(self, RemarkKind::BadRows(_) | RemarkKind::LengthWrong { .. })
+    }
+}

@@ -123,6 +123,9 @@ pub struct Job {
     /// Octets of the TIFF-F.
     #[serde(default)]
     pub size: u64,
+    /// What was left out or looks otherwise than in the document as it was handed in, a sentence each; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// One entry a page, once converted. Kept in rows of its own: changed only through
     /// [`crate::Store::record_page`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -178,6 +181,7 @@ impl Job {
             document: None,
             pages: 0,
             size: 0,
+            remarks: Vec::new(),
             ledger: Vec::new(),
             notify: Vec::new(),
             client: serde_json::Map::new(),

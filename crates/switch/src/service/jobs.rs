@@ -65,6 +65,15 @@ pub fn cancelling(now: Timestamp) -> JobChange {
     })
 }
 
+/// In [`Job::client`] of a job whose front took it back.
+const TAKEN_BACK: &str = "pvt_taken_back";
+
+/// Whether a job was taken back by its front: nobody was told that it was accepted.
+#[must_use]
+pub fn is_taken_back(job: &Job) -> bool {
+    job.client.contains_key(TAKEN_BACK)
+}
+
 /// What brings a job back into the queue, due at `now`.
 #[must_use]
 pub fn restarting(now: Timestamp) -> JobChange {
@@ -99,8 +108,32 @@ impl Service {
     ///
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for a job that is done with.
     pub async fn cancel(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
+        self.call_off(account, id, cancelling(self.now())).await
+    }
+
+    /// Calls a job off that its front could not accept after all, such as one of a mail of which another fax was refused:
+    /// [`is_taken_back`] is true of it from then on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::cancel`].
+    pub async fn take_back(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
+        let cancel = cancelling(self.now());
+        let change: JobChange = Box::new(move |j| {
+            cancel(j)?;
+            j.client.insert(TAKEN_BACK.into(), true.into());
+            Ok(())
+        });
+        self.call_off(account, id, change).await
+    }
+
+    async fn call_off(
+        &self,
+        account: &AccountId,
+        id: &JobId,
+        change: JobChange,
+    ) -> Result<Job, ServiceError> {
         self.job(account, id).await?;
-        let change = cancelling(self.now());
         let store = &self.inner.ports.store;
         let job = store.update_job(id, Guard::Any, change, vec![]).await?;
         if job.state == JobState::Cancelled {

@@ -346,6 +346,7 @@ impl Service {
                 j.document = None;
                 j.pages = 0;
                 j.size = 0;
+                j.remarks.clear();
             }
             Ok(())
         });
@@ -433,6 +434,7 @@ impl Service {
             job.document = Some(ready.key);
             job.pages = ready.pages;
             job.size = ready.size;
+            job.remarks = ready.remarks;
             let pages = usize::try_from(ready.pages).unwrap_or(0);
             job.ledger = vec![PageEntry::default(); pages];
         }
@@ -482,7 +484,8 @@ impl Service {
                     return Err(SubmitError::EmptyDocument);
                 }
                 let (pages, size, was) = (job.pages, job.size, job.colour);
-                let ready = job.document.map(|key| FaxPages { key, pages, size, colour: was });
+                let remarks = job.remarks;
+                let ready = job.document.map(|key| FaxPages { key, pages, size, remarks, colour: was });
                 // In another way than before it has to be drawn again.
                 let again = colour.is_some_and(|wanted| wanted != was);
                 let ready = ready.filter(|_| !again || job.source.original().is_none());
@@ -496,7 +499,8 @@ impl Service {
                     content_type: "image/tiff".into(),
                     file_name: None,
                 };
-                let ready = FaxPages { key, pages: fax.pages, size: fax.size, colour: false };
+                let (pages, size, remarks) = (fax.pages, fax.size, Vec::new());
+                let ready = FaxPages { key, pages, size, remarks, colour: false };
                 Ok((source, Some(ready)))
             }
         }
@@ -524,6 +528,7 @@ fn at_first(job: Job) -> Job {
         document: None,
         pages: 0,
         size: 0,
+        remarks: Vec::new(),
         ledger: Vec::new(),
         lease: None,
         cancel: false,
@@ -537,6 +542,8 @@ struct FaxPages {
     key: DocumentKey,
     pages: u32,
     size: u64,
+    /// What was said about them when they were made.
+    remarks: Vec<String>,
     /// Grey and colour were asked for.
     colour: bool,
 }

@@ -229,7 +229,7 @@ impl Dialler for Scripted {
     }
 }
 
-/// `pages:N`, `bad`, `later` and `hang` are documents.
+/// `pages:N`, `bad`, `remarks`, `later`, `house` and `hang` are documents.
 pub struct TextConverter;
 
 #[async_trait]
@@ -244,6 +244,11 @@ impl Converter for TextConverter {
         let text = String::from_utf8_lossy(&octets).into_owned();
         match text.strip_prefix("pages:") {
             Some(n) => Ok(document(n.parse().unwrap())),
+            None if text == "house" => Err(ConvertError::House("no converter".into())),
+            None if text == "remarks" => {
+                let remarks = (0..50).map(|n| format!("{n} {}", "x".repeat(500))).collect();
+                Ok(FaxDocument { remarks, ..document(1) })
+            }
             None if text == "later" => Err(ConvertError::Later("not now".into())),
             None if text == "hang" => std::future::pending().await,
             None => Err(ConvertError::Document(format!("{text} is no document."))),
