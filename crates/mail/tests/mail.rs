@@ -95,8 +95,8 @@ impl Documents for Filling {
         self.folder.delete(key).await
     }
 
-    async fn older_than(&self, age: Duration) -> Result<Vec<DocumentKey>, StoreError> {
-        self.folder.older_than(age).await
+    async fn older_than(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
+        self.folder.older_than(age, shelf).await
     }
 }
 
