@@ -15,7 +15,7 @@ pub(crate) struct Release {
 
 /// Sends DCN and releases the call a second after it has left.
 pub(crate) fn disconnect(call: &mut Call, cause: Option<Cause>) -> State {
-    let failure = cause.map(|cause| call.failure(cause));
+    let failure = cause.or(call.reception.given_up()).map(|cause| call.failure(cause));
     crate::receive::page::salvage(call);
     call.stop();
     call.timers.clear_all();
@@ -29,7 +29,7 @@ pub(crate) fn disconnect(call: &mut Call, cause: Option<Cause>) -> State {
 
 /// Ends without another word: the far end is gone.
 pub(crate) fn end(call: &mut Call, cause: Option<Cause>) -> State {
-    let failure = cause.map(|cause| call.failure(cause));
+    let failure = cause.or(call.reception.given_up()).map(|cause| call.failure(cause));
     crate::receive::page::salvage(call);
     call.stop();
     call.enter(Phase::E);

@@ -268,6 +268,8 @@ fn end_of_retransmission(call: &mut Call, frame: &Frame, stay: State) -> State {
     page::give_block(call);
     call.reception.confirmed = None;
     call.reception.expected = None;
+    call.reception.holes = second == Fcf2::Null;
+    call.reception.lost_page |= second != Fcf2::Null;
     if second == Fcf2::Null || !page::is_open(call) {
         respond(call, command, Fcf::Err, &[]);
         return State::AwaitMessage(AwaitMessage);

@@ -45,6 +45,10 @@ pub(crate) struct Reception {
     confirmed: Option<Confirmed>,
     /// ECM: page and block counter that must come next; none: whatever comes.
     expected: Option<(u8, u8)>,
+    /// ECM: the sender gave up a block of the page in hand (EOR), so that frames of it are missing for good.
+    holes: bool,
+    /// ECM: a page was given up, or has holes: the fax is not whole, whatever comes after it.
+    lost_page: bool,
     /// The command answered last.
     last_command: Option<Vec<u8>>,
     /// Our answer to it.
@@ -67,6 +71,14 @@ struct Confirmed {
     page: u8,
     block: u8,
     content: Block,
+}
+
+impl Reception {
+    /// Why the fax that was received is not whole though everything was answered, if it is not: to EOR follows ERR, and
+    /// to the blocks and pages behind it MCF, which says nothing of what is missing (T.30 Annex A.4.3).
+    pub(crate) fn given_up(&self) -> Option<Cause> {
+        self.lost_page.then_some(Cause::EcmGaveUp)
+    }
 }
 
 /// What tells one post-message command from another, X aside: the field and, for PPS, its second

@@ -96,6 +96,7 @@ pub(super) fn abandon(call: &mut Call) {
         call.output(DROPPED);
         call.reception.page = Page::None;
     }
+    call.reception.holes = false;
 }
 
 /// Gives the block in hand out, holes and all.
@@ -260,7 +261,10 @@ impl Judging {
             Ending::Plain => grade(call, verdict),
         };
         let ends = ends_document(self.second);
+        let holes = core::mem::take(&mut call.reception.holes);
         let status = match response {
+            // The last block is whole, one before it is not: MCF is said of the block.
+            Fcf::Mcf if holes => PageStatus::Failed,
             Fcf::Mcf => PageStatus::Confirmed,
             Fcf::RetrainPositive => PageStatus::Poor,
             _ => PageStatus::Failed,
@@ -270,6 +274,7 @@ impl Judging {
             call.reception.page = Page::Refused;
         } else {
             call.timers.clear(Timer::Page);
+            call.reception.lost_page |= holes;
             settle(call, status, Some(verdict), ends);
         }
         if ends && status != PageStatus::Failed {
@@ -282,8 +287,10 @@ impl Judging {
         let said = interrupting(call, self.second, response);
         respond(call, self.command, said, &[]);
         match self.second.plain() {
-            Fcf2::Eop if response == Fcf::Err => AwaitDisconnect::begin(Some(Cause::EcmGaveUp)),
-            Fcf2::Eop if !refused => AwaitDisconnect::begin(polling::not_done(call)),
+            Fcf2::Eop if !refused => {
+                let given_up = call.reception.given_up();
+                AwaitDisconnect::begin(given_up.or_else(|| polling::not_done(call)))
+            }
             Fcf2::Eom => polling::next_message(call),
             Fcf2::Eop | Fcf2::Null | Fcf2::Mps | Fcf2::Eos | Fcf2::PriMps | Fcf2::PriEom | Fcf2::PriEop => {
                 State::AwaitMessage(AwaitMessage)
