@@ -221,6 +221,9 @@ pub struct Verdict {
     pub bad_rows: u32,
     /// The longest run of them.
     pub longest_bad_run: u32,
+    /// The decoder gave the page up before its end and threw the rest away, though it came: what the page would have
+    /// been is not known. Not said of JPEG, which goes on behind damage.
+    pub cut: bool,
 }
 
 /// What the session wants done, in order.

@@ -105,14 +105,15 @@ impl State {
         // What was cut off by damage is at least one bad row.
         let verdict = |rows: u32, bad: u32, run: u32, cut: bool| {
             let least = u32::from(cut);
-            Verdict { rows, bad_rows: bad.max(least), longest_bad_run: run.max(least) }
+            Verdict { rows, bad_rows: bad.max(least), longest_bad_run: run.max(least), cut: false }
         };
         match self {
             State::Arriving(decoder) => {
+                let cut = decoder.given_up();
                 let found = decoder.finish();
                 let (bad, run) = (found.bad_rows, found.longest_bad_run);
                 Complete {
-                    verdict: verdict(found.rows, bad, run, found.truncated),
+                    verdict: Verdict { cut, ..verdict(found.rows, bad, run, found.truncated) },
                     bitmap: found.bitmap,
                     jpeg: None,
                 }
@@ -136,5 +137,38 @@ impl State {
             }
             State::Complete(complete) => complete,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use fax_base::page::{Resolution, Width};
+
+    fn verdict(octets: &[u8]) -> Verdict {
+        let format = PageFormat {
+            coding: Coding::Mmr,
+            resolution: Resolution::Standard,
+            width: Width::A4,
+            ecm: true,
+            min_row_time: Duration::ZERO,
+        };
+        let mut inbox = Inbox::new(0, format);
+        inbox.data(octets);
+        inbox.end().1
+    }
+
+    /// White rows are a bit each in MMR.
+    #[test]
+    fn a_page_that_the_decoder_gave_up_is_told() {
+        let whole = verdict(&[0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x10, 0x01]);
+        assert_eq!((whole.rows, whole.bad_rows, whole.cut), (32, 0, false));
+        // An extension that nobody has, in the ninth row.
+        let illegal = verdict(&[0xFF, 0x03, 0xFF, 0xFF, 0xFF, 0x00, 0x10, 0x01]);
+        assert_eq!((illegal.rows, illegal.cut), (8, true));
+        // Nothing was thrown away.
+        let unended = verdict(&[0xFF, 0xFF, 0xFF, 0xFF]);
+        assert_eq!((unended.rows, unended.cut), (32, false));
     }
 }

@@ -149,6 +149,13 @@ impl Decoder {
         }
     }
 
+    /// Whether it was given up before its end, so that the rest is thrown away: after damage that MMR and T.85 cannot be
+    /// taken up behind, or a loss, or because it is longer than the limit. That data end too early is not meant.
+    #[must_use]
+    pub fn given_up(&self) -> bool {
+        self.truncated
+    }
+
     /// Rows up to now.
     #[must_use]
     pub fn rows(&self) -> u32 {

@@ -9,7 +9,7 @@ use crate::ecm;
 use crate::frames::{Fcf, Fcf2, Frame};
 use crate::rates;
 use crate::receive::message::{self, AwaitMessage};
-use crate::receive::page::Ending;
+use crate::receive::page::{Ending, Page};
 use crate::receive::{Confirmed, key, page, respond, respond_again, respond_to_repeat, training};
 use crate::release;
 use crate::send;
@@ -208,9 +208,10 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
     let before = call.reception.confirmed.as_ref();
     let same_counters = before.is_some_and(|c| (c.page, c.block) == (page, block));
     if same_counters && before.is_some_and(|c| call.reception.block.repeats(&c.content)) {
-        // The block confirmed last once more.
+        // The block that was whole last once more; with its page it may have been refused.
         call.reception.block = Default::default();
-        respond(call, command, Fcf::Mcf, &[]);
+        let again = if call.reception.page == Page::Refused { Fcf::Pin } else { Fcf::Mcf };
+        respond(call, command, again, &[]);
         return State::AwaitMessage(AwaitMessage);
     }
     let expected = call.reception.expected.is_none_or(|next| next == (page, block));

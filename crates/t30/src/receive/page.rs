@@ -251,17 +251,17 @@ impl Judging {
     fn answer(self, call: &mut Call, verdict: Verdict) -> State {
         call.timers.clear(Timer::Assembly);
         call.timers.clear(Timer::Busy);
+        let holes = core::mem::take(&mut call.reception.holes);
         let response = match self.ending {
-            // Every octet is right, but there is no page in them: it was not received satisfactorily, and sending the
-            // same octets again needs somebody to look at it. Error correction has no RTN (T.30 Annex A.4.3).
-            Ending::Whole if verdict.rows == 0 => Fcf::Pin,
+            // Every octet is right, but there is no page in them, or no whole one: it was not received satisfactorily, and
+            // sending the same octets again needs somebody to look at it. Error correction has no RTN (T.30 Annex A.4.3).
+            Ending::Whole if verdict.rows == 0 || (verdict.cut && !holes) => Fcf::Pin,
             // What the decoder thinks of single rows is the sender's affair.
             Ending::Whole => Fcf::Mcf,
             Ending::GivenUp => Fcf::Err,
             Ending::Plain => grade(call, verdict),
         };
         let ends = ends_document(self.second);
-        let holes = core::mem::take(&mut call.reception.holes);
         let status = match response {
             // The last block is whole, one before it is not: MCF is said of the block.
             Fcf::Mcf if holes => PageStatus::Failed,
@@ -272,6 +272,8 @@ impl Judging {
         let refused = matches!(response, Fcf::Rtn | Fcf::Pin);
         if refused {
             call.reception.page = Page::Refused;
+            // It may begin anew without a DCS.
+            call.reception.expected = None;
         } else {
             call.timers.clear(Timer::Page);
             call.reception.lost_page |= holes;

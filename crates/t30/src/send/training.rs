@@ -11,7 +11,7 @@ use crate::release;
 use crate::send;
 use crate::session::State;
 use crate::tcf;
-use crate::timers;
+use crate::timers::{self, Timer};
 use bytes::Bytes;
 use fax_base::line::{Listen, Training, Transmit};
 
@@ -19,6 +19,8 @@ use fax_base::line::{Listen, Training, Transmit};
 #[derive(Debug)]
 pub(crate) struct AwaitTrained {
     exchange: Exchange,
+    /// The line changed below us since DCS: what was agreed need not hold for it.
+    changed: bool,
 }
 
 /// Sends (TSI)(SUB)DCS and TCF for the page in hand at the present rate.
@@ -53,7 +55,8 @@ pub(crate) fn train(call: &mut Call) -> State {
         Transmit::Bits { modulation, training: Training::Long, octets: tcf::octets(modulation) },
     ];
     call.listen(Listen::Control);
-    State::AwaitTrained(AwaitTrained { exchange: Exchange::begin(call, Vec::new(), command) })
+    let exchange = Exchange::begin(call, Vec::new(), command);
+    State::AwaitTrained(AwaitTrained { exchange, changed: false })
 }
 
 impl AwaitTrained {
@@ -63,8 +66,13 @@ impl AwaitTrained {
         }
         if matches!(on, On::LineChanged) {
             // The called terminal says again who it is.
+            self.changed = true;
             self.exchange.listen(call);
             return State::AwaitTrained(self);
+        }
+        // It does not: what the new line carries may be less than what DCS said.
+        if self.changed && matches!(on, On::Expired(Timer::T4)) {
+            return send::begin(call);
         }
         let burst = match self.exchange.on(call, on) {
             Reply::Wait | Reply::Left => return State::AwaitTrained(self),
@@ -89,6 +97,8 @@ impl AwaitTrained {
                     None => release::disconnect(call, Some(Cause::CannotTrain)),
                 }
             }
+            // It may be able to do something else on this line.
+            Fcf::Dis if self.changed => send::identified(call, &burst),
             // The far end did not hear us.
             Fcf::Dis | Fcf::Dtc => self.repeat(call, Cause::RemoteDoesNotHear),
             // The answer to the last page once more: it did not hear DCS either.

@@ -239,7 +239,11 @@ impl Play {
             }
             "quality" => {
                 let bad_rows = number(rest)?;
-                self.bench.verdict = Verdict { rows: 1000, bad_rows, longest_bad_run: bad_rows };
+                self.bench.verdict = Verdict { rows: 1000, bad_rows, longest_bad_run: bad_rows, cut: false };
+                Ok(())
+            }
+            "cut" => {
+                self.bench.verdict.cut = true;
                 Ok(())
             }
             "blank" => {

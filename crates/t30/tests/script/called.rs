@@ -248,7 +248,7 @@ fn quality_decides_between_mcf_rtp_and_rtn() {
     for (bad_rows, want) in [(0, "MCF"), (49, "MCF"), (50, "RTP"), (149, "RTP"), (150, "RTN"), (1000, "RTN")]
     {
         let mut b = ready();
-        b.verdict = Verdict { rows: 1000, bad_rows, longest_bad_run: bad_rows };
+        b.verdict = Verdict { rows: 1000, bad_rows, longest_bad_run: bad_rows, cut: false };
         image(&mut b, 9000);
         b.burst(&[calling(Fcf::Eop, &[])]);
         assert_eq!(b.sent(SECOND * 3), [want], "{bad_rows}");
@@ -260,7 +260,7 @@ fn quality_decides_between_mcf_rtp_and_rtn() {
     b.burst(&[calling(Fcf::Dcs, &DCS)]);
     b.tcf(V17);
     b.sent(SECOND * 3);
-    b.verdict = Verdict { rows: 1000, bad_rows: 900, longest_bad_run: 900 };
+    b.verdict = Verdict { rows: 1000, bad_rows: 900, longest_bad_run: 900, cut: false };
     image(&mut b, 9000);
     b.burst(&[calling(Fcf::Mps, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["RTP"]);
@@ -274,14 +274,14 @@ fn quality_decides_between_mcf_rtp_and_rtn() {
 #[test]
 fn a_refused_page_comes_again_or_is_kept() {
     let mut b = ready();
-    b.verdict = Verdict { rows: 1000, bad_rows: 500, longest_bad_run: 500 };
+    b.verdict = Verdict { rows: 1000, bad_rows: 500, longest_bad_run: 500, cut: false };
     image(&mut b, 9000);
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["RTN"]);
     b.burst(&[calling(Fcf::Dcs, &[0x00, 0x63, 0x1E])]);
     b.tcf(Modulation::V29At9600);
     assert_eq!(b.sent(SECOND * 3), ["CFR"]);
-    b.verdict = Verdict { rows: 1000, bad_rows: 0, longest_bad_run: 0 };
+    b.verdict = Verdict { rows: 1000, bad_rows: 0, longest_bad_run: 0, cut: false };
     b.bits(Modulation::V29At9600, Training::Long, vec![0x35; 9000].into());
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["MCF"]);
@@ -290,7 +290,7 @@ fn a_refused_page_comes_again_or_is_kept() {
     assert_eq!(settled(&b), [(false, false), (true, true)]);
 
     let mut b = ready();
-    b.verdict = Verdict { rows: 1000, bad_rows: 500, longest_bad_run: 500 };
+    b.verdict = Verdict { rows: 1000, bad_rows: 500, longest_bad_run: 500, cut: false };
     image(&mut b, 9000);
     b.burst(&[calling(Fcf::Eop, &[])]);
     assert_eq!(b.sent(SECOND * 3), ["RTN"]);

@@ -293,7 +293,7 @@ fn spandsp_waits_while_we_are_not_ready() {
         let now = Instant::from_millis(tick * 10);
         if verdict_at.is_some_and(|at| at <= now) {
             verdict_at = None;
-            let verdict = t30::Verdict { rows: 200, bad_rows: 0, longest_bad_run: 0 };
+            let verdict = t30::Verdict { rows: 200, bad_rows: 0, longest_bad_run: 0, cut: false };
             session.handle(now, t30::Input::Verdict(verdict));
         }
         if session.deadline().is_some_and(|at| at <= now) {

@@ -229,7 +229,7 @@ impl Bench {
             events: Vec::new(),
             pages: Vec::new(),
             listen: Listen::Control,
-            verdict: Verdict { rows: 1000, bad_rows: 0, longest_bad_run: 0 },
+            verdict: Verdict { rows: 1000, bad_rows: 0, longest_bad_run: 0, cut: false },
             silent_assembly: false,
             page: super::page::made_up(0, 20_000),
             wanted: Vec::new(),

@@ -347,7 +347,7 @@ impl Pair {
                 let rows = u32::try_from((page.len() + lost).div_ceil(16)).unwrap_or(u32::MAX);
                 let bad_rows = u32::try_from(bad.div_ceil(16)).unwrap_or(u32::MAX).min(rows);
                 end.ended = Some((format, page.freeze(), lost));
-                let verdict = Verdict { rows, bad_rows, longest_bad_run: bad_rows };
+                let verdict = Verdict { rows, bad_rows, longest_bad_run: bad_rows, cut: false };
                 let most = if format.ecm { self.impairments.judging } else { Duration::from_secs(3) };
                 let most = most.min(self.impairments.judging).as_millis() as u64;
                 if most == 0 {
