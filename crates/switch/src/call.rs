@@ -379,6 +379,9 @@ impl Service {
             p.unwritten.push((last, PageState::Unsent));
         } else if result.uncertain_page.is_some_and(|page| u32::try_from(page) == Ok(last)) {
             p.unwritten.push((last, PageState::Sent));
+        } else if result.session_told && p.last_sent && p.confirmed.max(result.pages_confirmed) < p.share() {
+            // It was said before the page had left, so that it was in time; the call broke off before it had.
+            p.unwritten.push((last, PageState::Unsent));
         }
         let clock = self.inner.ports.clock.clone();
         while !self.write_pages(p).await {

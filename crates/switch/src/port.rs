@@ -240,6 +240,9 @@ pub struct CallResult {
     pub pages_confirmed: u32,
     /// A page that was sent to its end and not confirmed, in the whole document.
     pub uncertain_page: Option<usize>,
+    /// The fax session ended by itself and tells what became of every page: one that it does not call uncertain did not
+    /// leave whole, whatever [`CallEvent::PageSent`] said beforehand.
+    pub session_told: bool,
     /// The last rate, bit/s.
     pub bit_rate: Option<u32>,
     /// The last modem.

@@ -93,6 +93,29 @@ async fn a_last_page_without_confirmation_is_uncertain_and_never_sent_again() {
 }
 
 #[tokio::test]
+async fn a_last_page_that_had_not_left_is_sent_again() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::LastCut("call.dropped"));
+    let id = b.submit("pages:2", N).await;
+    let job = b.until_back(&id, 1).await;
+    assert_eq!(job.ledger[1].state, PageState::Unsent);
+    b.clock.advance(3600);
+    b.until_state(&id, JobState::Completed).await;
+    assert_eq!(b.dialler.calls.lock().unwrap()[1].first_page, 1);
+}
+
+#[tokio::test]
+async fn a_last_page_that_was_confirmed_stays_so_when_its_call_fails() {
+    let mut b = Bench::running();
+    b.dialler.then(Script::AllThen("call.dropped"));
+    let id = b.submit("pages:2", N).await;
+    b.until(&id, |job| job.attempts.len() == 1).await;
+    b.settle().await;
+    let job = b.job(&id).await;
+    assert_eq!(job.ledger[1].state, PageState::Confirmed { poor: false });
+}
+
+#[tokio::test]
 async fn a_last_page_that_was_refused_is_not_uncertain() {
     let mut b = Bench::running();
     b.dialler.then(Script::LastRefused);

@@ -51,6 +51,11 @@ impl Exchange {
         Exchange { asks: false, ..self }
     }
 
+    /// Whether what goes before the command has not left yet.
+    pub(crate) const fn sends_image(&self) -> bool {
+        !self.before.is_empty()
+    }
+
     /// Whether the command was sent more than once: an answer may have been lost.
     pub(crate) const fn repeated(&self) -> bool {
         self.repeated

@@ -290,6 +290,20 @@ pub(crate) fn read_dcs(dcs: &Fif) -> Option<Agreed> {
     Some(Agreed { format, modulation, small_frames: ecm && dcs.bit(28) })
 }
 
+/// What a DCS fixes of the line alone: modulation and framing, whatever goes over them. The coding and measures are those
+/// of the simplest page. `None`: a modulation that is reserved or not ours.
+pub(crate) fn carried(dcs: &Fif) -> Option<Agreed> {
+    let ecm = dcs.bit(27);
+    let format = PageFormat {
+        coding: Coding::Mh,
+        resolution: Resolution::Standard,
+        width: Width::A4,
+        ecm,
+        min_row_time: Duration::ZERO,
+    };
+    Some(Agreed { format, modulation: rates::from_dcs(dcs)?, small_frames: ecm && dcs.bit(28) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
 //! A call overheard: what both terminals say to each other, read without taking part (T.30 §5.3.6, Annex A).
 //!
 //! [`Observer`] is told what was heard on each wire, says what the receiver of a wire should listen for next,
-//! which frames passed, and what the pages are. It believes what it hears and waits for nothing.
+//! which frames passed, and what the pages are, where they are of a kind that we can decode. It believes what it hears
+//! and waits for nothing.
 
 use crate::api::Role;
 use crate::dis::Fif;
@@ -122,6 +123,8 @@ pub struct Observer {
     roles: [Option<Role>; 2],
     /// Who sends, and how.
     message: Option<(Side, Agreed)>,
+    /// What is sent can be decoded here. What cannot is overheard all the same: the two ends need not be like us.
+    readable: bool,
     next: Next,
     page: bool,
     pages: usize,
@@ -141,6 +144,7 @@ impl Observer {
             mixed,
             roles: [None; 2],
             message: None,
+            readable: false,
             next: Next::Nothing,
             page: false,
             pages: 0,
@@ -207,7 +211,7 @@ impl Observer {
     /// Page data without ECM.
     fn data(&mut self, octets: Bytes) {
         let with_ecm = self.message.as_ref().is_some_and(|(_, agreed)| agreed.format.ecm);
-        if !with_ecm && !self.commanded {
+        if !with_ecm && !self.commanded && self.readable {
             self.open_page();
             self.out.push_back(Observation::PageData(octets));
         }
@@ -232,7 +236,10 @@ impl Observer {
         match frame.fcf {
             Fcf::Dcs => {
                 self.close();
-                self.message = negotiate::read_dcs(&Fif::parse(&frame.fif)).map(|agreed| (side, agreed));
+                let dcs = Fif::parse(&frame.fif);
+                let read = negotiate::read_dcs(&dcs);
+                self.readable = read.is_some();
+                self.message = read.or_else(|| negotiate::carried(&dcs)).map(|agreed| (side, agreed));
                 if let Some((_, agreed)) = &self.message {
                     self.next = Next::TrainingCheck(Check::new(agreed.modulation));
                     self.listen(Training::Long, Framing::Raw);
@@ -292,6 +299,7 @@ impl Observer {
     fn open_page(&mut self) {
         if let Some((_, agreed)) = &self.message
             && !self.page
+            && self.readable
         {
             self.page = true;
             self.commanded = false;
@@ -335,7 +343,7 @@ impl Observer {
     fn settle_block(&mut self, partial: Partial, answer: Answer) {
         self.partial = None;
         let block = core::mem::take(&mut self.block);
-        if block.is_empty() && !self.page {
+        if (block.is_empty() && !self.page) || !self.readable {
             return;
         }
         self.open_page();

@@ -133,7 +133,9 @@ pub(crate) fn offer(call: &Call, dis: &mut Fif) {
 /// DTC came: send what it asks for. `stay` is where to be if it is to be ignored.
 pub(crate) fn polled(call: &mut Call, burst: &Burst, stay: State) -> State {
     let dtc = Fif::parse(&burst.last.fif);
-    if is_damaged(call, burst, &[(dtc.bit(50), Fcf::Pwd), (dtc.bit(47), Fcf::Sep), (dtc.bit(35), Fcf::Psa)]) {
+    // What a DIS says are abilities: nothing of it needs to come before it.
+    let said = |bit| burst.last.fcf == Fcf::Dtc && dtc.bit(bit);
+    if is_damaged(call, burst, &[(said(50), Fcf::Pwd), (said(47), Fcf::Sep), (said(35), Fcf::Psa)]) {
         return stay;
     }
     send::identify(call, burst, Fcf::Cig);

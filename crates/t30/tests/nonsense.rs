@@ -160,7 +160,12 @@ fn run(seed: u64) {
         let input = match rng.below(40) {
             0 => Input::Start,
             1 => Input::LineChanged,
-            2 => Input::Verdict(Verdict { rows: 10, bad_rows: rng.below(20) as u32, longest_bad_run: 1, cut: false }),
+            2 => Input::Verdict(Verdict {
+                rows: 10,
+                bad_rows: rng.below(20) as u32,
+                longest_bad_run: 1,
+                cut: false,
+            }),
             3 => Input::Page(vec![0; rng.pick(&[0, 1, 70_000])].into()),
             4..=6 => Input::Timeout,
             7..=15 => Input::Sent,

@@ -401,6 +401,7 @@ fn result(report: CallReport, first: usize, trunk: String) -> CallResult {
     if let Some(outcome) = report.outcome {
         result.pages_confirmed = u32::try_from(outcome.pages_confirmed).unwrap_or(u32::MAX);
         result.uncertain_page = outcome.page_uncertain.map(|p| first + p);
+        result.session_told = true;
         result.bit_rate = outcome.modulation.map(Modulation::bit_rate);
         result.modem = outcome.modulation.map(|m| m.recommendation().to_owned());
         result.coding = outcome.format.map(|f| f.coding.to_string());

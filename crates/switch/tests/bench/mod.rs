@@ -56,6 +56,10 @@ pub enum Script {
     ConfirmThen(usize, &'static str),
     /// The last page is sent and not confirmed.
     LastOpen(&'static str),
+    /// The last page was said to be sent, but the session ends before it has left.
+    LastCut(&'static str),
+    /// All pages are confirmed, and the call fails behind them.
+    AllThen(&'static str),
     /// So many pages are confirmed, one more is sent, then it fails.
     OpenAfter(usize, &'static str),
     /// Each page waits for a permit or for being called off.
@@ -153,6 +157,15 @@ impl Dialler for Scripted {
                 confirm(&order, n - 1, &events).await;
                 send(order.pages_in_all - 1, &events).await;
                 result(class)
+            }
+            Script::LastCut(class) => {
+                confirm(&order, n - 1, &events).await;
+                send(order.pages_in_all - 1, &events).await;
+                CallResult { session_told: true, ..result(class) }
+            }
+            Script::AllThen(class) => {
+                confirm(&order, n, &events).await;
+                CallResult { session_told: true, ..result(class) }
             }
             Script::OpenAfter(k, class) => {
                 confirm(&order, k, &events).await;

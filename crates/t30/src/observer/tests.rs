@@ -192,3 +192,42 @@ fn both_ends_on_one_wire_are_told_apart_by_their_frames() {
         .collect();
     assert_eq!(senders, frames.map(|(_, calling)| calling));
 }
+
+/// JBIG in colour (T.43) with error correction, 600 × 600, and MMR without error correction: two terminals may agree on it.
+#[test]
+fn what_cannot_be_decoded_here_is_listened_to_all_the_same() {
+    let with = |ones: &[u32], ecm: bool| {
+        let mut fif = Fif::parse(&dcs(ecm));
+        ones.iter().for_each(|n| fif.put(*n, true));
+        fif.to_octets()
+    };
+    for (fif, framing) in [
+        (with(&[36], true), Framing::Hdlc),
+        (with(&[105], true), Framing::Hdlc),
+        (with(&[31], false), Framing::Raw),
+    ] {
+        let mut bench = Bench::new();
+        bench.frame(Side::First, Fcf::Dcs, &fif);
+        bench.bits(vec![0; 1800]);
+        bench.hear(Side::First, Heard::CarrierDown(Channel::Image(M)));
+        bench.frame(Side::Second, Fcf::Cfr, &[]);
+        let listens = |o: &&Observation| matches!(o, Observation::Listen(Side::First, Listen::Image { .. }));
+        let listen = Listen::Image { modulation: M, training: Training::Short, framing };
+        let heard = bench.seen.iter().rfind(listens);
+        assert_eq!(heard, Some(&Observation::Listen(Side::First, listen)));
+        match framing {
+            Framing::Hdlc => bench.image(&cut(&[5; 1000])),
+            Framing::Raw => bench.bits(vec![5; 1000]),
+        }
+        let pps = [Fcf::Eop.octet(true), 0, 0, 3u8.reverse_bits()];
+        match framing {
+            Framing::Hdlc => bench.frame(Side::First, Fcf::Pps, &pps),
+            Framing::Raw => bench.frame(Side::First, Fcf::Eop, &[]),
+        }
+        bench.frame(Side::Second, Fcf::Mcf, &[]);
+        bench.observer.finish();
+        bench.seen.extend(core::iter::from_fn(|| bench.observer.poll()));
+        let pages = bench.pages();
+        assert!(matches!(pages[..], [Observation::TrainingCheck { good: true, .. }]), "{pages:?}");
+    }
+}

@@ -211,6 +211,9 @@ impl Blocks {
             Fcf::Rtn => send::refused(call, Cause::PageRefused, Again::Slower),
             Fcf::Pid if self.is_last() => message::interrupted(call),
             Fcf::Err | Fcf::Ctr => release::disconnect(call, Some(Cause::EcmBroken)),
+            Fcf::Dis | Fcf::Dtc if !self.is_last() => {
+                send::refused(call, Cause::NoResponseAfterPage, Again::CutShort(burst))
+            }
             Fcf::Dis | Fcf::Dtc => send::refused(call, Cause::NoResponseAfterPage, Again::Identified(burst)),
             _ => release::disconnect(call, Some(Cause::InvalidResponseAfterPage)),
         }
@@ -226,6 +229,10 @@ pub(crate) struct PartialPage {
 
 impl PartialPage {
     pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
+        // What has left need not be sent at a rate at all.
+        if matches!(on, On::LineChanged) && self.exchange.sends_image() && send::too_fast(call) {
+            return send::begin(call);
+        }
         match self.exchange.on(call, on) {
             Reply::Wait => State::PartialPage(self),
             Reply::Left => {

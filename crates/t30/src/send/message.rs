@@ -95,6 +95,10 @@ pub(crate) struct PostMessage {
 
 impl PostMessage {
     pub(crate) fn on(mut self, call: &mut Call, on: On) -> State {
+        // What has left need not be sent at a rate at all.
+        if matches!(on, On::LineChanged) && self.exchange.sends_image() && send::too_fast(call) {
+            return send::begin(call);
+        }
         let burst = match self.exchange.on(call, on) {
             Reply::Wait => return State::PostMessage(self),
             Reply::Left => {

@@ -203,11 +203,19 @@ fn plain_command(call: &Call) -> Fcf2 {
     }
 }
 
+/// Whether the line below us has become one that does not carry what was agreed.
+pub(crate) fn too_fast(call: &Call) -> bool {
+    call.transmission.agreed.is_some_and(|agreed| agreed.modulation.bit_rate() > call.line_rate)
+}
+
 /// Asks for the page in hand, coded as agreed.
 pub(crate) fn want_page(call: &mut Call) -> State {
     let Some(agreed) = call.transmission.agreed else {
         return training::train(call);
     };
+    if too_fast(call) {
+        return begin(call);
+    }
     call.output(Output::WantPage {
         index: call.transmission.index(),
         format: agreed.format,
@@ -285,7 +293,7 @@ pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
             call.transmission.doubtful = true;
             call.transmission.unanswered = true;
         }
-        Again::Slower => {}
+        Again::Slower | Again::CutShort(_) => {}
     }
     call.tally.page_uncertain = call.transmission.doubtful.then_some(index);
     if call.transmission.refused >= call.config.rules.page_retries {
@@ -299,10 +307,10 @@ pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
             let _ = call.transmission.ladder.fall_back();
             training::train(call)
         }
-        Again::Identified(burst) if burst.last.fcf == Fcf::Dtc => {
+        Again::Identified(burst) | Again::CutShort(burst) if burst.last.fcf == Fcf::Dtc => {
             polling::polled(call, &burst, State::AwaitDcs(AwaitDcs::heard()))
         }
-        Again::Identified(burst) => identified(call, &burst),
+        Again::Identified(burst) | Again::CutShort(burst) => identified(call, &burst),
     }
 }
 
@@ -312,6 +320,8 @@ pub(crate) enum Again {
     Slower,
     /// The far end is back in phase B with this DIS or DTC.
     Identified(Burst),
+    /// The same before the page was sent to its end: it cannot be there.
+    CutShort(Burst),
 }
 
 /// The DCS for what is agreed at present.

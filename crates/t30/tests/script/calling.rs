@@ -524,3 +524,59 @@ fn a_page_is_told_as_sent_before_its_command_can_arrive() {
     let ahead = command.since(*told);
     assert!(ahead >= SECOND && ahead < SECOND * 4, "{ahead:?}");
 }
+
+/// What the far end can do, and how fast the line is, may be something else then.
+#[test]
+fn the_line_changes_after_dcs() {
+    let slower = [0x00, 0x73, 0x1E];
+    for (dis, limit, tcf) in [
+        (Some(&DIS), 9600, "V.17 9600 long bits"),
+        (Some(&slower), u32::MAX, "V.29 9600 long bits"),
+        (None, 9600, "V.17 9600 long bits"),
+    ] {
+        let mut b = trained(1, &DIS);
+        b.session.limit_rate(limit);
+        b.input(Input::LineChanged);
+        if let Some(dis) = dis {
+            b.burst(&[called(Fcf::Dis, dis)]);
+        }
+        assert_eq!(b.sent(SECOND * 9), ["DCS", tcf]);
+        // From here on it is repeated as ever.
+        b.burst(&[called(Fcf::Dis, &DIS)]);
+        assert_eq!(b.sent(SECOND * 9), ["DCS", tcf]);
+    }
+}
+
+#[test]
+fn the_line_changes_in_a_page_to_one_that_is_too_slow_for_it() {
+    for limit in [u32::MAX, 9600] {
+        let mut b = trained(1, &DIS);
+        b.burst(&[called(Fcf::Cfr, &[])]);
+        b.wait(SECOND);
+        b.left.clear();
+        b.session.limit_rate(limit);
+        b.input(Input::LineChanged);
+        if limit == 9600 {
+            assert_eq!(b.sent(SECOND * 9), ["DCS", "V.17 9600 long bits"]);
+            b.burst(&[called(Fcf::Cfr, &[])]);
+            assert_eq!(b.sent(LONG), ["V.17 9600 short bits", "EOP"]);
+        } else {
+            assert_eq!(b.sent(LONG), [PAGE, "EOP"]);
+        }
+        b.burst(&[called(Fcf::Mcf, &[])]);
+        assert_succeeded(&mut b);
+    }
+}
+
+#[test]
+fn the_line_changes_between_pages_to_one_that_is_too_slow() {
+    let mut b = page_sent(2);
+    b.session.limit_rate(9600);
+    b.input(Input::LineChanged);
+    assert_eq!(b.sent(SECOND * 9), ["MPS"]);
+    b.burst(&[called(Fcf::Mcf, &[])]);
+    assert_eq!(b.sent(SECOND * 9), ["DCS", "V.17 9600 long bits"]);
+    b.burst(&[called(Fcf::Cfr, &[])]);
+    assert_eq!(b.sent(LONG), ["V.17 9600 short bits", "EOP"]);
+    assert_eq!(confirmed(&b), [0]);
+}
