@@ -55,6 +55,7 @@ impl End {
                             Output::FaxToneHeard(_)
                             | Output::Signal(_)
                             | Output::Page(_)
+                            | Output::KeepPage(_)
                             | Output::Event(_) => {}
                         }
                     }

@@ -125,6 +125,7 @@ fn print_text(event: &CallEvent, lines: &[String]) {
         | CallEvent::Audio
         | CallEvent::Fax(_)
         | CallEvent::Signal(_)
+        | CallEvent::KeepPage(_)
         | CallEvent::Page(_)
         | CallEvent::Ended(_) => lines.iter().for_each(|line| println!("{line}")),
     }
@@ -145,7 +146,11 @@ fn print_json(event: &CallEvent, lines: &[String]) {
         CallEvent::Fax(_) | CallEvent::Signal(_) if !lines.is_empty() => {
             json!({ "event": "ladder", "line": lines.join("\n") })
         }
-        CallEvent::Fax(_) | CallEvent::Signal(_) | CallEvent::Page(_) | CallEvent::Ended(_) => return,
+        CallEvent::Fax(_)
+        | CallEvent::Signal(_)
+        | CallEvent::KeepPage(_)
+        | CallEvent::Page(_)
+        | CallEvent::Ended(_) => return,
     };
     println!("{told}");
 }

@@ -8,9 +8,13 @@ use anyhow::{Context, Result};
 use fax_document::{PdfInfo, to_pdf};
 use fax_net::{CallEvent, Config, Endpoint, IncomingCall, Network, T38Policy, Trunk};
 use fax_t30::Role;
+use fax_terminal::ReceivedPage;
 use serde_json::json;
-use std::path::Path;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tempfile::TempDir;
 
 /// Runs the command.
 pub(crate) async fn run(args: ReceiveArgs, as_json: bool) -> Result<ExitCode> {
@@ -61,11 +65,54 @@ pub(crate) async fn run(args: ReceiveArgs, as_json: bool) -> Result<ExitCode> {
     }
 }
 
+/// Pages that come in, on disk before they are confirmed: in a folder of their own, until the fax is written as a whole.
+struct Tray {
+    dir: PathBuf,
+    folder: Option<TempDir>,
+}
+
+impl Tray {
+    fn new(dir: &Path) -> Self {
+        Tray { dir: dir.to_owned(), folder: None }
+    }
+
+    /// Keeps a page, in place of what came of it before.
+    async fn keep(&mut self, page: ReceivedPage) -> std::io::Result<()> {
+        let (dir, folder) = (self.dir.clone(), self.folder.take());
+        let kept = tokio::task::spawn_blocking(move || {
+            let folder = match folder {
+                Some(folder) => folder,
+                None => tempfile::Builder::new().prefix("incoming-").tempdir_in(dir)?,
+            };
+            let written = write(folder.path(), &page);
+            Ok::<_, std::io::Error>((folder, written))
+        });
+        // The pages before stay, whatever becomes of this one.
+        let (folder, written) = kept.await.map_err(std::io::Error::other)??;
+        self.folder = Some(folder);
+        written
+    }
+
+    /// Leaves what was kept where it is.
+    fn leave(&mut self) -> Option<PathBuf> {
+        self.folder.take().map(TempDir::keep)
+    }
+}
+
+/// Writes a page so that it is on disk when this comes back.
+fn write(folder: &Path, page: &ReceivedPage) -> std::io::Result<()> {
+    let mut file = File::create(folder.join(format!("page-{:04}.tif", page.index.saturating_add(1))))?;
+    file.write_all(&pages::received(std::slice::from_ref(page)).to_tiff())?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()
+}
+
 /// Receives one fax and writes it; whether it came well.
 async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: bool) -> Result<bool> {
     let from = incoming.from.clone();
     let mut call = incoming.accept(called(ident, true));
     let mut received = Vec::new();
+    let mut tray = Tray::new(dir);
     let mut ladder = LiveLadder::new(Role::Called, 0);
     let report = loop {
         let event = call.next().await.context("the driver stopped in mid-call")?;
@@ -73,6 +120,13 @@ async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: b
             ladder.lines(&event).iter().for_each(|line| println!("{line}"));
         }
         match event {
+            CallEvent::KeepPage(page) => {
+                let kept = tray.keep(page).await;
+                call.page_kept(kept.is_ok());
+                if let Err(error) = kept {
+                    eprintln!("error: a page cannot be kept in {}: {error}", dir.display());
+                }
+            }
             CallEvent::Page(page) => received.push(page),
             CallEvent::Ended(report) => break report,
             CallEvent::Fax(_)
@@ -89,8 +143,15 @@ async fn reception(incoming: IncomingCall, ident: String, dir: &Path, as_json: b
     if !received.is_empty() {
         let document = pages::received(&received);
         let (tiff, pdf) = pages::free_names(dir);
-        tokio::fs::write(&tiff, document.to_tiff()).await.with_context(|| format!("{}", tiff.display()))?;
-        tokio::fs::write(&pdf, to_pdf(&document, &PdfInfo::default())).await?;
+        let written = async {
+            tokio::fs::write(&tiff, document.to_tiff()).await?;
+            tokio::fs::write(&pdf, to_pdf(&document, &PdfInfo::default())).await
+        };
+        if let Err(error) = written.await {
+            let pages = tray.leave().map(|folder| format!("; its pages are in {}", folder.display()));
+            let told = format!("{} cannot be written{}", tiff.display(), pages.unwrap_or_default());
+            return Err(error).context(told);
+        }
         files = vec![tiff, pdf];
     }
     let failure = report.outcome.as_ref().and_then(|o| o.failure.as_ref()).map(|f| format!("{:?}", f.cause));

@@ -103,7 +103,11 @@ fn follow(replay: &mut Replay<'_>, until: Option<Instant>) -> Found {
                 match output {
                     Output::Page(page) => found.pages.push(page),
                     Output::End(outcome) => found.outcome = Some(*outcome),
-                    Output::Datagram(_) | Output::FaxToneHeard(_) | Output::Event(_) | Output::Signal(_) => {}
+                    Output::Datagram(_)
+                    | Output::FaxToneHeard(_)
+                    | Output::KeepPage(_)
+                    | Output::Event(_)
+                    | Output::Signal(_) => {}
                 }
             }
         }

@@ -74,6 +74,9 @@ pub enum CallEvent {
     Fax(t30::Event),
     /// A signal of the far end's fast modem came or went.
     Signal(Signal),
+    /// A page came, where the terminal's configuration keeps pages: lay it down safely and say so with
+    /// [`Call::page_kept`]; it is not confirmed before. It may be refused and come again, with the same index.
+    KeepPage(ReceivedPage),
     /// A page was received.
     Page(ReceivedPage),
     /// It is over.
@@ -190,6 +193,10 @@ pub(crate) enum Wish {
         onward: Box<Onward>,
         events: mpsc::UnboundedSender<OnwardEvent>,
     },
+    PageKept {
+        key: LegKey,
+        kept: bool,
+    },
     GiveUp {
         key: LegKey,
     },
@@ -237,6 +244,12 @@ impl Call {
     /// The next event; `None` after [`CallEvent::Ended`].
     pub async fn next(&mut self) -> Option<CallEvent> {
         self.events.recv().await
+    }
+
+    /// The page of the last [`CallEvent::KeepPage`] is on disk and may be confirmed; or it is not, and the call ends with
+    /// DCN.
+    pub fn page_kept(&self, kept: bool) {
+        let _ = self.give_up.send(Wish::PageKept { key: self.key, kept });
     }
 
     /// Ends the call as early as the standards allow: CANCEL, or DCN and BYE. Its events go on to

@@ -200,6 +200,9 @@ pub enum Input {
     Page(Bytes),
     /// What [`Output::PageEnd`]'s page turned out to be when decoded.
     Verdict(Verdict),
+    /// [`Output::PageEnd`]'s page could not be laid down safely, in place of its verdict: it is not confirmed, and the call
+    /// ends with DCN.
+    PageNotKept,
     /// The carrier below us changes from audio to T.38 or back. Whatever was being sent or heard is
     /// gone; the procedure carries on: a called terminal that was in phase B begins again with DIS, a
     /// calling one keeps waiting.

@@ -85,6 +85,8 @@ pub enum Cause {
     Cancelled,
     /// Our own assembly did not code or decode a page in time.
     TooSlow,
+    /// A page that was received could not be laid down safely ([`crate::Input::PageNotKept`]).
+    NotKept,
     /// The far end says that it cannot receive now.
     RemoteCannotReceive,
     /// No common coding, modulation, width or resolution.
@@ -153,12 +155,13 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 37] = [
+    pub const ALL: [Cause; 38] = [
         Cause::NoFax,
         Cause::NoGreeting,
         Cause::CallDropped,
         Cause::Cancelled,
         Cause::TooSlow,
+        Cause::NotKept,
         Cause::RemoteCannotReceive,
         Cause::Incompatible,
         Cause::AddressUnsupported,
@@ -223,6 +226,14 @@ impl Cause {
                 m("call.cancelled", Own, Order, Nothing, (49, 128), "The fax was called off.")
             }
             Cause::TooSlow => m("c.underflow", Own, Ours, MendOurs, (41, 231), "Our side was too slow."),
+            Cause::NotKept => m(
+                "l.disk",
+                Own,
+                Ours,
+                MendOurs,
+                (41, 904),
+                "A page came, but our side could not store it and did not confirm it.",
+            ),
             Cause::RemoteCannotReceive => m(
                 "b.rxincapable",
                 Negotiation,

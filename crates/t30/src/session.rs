@@ -147,6 +147,11 @@ impl Session {
             }
             Input::Page(octets) => self.on(On::Page(octets)),
             Input::Verdict(verdict) => self.on(On::Verdict(verdict)),
+            Input::PageNotKept => {
+                if matches!(self.state, State::Judging(_)) {
+                    self.close(Cause::NotKept);
+                }
+            }
             Input::LineChanged => {
                 if self.live() {
                     self.call.line_changed();

@@ -63,6 +63,9 @@ pub struct Config {
     pub sub_addresses: Vec<String>,
     /// Quality and patience.
     pub rules: t30::Rules,
+    /// Pages that come are laid down by the driver before they are confirmed: each is given out with
+    /// [`Output::KeepPage`] and waits for [`Input::PageKept`]. Without, a page is confirmed as soon as it is decoded.
+    pub keeps_pages: bool,
 }
 
 impl Default for Config {
@@ -79,6 +82,7 @@ impl Default for Config {
             password: None,
             sub_addresses: Vec::new(),
             rules: t30::Rules::default(),
+            keeps_pages: false,
         }
     }
 }
@@ -117,6 +121,9 @@ pub enum Input<'a> {
     G711(Law, &'a [u8]),
     /// This many samples of audio were lost here.
     AudioLost(usize),
+    /// The page of the last [`Output::KeepPage`] is on disk, and may be confirmed; or it could not be laid down: then it is
+    /// not, and the call ends with DCN.
+    PageKept(bool),
     /// [`crate::Terminal::deadline`] has come.
     Timeout,
     /// The far end or the network cleared the call.
@@ -140,6 +147,11 @@ pub enum Output {
     Signal(Signal),
     /// The fax is over: release the call.
     End(Box<t30::Outcome>),
+    /// With [`Config::keeps_pages`]: a page came and is not answered yet, nor known to end a document. Lay it down safely
+    /// and answer with [`Input::PageKept`]; the far end is kept waiting, with error correction up to a minute (T5), without
+    /// some seconds. [`Output::Page`] follows when it is settled; another one with the same index when it was refused
+    /// and came again.
+    KeepPage(ReceivedPage),
 }
 
 /// A page as received.

@@ -33,9 +33,31 @@ enum State {
 /// A page that is there, as good as it is.
 #[derive(Debug)]
 struct Complete {
-    bitmap: Bitmap,
+    t6: Bytes,
     jpeg: Option<Bytes>,
     verdict: Verdict,
+}
+
+impl Complete {
+    fn new(bitmap: &Bitmap, jpeg: Option<Bytes>, verdict: Verdict) -> Self {
+        let options = EncodeOptions { end_of_page: false, ..EncodeOptions::default() };
+        Complete { t6: encode(bitmap, Coding::Mmr, &options).into(), jpeg, verdict }
+    }
+
+    fn page(&self, index: usize, format: PageFormat, confirmed: bool, ends_document: bool) -> ReceivedPage {
+        let verdict = self.verdict;
+        ReceivedPage {
+            index,
+            format,
+            t6: self.t6.clone(),
+            jpeg: self.jpeg.clone(),
+            rows: verdict.rows,
+            bad_rows: verdict.bad_rows,
+            longest_bad_run: verdict.longest_bad_run,
+            confirmed,
+            ends_document,
+        }
+    }
 }
 
 impl Inbox {
@@ -75,28 +97,18 @@ impl Inbox {
         }
     }
 
-    /// There is no more of it: how good it is.
-    pub(crate) fn end(self) -> (Self, Verdict) {
-        let complete = self.state.complete(self.format.pels());
-        let verdict = complete.verdict;
-        (Inbox { state: State::Complete(complete), ..self }, verdict)
+    /// There is no more of it: how good it is, and the page as it would be kept, not answered yet.
+    pub(crate) fn end(self) -> (Self, Verdict, ReceivedPage) {
+        let (index, format) = (self.index, self.format);
+        let complete = self.state.complete(format.pels());
+        let (verdict, page) = (complete.verdict, complete.page(index, format, false, false));
+        (Inbox { index, format, state: State::Complete(complete) }, verdict, page)
     }
 
     /// The page as it is kept.
     pub(crate) fn settle(self, confirmed: bool, ends_document: bool) -> ReceivedPage {
-        let Complete { bitmap, jpeg, verdict } = self.state.complete(self.format.pels());
-        let options = EncodeOptions { end_of_page: false, ..EncodeOptions::default() };
-        ReceivedPage {
-            index: self.index,
-            format: self.format,
-            t6: encode(&bitmap, Coding::Mmr, &options).into(),
-            jpeg,
-            rows: verdict.rows,
-            bad_rows: verdict.bad_rows,
-            longest_bad_run: verdict.longest_bad_run,
-            confirmed,
-            ends_document,
-        }
+        let complete = self.state.complete(self.format.pels());
+        complete.page(self.index, self.format, confirmed, ends_document)
     }
 }
 
@@ -112,28 +124,22 @@ impl State {
                 let cut = decoder.given_up();
                 let found = decoder.finish();
                 let (bad, run) = (found.bad_rows, found.longest_bad_run);
-                Complete {
-                    verdict: Verdict { cut, ..verdict(found.rows, bad, run, found.truncated) },
-                    bitmap: found.bitmap,
-                    jpeg: None,
-                }
+                let verdict = Verdict { cut, ..verdict(found.rows, bad, run, found.truncated) };
+                Complete::new(&found.bitmap, None, verdict)
             }
             State::ArrivingInTones { octets, holes } => {
                 let octets = Bytes::from(octets);
                 let Ok(found) = t42::decode(&octets) else {
                     // Kept as it came: others may make something of it.
                     let jpeg = (!octets.is_empty()).then_some(octets);
-                    return Complete { verdict: verdict(0, 0, 0, true), bitmap: Bitmap::new(pels), jpeg };
+                    return Complete::new(&Bitmap::new(pels), jpeg, verdict(0, 0, 0, true));
                 };
                 // A page that is not as wide as was agreed is cut or gets a white margin.
                 let mut bitmap = Bitmap::new(pels);
                 bitmap.append(&found.picture.to_bitmap());
                 let damaged = holes || !found.ended;
-                Complete {
-                    verdict: verdict(bitmap.rows(), found.bad_rows, found.longest_bad_run, damaged),
-                    jpeg: Some(octets.slice(..found.length.min(octets.len()))),
-                    bitmap,
-                }
+                let verdict = verdict(bitmap.rows(), found.bad_rows, found.longest_bad_run, damaged);
+                Complete::new(&bitmap, Some(octets.slice(..found.length.min(octets.len()))), verdict)
             }
             State::Complete(complete) => complete,
         }
@@ -156,7 +162,8 @@ mod tests {
         };
         let mut inbox = Inbox::new(0, format);
         inbox.data(octets);
-        inbox.end().1
+        let (_, verdict, _) = inbox.end();
+        verdict
     }
 
     /// White rows are a bit each in MMR.

@@ -107,7 +107,7 @@ impl Ladder {
     /// The lines for what a terminal says.
     pub fn output(&mut self, at: Instant, output: &Output) -> Vec<String> {
         match output {
-            Output::Datagram(_) => Vec::new(),
+            Output::Datagram(_) | Output::KeepPage(_) => Vec::new(),
             Output::FaxToneHeard(tone) => self.tone(at, *tone),
             Output::Page(page) => self.page(at, page),
             Output::Event(event) => self.event(at, event),

@@ -39,6 +39,9 @@ pub struct Terminal {
     line: Line,
     outbox: Outbox,
     inbox: Option<Inbox>,
+    keeps_pages: bool,
+    /// What the page that is being laid down turned out to be.
+    keeping: Option<t30::Verdict>,
     early: VecDeque<(Instant, Bytes)>,
     outputs: VecDeque<Output>,
     ended: bool,
@@ -81,6 +84,8 @@ impl Terminal {
             line: Line::Audio(Box::new(AudioLine::new(audio))),
             outbox: Outbox::new(config.documents.into_iter().flat_map(|d| d.pages).collect()),
             inbox: None,
+            keeps_pages: config.keeps_pages,
+            keeping: None,
             early: VecDeque::new(),
             outputs: VecDeque::new(),
             ended: false,
@@ -146,6 +151,11 @@ impl Terminal {
                     self.hear(now);
                 }
             }
+            Input::PageKept(kept) => match self.keeping.take() {
+                Some(verdict) if kept => self.session.handle(now, t30::Input::Verdict(verdict)),
+                Some(_) => self.session.handle(now, t30::Input::PageNotKept),
+                None => {}
+            },
             Input::Timeout => self.timeout(now),
             Input::HungUp => self.session.handle(now, t30::Input::HungUp),
             Input::Cancel => self.session.handle(now, t30::Input::Cancel),
@@ -354,18 +364,9 @@ impl Terminal {
                     inbox.lost(octets);
                 }
             }
-            t30::Output::PageEnd => {
-                let verdict = match self.inbox.take() {
-                    None => t30::Verdict::default(),
-                    Some(inbox) => {
-                        let (inbox, verdict) = inbox.end();
-                        self.inbox = Some(inbox);
-                        verdict
-                    }
-                };
-                self.session.handle(now, t30::Input::Verdict(verdict));
-            }
+            t30::Output::PageEnd => self.page_ends(now),
             t30::Output::PageDone { kept, confirmed, ends_document } => {
+                self.keeping = None;
                 if let Some(inbox) = self.inbox.take()
                     && kept
                 {
@@ -377,6 +378,21 @@ impl Terminal {
                 self.ended = true;
                 self.outputs.push_back(Output::End(outcome));
             }
+        }
+    }
+
+    /// The page is judged, now or when the driver has laid it down.
+    fn page_ends(&mut self, now: Instant) {
+        let Some(inbox) = self.inbox.take() else {
+            return self.session.handle(now, t30::Input::Verdict(t30::Verdict::default()));
+        };
+        let (inbox, verdict, page) = inbox.end();
+        self.inbox = Some(inbox);
+        if self.keeps_pages {
+            self.keeping = Some(verdict);
+            self.outputs.push_back(Output::KeepPage(page));
+        } else {
+            self.session.handle(now, t30::Input::Verdict(verdict));
         }
     }
 

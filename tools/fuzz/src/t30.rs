@@ -153,7 +153,12 @@ pub fn session(octets: &[u8]) {
             0 => Input::LineChanged,
             1 => {
                 let rows = u32::from(c.octet());
-                Input::Verdict(Verdict { rows, bad_rows: u32::from(c.octet()).min(rows), longest_bad_run: 1, cut: false })
+                Input::Verdict(Verdict {
+                    rows,
+                    bad_rows: u32::from(c.octet()).min(rows),
+                    longest_bad_run: 1,
+                    cut: false,
+                })
             }
             2 => Input::Page(vec![c.octet(); c.pick(&[0, 1, 300, 5_000, 70_000])].into()),
             3 | 4 => Input::Timeout,

@@ -128,6 +128,7 @@ pub(crate) async fn answer(
 async fn receive(mut call: Call, page: Arc<Page>) -> Result<(), String> {
     while let Some(event) = call.next().await {
         match event {
+            CallEvent::KeepPage(_) => call.page_kept(true),
             CallEvent::Page(received) => same(&received, &page)?,
             CallEvent::Ended(report) => {
                 let failure = report.outcome.as_ref().and_then(|o| o.failure.as_ref());

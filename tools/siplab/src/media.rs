@@ -305,6 +305,7 @@ impl Media {
                 Output::Datagram(octets) => self.send(self.image, octets),
                 Output::FaxToneHeard(tone) => self.told.push_back(Told::Heard(tone)),
                 Output::Signal(_) => {}
+                Output::KeepPage(_) => self.terminal.handle(now, Input::PageKept(true)),
                 Output::Page(page) => self.pages.push(page),
                 Output::Event(Event::Phase(phase)) => self.told.push_back(Told::Phase(phase)),
                 Output::Event(Event::Training { modulation, .. }) => self.rates.push(modulation.bit_rate()),

@@ -251,6 +251,7 @@ impl<'a> Lab<'a> {
             CallEvent::Ringing
             | CallEvent::Answered
             | CallEvent::Audio
+            | CallEvent::KeepPage(_)
             | CallEvent::Fax(_)
             | CallEvent::Signal(_) => {}
         }

@@ -187,6 +187,7 @@ impl Ours {
             while let Some(output) = self.terminal.poll() {
                 match output {
                     Output::Datagram(_) | Output::FaxToneHeard(_) | Output::Signal(_) => {}
+                    Output::KeepPage(_) => self.terminal.handle(now, Input::PageKept(true)),
                     Output::Page(page) => self.pages.push(page),
                     Output::Event(event) => self.events.push((now, event)),
                     Output::End(outcome) => self.outcome = Some((now, *outcome)),

@@ -39,6 +39,8 @@ pub struct Plan {
     pub seed: u64,
     /// The call is cut after this.
     pub limit: Duration,
+    /// How many pages each end can keep, where it keeps them before it confirms.
+    pub room: usize,
 }
 
 impl Default for Plan {
@@ -51,6 +53,7 @@ impl Default for Plan {
             back: Impairments::default(),
             seed: 1,
             limit: Duration::from_secs(3600),
+            room: usize::MAX,
         }
     }
 }
@@ -69,11 +72,13 @@ pub struct End {
     /// Counters of T.38 at the end of the call.
     pub statistics: Option<t38::Statistics>,
     tone: Option<Tone>,
+    room: usize,
 }
 
 impl End {
-    fn new(terminal: Terminal) -> Self {
-        End { terminal, pages: Vec::new(), events: Vec::new(), outcome: None, statistics: None, tone: None }
+    fn new(terminal: Terminal, room: usize) -> Self {
+        let (pages, events) = (Vec::new(), Vec::new());
+        End { terminal, pages, events, outcome: None, statistics: None, tone: None, room }
     }
 
     /// Why it failed, if it did; [`t30::Cause::CallDropped`] also when it never ended.
@@ -96,6 +101,10 @@ impl End {
                 Output::Datagram(datagram) => out.send(now, datagram),
                 Output::FaxToneHeard(tone) => self.tone = Some(tone),
                 Output::Signal(_) => {}
+                Output::KeepPage(_) => {
+                    self.terminal.handle(now, Input::PageKept(self.room > 0));
+                    self.room = self.room.saturating_sub(1);
+                }
                 Output::Page(page) => self.pages.push(page),
                 Output::Event(event) => self.events.push((now, event)),
                 Output::End(outcome) => {
@@ -112,7 +121,7 @@ impl End {
 #[must_use]
 pub fn call(calling: Terminal, called: Terminal, plan: &Plan) -> (End, End) {
     const TICK: Duration = Duration::from_millis(20);
-    let (mut a, mut b) = (End::new(calling), End::new(called));
+    let (mut a, mut b) = (End::new(calling, plan.room), End::new(called, plan.room));
     let mut there = Network::new(plan.there, plan.seed * 2);
     let mut back = Network::new(plan.back, plan.seed * 2 + 1);
     let mut now = Instant::ZERO;

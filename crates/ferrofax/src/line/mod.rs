@@ -103,7 +103,7 @@ impl Machine {
                 trace.output(now, &output);
             }
             match output {
-                Output::Event(_) | Output::FaxToneHeard(_) | Output::Signal(_) => {}
+                Output::Event(_) | Output::FaxToneHeard(_) | Output::Signal(_) | Output::KeepPage(_) => {}
                 Output::Page(page) => {
                     self.bad_rows = self.bad_rows.saturating_add(page.bad_rows);
                     let kept = self.tray.as_mut().map_or(Ok(()), |tray| tray.page(&page));

@@ -124,8 +124,8 @@ async fn answer(
             trace.extend(ladder.lines(event));
         }
         match event {
+            Some(CallEvent::KeepPage(page)) => call.page_kept(kept.keep(&page, t38).await),
             Some(CallEvent::Page(page)) => {
-                kept.keep(&page, t38).await;
                 pages.push(page);
                 receiving.page(u32::try_from(pages.len()).unwrap_or(u32::MAX));
             }

@@ -350,6 +350,7 @@ fn tell(event: fax_net::CallEvent, first: usize) -> Vec<CallEvent> {
         fax_net::CallEvent::T38Refused { .. }
         | fax_net::CallEvent::Audio
         | fax_net::CallEvent::Signal(_)
+        | fax_net::CallEvent::KeepPage(_)
         | fax_net::CallEvent::Page(_)
         | fax_net::CallEvent::Ended(_) => {}
         fax_net::CallEvent::Fax(event) => match event {

@@ -40,7 +40,7 @@ impl LiveLadder {
             CallEvent::Ended(report) => {
                 report.outcome.as_ref().map(|outcome| self.ladder.end(at, outcome)).unwrap_or_default()
             }
-            CallEvent::Ringing => Vec::new(),
+            CallEvent::Ringing | CallEvent::KeepPage(_) => Vec::new(),
         }
     }
 }

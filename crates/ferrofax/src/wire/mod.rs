@@ -12,13 +12,19 @@ mod trunk_state;
 
 use fax_t30 as t30;
 
-/// A terminal that answers: it can do everything, and sends nothing.
+/// A terminal that answers: it can do everything, sends nothing, and confirms no page before it is laid down.
 pub(crate) fn called(ident: String, colour: bool) -> fax_terminal::Config {
     let mut capabilities = t30::Capabilities::default();
     if !colour {
         capabilities.codings.retain(|coding| coding.tones().is_none());
     }
-    fax_terminal::Config { role: t30::Role::Called, ident, capabilities, ..fax_terminal::Config::default() }
+    fax_terminal::Config {
+        role: t30::Role::Called,
+        ident,
+        capabilities,
+        keeps_pages: true,
+        ..fax_terminal::Config::default()
+    }
 }
 
 pub(crate) use answer::answer_calls;

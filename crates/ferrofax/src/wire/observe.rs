@@ -32,6 +32,7 @@ impl Watch {
             CallEvent::Audio
             | CallEvent::Ringing
             | CallEvent::Answered
+            | CallEvent::KeepPage(_)
             | CallEvent::Page(_)
             | CallEvent::Signal(_)
             | CallEvent::Ended(_) => {}

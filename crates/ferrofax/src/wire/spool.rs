@@ -1,5 +1,5 @@
 //! Faxes that are coming in, page by page on disk: a page that was confirmed to the far end (T.30 §5.3.6.1.7, MCF) is
-//! never sent again, so it must survive whatever happens to this process.
+//! never sent again, so it must survive whatever happens to this process, and is on disk before it is confirmed.
 
 use crate::pages;
 use anyhow::{Context, Result};
@@ -44,7 +44,7 @@ impl Spool {
             "from_name": call.from_name, "diverted_from": call.diverted_from, "call_id": call.call_id, "remote": call.remote,
         });
         // The folder has the fax's id: what is filed and still kept after a crash is known by it.
-        Incoming { folder: self.folder.join(id.as_str()), told, pages: 0 }
+        Incoming { folder: self.folder.join(id.as_str()), told, begun: false }
     }
 
     /// Files what a crash left behind.
@@ -79,21 +79,21 @@ impl Spool {
 pub(crate) struct Incoming {
     folder: PathBuf,
     told: Value,
-    pages: usize,
+    /// Something of it may be on disk.
+    begun: bool,
 }
 
 impl Incoming {
-    /// Keeps a page; it is on disk when this comes back. The confirmation takes a second on the line.
-    pub(crate) async fn keep(&mut self, page: &ReceivedPage, t38: bool) {
-        self.pages += 1;
+    /// Keeps a page, in place of what came of it before; whether it is on disk when this comes back. It is not confirmed
+    /// before.
+    pub(crate) async fn keep(&mut self, page: &ReceivedPage, t38: bool) -> bool {
+        self.begun = true;
         self.told["t38"] = t38.into();
-        let facts = json!({
-            "coding": page.format.coding.to_string(), "ecm": page.format.ecm, "confirmed": page.confirmed,
-        });
-        let (folder, told, number) = (self.folder.clone(), self.told.clone(), self.pages);
+        let facts = json!({ "coding": page.format.coding.to_string(), "ecm": page.format.ecm });
+        let (folder, told, number) = (self.folder.clone(), self.told.clone(), page.index.saturating_add(1));
         let tiff = pages::received(std::slice::from_ref(page)).to_tiff();
         let kept = tokio::task::spawn_blocking(move || {
-            if number == 1 {
+            if !folder.join(CALL).exists() {
                 private::folder(&folder)?;
                 write(&folder, CALL, told.to_string().as_bytes())?;
             }
@@ -102,15 +102,18 @@ impl Incoming {
             write(&folder, &format!("{name}.json"), facts.to_string().as_bytes())?;
             write(&folder, &format!("{name}.tif"), &tiff)
         });
-        if let Err(error) = kept.await.map_err(std::io::Error::other).and_then(|kept| kept) {
-            tracing::error!(%error, "a received page cannot be kept before the end of its call");
+        let kept = kept.await.map_err(std::io::Error::other).and_then(|kept| kept);
+        if let Err(error) = &kept {
+            tracing::error!(%error, "a received page cannot be kept: it is not confirmed, and the call ends");
         }
+        kept.is_ok()
     }
 
     /// The fax is filed: what was kept goes.
     pub(crate) async fn done(self) {
-        if self.pages > 0
+        if self.begun
             && let Err(error) = tokio::fs::remove_dir_all(&self.folder).await
+            && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(folder = %self.folder.display(), %error, "cannot be removed");
         }
@@ -198,7 +201,8 @@ fn received(index: usize, page: Page, facts: &Value) -> ReceivedPage {
         rows: page.shape.rows,
         bad_rows: quality.bad_rows,
         longest_bad_run: quality.longest_bad_run,
-        confirmed: facts["confirmed"] == true,
+        // It was on disk before it was; nobody knows any more.
+        confirmed: false,
         ends_document: false,
     }
 }

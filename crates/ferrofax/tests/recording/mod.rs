@@ -124,7 +124,11 @@ impl T38Call {
                             assert!(outcome.failure.is_none(), "{outcome:?}");
                             ended[i] = true;
                         }
-                        Output::FaxToneHeard(_) | Output::Page(_) | Output::Event(_) | Output::Signal(_) => {}
+                        Output::FaxToneHeard(_)
+                        | Output::Page(_)
+                        | Output::KeepPage(_)
+                        | Output::Event(_)
+                        | Output::Signal(_) => {}
                     }
                 }
             }

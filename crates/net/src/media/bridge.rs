@@ -135,6 +135,7 @@ impl Bridge {
             | MediaCommand::Bridge(_)
             | MediaCommand::Audio { .. }
             | MediaCommand::T38 { .. }
+            | MediaCommand::PageKept(_)
             | MediaCommand::Cancel
             | MediaCommand::HungUp => true,
         }

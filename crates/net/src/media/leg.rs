@@ -182,6 +182,7 @@ impl<W: Wire> Leg<W> {
                     self.terminal.handle(now, Input::SwitchToT38(config));
                 }
             }
+            MediaCommand::PageKept(kept) => self.terminal.handle(now, Input::PageKept(kept)),
             MediaCommand::Cancel => self.terminal.handle(now, Input::Cancel),
             MediaCommand::HungUp => self.terminal.handle(now, Input::HungUp),
             MediaCommand::Stop => {
@@ -280,6 +281,7 @@ impl<W: Wire> Leg<W> {
                         self.sink.send(MediaEvent::Signal(signal));
                     }
                 }
+                Output::KeepPage(page) => self.sink.send(MediaEvent::KeepPage(page)),
                 Output::Page(page) => self.sink.send(MediaEvent::Page(page)),
                 Output::Event(event) => {
                     if self.tellable(now, &event) {

@@ -63,6 +63,8 @@ pub(crate) enum MediaCommand {
     Keys { side: Side, keys: Option<Keys> },
     /// T.38 was agreed.
     T38 { remote: SocketAddr, config: fax_t38::Config },
+    /// The page that was given out last is on disk, or could not be laid down.
+    PageKept(bool),
     /// Give up: send DCN if that still makes sense.
     Cancel,
     /// The far end cleared the call: the terminal ends, and the media with it.
@@ -84,6 +86,7 @@ impl std::fmt::Debug for MediaCommand {
             MediaCommand::Keys { .. } => "Keys",
             MediaCommand::Audio { .. } => "Audio",
             MediaCommand::T38 { .. } => "T38",
+            MediaCommand::PageKept(_) => "PageKept",
             MediaCommand::Cancel => "Cancel",
             MediaCommand::HungUp => "HungUp",
             MediaCommand::Stop => "Stop",
@@ -145,6 +148,8 @@ pub(crate) struct Start<W = UdpSocket> {
 pub(crate) enum MediaEvent {
     /// The far end was recognised as a fax by this tone.
     Tone(Tone),
+    /// A page came, to be laid down before it is confirmed.
+    KeepPage(ReceivedPage),
     /// A page was received.
     Page(ReceivedPage),
     /// For the ladder, the progress and the ledger.

@@ -37,6 +37,7 @@ impl Driver {
                 self.input(key, leg::Input::Reject { code, reason, later });
             }
             Wish::Connect { key, onward, events } => self.connect(key, &onward, events),
+            Wish::PageKept { key, kept } => self.input(key, leg::Input::PageKept(kept)),
             Wish::GiveUp { key } if self.passages.contains_key(&key) => {
                 self.passage_input(key, bridge::Input::GiveUp);
             }

@@ -61,6 +61,8 @@ pub(crate) enum Input {
         /// Retry-After.
         later: Option<Duration>,
     },
+    /// The owner has laid a page down, or could not.
+    PageKept(bool),
     /// The owner gives the call up.
     GiveUp,
     Timeout,
@@ -222,6 +224,8 @@ impl Leg {
             Input::Media(event) => self.media(now, event),
             Input::Accept(terminal) => self.accept(terminal),
             Input::Reject { code, reason, later } => self.reject(code, reason, later),
+            Input::PageKept(kept) if self.media_up => self.media_do(MediaCommand::PageKept(kept)),
+            Input::PageKept(_) => {}
             Input::GiveUp => self.give_up(now),
             Input::Timeout => {
                 while let Some(timer) = self.timers.expired(now) {
@@ -522,6 +526,7 @@ impl Leg {
                 tracing::debug!(?tone, "heard in audio");
                 self.switch.fax_heard(now);
             }
+            MediaEvent::KeepPage(page) => self.tell(CallEvent::KeepPage(page)),
             MediaEvent::Page(page) => self.tell(CallEvent::Page(page)),
             MediaEvent::Event(event) => {
                 if let t30::Event::Phase(phase) = event {

@@ -275,6 +275,7 @@ impl Driver {
             MediaEvent::Failed => self.passage_input(key, Input::MediaFailed),
             MediaEvent::Ladder(line) => tracing::debug!(line, "a fax is converted"),
             MediaEvent::Tone(_)
+            | MediaEvent::KeepPage(_)
             | MediaEvent::Page(_)
             | MediaEvent::Event(_)
             | MediaEvent::Signal(_)

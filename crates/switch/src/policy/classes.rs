@@ -108,6 +108,7 @@ const CLASSES: &[Class] = &[
     // local
     c("l.document", "The document cannot be made into fax pages.", P::User),
     c("l.file", "The stored pages could not be read.", P::Local),
+    c("l.disk", "A page came, but our side could not store it and did not confirm it.", P::Local),
     c("l.internal", "Our own software failed.", P::Local),
     c("l.notrunk", "No trunk is available for this number.", P::Local),
     c("l.barred", "Calls to this number are not allowed.", P::User),

@@ -250,6 +250,10 @@ impl Play {
                 self.bench.verdict = Verdict::default();
                 Ok(())
             }
+            "notkept" => {
+                self.bench.input(Input::PageNotKept);
+                Ok(())
+            }
             "verdict" => {
                 self.bench.input(Input::Verdict(self.bench.verdict));
                 Ok(())

@@ -14,8 +14,12 @@ const LATE_WAIT: Duration = Duration::from_millis(100);
 const FEC_WAIT: Duration = Duration::from_millis(300);
 /// A number farther away than this means that the peer began anew.
 const RESTART: i32 = 2000;
+/// So many packets in a row whose numbers were used for others mean the same.
+const ASTRAY: u8 = 3;
 /// IFPs that are remembered for parity.
 const HISTORY: usize = 64;
+/// And digests of IFPs, as far back as a number may lie without being a restart by itself.
+const DIGESTS: usize = RESTART as usize;
 /// Packets held behind a hole before it is given up.
 const MOST_HELD: usize = 48;
 /// Parities that wait for more packets.
@@ -97,6 +101,11 @@ pub struct Receiver {
     expected: Option<u64>,
     /// Delivered IFPs in order, for parity.
     past: VecDeque<(u64, Slot)>,
+    /// What was delivered under the numbers before `expected`, to know a duplicate from a peer that began anew; none
+    /// where nothing was.
+    digests: VecDeque<Option<u32>>,
+    /// How many packets in a row were none of these, and the last one's number.
+    astray: (u8, u64),
     /// Those that wait behind a hole.
     ahead: BTreeMap<u64, Slot>,
     parities: Vec<Parity>,
@@ -116,6 +125,8 @@ impl Receiver {
         Receiver {
             expected: None,
             past: VecDeque::with_capacity(HISTORY),
+            digests: VecDeque::new(),
+            astray: (0, 0),
             ahead: BTreeMap::new(),
             parities: Vec::new(),
             give_up: None,
@@ -173,7 +184,10 @@ impl Receiver {
             // decides. The session's own decoder must see IFPs in order; this one only judges.
             self.probe.clone().decode(packet.primary, false).map_err(Invalid::Ifp)?;
         }
-        let number = self.place(now, &packet)?;
+        let mut number = self.place(now, &packet)?;
+        if self.is_anew(number, &packet) {
+            number = self.begin_anew(now, &packet);
+        }
         self.counters.packets += 1;
         if self.is_wanted(number) {
             self.put(number, packet.primary, false);
@@ -197,13 +211,8 @@ impl Receiver {
             if !packet.sound {
                 return Err(Invalid::Stray);
             }
-            // What rides along on the very first packet was lost before it.
-            let before = match &packet.recovery {
-                Recovery::Secondaries(items) => items.iter().take_while(|i| !i.is_empty()).count(),
-                Recovery::Fec { .. } => 0,
-            };
             let number = ORIGIN + u64::from(packet.sequence);
-            self.expected = Some(number - before.min(8) as u64);
+            self.expected = Some(number - riding_along(packet));
             return Ok(number);
         };
         let gap = packet.sequence.wrapping_sub(expected as u16) as i16;
@@ -213,7 +222,27 @@ impl Receiver {
         if !packet.sound {
             return Err(Invalid::Stray);
         }
-        // A restart: deliver what is still held, then begin here.
+        Ok(self.begin_anew(now, packet))
+    }
+
+    /// Whether the peer has begun anew at a number not far behind: what comes is not what came under it before.
+    fn is_anew(&mut self, number: u64, packet: &Packet<'_>) -> bool {
+        let back = self.expected.and_then(|expected| expected.checked_sub(number + 1));
+        let at = back.and_then(|back| self.digests.len().checked_sub(usize::try_from(back).ok()? + 1));
+        let before = at.and_then(|at| self.digests.get(at)).copied().flatten();
+        if !packet.sound || before.is_none_or(|before| Some(before) == digest(packet.primary)) {
+            self.astray = (0, 0);
+            return false;
+        }
+        let (count, last) = self.astray;
+        // Packets of weight are sent several times with one number.
+        let count = if count == 0 || number < last { 1 } else { count + u8::from(number > last) };
+        self.astray = (count, number);
+        count >= ASTRAY
+    }
+
+    /// Delivers what is still held, then begins at this packet; its number.
+    fn begin_anew(&mut self, now: Instant, packet: &Packet<'_>) -> u64 {
         while !self.ahead.is_empty() {
             self.skip_hole();
             self.advance(now);
@@ -223,12 +252,15 @@ impl Receiver {
         }
         self.ready.push_back(Delivery::Missing(1));
         self.past.clear();
+        self.digests.clear();
+        self.astray = (0, 0);
         self.ahead.clear();
         self.parities.clear();
         self.give_up = None;
-        let number = (self.expected.unwrap_or(expected) | 0xFFFF) + 1 + u64::from(packet.sequence);
-        self.expected = Some(number);
-        Ok(number)
+        let number = (self.expected.unwrap_or(ORIGIN) | 0xFFFF) + 1 + u64::from(packet.sequence);
+        // What rides along is its own of before that was not understood.
+        self.expected = Some(number - riding_along(packet).min(u64::from(packet.sequence)));
+        number
     }
 
     /// Keeps an IFP that is wanted. The next one in order, which is the rule, is delivered at once.
@@ -247,6 +279,7 @@ impl Receiver {
 
     fn give_out(&mut self, number: u64, slot: Slot) {
         self.expected = Some(number + 1);
+        self.remember(digest(&slot.octets));
         if !slot.octets.is_empty() {
             let (octets, padded) = (slot.octets.clone(), slot.padded);
             self.ready.push_back(Delivery::Ifp { octets, padded });
@@ -255,6 +288,13 @@ impl Receiver {
             self.past.pop_front();
         }
         self.past.push_back((number, slot));
+    }
+
+    fn remember(&mut self, digest: Option<u32>) {
+        if self.digests.len() == DIGESTS {
+            self.digests.pop_front();
+        }
+        self.digests.push_back(digest);
     }
 
     /// The IFP of this number, delivered or waiting.
@@ -378,6 +418,7 @@ impl Receiver {
             return;
         };
         let missing = next - expected;
+        (0..missing.min(DIGESTS as u64)).for_each(|_| self.remember(None));
         self.expected = Some(next);
         self.give_up = None;
         // FFFF followed by 0001: a known fault of numbering, nothing is lost.
@@ -389,4 +430,21 @@ impl Receiver {
             self.ready.push_back(Delivery::Missing(u32::try_from(missing).unwrap_or(u32::MAX)));
         }
     }
+}
+
+/// How many packets before this one ride along on it.
+fn riding_along(packet: &Packet<'_>) -> u64 {
+    match &packet.recovery {
+        Recovery::Secondaries(items) => items.iter().take_while(|i| !i.is_empty()).take(8).count() as u64,
+        Recovery::Fec { .. } => 0,
+    }
+}
+
+/// A digest of an IFP, zeros at its end left away: one that was recovered from parity may have more of them. `None`: there
+/// is nothing.
+fn digest(ifp: &[u8]) -> Option<u32> {
+    let length = ifp.iter().rposition(|octet| *octet != 0)? + 1;
+    // FNV-1a.
+    let feed = |hash: u32, octet: &u8| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193);
+    Some(ifp.get(..length)?.iter().fold(0x811C_9DC5, feed))
 }

@@ -270,6 +270,55 @@ fn a_restart_is_followed() {
     assert_eq!(tags(&drain(&mut r)), [-1499, 1501 & 0xFF]);
 }
 
+/// As [`numbered`], with another content.
+fn renumbered(sequence: u16) -> Vec<u8> {
+    let of = |s: u16| [0xC0, 0x01, 0x80, 0x00, 0x00, 0x80 | (s & 0xFF) as u8];
+    let before: Vec<_> = (1..=sequence.min(2)).map(|n| of(sequence - n)).collect();
+    let mut out = Vec::new();
+    let items = before.iter().map(<[u8; 6]>::as_slice).collect();
+    let recovery = Recovery::Secondaries(items);
+    Packet { sequence, primary: &of(sequence), recovery, sound: true }.encode(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn a_restart_at_numbers_that_are_near_is_followed() {
+    for (before, wait) in [(300, 1), (40, 3), (1900, 1)] {
+        let mut r = Receiver::new(0);
+        for s in 0..before {
+            r.receive(at(0), &numbered(s, &[])).unwrap();
+        }
+        drain(&mut r);
+        for s in 0..6 {
+            // Several times with one number, as indicators are.
+            (0..wait).for_each(|_| r.receive(at(10_000), &renumbered(s)).unwrap());
+        }
+        assert_eq!(tags(&drain(&mut r)), [-1, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85], "{before}");
+    }
+}
+
+#[test]
+fn what_comes_late_is_no_restart() {
+    let mut r = Receiver::new(0);
+    for s in (0..300).filter(|s| !(100..110).contains(s)) {
+        r.receive(at(u64::from(s) * 200), &numbered(s, &[])).unwrap();
+        r.timeout(at(u64::from(s) * 200 + 150));
+    }
+    drain(&mut r);
+    // Duplicates, and what was lost, near and far.
+    for s in (5..20).chain(90..120).chain(280..300) {
+        r.receive(at(80_000), &numbered(s, &[])).unwrap();
+    }
+    // Two strangers, then one of the rest.
+    for s in [7, 8, 9, 10] {
+        let packet = if s == 9 { numbered(s, &[]) } else { renumbered(s) };
+        r.receive(at(80_000), &packet).unwrap();
+    }
+    assert_eq!(drain(&mut r), []);
+    r.receive(at(80_000), &numbered(300, &[])).unwrap();
+    assert_eq!(tags(&drain(&mut r)), [300 & 0xFF]);
+}
+
 #[test]
 fn damaged_tails_and_strange_packets() {
     let mut r = Receiver::new(0);

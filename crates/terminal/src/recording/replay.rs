@@ -315,6 +315,8 @@ impl<'a> Replay<'a> {
                 self.steps.push_back((now, Step::Lost(samples)));
                 self.terminal.handle(now, Input::AudioLost(samples));
             }
+            tag::KEPT => self.terminal.handle(now, Input::PageKept(true)),
+            tag::NOT_KEPT => self.terminal.handle(now, Input::PageKept(false)),
             tag::TIMEOUT => self.terminal.handle(now, Input::Timeout),
             tag::HUNG_UP => {
                 self.steps.push_back((now, Step::HungUp));
@@ -353,6 +355,7 @@ impl<'a> Replay<'a> {
             | Output::Datagram(_)
             | Output::FaxToneHeard(_)
             | Output::Page(_)
+            | Output::KeepPage(_)
             | Output::End(_) => String::new(),
         };
         let digest = digest(output, !self.setup.numbers);

@@ -119,6 +119,7 @@ pub(super) fn encode(config: &Config, audio: AudioOptions, options: &Options) ->
         password: _,
         sub_addresses,
         rules,
+        keeps_pages,
     } = config;
     let shown = |text: &String| if options.numbers { text.clone() } else { redacted(text) };
     let maker = env!("CARGO_PKG_VERSION");
@@ -168,6 +169,10 @@ pub(super) fn encode(config: &Config, audio: AudioOptions, options: &Options) ->
     });
     // They are compared with what the far end names.
     field(&mut out, 15, |out| put_list(out, sub_addresses, |out, sub| octets(out, sub.as_bytes())));
+    // Others can still be read by a ferrofax that does not know it.
+    if *keeps_pages {
+        field(&mut out, 16, |out| number(out, 1));
+    }
     for Document { pages, address } in documents {
         field(&mut out, 13, |out| {
             // It is compared with what the far end asks for, and is no telephone number.
@@ -297,6 +302,7 @@ pub(super) fn decode(octets: &[u8]) -> Result<Setup, Fault> {
                 config.rules.operator = at(&OPERATORS, inner, "operator")?;
             }
             15 => config.sub_addresses = list(inner, |i| i.text())?,
+            16 => config.keeps_pages = inner.number()? != 0,
             id => return Err(newer(id)),
         }
     }

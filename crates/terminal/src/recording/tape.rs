@@ -28,6 +28,9 @@ pub(super) mod tag {
     pub(in super::super) const FETCH_BLOCK: u8 = 12;
     /// As [`T38`], with the far end's limit of the bit rate before it.
     pub(in super::super) const T38_LIMITED: u8 = 13;
+    /// A page was kept, or could not be.
+    pub(in super::super) const KEPT: u8 = 14;
+    pub(in super::super) const NOT_KEPT: u8 = 15;
     /// What was fetched: silence (or something that is not compared), or a digest of it.
     pub(in super::super) const SILENCE: u8 = 32;
     pub(in super::super) const SAMPLES: u8 = 33;
@@ -138,6 +141,8 @@ impl Tape {
             Input::Timeout => (tag::TIMEOUT, 0),
             Input::HungUp => (tag::HUNG_UP, 0),
             Input::Cancel => (tag::CANCEL, 0),
+            Input::PageKept(true) => (tag::KEPT, 0),
+            Input::PageKept(false) => (tag::NOT_KEPT, 0),
         };
         if !self.begin(now, tag, size) {
             return;
@@ -156,7 +161,12 @@ impl Tape {
                 samples.iter().for_each(|s| out.extend_from_slice(&s.to_le_bytes()));
             }
             Input::AudioLost(samples) => number(out, *samples as u64),
-            Input::Start | Input::SwitchToAudio | Input::Timeout | Input::HungUp | Input::Cancel => {}
+            Input::Start
+            | Input::SwitchToAudio
+            | Input::PageKept(_)
+            | Input::Timeout
+            | Input::HungUp
+            | Input::Cancel => {}
         }
     }
 
@@ -203,11 +213,13 @@ pub(super) const fn kind(output: &Output) -> u8 {
         Output::Event(_) => 3,
         Output::Signal(_) => 4,
         Output::End(_) => 5,
+        Output::KeepPage(_) => 6,
     }
 }
 
 /// The kinds of outputs in words.
-pub(super) const KINDS: [&str; 6] = ["a datagram", "a tone", "a page", "an event", "a signal", "the end"];
+pub(super) const KINDS: [&str; 7] =
+    ["a datagram", "a tone", "a page", "an event", "a signal", "the end", "a page to keep"];
 
 /// What was sent; `None`: silence, or, `masked`, whatever it was: another number may take some milliseconds more.
 pub(super) fn digest_of_samples(samples: &[i16], masked: bool) -> Option<u16> {
@@ -229,7 +241,7 @@ pub(super) fn digest(output: &Output, masked: bool) -> u16 {
             Ok(())
         }
         Output::FaxToneHeard(tone) => write!(hash, "{tone:?}"),
-        Output::Page(page) => write!(hash, "{page:?}"),
+        Output::Page(page) | Output::KeepPage(page) => write!(hash, "{page:?}"),
         Output::Event(Event::FrameSent { name, .. })
             if masked && matches!(*name, "TSI" | "CSI" | "CIG" | "SUB" | "SEP" | "PSA") =>
         {

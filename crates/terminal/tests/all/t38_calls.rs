@@ -24,7 +24,7 @@ pub(super) fn small(count: u64, rows: u32) -> Vec<Bitmap> {
     (0..count).map(|n| pages::text(1728, rows, n + 1)).collect()
 }
 
-fn coded(bitmaps: &[Bitmap]) -> Vec<Arc<CodedPage>> {
+pub(super) fn coded(bitmaps: &[Bitmap]) -> Vec<Arc<CodedPage>> {
     bitmaps.iter().map(|b| Arc::new(pages::coded(b, Resolution::Fine, Width::A4))).collect()
 }
 
@@ -260,7 +260,7 @@ fn alone(role: Role, t38: bool) -> (u64, Option<Cause>) {
                     assert_eq!(t.deadline(), None);
                     return (now.as_millis() / 1000, outcome.failure.map(|f| f.cause));
                 }
-                Output::Page(page) => panic!("{page:?}"),
+                Output::Page(page) | Output::KeepPage(page) => panic!("{page:?}"),
                 Output::Datagram(_) => assert!(t38),
                 Output::FaxToneHeard(tone) => panic!("{tone:?}"),
                 Output::Signal(signal) => panic!("{signal:?}"),
@@ -354,7 +354,11 @@ fn back_to_audio_and_to_t38_again() {
             match output {
                 Output::Datagram(_) => datagrams[phase] += 1,
                 Output::End(outcome) => panic!("{outcome:?}"),
-                Output::FaxToneHeard(_) | Output::Signal(_) | Output::Page(_) | Output::Event(_) => {}
+                Output::FaxToneHeard(_)
+                | Output::Signal(_)
+                | Output::Page(_)
+                | Output::KeepPage(_)
+                | Output::Event(_) => {}
             }
         }
     }

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // functions beside the tests
 
-use super::t38_calls::{assert_identical, ladder, ms, non_ecm, pels, rough, send, small, terminal};
+use super::t38_calls::{assert_identical, coded, ladder, ms, non_ecm, pels, rough, send, small, terminal};
 use core::time::Duration;
 use fax_base::page::{Coding, Resolution, Width};
 use fax_image::Bitmap;
-use fax_t30::{Capabilities, Event, Role};
+use fax_t30::{Capabilities, Cause, Event, Role};
+use fax_terminal::{Config, Terminal};
 use std::sync::Arc;
 use testkit::pages;
 use testkit::pair::{Plan, call};
@@ -116,4 +117,31 @@ fn a_page_is_made_to_fit() {
     assert!((33..=52).contains(&got.rows), "{}", got.rows);
     let black = pels(got).black_pels();
     assert!(black > 0);
+}
+
+/// The sender is told that a page is there when it is on disk, and not before.
+#[test]
+fn a_page_that_cannot_be_kept_is_not_confirmed() {
+    let bitmaps = small(3, 150);
+    for (capabilities, room) in
+        [(Capabilities::default(), 3), (Capabilities::default(), 1), (non_ecm(), 1), (non_ecm(), 0)]
+    {
+        let calling = terminal(Role::Calling, &capabilities, coded(&bitmaps));
+        let config = Config { role: Role::Called, keeps_pages: true, ..Config::default() };
+        let plan = Plan { room, ..Plan::default() };
+        let (calling, called) = call(calling, Terminal::new(config), &plan);
+        let (_, sent) = calling.outcome.as_ref().unwrap();
+        let confirmed: Vec<bool> = called.pages.iter().map(|page| page.confirmed).collect();
+        let want = [true, true, true, false];
+        if room == 3 {
+            assert_eq!((calling.cause(), called.cause()), (None, None));
+            assert_eq!(confirmed, want[..3]);
+        } else {
+            assert_eq!(called.cause(), Some(Cause::NotKept), "{}", ladder(&called));
+            assert!(calling.cause().is_some());
+            // What came is there all the same.
+            assert_eq!(confirmed, want[3 - room..]);
+        }
+        assert_eq!(sent.pages_confirmed, room, "{}", ladder(&calling));
+    }
 }

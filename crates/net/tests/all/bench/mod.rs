@@ -104,6 +104,7 @@ pub async fn story_within(mut call: Call, bound: Duration) -> Story {
     let told = tokio::time::timeout(bound, async {
         loop {
             match call.next().await.expect("the driver is gone") {
+                CallEvent::KeepPage(_) => call.page_kept(true),
                 CallEvent::Page(page) => story.pages.push(page),
                 CallEvent::Fax(t30::Event::PageConfirmed { index, .. }) => story.confirmed.push(index),
                 CallEvent::T38 => story.t38 = true,

@@ -130,6 +130,7 @@ impl Seen {
                     .push(format!("{now} page {} rows {} bad {}", page.index, page.rows, page.bad_rows));
                 self.pages.push(page);
             }
+            Output::KeepPage(_) => {}
             Output::Event(event) => self.ladder.push(match &event {
                 t30::Event::FrameSent { name, octets } => format!("{now} -> {name} {octets:02x?}"),
                 t30::Event::FrameReceived { name, octets } => {
