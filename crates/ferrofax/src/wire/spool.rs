@@ -206,3 +206,55 @@ fn received(index: usize, page: Page, facts: &Value) -> ReceivedPage {
         ends_document: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use fax_base::page::{Resolution, Width};
+
+    fn page(index: usize, rows: u8) -> ReceivedPage {
+        ReceivedPage {
+            index,
+            format: PageFormat {
+                coding: Coding::Mmr,
+                resolution: Resolution::Fine,
+                width: Width::A4,
+                ecm: true,
+                min_row_time: Duration::ZERO,
+            },
+            // A white row is a bit.
+            t6: vec![0xFF; usize::from(rows) / 8].into(),
+            jpeg: None,
+            rows: rows.into(),
+            bad_rows: 0,
+            longest_bad_run: 0,
+            confirmed: false,
+            ends_document: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_is_kept_or_said_not_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path().join("incoming")).unwrap();
+        let (account, faxbox) = (AccountId::new("a"), FaxboxId::new("f"));
+        let call = IncomingCall { from_number: "+1".into(), ..IncomingCall::default() };
+        let mut kept = spool.begin(&FaxId::new("x"), &call, &account, &faxbox);
+        let folder = dir.path().join("incoming").join("x");
+        // No folder can be made here.
+        fs::write(&folder, "in the way").unwrap();
+        assert!(!kept.keep(&page(0, 8), true).await);
+        fs::remove_file(&folder).unwrap();
+        assert!(kept.keep(&page(0, 8), true).await);
+        assert!(kept.keep(&page(1, 8), true).await);
+        // It was refused and came again.
+        assert!(kept.keep(&page(1, 16), true).await);
+        let fax = left(&folder).unwrap();
+        assert_eq!(fax.pages.iter().map(|p| (p.index, p.rows)).collect::<Vec<_>>(), [(0, 8), (1, 16)]);
+        assert!(fax.t38 && fax.interrupted && fax.call.from_number == "+1");
+        kept.done().await;
+        assert!(!folder.exists());
+    }
+}

@@ -199,8 +199,10 @@ impl Judging {
             }
             On::Verdict(verdict) => self.answer(call, verdict),
             On::Expired(Timer::Busy) => self.busy(call),
-            // RR, or PPS once more.
-            On::Burst(burst) if self.not_ready && matches!(burst.last.fcf, Fcf::Rr | Fcf::Pps | Fcf::Eor) => {
+            // RR, or PPS once more; or RNR was not understood.
+            On::Burst(burst)
+                if self.not_ready && matches!(burst.last.fcf, Fcf::Rr | Fcf::Pps | Fcf::Eor | Fcf::Crp) =>
+            {
                 match self.verdict {
                     Some(verdict) => self.answer(call, verdict),
                     None => self.busy(call),

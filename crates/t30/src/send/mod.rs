@@ -308,7 +308,9 @@ pub(crate) fn refused(call: &mut Call, cause: Cause, again: Again) -> State {
             training::train(call)
         }
         Again::Identified(burst) | Again::CutShort(burst) if burst.last.fcf == Fcf::Dtc => {
-            polling::polled(call, &burst, State::AwaitDcs(AwaitDcs::heard()))
+            // A DTC that has lost a frame is left without an answer; then its sender is waited for.
+            let stay = AwaitDcs::after(call);
+            polling::polled(call, &burst, stay)
         }
         Again::Identified(burst) | Again::CutShort(burst) => identified(call, &burst),
     }
