@@ -32,6 +32,9 @@ pub(crate) async fn run(args: SendArgs, as_json: bool) -> Result<ExitCode> {
     if args.colour {
         fax["colour"] = true.into();
     }
+    if let Some(priority) = args.priority {
+        fax["priority"] = priority.into();
+    }
     let job = client.submit(&fax, format.media_type(), &octets).await?;
     let id = job["id"].as_str().context("the server named no job")?.to_owned();
     if args.no_wait {
