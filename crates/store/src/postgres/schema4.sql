@@ -5,6 +5,6 @@ alter table fax_jobs add column lane smallint not null default 1;
 alter table fax_jobs add column turn bigint;
 drop index fax_jobs_queue;
 create index fax_jobs_queue on fax_jobs (account, lane, not_before, id) where waiting = 1;
-create index fax_jobs_turns on fax_jobs (account, coalesce(turn, not_before), id) where waiting = 1;
+create index fax_jobs_turns on fax_jobs (account, (coalesce(turn, not_before)), id) where waiting = 1;
 drop index fax_jobs_parked;
 create index fax_jobs_parked on fax_jobs (to_number, lane, not_before, id) where waiting = 2;

@@ -254,8 +254,11 @@ pub async fn the_order_is_that_of_a_simple_model(s: S) {
                 let taken: Vec<_> = s.lease_due(request).await.unwrap().into_iter().map(|j| j.id).collect();
                 assert_eq!(taken, model.lease(now, limit), "step {step}");
                 if taken.len() < limit {
+                    // A full account may be looked at once more; too late, or again and again, nobody is.
                     let next = s.next_due().await.unwrap().pending;
-                    assert_eq!(next, model.next_due(now).map(t), "step {step}");
+                    assert!(next.is_none_or(|at| at > t(now)), "step {step}: {next:?}");
+                    let wanted = model.next_due(now).map(t);
+                    assert!(wanted.is_none_or(|w| next.is_some_and(|n| n <= w)), "step {step}: {next:?}");
                 }
             }
             // It ends, or is tried again.
