@@ -55,6 +55,7 @@ pub fn job(job: &Job) -> Document {
         "colour": job.colour,
         "retries": job.retries,
         "attempts": job.attempts.len(),
+        "priority": job.priority.as_str(),
         "notifications": { "email": { "send_to": job.notify } },
         "tx_result": tx_result(job),
         "created": job.created.gregorian_seconds(),
@@ -166,6 +167,7 @@ pub fn queued(job: &Job) -> Document {
         "to": job.to_number,
         "from": job.from_number,
         "attempts": job.attempts.len(),
+        "priority": job.priority.as_str(),
         "created": job.created.gregorian_seconds(),
     }));
     if let Some(faxbox) = &job.faxbox {

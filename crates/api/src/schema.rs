@@ -2,6 +2,7 @@
 //!
 //! Fields that are not known are kept. A number or truth value may come as text; defaults are written into the document.
 
+use fax_store::model::Priority;
 use serde_json::{Map, Value, json};
 
 use crate::envelope::Validation;
@@ -173,6 +174,7 @@ pub const FAX: &[Property] = &[
     optional("sub_address", Kind::Text(0, 1024)),
     optional("retries", Kind::Integer(0, 4, None)),
     optional("send_at", Kind::Integer(0, i64::MAX, None)),
+    optional("priority", Kind::Word(&Priority::WORDS)),
     optional("colour", Kind::Boolean),
     optional("ensure_valid_caller_id", Kind::Boolean),
     optional("bypass_e164", Kind::Boolean),

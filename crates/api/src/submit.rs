@@ -1,6 +1,6 @@
 //! A new fax from a request: the fields checked, named as clients name them, and handed to the switch.
 
-use fax_store::model::{AccountId, FaxboxId, Timestamp};
+use fax_store::model::{AccountId, FaxboxId, Priority, Timestamp};
 use fax_switch::{NewDocument, NewJob, Service};
 use serde_json::{Map, Value, json};
 
@@ -135,6 +135,7 @@ pub fn new_job(
     }
     let retries = fields.integer("retries", 0, 4);
     let not_before = fields.integer("send_at", 0, i64::MAX).map(Timestamp::from_gregorian_seconds);
+    let priority = fields.priority();
     let colour = fields.boolean("colour").or_else(|| fields.boolean("color"));
     let own_caller_id = fields.boolean("ensure_valid_caller_id").unwrap_or(false);
     let keep_number = fields.boolean("bypass_e164").unwrap_or(false);
@@ -182,6 +183,7 @@ pub fn new_job(
         retries: retries.and_then(|r| u32::try_from(r).ok()),
         notify,
         not_before,
+        priority,
         keep_number,
         own_caller_id,
         client,
@@ -251,6 +253,24 @@ impl Fields<'_> {
             Some(n) => return Some(n),
         }
         None
+    }
+
+    /// `priority`; normal where it is absent.
+    fn priority(&mut self) -> Priority {
+        const FIELD: &str = "priority";
+        let Some(value) = self.data.get(FIELD).filter(|v| !v.is_null()) else {
+            return Priority::default();
+        };
+        let Some(word) = value.as_str() else {
+            self.wrong_type(FIELD, "string", value);
+            return Priority::default();
+        };
+        Priority::of_word(word).unwrap_or_else(|| {
+            let message = "Value is not a priority: high, normal or low";
+            let detail = json!({ "message": message, "target": Priority::WORDS, "value": word });
+            self.wrong.add(FIELD, "enum", detail);
+            Priority::default()
+        })
     }
 
     fn boolean(&mut self, field: &str) -> Option<bool> {

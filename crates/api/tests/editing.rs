@@ -38,6 +38,7 @@ async fn a_queued_fax_is_edited() {
         (json!({ "to_number": "12" }), "document.to_number"),
         (json!({ "to_number": null }), "to_number"),
         (json!({ "retries": 9 }), "retries"),
+        (json!({ "priority": "asap" }), "priority"),
         (json!({ "document": { "url": "file:///etc/passwd" } }), "document.url"),
     ] {
         let (status, made) = rig.with(KEY, "PATCH", &path, json!({ "data": change })).await;
@@ -54,6 +55,43 @@ async fn a_queued_fax_is_edited() {
     assert_eq!(rig.with(KEY, "DELETE", &path, Value::Null).await.0, 200);
     let (status, done) = rig.with(KEY, "PATCH", &path, json!({ "data": { "from_name": "x" } })).await;
     assert_eq!((status, &done["message"]), (409, &json!("datastore_conflict")), "{done}");
+}
+
+#[tokio::test]
+async fn a_priority_is_taken_shown_kept_and_changed() {
+    let rig = plain().await;
+    let mut urgent = by_url();
+    urgent["data"]["priority"] = "high".into();
+    let made = rig.json("PUT", &faxes(""), urgent).await;
+    assert_eq!((made.status, &made.json["data"]["priority"]), (201, &json!("high")), "{}", made.json);
+    let id = made.json["data"]["id"].as_str().unwrap().to_owned();
+    let path = faxes(&format!("/outgoing/{id}"));
+    let priority = async || rig.get(&path).await.json["data"]["priority"].clone();
+    assert_eq!(priority().await, "high");
+    // What does not name it leaves it; the whole document sent back does, too.
+    rig.with(KEY, "PATCH", &path, json!({ "data": { "from_name": "Ward" } })).await;
+    assert_eq!(priority().await, "high");
+    let whole = rig.get(&path).await.json["data"].clone();
+    assert_eq!(rig.with(KEY, "POST", &path, json!({ "data": whole })).await.0, 200);
+    assert_eq!(priority().await, "high");
+    for (change, now) in [(json!("low"), "low"), (json!(null), "normal")] {
+        let (status, made) = rig.with(KEY, "PATCH", &path, json!({ "data": { "priority": change } })).await;
+        assert_eq!((status, &made["data"]["priority"]), (200, &json!(now)), "{made}");
+        assert_eq!(priority().await, now);
+    }
+    // In the parts of a request, and in the query of a bare document.
+    let parts = "--b\r\nContent-Type: application/json\r\n\r\n{\"data\":{\"to_number\":\"4155551234\",\"from_number\":\"1\",\"priority\":\"low\"}}\r\n--b\r\nContent-Type: application/pdf\r\n\r\n%PDF-1\r\n--b--\r\n";
+    let headers = [("x-auth-token", KEY), ("content-type", "multipart/mixed; boundary=b")];
+    let made = rig.send("PUT", &faxes(""), &headers, parts).await;
+    assert_eq!((made.status, &made.json["data"]["priority"]), (201, &json!("low")), "{}", made.json);
+    let bare = faxes("?to_number=4155551234&from_number=1&priority=");
+    let headers = [("x-auth-token", KEY), ("content-type", "application/pdf")];
+    let made = rig.send("PUT", &format!("{bare}high"), &headers, "%PDF-1").await;
+    assert_eq!((made.status, &made.json["data"]["priority"]), (201, &json!("high")), "{}", made.json);
+    let made = rig.send("PUT", &format!("{bare}x"), &headers, "%PDF-1").await;
+    assert_eq!((made.status, made.json["data"]["priority"]["enum"].is_object()), (400, true));
+    let listed = rig.get(&faxes("/outgoing?filter_priority=high")).await;
+    assert_eq!(listed.json["data"].as_array().unwrap().len(), 1, "{}", listed.json);
 }
 
 #[tokio::test]

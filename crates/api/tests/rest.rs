@@ -25,7 +25,7 @@ async fn a_fax_by_url_is_queued_and_shown() {
     );
     assert_eq!(made.header("access-control-allow-origin"), "*");
     assert_eq!(data["to_number"], "+14155551234");
-    assert_eq!(data["custom"], json!({ "x": 1 }));
+    assert_eq!((&data["custom"], &data["priority"]), (&json!({ "x": 1 }), &json!("normal")));
     assert!(data.get("_private").is_none() && data.get("pvt_x").is_none());
     assert_eq!(data["document"], json!({ "url": "http://127.0.0.1:9/x.pdf", "method": "get" }));
     assert_eq!(
@@ -188,6 +188,14 @@ async fn what_is_wrong_with_a_request_is_told_by_field() {
         "Value must be at least 0"
     );
     assert!(put(with("retries", "x".into())).await["retries"]["type"].is_object());
+    assert_eq!(
+        put(with("priority", "urgent".into())).await["priority"]["enum"],
+        json!({ "message": "Value is not a priority: high, normal or low", "target": ["high", "normal", "low"], "value": "urgent" })
+    );
+    for wrong in [json!("High"), json!(""), json!("1")] {
+        assert!(put(with("priority", wrong)).await["priority"]["enum"].is_object());
+    }
+    assert!(put(with("priority", 1.into())).await["priority"]["type"].is_object());
     assert!(put(with("to_number", 5.into())).await["to_number"]["type"].is_object());
     assert!(put(with("document", json!({ "url": "ftp://x" }))).await["document.url"]["pattern"].is_object());
     assert!(put(with("document", json!({ "url": 5 }))).await["document.url"]["type"].is_object());

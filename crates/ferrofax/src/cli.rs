@@ -8,6 +8,7 @@ mod stored;
 pub(crate) use stored::{JobStateArg, JobsArgs, JobsCommand, StoreArgs, StoreCommand};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use fax_store::model::Priority;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -225,6 +226,9 @@ pub(crate) struct SendArgs {
     /// page in colour takes one to five minutes on the line, one in black and white a quarter to one minute.
     #[arg(long, visible_alias = "color")]
     pub(crate) colour: bool,
+    /// Among the account's faxes that wait: high goes before them, low after them. [normal]
+    #[arg(long, value_name = "PRIORITY", value_parser = Priority::WORDS, conflicts_with = "peer")]
+    pub(crate) priority: Option<String>,
     /// With --peer: record the call in this folder, to be replayed.
     #[arg(long, value_name = "DIR", requires = "peer")]
     pub(crate) record: Option<PathBuf>,

@@ -4,7 +4,7 @@
 use crate::cli::{JobStateArg, JobsArgs, JobsCommand};
 use crate::client::Client;
 use anyhow::{Result, bail};
-use fax_store::model::Timestamp;
+use fax_store::model::{Priority, Timestamp};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -118,6 +118,11 @@ fn table(list: &[Value]) {
             Some(allowed) => format!("{made}/{allowed}"),
             None => made.to_string(),
         });
+        // The usual priority is not worth a word.
+        let priority = fax["priority"].as_str().filter(|p| *p != Priority::Normal.as_str());
+        let results = [&fax["tx_result"]["result_text"], &fax["rx_result"]["result_text"], &fax["held_by"]];
+        let result = results.iter().filter_map(|said| said.as_str()).find(|said| !said.is_empty());
+        let told = [priority.map(|p| format!("{p} priority")), result.map(str::to_owned)];
         println!(
             "{:<40} {:<16} {:<16} {:<18} {:<18} {:<6} {}",
             text(&["id"]),
@@ -126,11 +131,7 @@ fn table(list: &[Value]) {
             text(&["from", "from_number"]),
             text(&["to", "to_number"]),
             tries.unwrap_or_default(),
-            fax["tx_result"]["result_text"]
-                .as_str()
-                .or(fax["rx_result"]["result_text"].as_str())
-                .or(fax["held_by"].as_str())
-                .unwrap_or("")
+            told.into_iter().flatten().collect::<Vec<_>>().join(", ")
         );
     }
 }

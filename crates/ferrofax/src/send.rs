@@ -36,6 +36,9 @@ pub(crate) async fn run(args: SendArgs, as_json: bool) -> Result<ExitCode> {
     if args.colour {
         fax["colour"] = true.into();
     }
+    if let Some(priority) = args.priority {
+        fax["priority"] = priority.into();
+    }
     // The same job, however often its answer is lost.
     let once = uuid::Uuid::new_v4();
     let job = client

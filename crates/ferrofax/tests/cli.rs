@@ -124,6 +124,7 @@ fn wrong_use_exits_2() {
         &[],
         &["send"],
         &["send", "123"],
+        &["send", "123", "x.pdf", "--priority", "urgent"],
         &["serve", "--nonsense"],
         &["jobs"],
         &["jobs", "show"],
@@ -283,6 +284,8 @@ fn jobs_of_a_server_are_listed_shown_and_called_off() {
         file,
         "--from",
         CLINIC,
+        "--priority",
+        "high",
         "--no-wait",
         "--api",
         &url,
@@ -297,9 +300,11 @@ fn jobs_of_a_server_are_listed_shown_and_called_off() {
     clinic.job_when(&id, PATIENCE, |job| job["attempts"] == 1 && job["status"] == "pending");
     let list = lines(&jobs(&["list", "--json"]));
     assert_eq!((list.len(), &list[0]["id"], &list[0]["to"]), (1, &id.as_str().into(), &COURT.into()));
-    assert!(out(&jobs(&["list"])).contains(&id));
+    let table = out(&jobs(&["list"]));
+    assert!(table.contains(&id) && table.contains("high priority"), "{table}");
     let shown = lines(&jobs(&["show", &id, "--json"]));
     assert_eq!((&shown[0]["id"], &shown[0]["attempts"]), (&id.as_str().into(), &1.into()));
+    assert_eq!((&list[0]["priority"], &shown[0]["priority"]), (&"high".into(), &"high".into()));
     assert!(out(&jobs(&["show", &id])).contains("\"tx_result\""));
 
     jobs(&["cancel", &id]);

@@ -1,5 +1,6 @@
 //! Call files as Asterisk takes them from its outgoing spool: lines of `Key: value`, of which those for SendFAX count.
 
+use fax_store::model::Priority;
 use std::path::PathBuf;
 
 /// Largest call file, octets.
@@ -26,6 +27,8 @@ pub struct CallFile {
     pub ident: Option<String>,
     /// `LOCALHEADERINFO` or `FAXOPT(headerinfo)`.
     pub header: Option<String>,
+    /// `FAX_PRIORITY`; Asterisk has none.
+    pub priority: Priority,
     /// `Account`: a code for bills.
     pub account: Option<String>,
     /// `Archive`: it is kept when it is done with.
@@ -98,7 +101,7 @@ impl CallFile {
                 }
                 "account" => file.account = Some(value.to_owned()),
                 "archive" => file.archive = yes(value),
-                "set" | "setvar" => file.set(value),
+                "set" | "setvar" => file.set(value).map_err(|why| format!("Line {n}: {why}"))?,
                 "context" | "extension" | "priority" => {
                     return Err(format!(
                         "Line {n}: calls into a dial plan are not made here; write Application: SendFAX and Data: FILE."
@@ -132,16 +135,22 @@ impl CallFile {
         Ok(file)
     }
 
-    fn set(&mut self, assignment: &str) {
-        let Some((name, value)) = assignment.split_once('=') else { return };
+    fn set(&mut self, assignment: &str) -> Result<(), String> {
+        let Some((name, value)) = assignment.split_once('=') else { return Ok(()) };
         let value = Some(value.trim().trim_matches('"').to_owned()).filter(|v| !v.is_empty());
         // Variables may be inherited by channels that a channel makes.
         match name.trim().trim_start_matches('_').to_ascii_uppercase().as_str() {
             "LOCALSTATIONID" | "FAXOPT(LOCALSTATIONID)" => self.ident = value,
             "LOCALHEADERINFO" | "FAXOPT(HEADERINFO)" => self.header = value,
+            "FAX_PRIORITY" => {
+                let word = value.unwrap_or_default();
+                self.priority = Priority::of_word(&word)
+                    .ok_or_else(|| format!("FAX_PRIORITY is {word:?}; it is high, normal or low."))?;
+            }
             // Of a dial plan that is not here.
             _ => {}
         }
+        Ok(())
     }
 }
 
@@ -153,7 +162,7 @@ mod tests {
     fn a_call_file_as_the_manuals_show_it() {
         let text = "# a fax\n; really\n\nCHANNEL: SIP/carrier/14155550199\ncallerid: \"Clinic, Front\" <14155550100>\n\
                     MaxRetries: 2\nRetryTime: 60\nWaitTime: 30\nApplication: SendFAX\nData: /srv/fax/a b.tif,fz\n\
-                    Set: LOCALSTATIONID=+1 415 555 0100\nSetVar: __LOCALHEADERINFO=Clinic\nSet: X=1\n\
+                    Set: LOCALSTATIONID=+1 415 555 0100\nSetVar: __LOCALHEADERINFO=Clinic\nSet: X=1\nSet: FAX_PRIORITY=low\n\
                     Account: 77\nArchive: Yes\nAlwaysDelete: no\n";
         let file = CallFile::parse(text.as_bytes()).unwrap();
         let wanted = CallFile {
@@ -164,6 +173,7 @@ mod tests {
             attempts: Some(3),
             ident: Some("+1 415 555 0100".into()),
             header: Some("Clinic".into()),
+            priority: Priority::Low,
             account: Some("77".into()),
             archive: true,
         };
@@ -202,6 +212,7 @@ mod tests {
             (("Data: /a.tif", "Date: /a.tif"), "not known"),
             (("Data: /a.tif", ""), "Data is missing"),
             (("Channel", "MaxRetries: x\nChannel"), "Line 1"),
+            (("Channel", "Set: FAX_PRIORITY=urgent\nChannel"), "Line 1: FAX_PRIORITY"),
         ] {
             let said = CallFile::parse(good.replace(change.0, change.1).as_bytes()).unwrap_err();
             assert!(said.contains(wanted), "{change:?}: {said}");

@@ -134,6 +134,7 @@ impl CallRounds {
         new.ident = file.ident;
         new.header = file.header;
         new.retries = file.attempts;
+        new.priority = file.priority;
         if let Some(code) = file.account {
             new.client.insert("account_code".into(), code.into());
         }

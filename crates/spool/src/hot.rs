@@ -191,6 +191,7 @@ impl HotRounds {
         new.sub_address = ticket.sub_address;
         new.colour = ticket.colour;
         new.retries = ticket.retries;
+        new.priority = ticket.priority;
         new.notify = ticket.notify;
         Ok(new)
     }

@@ -1,6 +1,6 @@
 //! What is known of a fax beside its document: by the file's name, or by a JSON file beside it.
 
-use fax_store::model::Timestamp;
+use fax_store::model::{Priority, Timestamp};
 use serde::Deserialize;
 
 /// A JSON file beside the document: `letter.json` for `letter.pdf`.
@@ -28,6 +28,8 @@ pub(crate) struct Ticket {
     pub(crate) colour: Option<bool>,
     #[serde(default)]
     pub(crate) retries: Option<u32>,
+    #[serde(default)]
+    pub(crate) priority: Priority,
     /// Who is told the result.
     #[serde(default)]
     pub(crate) notify: Vec<String>,
@@ -100,6 +102,10 @@ mod tests {
         let ticket = Ticket::read(br#"{"to_number": "+1", "retries": 2, "not_before": 60}"#).unwrap();
         assert_eq!((ticket.to.as_deref(), ticket.retries), (Some("+1"), Some(2)));
         assert_eq!(ticket.time(), Some(Timestamp::from_unix_seconds(60)));
+        assert_eq!(ticket.priority, Priority::Normal);
+        assert_eq!(Ticket::read(br#"{"priority": "high"}"#).unwrap().priority, Priority::High);
+        let wrong = Ticket::read(br#"{"to": "+1", "priority": "urgent"}"#).unwrap_err();
+        assert!(wrong.contains("urgent") && wrong.contains("high"), "{wrong}");
         let wrong = Ticket::read(br#"{"to": "+1", "tries": 2}"#).unwrap_err();
         assert!(wrong.contains("tries") && wrong.contains("retries"), "{wrong}");
         assert!(Ticket::read(b"{").is_err() && Ticket::read(br#"{"to": 1}"#).is_err());

@@ -7,7 +7,7 @@ mod bench;
 use bench::{Bench, Script};
 use core::time::Duration;
 use fax_spool::{CallFolder, CallRounds, HotFolder, HotRounds, Rounds};
-use fax_store::model::{AccountId, FaxboxId, Folder, Job, Timestamp};
+use fax_store::model::{AccountId, FaxboxId, Folder, Job, Priority, Timestamp};
 use fax_store::port::{JobQuery, Range};
 use serde_json::Value;
 use std::fs;
@@ -77,7 +77,11 @@ async fn a_document_is_sent_to_the_number_in_its_name_and_its_result_is_filed() 
     let mut rounds = HotRounds::open(hot(dir.path())).unwrap();
     fs::write(at("+14155550199_letter.pdf"), "pages:2").unwrap();
     fs::write(at("report.pdf"), "pages:1").unwrap();
-    fs::write(at("report.json"), r#"{"to": "(415) 555-0198", "subject": "Report", "retries": 1}"#).unwrap();
+    fs::write(
+        at("report.json"),
+        r#"{"to": "(415) 555-0198", "subject": "Report", "retries": 1, "priority": "low"}"#,
+    )
+    .unwrap();
     until(&mut rounds, &b, || names(at("done")).len() == 5).await;
     let done = result(at("done/+14155550199_letter.pdf.result.json"));
     assert_eq!((&done["status"], &done["pages_confirmed"]), (&"completed".into(), &2.into()));
@@ -86,6 +90,7 @@ async fn a_document_is_sent_to_the_number_in_its_name_and_its_result_is_filed() 
     assert_eq!(jobs.len(), 2);
     let report = jobs.iter().find(|j| j.subject.as_deref() == Some("Report")).unwrap();
     assert_eq!((report.to_number.as_str(), report.retries), ("+14155550198", 1));
+    assert_eq!(report.priority, Priority::Low);
     assert_eq!(report.faxbox, Some(FaxboxId::new("f")));
     assert!(at("done/report.pdf.json").exists());
     assert!(names(at("taken")).is_empty() && names(at("queued")).is_empty());

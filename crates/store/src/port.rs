@@ -234,13 +234,14 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a job and its ledger. One that is held by a node is refused.
     async fn delete_job(&self, id: &JobId) -> Result<(), StoreError>;
 
-    /// Takes jobs that are Pending and due, oldest first, within the limits: they become Locked.
-    /// The cost depends on the number of jobs taken, not on the number waiting.
+    /// Takes jobs that are Pending and due, within the limits: they become Locked. Accounts have their turns by the times of
+    /// their jobs, the oldest first; whose turn it is sends its most urgent job, and of these the oldest. The
+    /// cost depends on the number of jobs taken, not on the number waiting.
     async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError>;
 
     /// Takes further jobs for the call of a job that `node` holds, as [`Job::shares_call`] says: those that are Pending
-    /// and due, oldest first. They become Locked and take lines as others do, whatever the limits; only the first ones
-    /// that wait for the number or in the account's queue are looked at. None when the node does not hold the job.
+    /// and due, the most urgent first and of these the oldest. They become Locked and take lines as others do, whatever the
+    /// limits; only the first ones of each priority that wait for the number or in the account's queue are looked at. None when the node does not hold the job.
     async fn lease_beside(
         &self,
         job: &JobId,

@@ -6,7 +6,8 @@ use fax_store::archive::{ArchiveError, export, import, verify};
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{
     Ability, Audit, Entry, EntryKind, FaxId, HookAttempt, HookEvent, Job, JobState, Notice, NoticeKind,
-    NoticeSubject, PageEntry, PageState, ProfileKey, Received, Row, RowKind, Source, Timestamp, Trait,
+    NoticeSubject, PageEntry, PageState, Priority, ProfileKey, Received, Row, RowKind, Source, Timestamp,
+    Trait,
 };
 use fax_store::port::{Guard, LeaseRequest};
 use fax_store::postgres::PostgresStore;
@@ -38,6 +39,11 @@ async fn fill(store: &dyn Store, documents: &dyn Documents) {
         if n % 5 == 1 {
             job.state = JobState::Failed;
         }
+        job.priority = match n {
+            400.. => Priority::Low,
+            n if n % 10 == 0 => Priority::High,
+            _ => Priority::Normal,
+        };
         store.insert_job(job).await.unwrap();
     }
     // Some are held, and one has a page confirmed.

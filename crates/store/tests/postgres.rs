@@ -3,7 +3,7 @@
 
 use fax_store::model::{
     DocumentKey, Entry, EntryKind, Job, JobState, NodeId, Notice, NoticeKind, NoticeSubject, PageEntry,
-    Source, Timestamp,
+    Priority, Source, Timestamp,
 };
 use fax_store::port::{Guard, JobQuery, LeaseRequest, Range};
 use fax_store::postgres::PostgresStore;
@@ -219,7 +219,37 @@ async fn a_database_of_the_first_layout_is_brought_up() {
     ] {
         sqlx::raw_sql(step).execute(&pool).await.unwrap();
     }
+    let (first, second) = (Job { not_before: Timestamp(2), ..pending("a", "+1") }, pending("a", "+2"));
+    let second = Job { not_before: Timestamp(3), ..second };
+    for job in [&second, &first] {
+        sqlx::query(
+            "insert into fax_jobs (id, account, created, state, folder, to_number, not_before, pages, waiting, line, body)
+             values ($1, 'a', 1, 1, 0, $2, $3, 1, 1, false, $4)",
+        )
+        .bind(job.id.as_str())
+        .bind(&job.to_number)
+        .bind(job.not_before.0)
+        .bind(serde_json::to_string(&Job { ledger: vec![], ..job.clone() }).unwrap())
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    sqlx::raw_sql("insert into fax_queue values ('a', 2)").execute(&pool).await.unwrap();
     let store = PostgresStore::open(&url, 2).await.unwrap();
+    let urgent = Job { priority: Priority::High, not_before: Timestamp(4), ..pending("a", "+3") };
+    store.insert_job(urgent.clone()).await.unwrap();
+    let request = LeaseRequest {
+        node: "n".into(),
+        now: Timestamp(10),
+        until: Timestamp(100),
+        limit: 9,
+        account_limits: HashMap::new(),
+        default_account_limit: 9,
+        serialise_numbers: true,
+    };
+    let taken = store.lease_due(request).await.unwrap();
+    let ids: Vec<_> = taken.iter().map(|j| &j.id).collect();
+    assert_eq!(ids, [&urgent.id, &first.id, &second.id], "what waited is as urgent as what says nothing");
     let entry = Entry::new(EntryKind::Faxbox, "f", "a".into(), Timestamp(1));
     assert_eq!(store.put_entries(vec![entry]).await.unwrap()[0].change, 1);
     drop(store);

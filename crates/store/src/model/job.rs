@@ -1,6 +1,6 @@
 //! A job: one document to be sent to one number, its attempts and its page ledger.
 
-use super::{AccountId, DocumentKey, FaxboxId, JobId, NodeId, Timestamp};
+use super::{AccountId, DocumentKey, FaxboxId, JobId, NodeId, Priority, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a job stands.
@@ -112,6 +112,9 @@ pub struct Job {
     pub conversions: u32,
     /// Not to be taken before this time.
     pub not_before: Timestamp,
+    /// How urgent it is among those of its account that are due.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
     /// Where the document comes from.
     pub source: Source,
     /// The fax pages as TIFF-F, once converted.
@@ -177,6 +180,7 @@ impl Job {
             attempts_counted: 0,
             conversions: 0,
             not_before: now,
+            priority: Priority::Normal,
             source,
             document: None,
             pages: 0,

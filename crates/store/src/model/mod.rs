@@ -4,6 +4,7 @@ mod entry;
 mod id;
 mod job;
 mod notice;
+mod priority;
 mod profile;
 mod received;
 mod row;
@@ -15,6 +16,7 @@ pub use job::{
     Attempt, AttemptOutcome, Folder, Job, JobState, Lease, PageEntry, PageState, RetryPolicy, Source,
 };
 pub use notice::{HookAttempt, HookEvent, Notice, NoticeKind, NoticeSubject};
+pub use priority::Priority;
 pub use profile::{Ability, Dead, FarEnd, Origin, Profile, ProfileKey, Trait, Witness};
 pub use received::Received;
 pub use row::{Row, RowKind};

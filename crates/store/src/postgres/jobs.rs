@@ -13,17 +13,24 @@ fn takes_line(job: &Job) -> bool {
     job.lease.is_some() && matches!(job.state, JobState::Locked | JobState::Processing)
 }
 
+/// The number whose line it takes.
+fn line_of(job: &Job) -> Option<&str> {
+    takes_line(job).then_some(job.to_number.as_str())
+}
+
 fn waits(job: &Job) -> bool {
     job.state == JobState::Pending
 }
 
 const INSERT: &str = "insert into fax_jobs (id, account, faxbox, created, state, folder, to_number, not_before,
-    node, lease_until, pages, waiting, line, original, document, body)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (id) do nothing";
+    node, lease_until, pages, waiting, line, original, document, body, lane)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict (id) do nothing";
 
+/// A job that goes on waiting keeps its turn with its time.
 const UPDATE: &str = "update fax_jobs set account = $2, faxbox = $3, created = $4, state = $5, folder = $6,
     to_number = $7, not_before = $8, node = $9, lease_until = $10, pages = $11, waiting = $12, line = $13,
-    original = $14, document = $15, body = $16 where id = $1";
+    original = $14, document = $15, body = $16, lane = $17,
+    turn = case when waiting <> 0 and not_before = $8 then turn end where id = $1";
 
 /// Writes the job's row; answers how many rows were written.
 async fn put(t: &mut PgConnection, sql: &'static str, job: &Job) -> Result<u64, StoreError> {
@@ -52,6 +59,7 @@ async fn put(t: &mut PgConnection, sql: &'static str, job: &Job) -> Result<u64, 
         .bind(original)
         .bind(job.document.as_ref().map(|d| d.as_str()))
         .bind(job_body(job)?)
+        .bind(i16::from(job.priority.lane()))
         .execute(t)
         .await
         .map_err(unavailable)?;
@@ -172,7 +180,7 @@ pub(super) async fn update(
 /// Brings the queue up to date after a change from `old` to `new`.
 async fn moved(t: &mut PgConnection, old: &Job, new: Option<&Job>) -> Result<(), StoreError> {
     let queued = waits(old) || new.is_some_and(waits);
-    if queued || takes_line(old) || new.is_some_and(takes_line) {
+    if queued || line_of(old) != new.and_then(line_of) {
         queue::refresh(t, old.account.as_str()).await?;
         queue::unpark(t, &column(&old.to_number)).await?;
         if let Some(new) = new.filter(|n| n.to_number != old.to_number) {

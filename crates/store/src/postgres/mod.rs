@@ -3,8 +3,10 @@
 //! Invariants, each kept by every transaction:
 //! * a Pending job waits (`waiting` 1 or 2), no other does; a job is parked (2) only while another job to
 //!   its number is held, or waits in a queue itself;
-//! * `fax_queue.due` of an account is the time of the first of its jobs that wait unparked, or null when
-//!   there is none or the account was found at its limit;
+//! * `fax_queue.due` of an account is the first turn of its jobs that wait unparked, or null when there is none or the account
+//!   was found at its limit;
+//! * the job that goes takes the first turn of its account, and whose that was gets its own: so an account does not go
+//!   once more or earlier than it would without priorities. No job's turn is before its time;
 //! * `line` marks the Locked and Processing jobs that are held.
 //!
 //! Locks are taken in one order: the queue's advisory lock, then rows of `fax_queue`, then rows of jobs. A
@@ -41,10 +43,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::Mutex;
 
 /// The layout that this code writes. A database with a higher number is refused.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 /// What brings a database from one layout to the next, the first from an empty one.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("schema2.sql"), include_str!("schema3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema2.sql"),
+    include_str!("schema3.sql"),
+    include_str!("schema4.sql"),
+];
 /// The advisory lock of whoever changes the layout, and of whoever changes the queue.
 const MIGRATING: i64 = 0x6665_7272_6f66_0001;
 const QUEUE: i64 = 0x6665_7272_6f66_0002;

@@ -1,8 +1,8 @@
 //! The queue: whose turn it is, found without looking at those whose turn it is not.
 //!
-//! `fax_queue` holds when the first job of each account is due. An account at its limit loses that time
-//! until something of it changes; a job whose number is in use is parked under the number until the
-//! number is free. So each job is looked at a bounded number of times, however many wait.
+//! `fax_queue` holds the first turn of each account; whose job goes then, its lanes say. An account at its limit loses that
+//! time until something of it changes; a job whose number is in use is parked under the number until the number is free. So
+//! each job is looked at a bounded number of times, however many wait.
 
 use super::rows::{JOB_COLUMNS, job_body, job_of, ledgers, state_number};
 use super::{QUEUE, lock, unavailable};
@@ -30,7 +30,7 @@ pub(super) async fn add(t: &mut PgConnection, job: &Job) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Makes the account due when the first of its queue is.
+/// Makes the account due at the first turn of its queue.
 pub(super) async fn refresh(t: &mut PgConnection, account: &str) -> Result<(), StoreError> {
     // Two statements: the second sees what was committed while the first waited for the row.
     sqlx::query(
@@ -41,8 +41,8 @@ pub(super) async fn refresh(t: &mut PgConnection, account: &str) -> Result<(), S
     .await
     .map_err(unavailable)?;
     sqlx::query(
-        "update fax_queue set due = (select not_before from fax_jobs where account = $1 and waiting = 1
-         order by not_before, id limit 1) where account = $1",
+        "update fax_queue set due = (select coalesce(turn, not_before) from fax_jobs
+         where account = $1 and waiting = 1 order by coalesce(turn, not_before), id limit 1) where account = $1",
     )
     .bind(account)
     .execute(t)
@@ -60,11 +60,11 @@ async fn not_due(t: &mut PgConnection, account: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// If the number is free, the first job that waits for it goes back to its account's queue.
+/// If the number is free, the most urgent job that waits for it, and of these the first, goes back to its account's queue.
 pub(super) async fn unpark(t: &mut PgConnection, number: &str) -> Result<(), StoreError> {
     let account: Option<String> = sqlx::query_scalar(
         "update fax_jobs set waiting = 1 where id =
-         (select id from fax_jobs where to_number = $1 and waiting = 2 order by not_before, id limit 1)
+         (select id from fax_jobs where to_number = $1 and waiting = 2 order by lane, not_before, id limit 1)
          and not exists (select from fax_jobs where to_number = $1 and line) returning account",
     )
     .bind(number)
@@ -92,7 +92,7 @@ pub(super) async fn lease_due(t: &mut PgConnection, request: &LeaseRequest) -> R
         .map_err(unavailable)?;
         let Some(account) = head else { break };
         let limit = request.account_limits.get(&account.as_str().into()).copied();
-        let first = first_of(t, &account).await?;
+        let first = first_of(t, &account, request.now).await?;
         let limit = i64::from(limit.unwrap_or(request.default_account_limit));
         let Some(first) = first.filter(|f| f.running < limit) else {
             not_due(t, &account).await?;
@@ -106,6 +106,9 @@ pub(super) async fn lease_due(t: &mut PgConnection, request: &LeaseRequest) -> R
                 Ok(job)
                     if job.state == JobState::Pending && job.lease.is_none() && storable(&job).is_ok() =>
                 {
+                    if first.turn_of != first.id {
+                        overtake(t, &first.id, &first.turn_of).await?;
+                    }
                     taken.push(take(t, job, &request.node, request.now, request.until).await?);
                 }
                 Ok(_) | Err(StoreError::Damaged(_)) => {
@@ -122,9 +125,11 @@ pub(super) async fn lease_due(t: &mut PgConnection, request: &LeaseRequest) -> R
     Ok(taken)
 }
 
-/// The first of an account's queue.
+/// The job of an account that goes first.
 struct First {
     id: String,
+    /// Whose turn it is.
+    turn_of: String,
     /// The account's jobs that are held.
     running: i64,
     /// Another job to the number is held.
@@ -132,22 +137,51 @@ struct First {
     job: Result<Job, StoreError>,
 }
 
-async fn first_of(t: &mut PgConnection, account: &str) -> Result<Option<First>, StoreError> {
+/// The first jobs that are due of each lane of the account $1 at $2.
+fn due(of_each: usize) -> String {
+    format!(
+        "(values (0::smallint), (1::smallint), (2::smallint)) as lanes (n) cross join lateral (
+         select id, node, lease_until, body, to_number, lane, not_before from fax_jobs
+         where account = $1 and waiting = 1 and lane = n and not_before <= $2
+         order by not_before, id limit {of_each}) as waiter"
+    )
+}
+
+async fn first_of(t: &mut PgConnection, account: &str, now: Timestamp) -> Result<Option<First>, StoreError> {
     let sql = format!(
         "select {JOB_COLUMNS}, (select count(*) from fax_jobs where account = $1 and line) as running,
-         exists (select from fax_jobs as held where held.to_number = waiter.to_number and held.line) as busy
-         from fax_jobs as waiter where account = $1 and waiting = 1 order by not_before, id limit 1"
+         exists (select from fax_jobs as held where held.to_number = waiter.to_number and held.line) as busy,
+         (select id from fax_jobs where account = $1 and waiting = 1
+          order by coalesce(turn, not_before), id limit 1) as turn_of
+         from {} order by lane limit 1",
+        due(1)
     );
-    let row = sqlx::query(AssertSqlSafe(sql)).bind(account).fetch_optional(t).await.map_err(unavailable)?;
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(account).bind(now.0).fetch_optional(t).await;
     let first = |row: PgRow| -> Result<First, sqlx::Error> {
         Ok(First {
             id: row.try_get("id")?,
+            turn_of: row.try_get("turn_of")?,
             running: row.try_get("running")?,
             busy: row.try_get("busy")?,
             job: job_of(&row),
         })
     };
-    row.map(first).transpose().map_err(unavailable)
+    row.map_err(unavailable)?.map(first).transpose().map_err(unavailable)
+}
+
+/// The job that goes takes the first turn of its account; whose that was gets the job's own.
+async fn overtake(t: &mut PgConnection, goes: &str, waits: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "update fax_jobs as waits set turn = coalesce(goes.turn, goes.not_before) from fax_jobs as goes
+         where goes.id = $1 and waits.id = $2
+         and coalesce(waits.turn, waits.not_before) < coalesce(goes.turn, goes.not_before)",
+    )
+    .bind(goes)
+    .bind(waits)
+    .execute(t)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
 }
 
 async fn set_waiting(t: &mut PgConnection, id: &str, waiting: i16) -> Result<(), StoreError> {
@@ -204,21 +238,14 @@ pub(super) async fn lease_beside(
     let number: String = row.try_get("to_number").map_err(unavailable)?;
     let sql = format!(
         "select {JOB_COLUMNS} from fax_jobs where id in (
-         (select id from fax_jobs where to_number = $2 and waiting = 2 and not_before <= $3
-          order by not_before, id limit $4)
-         union
-         (select near.id from (select id, to_number from fax_jobs where account = $1 and waiting = 1
-          and not_before <= $3 order by not_before, id limit $4) as near where near.to_number = $2))
-         and account = $1 order by not_before, id"
+         (select id from fax_jobs where to_number = $3 and waiting = 2 and not_before <= $2
+          order by lane, not_before, id limit {MAX_PARKED})
+         union (select id from {} where to_number = $3))
+         and account = $1 order by lane, not_before, id",
+        due(MAX_PARKED)
     );
-    let near = sqlx::query(AssertSqlSafe(sql))
-        .bind(&account)
-        .bind(&number)
-        .bind(now.0)
-        .bind(i64::try_from(MAX_PARKED).unwrap_or(i64::MAX))
-        .fetch_all(&mut *t)
-        .await
-        .map_err(unavailable)?;
+    let near = sqlx::query(AssertSqlSafe(sql)).bind(&account).bind(now.0).bind(&number);
+    let near = near.fetch_all(&mut *t).await.map_err(unavailable)?;
     let mut taken = Vec::new();
     // What cannot be read is told when its own turn comes.
     for job in near.iter().filter_map(|row| job_of(row).ok()) {
@@ -307,8 +334,8 @@ pub(super) async fn refresh_all(t: &mut PgConnection) -> Result<(), StoreError> 
     // Whoever adds a job at this moment is waited for, and then seen by the next statement.
     sqlx::raw_sql("lock table fax_queue in exclusive mode").execute(&mut *t).await.map_err(unavailable)?;
     sqlx::query(
-        "update fax_queue set due = (select not_before from fax_jobs
-         where fax_jobs.account = fax_queue.account and waiting = 1 order by not_before, id limit 1)",
+        "update fax_queue set due = (select coalesce(turn, not_before) from fax_jobs
+         where fax_jobs.account = fax_queue.account and waiting = 1 order by coalesce(turn, not_before), id limit 1)",
     )
     .execute(t)
     .await

@@ -1,7 +1,8 @@
 //! What web hooks are to be told, what came of telling them, and how much waits.
 
 use super::tables::{
-    HOOK_ATTEMPTS, HOOK_NOTICES, HOOK_NOTICES_DUE, LAST, LISTED_ALL, NOTICES, PARKED, QUEUE, RUNNING, Tables,
+    HOOK_ATTEMPTS, HOOK_NOTICES, HOOK_NOTICES_DUE, LANES, LAST, LISTED_ALL, NOTICES, OVERTAKEN, PARKING,
+    RUNNING, Tables,
 };
 use super::writer::Fault;
 use crate::model::{HookAttempt, Notice, NoticeId, Timestamp};
@@ -131,7 +132,8 @@ pub(super) fn forget(t: &mut Tables<'_>, hook: &str) -> Result<(), Fault> {
 }
 
 pub(super) fn backlog(r: &ReadTransaction) -> Result<Backlog, Fault> {
-    let pending = r.open_table(QUEUE)?.len()?.saturating_add(r.open_table(PARKED)?.len()?);
+    let queued = r.open_table(LANES)?.len()?.saturating_add(r.open_table(OVERTAKEN)?.len()?);
+    let pending = queued.saturating_add(r.open_table(PARKING)?.len()?);
     // Conversions in work have leases, too, but take no line.
     let mut held = 0u64;
     for row in r.open_table(RUNNING)?.iter()? {

@@ -1,5 +1,6 @@
 //! Writing jobs: the row, its indices, its lease and its ledger.
 
+use super::lanes;
 use super::queue;
 use super::rows;
 use super::tables::Tables;
@@ -218,41 +219,51 @@ pub(super) fn reindex(t: &mut Tables<'_>, old: Option<&Job>, new: Option<&Job>) 
             t.listed_all.insert((f, at, id), ())?;
         }
     }
-    if let Some(j) = old {
-        match j.state {
-            JobState::Pending => queue::remove(t, j)?,
-            JobState::Converting => {
-                t.converting.remove((j.not_before.0, j.id.as_str()))?;
-            }
-            _ => {}
-        }
-        if j.lease.is_some() {
-            t.leases.remove(j.id.as_str())?;
-        }
-        if takes_line(j) {
-            queue::line_free(t, j)?;
-        }
+    if let Some(j) = old.filter(|j| j.state == JobState::Converting) {
+        t.converting.remove((j.not_before.0, j.id.as_str()))?;
     }
-    if let Some(j) = new {
-        if let Some(lease) = &j.lease {
-            let row = (lease.until.0, lease.node.as_str());
-            t.leases.insert(j.id.as_str(), row)?;
-        }
-        match j.state {
-            JobState::Pending => queue::add(t, j)?,
-            JobState::Converting if j.lease.is_none() => {
-                t.converting.insert((j.not_before.0, j.id.as_str()), ())?;
-            }
-            _ => {}
-        }
-        if takes_line(j) {
-            queue::line_taken(t, j)?;
-        }
+    if let Some(j) = new.filter(|j| j.state == JobState::Converting && j.lease.is_none()) {
+        t.converting.insert((j.not_before.0, j.id.as_str()), ())?;
+    }
+    let lease = |j: Option<&Job>| j.and_then(|j| j.lease.clone());
+    let (was, is) = (lease(old), lease(new));
+    if let Some(j) = new.or(old).filter(|_| was != is) {
+        match is {
+            Some(l) => t.leases.insert(j.id.as_str(), (l.until.0, l.node.as_str()))?,
+            None => t.leases.remove(j.id.as_str())?,
+        };
+    }
+    requeue(t, old, new)
+}
+
+/// Brings lines, numbers and what waits for them from `old` to `new`.
+fn requeue(t: &mut Tables<'_>, old: Option<&Job>, new: Option<&Job>) -> Result<(), Fault> {
+    let pending = |j: &&Job| j.state == JobState::Pending;
+    let (waited, waits) = (old.filter(pending), new.filter(pending));
+    let (had, has) = (old.filter(|j| takes_line(j)), new.filter(|j| takes_line(j)));
+    let same_line = had.map(|j| &j.to_number) == has.map(|j| &j.to_number);
+    if waited.is_none() && waits.is_none() && same_line {
+        return Ok(());
+    }
+    let turn = waited.map(|j| lanes::remove(t, j)).transpose()?.flatten();
+    if let Some(j) = waits {
+        // The turn goes with the time.
+        let kept = waited.is_some_and(|old| old.not_before == j.not_before);
+        lanes::add(t, j, turn.filter(|_| kept))?;
+    }
+    if !same_line {
+        had.map(|j| queue::line_free(t, j)).transpose()?;
+        has.map(|j| queue::line_taken(t, j)).transpose()?;
     }
     // Last, when all rows are as they will be.
-    for j in [old, new].into_iter().flatten() {
+    if let Some(j) = old.or(new) {
         queue::refresh_head(t, j.account.as_str())?;
-        queue::unpark(t, &j.to_number)?;
+        lanes::unpark(t, &j.to_number)?;
+    }
+    if let (Some(old), Some(new)) = (old, new)
+        && old.to_number != new.to_number
+    {
+        lanes::unpark(t, &new.to_number)?;
     }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! Rows in one redb file: one writer with group commit, readers on snapshots.
 //!
 //! Invariants, each kept inside every transaction:
-//! * a Pending job has exactly one row, in `queue` or in `parked`; a Converting one without lease has
-//!   one in `converting`;
-//! * an account has a row in `heads` if its `queue` has one, unless it was found at its limit;
-//! * a job is parked only while another job to its number is held, or waits in `queue` itself;
+//! * a Pending job has exactly one row, in `lanes` or in `overtaken` (its account's queue) or in `parking`; a Converting
+//!   one without lease has one in `converting`;
+//! * `overtaken_turns` has one row of each in `overtaken`; no job's turn is before its time, and that of one in `lanes`
+//!   is its time;
+//! * an account has a row in `heads`, which is the first turn of its queue, if it has a queue, unless it was found at its
+//!   limit;
+//! * a job is parked only while another job to its number is held, or waits in a queue itself;
 //! * `changes` has one row of each entry, `claims` the names of those that are not removed;
 //! * `running` counts the Locked and Processing jobs of an account, `numbers` names theirs.
 
@@ -12,6 +15,8 @@ mod archive;
 mod entries;
 mod hooks;
 mod jobs;
+mod lanes;
+mod layout;
 mod lists;
 mod profiles;
 mod queue;

@@ -1,11 +1,11 @@
 //! The queue: whose turn it is, found without looking at those whose turn it is not.
 //!
-//! Each account has a queue ordered by time; `heads` holds the first of each. An account at its
-//! limit loses its head until something of it changes; a job whose number is in use is parked under the
-//! number until something of that number changes. So each job is looked at a bounded number of
-//! times, however many wait.
+//! Each account has a queue ([`lanes`]); `heads` holds the first turn of each. An account at its limit loses its head
+//! until something of it changes; a job whose number is in use is parked under the number until something of that number
+//! changes. So each job is looked at a bounded number of times, however many wait.
 
 use super::jobs::{load, reindex};
+use super::lanes::{self, Waiter};
 use super::tables::{LAST, Tables};
 use super::writer::Fault;
 use crate::model::{Job, JobId, JobState, Lease, NodeId, Timestamp};
@@ -14,23 +14,6 @@ use ::redb::ReadableTable;
 
 /// Jobs that may be parked in one request beyond those it takes: it stays short.
 const MAX_PARKED: usize = 256;
-
-/// Adds a pending job.
-pub(super) fn add(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
-    let key = (job.account.as_str(), job.not_before.0, job.id.as_str());
-    t.queue.insert(key, job.to_number.as_str())?;
-    Ok(())
-}
-
-/// Removes a pending job, wherever it waits.
-pub(super) fn remove(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
-    let (at, id) = (job.not_before.0, job.id.as_str());
-    let queued = t.queue.remove((job.account.as_str(), at, id))?.is_some();
-    if !queued {
-        t.parked.remove((job.to_number.as_str(), at, id))?;
-    }
-    Ok(())
-}
 
 /// The job takes a line.
 pub(super) fn line_taken(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
@@ -57,18 +40,20 @@ pub(super) fn line_free(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes the account's row in `heads` the first of its queue.
+/// Makes the account's row in `heads` the first turn of its queue.
 pub(super) fn refresh_head(t: &mut Tables<'_>, account: &str) -> Result<(), Fault> {
-    let first = first_of(t, account)?.map(|(at, _, _)| at);
+    let Some((first, ..)) = lanes::first_turn(t, account)? else {
+        return drop_head(t, account);
+    };
     let now = t.head_of.get(account)?.map(|v| v.value());
-    if first == now {
+    if now == Some(first) {
         return Ok(());
     }
-    drop_head(t, account)?;
-    if let Some(at) = first {
-        t.heads.insert((at, account), ())?;
-        t.head_of.insert(account, at)?;
+    if let Some(now) = now {
+        t.heads.remove((now, account))?;
     }
+    t.heads.insert((first, account), ())?;
+    t.head_of.insert(account, first)?;
     Ok(())
 }
 
@@ -78,39 +63,6 @@ fn drop_head(t: &mut Tables<'_>, account: &str) -> Result<(), Fault> {
         t.heads.remove((at, account))?;
     }
     Ok(())
-}
-
-/// Time, job and number of the first of an account's queue.
-fn first_of(t: &Tables<'_>, account: &str) -> Result<Option<(i64, JobId, String)>, Fault> {
-    let range = (account, i64::MIN, "")..=(account, i64::MAX, LAST);
-    match t.queue.range(range)?.next() {
-        None => Ok(None),
-        Some(row) => {
-            let (key, number) = row?;
-            let (_, at, id) = key.value();
-            Ok(Some((at, id.into(), number.value().to_owned())))
-        }
-    }
-}
-
-/// If the number is free, the first job that waits for it goes back to its account's queue.
-pub(super) fn unpark(t: &mut Tables<'_>, number: &str) -> Result<(), Fault> {
-    if t.numbers.get(number)?.is_some() {
-        return Ok(());
-    }
-    let range = (number, i64::MIN, "")..=(number, i64::MAX, LAST);
-    let first = match t.parked.range(range)?.next() {
-        None => return Ok(()),
-        Some(row) => {
-            let (key, account) = row?;
-            let (_, at, id) = key.value();
-            (at, id.to_owned(), account.value().to_owned())
-        }
-    };
-    let (at, id, account) = first;
-    t.parked.remove((number, at, id.as_str()))?;
-    t.queue.insert((account.as_str(), at, id.as_str()), number)?;
-    refresh_head(t, &account)
 }
 
 /// See [`crate::Store::lease_due`].
@@ -130,27 +82,26 @@ pub(super) fn lease_due(t: &mut Tables<'_>, request: &LeaseRequest) -> Result<Ve
             drop_head(t, account)?;
             continue;
         }
-        let Some((at, id, number)) = first_of(t, account)? else {
+        let Some(first) = lanes::next(t, account, request.now.0)? else {
             drop_head(t, account)?;
             continue;
         };
-        if request.serialise_numbers && t.numbers.get(number.as_str())?.is_some() {
-            t.queue.remove((account, at, id.as_str()))?;
-            t.parked.insert((number.as_str(), at, id.as_str()), account)?;
+        if request.serialise_numbers && t.numbers.get(first.number.as_str())?.is_some() {
+            lanes::park(t, account, &first)?;
             parked += 1;
-            refresh_head(t, account)?;
             continue;
         }
-        match load(t, &id) {
+        match load(t, &first.id) {
             Ok(Some(old)) if old.state == JobState::Pending && old.lease.is_none() => {
+                lanes::take_turn(t, account, &first)?;
                 taken.push(lock(t, &old, &request.node, request.now, request.until)?);
             }
             Ok(_) | Err(Fault::Refused(_)) => {
                 // A row that cannot be read must not block those behind it.
-                tracing::error!(job = %id, "a job in the queue cannot be read; it is left out");
-                t.queue.remove((account, at, id.as_str()))?;
+                tracing::error!(job = %first.id, "a job in the queue cannot be read; it is left out");
+                lanes::take_out(t, account, first.lane, first.at, first.id.as_str())?;
                 refresh_head(t, account)?;
-                unpark(t, &number)?;
+                lanes::unpark(t, &first.number)?;
             }
             Err(file) => return Err(file),
         }
@@ -186,26 +137,23 @@ pub(super) fn lease_beside(
         return Ok(Vec::new());
     };
     let (account, number) = (lead.account.as_str(), lead.to_number.as_str());
-    let mut near: Vec<(i64, JobId)> = Vec::new();
-    for row in t.parked.range((number, i64::MIN, "")..=(number, now.0, LAST))?.take(MAX_PARKED) {
-        let (key, of) = row?;
-        if of.value() == account {
-            near.push((key.value().1, key.value().2.into()));
+    let mut near: Vec<Waiter> = Vec::new();
+    for lane in lanes::ALL {
+        for row in lanes::parked(t, number, lane, now.0)?.take(MAX_PARKED) {
+            let (waiter, of) = row?;
+            near.extend(Some(waiter).filter(|_| of == account));
         }
-    }
-    for row in t.queue.range((account, i64::MIN, "")..=(account, now.0, LAST))?.take(MAX_PARKED) {
-        let (key, to) = row?;
-        if to.value() == number {
-            near.push((key.value().1, key.value().2.into()));
+        for waiter in lanes::due(t, account, lane, now.0)?.take(MAX_PARKED) {
+            near.extend(Some(waiter?).filter(|w| w.number == number));
         }
     }
     near.sort();
     let mut taken = Vec::new();
-    for (_, id) in near {
+    for waiter in near {
         if taken.len() >= limit {
             break;
         }
-        match load(t, &id) {
+        match load(t, &waiter.id) {
             Ok(Some(old))
                 if old.state == JobState::Pending && old.lease.is_none() && lead.shares_call(&old) =>
             {
@@ -216,8 +164,10 @@ pub(super) fn lease_beside(
             Err(file) => return Err(file),
         }
     }
-    // The number stays with the job whose call it is.
-    t.numbers.insert(number, lead.id.as_str())?;
+    if !taken.is_empty() {
+        // The number stays with the job whose call it is.
+        t.numbers.insert(number, lead.id.as_str())?;
+    }
     Ok(taken)
 }
 
@@ -277,11 +227,10 @@ pub(super) fn renew(
 pub(super) fn refresh_all(t: &mut Tables<'_>) -> Result<(), Fault> {
     let mut after = String::new();
     loop {
-        let from = (after.as_str(), i64::MAX, LAST);
-        let account = match t.queue.range(from..)?.next() {
-            None => return Ok(()),
-            Some(row) => row?.0.value().0.to_owned(),
-        };
+        let from = (after.as_str(), u8::MAX, i64::MAX, LAST);
+        let own = t.lanes.range(from..)?.next().transpose()?.map(|(k, _)| k.value().0.to_owned());
+        let overtaken = t.overtaken.range(from..)?.next().transpose()?.map(|(k, _)| k.value().0.to_owned());
+        let Some(account) = own.into_iter().chain(overtaken).min() else { return Ok(()) };
         refresh_head(t, &account)?;
         after = account;
     }

@@ -4,7 +4,7 @@ use super::writer::Fault;
 use ::redb::{Table, TableDefinition, WriteTransaction};
 
 /// The layout that this code writes. A file with a higher number is refused.
-pub(super) const SCHEMA: u64 = 3;
+pub(super) const SCHEMA: u64 = 4;
 
 /// Sorts after every id.
 pub(super) const LAST: &str = "\u{10FFFF}";
@@ -39,14 +39,18 @@ tables! {
     ledger LEDGER: (&'static str, u32) => (u8, u32, i64);
     /// job → (until, node).
     leases LEASES: &'static str => (i64, &'static str);
-    /// (account, not before, job) → number: pending jobs that are not parked.
-    queue QUEUE: (&'static str, i64, &'static str) => &'static str;
-    /// (not before, account): the first of each account's queue.
+    /// (account, lane, not before, job) → number: pending jobs that are not parked and have their own turn.
+    lanes LANES: (&'static str, u8, i64, &'static str) => &'static str;
+    /// The same → (number, turn): those with the turn of one that overtook them.
+    overtaken OVERTAKEN: (&'static str, u8, i64, &'static str) => (&'static str, i64);
+    /// (account, turn, job) → (lane, not before): the turns of these.
+    overtaken_turns OVERTAKEN_TURNS: (&'static str, i64, &'static str) => (u8, i64);
+    /// (turn, account): the first turn of each account.
     heads HEADS: (i64, &'static str) => ();
     /// account → the time in its row of `heads`.
     head_of HEAD_OF: &'static str => i64;
-    /// (number, not before, job) → account: pending jobs that wait for a number.
-    parked PARKED: (&'static str, i64, &'static str) => &'static str;
+    /// (number, lane, not before, job) → (account, turn): pending jobs that wait for a number.
+    parking PARKING: (&'static str, u8, i64, &'static str) => (&'static str, i64);
     /// number → the job that is held.
     numbers NUMBERS: &'static str => &'static str;
     /// account → jobs that are held.

@@ -1,5 +1,6 @@
 //! One thread writes: all that waits goes into one transaction, and is answered when that is on disk.
 
+use super::layout;
 use super::tables::{SCHEMA, Tables};
 use crate::port::StoreError;
 use ::redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable};
@@ -218,7 +219,7 @@ fn commit(db: &Database, batch: &mut [Box<dyn Request>]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Opens the file, makes its tables and checks its layout.
+/// Opens the file, makes its tables and brings it to the present layout.
 fn open(opener: &mut Opener) -> Result<Arc<Database>, StoreError> {
     let db = opener().map_err(|e| match e {
         DatabaseError::Storage(::redb::StorageError::Corrupted(why)) => StoreError::Damaged(why),
@@ -236,7 +237,11 @@ fn open(opener: &mut Opener) -> Result<Arc<Database>, StoreError> {
                 )));
             }
             Some(SCHEMA) => {}
-            _ => {
+            older => {
+                if let Some(v) = older {
+                    tracing::info!(from = v, to = SCHEMA, "the file gets a new layout");
+                    layout::bring_up(&txn, &mut tables, v)?;
+                }
                 let old = tables.meta.insert("schema", SCHEMA);
                 old.map_err(Fault::from)?;
             }

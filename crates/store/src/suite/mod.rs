@@ -9,6 +9,7 @@ mod documents;
 mod entries;
 mod filed;
 mod hooks;
+mod priority;
 mod profiles;
 mod queue;
 
@@ -16,6 +17,7 @@ pub use documents::documents_suite;
 pub use entries::*;
 pub use filed::*;
 pub use hooks::*;
+pub use priority::*;
 pub use profiles::*;
 pub use queue::*;
 
@@ -46,6 +48,10 @@ macro_rules! store_suite {
             a_number_without_end_is_refused_and_blocks_nobody, due_jobs_are_leased_oldest_first, a_job_is_not_leased_before_its_time,
             one_job_to_a_number_at_a_time, a_parked_job_is_freed_when_the_other_is_cancelled,
             numbers_are_shared_when_not_serialised, jobs_that_go_along_are_taken_beside_another,
+            the_most_urgent_of_an_account_goes_first, an_urgent_job_that_is_not_due_blocks_nothing,
+            no_account_overtakes_another_by_priority, the_most_urgent_gets_the_number_first,
+            the_priority_of_a_waiting_job_can_be_changed, the_most_urgent_go_along_first,
+            the_order_is_that_of_a_simple_model,
             an_account_has_no_more_than_its_limit, raised_limits_are_seen_after_refresh,
             other_accounts_pass_a_full_one,
             converting_jobs_are_leased_and_stay_converting, a_lost_lease_stops_changes,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::{
-    AccountId, DocumentKey, FaxboxId, Job, JobId, JobState, PageEntry, PageState, Source, Timestamp,
+    AccountId, DocumentKey, FaxboxId, Job, JobId, JobState, PageEntry, PageState, Priority, Source, Timestamp,
 };
 use fax_store::port::{Guard, JobChange};
 use sha2::{Digest, Sha256};
@@ -48,6 +48,8 @@ pub struct NewJob {
     pub notify: Vec<String>,
     /// Not to be sent before this time.
     pub not_before: Option<Timestamp>,
+    /// How urgent it is among the account's.
+    pub priority: Priority,
     /// Dial the number as it was typed.
     pub keep_number: bool,
     /// The caller's number has to be one of the account's, also where the account does not say so.
@@ -95,6 +97,7 @@ impl NewJob {
             retries: None,
             notify: Vec::new(),
             not_before: None,
+            priority: Priority::Normal,
             keep_number: false,
             own_caller_id: false,
             document,
@@ -326,6 +329,7 @@ impl Service {
             j.timezone = wanted.timezone;
             j.sub_address = wanted.sub_address;
             j.retries = wanted.retries;
+            j.priority = wanted.priority;
             j.notify = wanted.notify;
             j.faxbox = wanted.faxbox;
             let mut client = wanted.client;
@@ -420,6 +424,7 @@ impl Service {
         job.colour = colour.or(as_before).unwrap_or_else(|| faxbox.is_some_and(|f| f.colour));
         let retries = new.retries.or(faxbox.map(|f| f.retries)).unwrap_or(config.default_retries);
         job.retries = retries.min(config.max_retries);
+        job.priority = new.priority;
         job.notify = new.notify;
         job.client = new.client;
         job.faxbox = new.faxbox;
