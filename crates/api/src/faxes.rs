@@ -207,7 +207,13 @@ pub async fn one(
         Method::DELETE => delete(service, scope, folder, id, &found).await,
         Method::PUT if folder == Folder::Outgoing => restart(service, scope, &envelope, id, &found).await,
         Method::PUT => again(service, scope, folder, envelope, &found).await,
-        _ => Ok(Success::ok(Value::Object(shown(service, folder, &found)))),
+        _ => {
+            let mut document = shown(service, folder, &found);
+            if let Found::Job(job) = &found {
+                document.insert("history".into(), present::history(job));
+            }
+            Ok(Success::ok(Value::Object(document)))
+        }
     }
 }
 

@@ -280,6 +280,22 @@ fn responses() -> Map<String, Value> {
     ERRORS.iter().map(one).collect()
 }
 
+/// The attempts of one fax.
+fn history() -> Value {
+    let (text, number, flag) =
+        (json!({ "type": "string" }), json!({ "type": "integer" }), json!({ "type": "boolean" }));
+    json!({
+        "type": "array",
+        "description": "Its attempts in their order, where one fax that was sent is read. What is not known of an attempt is left out.",
+        "items": { "type": "object", "properties": {
+            "began": number, "ended": number, "cause": text, "text": text, "sip_status": number, "q850": number,
+            "pages_confirmed": number, "trunk": text, "call_id": text, "modem": text, "bit_rate": number, "t38": flag,
+            "ecm": flag, "recording": text,
+            "ladder": { "type": "array", "items": text, "description": "What went over the line, line by line." },
+        } },
+    })
+}
+
 fn schemas() -> Map<String, Value> {
     let text = json!({ "type": "string" });
     let framed = json!({
@@ -301,6 +317,9 @@ fn schemas() -> Map<String, Value> {
     for (name, fields) in schema::ALL {
         all.insert((*name).into(), schema::json_schema(fields));
         all.insert(format!("{name}Shown"), schema::json_schema_shown(fields));
+    }
+    if let Some(Value::Object(shown)) = all.get_mut("faxesShown").and_then(|fax| fax.get_mut("properties")) {
+        shown.insert("history".into(), history());
     }
     all
 }

@@ -1,6 +1,6 @@
 //! Jobs and received faxes as public documents: the field names clients know, both families of result names.
 
-use fax_store::model::{Job, JobState, Received, Source, filed_id};
+use fax_store::model::{Attempt, Job, JobState, Received, Source, filed_id};
 use fax_switch::Reception;
 use serde_json::{Map, Value, json};
 
@@ -98,6 +98,40 @@ pub fn job(job: &Job) -> Document {
     if job.state == JobState::Completed {
         d.insert("delivered".into(), job.modified.gregorian_seconds().into());
     }
+    d
+}
+
+/// The attempts of a job in their order, each with its ladder: for whoever looks at this one job, too much for lists.
+#[must_use]
+pub fn history(job: &Job) -> Value {
+    job.attempts.iter().map(attempt).collect()
+}
+
+fn attempt(of: &Attempt) -> Document {
+    let mut d = document_of(json!({
+        "began": of.started.gregorian_seconds(),
+        "ended": of.ended.gregorian_seconds(),
+        "cause": of.outcome.class,
+        "text": of.outcome.text,
+        "sip_status": of.outcome.sip_status,
+        "q850": of.outcome.q850,
+        "pages_confirmed": of.pages_confirmed,
+        "trunk": of.trunk,
+        "call_id": of.call_id,
+        "modem": of.modem,
+        "bit_rate": of.bit_rate,
+        "t38": of.t38,
+        "ecm": of.ecm,
+        "recording": of.recording,
+        "ladder": of.trace,
+    }));
+    // What is not known of it is left out.
+    d.retain(|_, value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(lines) => !lines.is_empty(),
+        _ => true,
+    });
     d
 }
 

@@ -14,13 +14,14 @@ use crate::route::Scope;
 const CLIENT_LIMIT: usize = 64 * 1024;
 
 /// Fields that are shown of a fax and not taken from a client.
-const SHOWN: [&str; 21] = [
+const SHOWN: [&str; 22] = [
     "id",
     "auth_token",
     "document",
     "tx_result",
     "rx_result",
     "attempts",
+    "history",
     "status",
     "created",
     "send_at",

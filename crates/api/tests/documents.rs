@@ -131,8 +131,20 @@ async fn a_document_goes_all_the_way_to_the_outbox() {
     assert_eq!((&job["status"], &job["tx_result"]["success"]), (&json!("completed"), &json!(true)), "{job}");
     let pages = job["total_pages"].as_u64().unwrap();
     assert!(pages > 0 && job["tx_result"]["transferred_pages"] == pages && job["delivered"].is_i64());
-    let filed = rig.get(&faxes("/outbox")).await.json["data"][0]["id"].as_str().unwrap().to_owned();
+    let listed = rig.get(&faxes("/outbox")).await.json["data"][0].clone();
+    let filed = listed["id"].as_str().unwrap().to_owned();
     assert!(filed.ends_with(&id));
+    // Every attempt with its ladder where one fax is read, and there only.
+    assert!(listed.get("history").is_none(), "{listed}");
+    let read = rig.get(&faxes(&format!("/outbox/{filed}"))).await.json["data"].clone();
+    assert_eq!(read["history"], job["history"]);
+    let attempt = &read["history"][0];
+    assert_eq!(
+        (&attempt["cause"], &attempt["bit_rate"], &attempt["pages_confirmed"]),
+        (&json!("ok"), &json!(14_400), &json!(pages))
+    );
+    assert_eq!((&attempt["ladder"], attempt.get("trunk")), (&json!(["NSF CSI DIS ->"]), None), "{attempt}");
+    assert!(attempt["began"].is_i64() && attempt["ended"].is_i64(), "{attempt}");
     let tiff = rig
         .send(
             "GET",

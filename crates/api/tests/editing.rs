@@ -169,6 +169,7 @@ async fn what_is_shown_of_a_fax_is_not_taken_from_its_client() {
     let lies = json!({
         "rx_result": { "success": true }, "cancelled": true, "uncertain": true, "delivered": 1, "reason": "x", "folder": "inbox",
         "reschedule_rule": "x", "progress": { "page": 9 }, "total_pages": 9, "pages_confirmed": 9, "status": "completed", "note": "mine",
+        "history": [{ "cause": "ok" }],
     });
     let mut body = by_url();
     body["data"].as_object_mut().unwrap().extend(lies.as_object().unwrap().clone());
@@ -184,6 +185,7 @@ async fn what_is_shown_of_a_fax_is_not_taken_from_its_client() {
             (&json!(false), &json!(0), &json!(0))
         );
         assert_eq!((&d["note"], &d["folder"]), (&json!("mine"), &json!("outbox")));
+        assert_eq!(d["history"], json!([]));
     };
     is_true(&rig.get(&path).await.json["data"]);
     assert_eq!(rig.with(KEY, "PATCH", &path, json!({ "data": lies })).await.0, 200);

@@ -71,7 +71,9 @@ pub(crate) async fn run(args: &JobsArgs, file: &Path, as_json: bool) -> Result<E
         }
         JobsCommand::Show { id } => {
             let job = found(&store, account.as_ref(), id).await?;
-            show(&document(&job), as_json)?;
+            let mut document = document(&job);
+            document["history"] = present::history(&job);
+            show(&document, as_json)?;
         }
         JobsCommand::Restart { id } => {
             let job = found(&store, account.as_ref(), id).await?;

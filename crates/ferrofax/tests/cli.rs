@@ -304,6 +304,7 @@ fn jobs_of_a_server_are_listed_shown_and_called_off() {
     assert!(table.contains(&id) && table.contains("high priority"), "{table}");
     let shown = lines(&jobs(&["show", &id, "--json"]));
     assert_eq!((&shown[0]["id"], &shown[0]["attempts"]), (&id.as_str().into(), &1.into()));
+    assert!(shown[0]["history"][0]["cause"].is_string() && list[0]["history"].is_null(), "{shown:?}");
     assert_eq!((&list[0]["priority"], &shown[0]["priority"]), (&"high".into(), &"high".into()));
     assert!(out(&jobs(&["show", &id])).contains("\"tx_result\""));
 

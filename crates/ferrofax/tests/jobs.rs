@@ -83,6 +83,10 @@ fn jobs_are_listed_restarted_and_called_off_with_a_server_and_without() {
     assert!(said.contains("done with already"), "{said}");
     assert_eq!(by_store(&["sent"]).len(), 1);
     assert_eq!(by_store(&["show", &ids[0]])[0]["id"], ids[0].as_str());
+    let twice = &by_store(&["show", &ids[1]])[0];
+    let history = twice["history"].as_array().unwrap();
+    assert_eq!(twice["attempts"].as_u64(), u64::try_from(history.len()).ok(), "{twice:#}");
+    assert!(history.iter().all(|attempt| attempt["cause"].is_string()), "{twice:#}");
     let wait = |id: &str| {
         let job = &by_store(&["show", id])[0];
         job["not_before"].as_i64().unwrap() - job["created"].as_i64().unwrap()

@@ -38,6 +38,7 @@ struct Confirms;
 #[async_trait]
 impl Dialler for Confirms {
     async fn call(&self, order: CallOrder, events: mpsc::Sender<CallEvent>) -> CallResult {
+        let _ = events.send(CallEvent::Ladder("NSF CSI DIS ->".into())).await;
         let last = order.first_page + order.pages.len();
         for page in order.first_page..last {
             for event in [
