@@ -2,6 +2,7 @@
 
 use fax_store::model::{Attempt, Job, JobState, Received, Source, filed_id};
 use fax_switch::Reception;
+use fax_switch::policy::switch_cause;
 use serde_json::{Map, Value, json};
 
 /// A document shown to a client.
@@ -157,6 +158,9 @@ fn tx_result(job: &Job) -> Value {
         Some(a) => a.outcome.sip_status.unwrap_or(487),
         None => 0,
     };
+    let class = last.map(|a| a.outcome.class.as_str()).unwrap_or_default();
+    // KAZOO's word, where it has one for it.
+    let cause = last.and_then(|a| switch_cause(&a.outcome.class, a.outcome.q850)).unwrap_or(class);
     let error = if fine { "" } else { said.as_str() };
     let ident = last.and_then(|a| a.remote_ident.as_deref()).unwrap_or_default();
     let rate = last.and_then(|a| a.bit_rate).unwrap_or(0);
@@ -168,7 +172,8 @@ fn tx_result(job: &Job) -> Value {
         "recording": last.and_then(|a| a.recording.as_deref()).unwrap_or_default(),
         "result_text": said,
         "result_code": code,
-        "result_cause": last.map(|a| a.outcome.class.as_str()).unwrap_or_default(),
+        "result_cause": cause,
+        "result_class": class,
         "error_message": error,
         "total_pages": job.pages,
         "transferred_pages": confirmed,

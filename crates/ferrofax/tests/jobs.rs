@@ -86,7 +86,12 @@ fn jobs_are_listed_restarted_and_called_off_with_a_server_and_without() {
     let twice = &by_store(&["show", &ids[1]])[0];
     let history = twice["history"].as_array().unwrap();
     assert_eq!(twice["attempts"].as_u64(), u64::try_from(history.len()).ok(), "{twice:#}");
-    assert!(history.iter().all(|attempt| attempt["cause"].is_string()), "{twice:#}");
+    assert!(history.iter().all(|a| a["cause"] == "call.busy" && a["sip_status"] == 486), "{twice:#}");
+    let result = &twice["tx_result"];
+    assert_eq!(
+        (&result["result_cause"], &result["result_class"]),
+        (&"USER_BUSY".into(), &"call.busy".into())
+    );
     let wait = |id: &str| {
         let job = &by_store(&["show", id])[0];
         job["not_before"].as_i64().unwrap() - job["created"].as_i64().unwrap()

@@ -20,7 +20,7 @@ pub use classes::{Class, class, class_of_cause, is_success};
 pub use hours::SendHours;
 pub use learning::{LearningRules, Lesson, is_on_probation, set_by_operator};
 pub use plan::{Known, Plan, Planned, Source};
-pub use reschedule::{RESCHEDULE_FIELDS, RescheduleRule, reschedule};
+pub use reschedule::{RESCHEDULE_FIELDS, RescheduleRule, reschedule, switch_cause};
 pub use schedule::{RetryTable, Schedule, Verdict, degrade, judge};
 pub use testimony::{Says, Testimony, testify};
 pub use trunks::{AccountRoute, CallerRules, Prefix, TrunkRoute, TrunkRouting};

@@ -36,6 +36,7 @@ pub fn reschedule<'r>(job: &Job, rules: &'r [RescheduleRule]) -> Option<&'r Resc
                 .flatten()
                 .map(str::to_owned)
                 .collect(),
+            "result_class" => vec![outcome.class.clone()],
             "result_code" => vec![outcome.sip_status.unwrap_or(487).to_string()],
             "result_text" | "error_message" => vec![outcome.text.clone()],
             "q850" => outcome.q850.map(|n| n.to_string()).into_iter().collect(),
@@ -55,8 +56,9 @@ pub fn reschedule<'r>(job: &Job, rules: &'r [RescheduleRule]) -> Option<&'r Resc
 }
 
 /// The fields that a rule may look at.
-pub const RESCHEDULE_FIELDS: [&str; 14] = [
+pub const RESCHEDULE_FIELDS: [&str; 15] = [
     "result_cause",
+    "result_class",
     "result_code",
     "result_text",
     "error_message",
@@ -73,7 +75,8 @@ pub const RESCHEDULE_FIELDS: [&str; 14] = [
 ];
 
 /// The hang-up cause as KAZOO's switch names it (Q.850 table 1), by the cause that came or else by the class.
-fn switch_cause(class: &str, q850: Option<u16>) -> Option<&'static str> {
+#[must_use]
+pub fn switch_cause(class: &str, q850: Option<u16>) -> Option<&'static str> {
     let by_number = |n| match n {
         1 => Some("UNALLOCATED_NUMBER"),
         3 => Some("NO_ROUTE_DESTINATION"),
