@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::http::Method;
 use fax_store::model::{
-    AccountId, FaxId, FaxboxId, Folder as Jobs, Job, JobId, JobState, Received, unfiled_id,
+    AccountId, FaxId, FaxboxId, Folder as Jobs, Job, JobId, JobState, Received, Source, unfiled_id,
 };
 use fax_store::port::{JobQuery, Range, ReceivedQuery};
 use fax_switch::{Format, NO_HEADER, NewDocument, Reception, Service, ServiceError, Which};
 use serde_json::{Map, Value, json};
 
 use crate::document::Upload;
-use crate::envelope::{Fault, Success};
+use crate::envelope::{Fault, Success, Validation};
 use crate::filter::{Listing, page, page_of};
 use crate::present::{self, Document};
 use crate::request::{Envelope, Query};
@@ -206,7 +206,7 @@ pub async fn one(
         Method::POST | Method::PATCH => change(service, scope, envelope, &found).await,
         Method::DELETE => delete(service, scope, folder, id, &found).await,
         Method::PUT if folder == Folder::Outgoing => restart(service, scope, &envelope, id, &found).await,
-        Method::PUT => again(service, scope, folder, envelope, &found).await,
+        Method::PUT => again(service, scope, folder, id, envelope, &found).await,
         _ => {
             let mut document = shown(service, folder, &found);
             if let Found::Job(job) = &found {
@@ -314,17 +314,26 @@ async fn restart(
     id: &str,
     found: &Found,
 ) -> Result<Success, Fault> {
+    // This path is not KAZOO's, nor are its errors.
+    let mut wrong = Validation::default();
     match (envelope.text("action"), found) {
-        (None, _) => Err(Fault::named("action required")),
         (Some("restart"), Found::Job(job)) => {
             let account = AccountId::new(scope.account.as_str());
             let job = service.restart(&account, &job.id).await.map_err(|e| Fault::of_service(&e, id))?;
             let mut document = present::job(&job);
             document.insert("id".into(), job.id.as_str().into());
-            Ok(Success::ok(Value::Object(document)))
+            return Ok(Success::ok(Value::Object(document)));
         }
-        (Some(_), _) => Err(Fault::named("invalid action")),
+        (None, _) => {
+            wrong.add("action", "required", json!({ "message": "Field is required but missing" }));
+        }
+        (Some(action), _) => {
+            let message = "Value not found in enumerated list of values";
+            let detail = json!({ "message": message, "target": ["restart"], "value": action });
+            wrong.add("action", "enum", detail);
+        }
     }
+    Err(wrong.fault())
 }
 
 async fn delete(
@@ -358,6 +367,7 @@ async fn again(
     service: &Service,
     scope: &Scope,
     folder: Folder,
+    id: &str,
     envelope: Envelope,
     found: &Found,
 ) -> Result<Success, Fault> {
@@ -374,7 +384,6 @@ async fn again(
     let Value::Object(changes) = envelope.data else {
         return Err(Fault::named(failed));
     };
-    let which = found.which();
     let (mut data, faxbox, retries) = match found {
         Found::Job(job) => (present::job(job), job.faxbox.clone(), Some(job.retries)),
         Found::Fax(fax) => (present::received(fax), fax.faxbox.clone(), None),
@@ -401,23 +410,57 @@ async fn again(
         data.remove("to_name");
     }
     data.extend(changes);
-    let format = if matches!(found, Found::Job(_)) { Format::Original } else { Format::Tiff };
-    let attachment = match service.attachment(&account, &which, format).await {
-        Err(ServiceError::NoDocument) => service.attachment(&account, &which, Format::Tiff).await,
-        other => other,
-    };
-    let attachment = attachment.map_err(|_| Fault::named(failed))?;
-    let upload = Upload {
-        octets: attachment.octets,
-        content_type: attachment.content_type,
-        file_name: Some(attachment.file_name),
+    // Another document that the client names counts, whether there is one of its own or not.
+    let named = data.get("document").and_then(|d| d.get("url")).is_some_and(|url| !url.is_null());
+    let document = if named {
+        None
+    } else {
+        match document_again(service, &account, found).await {
+            Ok(document) => Some(document),
+            Err(error @ ServiceError::Unavailable(_)) => return Err(Fault::of_service(&error, id)),
+            Err(_) => return Err(Fault::named(failed)),
+        }
     };
     let faxbox = faxbox
         .as_ref()
         .map(FaxboxId::as_str)
         .filter(|id| service.directory().faxbox(&FaxboxId::new(*id)).is_some());
-    let mut new = submit::new_job(service, account, faxbox, data, Some(submit::octets(upload)))?;
+    let mut new = submit::new_job(service, account, faxbox, data, document)?;
     new.once = envelope.once;
     let job = service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox))?;
     Ok(Success::created(Value::Object(present::job(&job)), job.id.as_str()))
+}
+
+/// The document of a fax for a new one: as it was handed in, else its pages, else where it was to be fetched.
+async fn document_again(
+    service: &Service,
+    account: &AccountId,
+    found: &Found,
+) -> Result<NewDocument, ServiceError> {
+    let which = found.which();
+    let format = if matches!(found, Found::Job(_)) { Format::Original } else { Format::Tiff };
+    let attachment = match service.attachment(account, &which, format).await {
+        Err(ServiceError::NoDocument) => service.attachment(account, &which, Format::Tiff).await,
+        other => other,
+    };
+    match (attachment, found) {
+        (Ok(attachment), _) => Ok(submit::octets(Upload {
+            octets: attachment.octets,
+            content_type: attachment.content_type,
+            file_name: Some(attachment.file_name),
+        })),
+        // It could never be fetched, or its pages were not to be kept.
+        (Err(ServiceError::NoDocument), Found::Job(job)) if job.document.is_none() => match &job.source {
+            Source::Url { url, method, host, referer, content, content_type } => Ok(NewDocument::Url {
+                url: url.clone(),
+                method: method.clone(),
+                host: host.clone(),
+                referer: referer.clone(),
+                content: content.clone(),
+                content_type: content_type.clone(),
+            }),
+            Source::Stored { .. } | Source::Removed => Err(ServiceError::NoDocument),
+        },
+        (Err(error), _) => Err(error),
+    }
 }

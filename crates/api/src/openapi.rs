@@ -12,7 +12,7 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use crate::route::{Folder, Path, Resource, Right, paths};
-use crate::schema;
+use crate::{request, schema};
 use words::{Shape, shape, summary, tag};
 
 /// The page and what belongs to it come from here and nowhere else.
@@ -100,9 +100,10 @@ fn operation(path: &Path, verb: &Method, right: Right) -> Value {
             o.insert("x-scope".into(), scope.into());
         }
     }
-    let query = query(resource, verb);
-    if !query.is_empty() {
-        o.insert("parameters".into(), Value::Array(query));
+    let mut parameters = query(resource, verb);
+    parameters.extend(headers(resource, verb));
+    if !parameters.is_empty() {
+        o.insert("parameters".into(), Value::Array(parameters));
     }
     if let Some(body) = body(resource, verb) {
         o.insert("requestBody".into(), body);
@@ -160,6 +161,33 @@ fn query(resource: Resource, verb: &Method) -> Vec<Value> {
     all
 }
 
+/// Whether a request with an `Idempotency-Key` is carried out once.
+fn takes_key(resource: Resource, verb: &Method) -> bool {
+    let makes_fax = matches!(
+        resource,
+        Resource::Faxes | Resource::Folder(Folder::Outgoing) | Resource::Fax(Folder::Outbox | Folder::Inbox)
+    );
+    *verb == Method::PUT && makes_fax
+}
+
+/// Header fields of requests that do something here.
+fn headers(resource: Resource, verb: &Method) -> Vec<Value> {
+    let parameter = |name: &str, schema: Value, about: &str| json!({ "name": name, "in": "header", "schema": schema, "description": about });
+    let text = json!({ "type": "string" });
+    if takes_key(resource, verb) {
+        let key = json!({ "type": "string", "minLength": 1, "maxLength": request::LONGEST_KEY });
+        let about = "A request that comes again with the same key within 24 hours makes no second fax.";
+        return vec![parameter("Idempotency-Key", key, about)];
+    }
+    if matches!(resource, Resource::Attachment(_)) && *verb == Method::GET {
+        return vec![
+            parameter("Range", text.clone(), "The octets wanted: `bytes=0-1023`."),
+            parameter("If-None-Match", text, "The `ETag` of what is there already."),
+        ];
+    }
+    Vec::new()
+}
+
 fn body(resource: Resource, verb: &Method) -> Option<Value> {
     if matches!(*verb, Method::GET | Method::DELETE) {
         return None;
@@ -168,18 +196,22 @@ fn body(resource: Resource, verb: &Method) -> Option<Value> {
         Some(_) if (resource, verb) == (Resource::Webhooks, &Method::PATCH) => {
             json!({ "type": "object", "required": ["re-enable"], "properties": { "re-enable": { "type": "boolean" } } })
         }
-        Some((name, _)) if *verb != Method::PATCH => {
+        // What is not given of a fax that there is stays as it was.
+        Some((name, _)) if *verb != Method::PATCH && !matches!(resource, Resource::Fax(_)) => {
             json!({ "$ref": format!("#/components/schemas/{name}") })
         }
         Some((_, fields)) => without_required(schema::json_schema(fields)),
         None => json!({ "type": "object" }),
     };
     let mut envelope = json!({ "type": "object", "required": ["data"], "properties": { "data": data } });
-    if matches!(resource, Resource::Fax(_))
-        && let Some(properties) = envelope.get_mut("properties").and_then(Value::as_object_mut)
-    {
-        let known = if matches!(resource, Resource::Fax(Folder::Outbox)) { "resubmit" } else { "forward" };
-        properties.insert("action".into(), json!({ "type": "string", "enum": [known] }));
+    if let (Resource::Fax(folder), true) = (resource, *verb == Method::PUT) {
+        let known = match folder {
+            Folder::Outgoing => "restart",
+            Folder::Outbox => "resubmit",
+            Folder::Inbox | Folder::Incoming => "forward",
+        };
+        envelope["required"] = json!(["action"]);
+        envelope["properties"]["action"] = json!({ "type": "string", "enum": [known] });
     }
     let mut content = json!({ "application/json": { "schema": envelope } });
     if resource.takes_document()
@@ -236,11 +268,9 @@ fn answers(resource: Resource, verb: &Method, right: Right) -> Map<String, Value
             properties.insert("next_start_key".into(), json!({ "type": ["string", "null"] }));
         }
         let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Envelope" }, { "type": "object", "required": ["data"], "properties": properties }] });
-        let (status, about) = if *verb == Method::PUT && resource != Resource::Reload {
-            ("201", "It is made.")
-        } else {
-            ("200", "Done.")
-        };
+        let makes = !matches!(resource, Resource::Reload | Resource::Fax(Folder::Outgoing));
+        let (status, about) =
+            if *verb == Method::PUT && makes { ("201", "It is made.") } else { ("200", "Done.") };
         let mut answer =
             json!({ "description": about, "content": { "application/json": { "schema": schema } } });
         if let (true, Some(answer)) = (status == "201", answer.as_object_mut()) {
@@ -250,14 +280,27 @@ fn answers(resource: Resource, verb: &Method, right: Right) -> Map<String, Value
         }
         all.insert(status.into(), answer);
     }
-    for (status, _) in ERRORS {
+    let here = |status: u16| match status {
+        RANGE => page,
+        KEY_REUSED => takes_key(resource, verb),
+        NAMED => matches!(resource, Resource::Fax(f) | Resource::Attachment(f) if f != Folder::Outgoing),
+        _ => true,
+    };
+    for (status, _) in ERRORS.iter().filter(|(status, _)| here(*status)) {
         all.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/E{status}") }));
     }
     all
 }
 
-/// The statuses of errors.
-const ERRORS: [(u16, &str); 12] = [
+/// Too long a list.
+const RANGE: u16 = 416;
+/// The key of another request.
+const KEY_REUSED: u16 = 422;
+/// Errors that KAZOO names so.
+const NAMED: u16 = 500;
+
+/// The statuses of errors; those with a name of their own above are not everywhere.
+const ERRORS: [(u16, &str); 15] = [
     (400, "What is wrong with the document or query is in `data`, field by field."),
     (401, "No token, or one that is not known or has ended."),
     (403, "The token is not for this."),
@@ -268,7 +311,13 @@ const ERRORS: [(u16, &str); 12] = [
     (409, "Somebody else has changed it, or it is in a state in which this cannot be done."),
     (413, "The body is too large."),
     (415, "Bodies of this type are not taken here."),
+    (RANGE, "The list is too long for one answer: leave `paginate=false` out."),
+    (KEY_REUSED, "The `Idempotency-Key` was used for another fax within the last 24 hours."),
     (429, "Too many requests: wait as long as `Retry-After` says."),
+    (
+        NAMED,
+        "The action is missing or not known, the fax is in another folder, or it has no document to send: `message` says which.",
+    ),
     (503, "The store cannot be reached: nothing was done; try again."),
 ];
 

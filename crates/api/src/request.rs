@@ -67,7 +67,7 @@ pub fn header_token(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Longest `Idempotency-Key`, octets.
-const LONGEST_KEY: usize = 255;
+pub const LONGEST_KEY: usize = 255;
 
 /// What makes this the same request when it is sent again: the client's `Idempotency-Key`, and a digest of the path and of all that
 /// was read from the body. How a body is cut into parts does not count: clients draw a new boundary each time.

@@ -268,7 +268,7 @@ impl Resource {
     /// Whether its list has a range of time.
     #[must_use]
     pub fn is_dated(self) -> bool {
-        matches!(self, Resource::Audit) || matches!(self, Resource::Folder(f) if f != Folder::Outgoing)
+        matches!(self, Resource::Audit | Resource::SmtpLog | Resource::Folder(Folder::Outbox | Folder::Inbox))
     }
 
     /// Whether a document may come as the body.

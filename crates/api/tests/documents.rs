@@ -198,6 +198,19 @@ async fn a_document_by_url_is_fetched() {
         job["status"] == "failed" && job["tx_result"]["result_text"].as_str().unwrap().contains("404"),
         "{job}"
     );
+    // Sent again it is fetched again, from there or from where the client says now.
+    let again = |data: serde_json::Value| json!({ "action": "resubmit", "data": data });
+    let path = faxes(&format!("/outbox/{id}"));
+    let made = rig.json("PUT", &path, again(json!({}))).await;
+    assert_eq!((made.status, &made.json["data"]["document"]), (201, &job["document"]), "{}", made.json);
+    let job = rig.finished(made.json["data"]["id"].as_str().unwrap()).await;
+    assert!(job["tx_result"]["result_text"].as_str().unwrap().contains("404"), "{job}");
+    let elsewhere = json!({ "document": { "url": format!("http://{at}/go") } });
+    let made = rig.json("PUT", &path, again(elsewhere)).await;
+    assert_eq!(made.status, 201, "{}", made.json);
+    assert_eq!(rig.finished(made.json["data"]["id"].as_str().unwrap()).await["status"], "completed");
+    let wrong = rig.json("PUT", &path, again(json!({ "document": { "url": "file:///x" } }))).await;
+    assert_eq!((wrong.status, wrong.json["data"]["document.url"].is_object()), (400, true));
 }
 
 #[tokio::test]

@@ -44,6 +44,10 @@ async fn a_queued_fax_is_edited() {
         let (status, made) = rig.with(KEY, "PATCH", &path, json!({ "data": change })).await;
         assert_eq!((status, made["data"][field].is_object()), (400, true), "{made}");
     }
+    for (action, rule) in [(json!(null), "required"), (json!("resubmit"), "enum")] {
+        let (status, made) = rig.with(KEY, "PUT", &path, json!({ "action": action, "data": {} })).await;
+        assert_eq!((status, made["data"]["action"][rule].is_object()), (400, true), "{made}");
+    }
     let nobody = faxes("/outgoing/00000000000000000000000000000000");
     assert_eq!(rig.with(KEY, "PATCH", &nobody, json!({ "data": {} })).await.0, 404);
     let foreign = format!("/v2/accounts/{B}/faxes/outgoing/{id}");

@@ -46,10 +46,10 @@ pub(super) fn shape(resource: Resource, verb: &Method) -> Shape {
         | Resource::Keys
         | Resource::Audit
         | Resource::Webhooks
-        | Resource::Folder(_) => Shape::Page,
-        Resource::Trunks
         | Resource::Destinations
         | Resource::SmtpLog
+        | Resource::Folder(_) => Shape::Page,
+        Resource::Trunks
         | Resource::Schemas
         | Resource::Hooks
         | Resource::HookSamples
@@ -114,6 +114,8 @@ pub(super) fn summary(resource: Resource, verb: &Method) -> String {
         (Resource::UserAuth, _) => "Log in with user name and password".into(),
         (Resource::Faxes | Resource::Folder(_), "PUT") => "Send a fax".into(),
         (Resource::Fax(Folder::Outbox), "PUT") => "Send it again (`action: resubmit`)".into(),
+        (Resource::Fax(Folder::Outgoing), "PUT") => "Send it again, now (`action: restart`)".into(),
+        (Resource::Fax(_), "POST") => "Change a fax: what is given counts over what was".into(),
         (Resource::Fax(_), "PUT") => "Send it on to another number (`action: forward`)".into(),
         (Resource::Fax(Folder::Outgoing), "DELETE") => "Call a fax off".into(),
         (Resource::Account, "PUT") => "Make an account below this one".into(),

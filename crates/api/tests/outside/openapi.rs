@@ -99,6 +99,39 @@ async fn rights_names_and_references_are_in_order() {
     }
 }
 
+/// What is not the same for all paths of a verb.
+#[tokio::test]
+async fn actions_headers_and_lists_are_told() {
+    let rig = calm().await;
+    let api = rig.send("GET", "/openapi.json", &[], "").await.json;
+    let faxes = |below: &str| api["paths"][format!("/v2/accounts/{{account}}/faxes{below}")].clone();
+    let names = |of: &Value| -> Vec<String> {
+        let all = of["parameters"].as_array().into_iter().flatten();
+        all.map(|p| p["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (folder, action, done, key) in [
+        ("outgoing", "restart", "200", false),
+        ("outbox", "resubmit", "201", true),
+        ("inbox", "forward", "201", true),
+    ] {
+        let put = faxes(&format!("/{folder}/{{id}}"))["put"].clone();
+        let schema = &put["requestBody"]["content"]["application/json"]["schema"];
+        assert_eq!(schema["properties"]["action"]["enum"], json!([action]));
+        assert!(schema["properties"]["data"].get("required").is_none(), "{schema}");
+        let told = |status: &str| put["responses"][status].is_object();
+        assert!(told(done) && !told(if key { "200" } else { "201" }), "{put}");
+        assert_eq!((told("422"), told("500")), (key, key), "{put}");
+        assert_eq!(names(&put).contains(&"Idempotency-Key".to_owned()), key, "{put}");
+    }
+    let attachment = faxes("/inbox/{id}/attachment")["get"].clone();
+    assert_eq!(names(&attachment), ["accept", "Range", "If-None-Match"]);
+    for (list, dated) in [("/incoming", false), ("/inbox", true), ("/smtplog", true)] {
+        let get = faxes(list)["get"].clone();
+        assert_eq!(names(&get).contains(&"created_from".to_owned()), dated, "{list}");
+        assert!(names(&get).contains(&"page_size".to_owned()) && get["responses"]["416"].is_object());
+    }
+}
+
 /// The schemas that are told are those that requests are checked by.
 #[tokio::test]
 async fn schemas_tell_what_is_checked() {
