@@ -197,7 +197,7 @@ impl Metrics {
             | Turn::Uncertain => None,
         });
         let Some(first) = attempts.next() else { return };
-        let last = attempts.last().unwrap_or(first);
+        let last = attempts.next_back().unwrap_or(first);
         let (result, trunk) = (last.outcome.class.clone(), last.trunk.clone());
         if trunk.is_some() || is_success(&result) {
             let seconds = last.ended.since(first.started).as_secs_f64();
