@@ -16,6 +16,7 @@
 
 mod archive;
 mod changed;
+mod claim;
 mod entries;
 mod hooks;
 mod jobs;
@@ -62,12 +63,6 @@ const REQUEST: Duration = Duration::from_secs(15);
 /// for so long.
 const RELEASE: Duration = Duration::from_secs(5);
 const SUSPECT: Duration = Duration::from_secs(60);
-/// The first half of the advisory locks on names of nodes.
-const NODE: i32 = 0x6665_7272;
-/// How often a name is asked for that another session has, with a pause in between: the server notices in this time that a
-/// node is gone that lost its power.
-const CLAIMS: u32 = 20;
-const CLAIM_AGAIN: Duration = Duration::from_millis(1500);
 /// What every connection begins with: a node that vanishes in a transaction does not keep the queue's lock, and the server
 /// notices within 25 s that it is gone.
 const SESSION: &str = "set idle_in_transaction_session_timeout = '15s'; set tcp_keepalives_idle = 10;
@@ -195,24 +190,9 @@ async fn lock(t: &mut PgConnection, key: i64) -> Result<(), StoreError> {
 #[async_trait]
 impl Store for PostgresStore {
     async fn claim(&self, node: &NodeId) -> Result<(), StoreError> {
-        let mut claim = self.claim.lock().await;
-        let mut session = self.pool.acquire().await.map_err(unavailable)?.detach();
-        for turn in 0..CLAIMS {
-            if turn > 0 {
-                tokio::time::sleep(CLAIM_AGAIN).await;
-            }
-            let ours: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, hashtext($2))")
-                .bind(NODE)
-                .bind(node.as_str())
-                .fetch_one(&mut session)
-                .await
-                .map_err(unavailable)?;
-            if ours {
-                *claim = Some(session);
-                return Ok(());
-            }
-        }
-        Err(StoreError::Refused(format!("another node named {node} works on this database")))
+        let session = self.pool.acquire().await.map_err(unavailable)?.detach();
+        *self.claim.lock().await = Some(claim::take(session, node).await?);
+        Ok(())
     }
 
     async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
