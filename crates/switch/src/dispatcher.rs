@@ -10,7 +10,7 @@ use fax_store::port::LeaseRequest;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// How long to wait before the store is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -67,6 +67,7 @@ impl Service {
         self.begin(&shutdown).await;
         let mut next_care = Timestamp(i64::MIN);
         let (mut next_sweep, mut next_documents) = (clock.now(), clock.now());
+        let mut last_sweep: Option<AbortHandle> = None;
         while !*shutdown.borrow() {
             let woken = self.inner.wake.notified();
             let now = clock.now();
@@ -80,13 +81,15 @@ impl Service {
                 };
                 next_care = now.plus(again);
             }
-            if now >= next_sweep {
+            // One at a time: two would find the same.
+            let sweeping = last_sweep.as_ref().is_some_and(|sweep| !sweep.is_finished());
+            if now >= next_sweep && !sweeping {
                 let service = self.clone();
                 let documents = now >= next_documents;
                 if documents {
                     next_documents = now.plus(SWEEP_DOCUMENTS_EVERY);
                 }
-                work.spawn(async move {
+                last_sweep = Some(work.spawn(async move {
                     if documents {
                         service.sweep().await;
                     }
@@ -94,7 +97,7 @@ impl Service {
                     service.purge_audit(now).await;
                     service.purge_faxes().await;
                     service.erase_accounts().await;
-                });
+                }));
                 next_sweep = now.plus(SWEEP_EVERY);
             }
             let next = match self.take(&mut work, &mut limits).await {
@@ -104,7 +107,8 @@ impl Service {
                     Some(now.plus(STORE_AGAIN))
                 }
             };
-            let until = next.into_iter().chain([next_care, next_sweep]).min();
+            let next_sweep = Some(next_sweep).filter(|_| !sweeping);
+            let until = next.into_iter().chain([next_care]).chain(next_sweep).min();
             tokio::select! {
                 stopped = shutdown.changed() => if stopped.is_err() { break },
                 () = woken => {}

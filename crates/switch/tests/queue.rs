@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::{Bench, Script, next};
-use fax_store::model::{JobState, NoticeKind, PageState, RetryPolicy};
+use fax_store::model::{JobId, JobState, NoticeKind, PageState, RetryPolicy, Timestamp};
 use fax_switch::{NewDocument, NewJob, ServiceError, SubmitError, Which};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -349,28 +349,26 @@ async fn a_document_that_is_not_there_yet_is_tried_again() {
 #[tokio::test]
 async fn troubles_of_our_own_house_end_no_fax() {
     let mut b = Bench::new();
-    let house = b.submit("house", N).await;
     let stored = b.submit("pages:3", "4155550179").await;
     let (here, away) = (b.dir.path().join("documents"), b.dir.path().join("away"));
     std::fs::rename(&here, &away).unwrap();
     b.start();
-    let mut before = Vec::new();
-    for _ in 0..40 {
-        let mut after = Vec::new();
-        for (nth, (id, why)) in [(&house, "no converter"), (&stored, "is not there")].into_iter().enumerate()
-        {
-            let last = before.get(nth).copied().unwrap_or_default();
+    let waits = async |b: &mut Bench, id: &JobId, why: &str| {
+        let mut last = Timestamp::default();
+        for _ in 0..40 {
             let job = b.until(id, |j| j.not_before > last && j.lease.is_none() && j.reason.is_some()).await;
             assert_eq!((job.state, job.conversions), (JobState::Converting, 0));
             assert!(job.reason.as_deref().unwrap().contains(why), "{job:?}");
-            after.push(job.not_before);
+            last = job.not_before;
+            b.clock.advance(900);
         }
-        before = after;
-        b.clock.advance(900);
-    }
+    };
+    waits(&mut b, &stored, "is not there").await;
     std::fs::rename(&away, &here).unwrap();
     b.clock.advance(900);
     assert_eq!(b.until_state(&stored, JobState::Completed).await.reason, None);
+    let house = b.submit("house", N).await;
+    waits(&mut b, &house, "no converter").await;
 }
 
 /// What the converter left out is told, in bounds, and goes when the document is another.

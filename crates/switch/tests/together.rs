@@ -143,6 +143,10 @@ impl Documents for Slow {
         self.documents.put_as(key, octets).await
     }
     async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {
+        // What says whose the documents are is no fax.
+        if key.as_str().trim_start_matches('0').is_empty() {
+            return self.documents.get(key).await;
+        }
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.permits.acquire().await.unwrap().forget();
         self.documents.get(key).await
