@@ -516,7 +516,7 @@ fn every_test_that_the_comparison_names_is_there() {
         })
         .collect();
     let is_test = |name: &str| match name.strip_suffix('…') {
-        Some(begins) => functions.range(begins..).next().is_some_and(|f| f.starts_with(begins)),
+        Some(begins) => functions.iter().any(|f| f.starts_with(begins)),
         None => functions.contains(name),
     };
     let is_file = |name: &str| {
