@@ -229,6 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_perhaps_handed_in_is_handed_in_again_as_the_same_and_with_a_new_token() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
@@ -280,6 +281,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_refused_is_not_asked_again() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
