@@ -117,7 +117,7 @@ impl Retention {
         [self.sent, self.received, self.failed, self.documents].into_iter().flatten().min()
     }
 
-    fn job(&self, job: &Job, now: Timestamp) -> Verdict {
+    fn of_job(&self, job: &Job, now: Timestamp) -> Verdict {
         let age = now.since(job.modified);
         let kept = match job.state {
             JobState::Completed | JobState::Uncertain => self.sent,
@@ -137,7 +137,7 @@ impl Retention {
         if original || pages { Verdict::Strip { original, pages } } else { Verdict::Keep }
     }
 
-    fn received(&self, fax: &Received, now: Timestamp) -> Verdict {
+    fn of_reception(&self, fax: &Received, now: Timestamp) -> Verdict {
         let age = now.since(fax.created);
         if over(age, if fax.success { self.received } else { self.failed }) {
             Verdict::Remove
@@ -199,8 +199,8 @@ impl Old {
 
     fn verdict(&self, rules: &RetentionRules, now: Timestamp) -> Verdict {
         match self {
-            Old::Job(job) => rules.of(&job.account).job(job, now),
-            Old::Received(fax) => rules.of(&fax.account).received(fax, now),
+            Old::Job(job) => rules.of(&job.account).of_job(job, now),
+            Old::Received(fax) => rules.of(&fax.account).of_reception(fax, now),
         }
     }
 
