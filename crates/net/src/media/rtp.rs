@@ -229,7 +229,7 @@ impl Receiver {
                 // Backwards with a later number: the sender has set its clock.
                 let set = sequence_distance(place.sequence, position.sequence) > 0
                     && distance(place.timestamp, position.next) < -PATIENCE;
-                if jump.abs() <= RESTART && !set {
+                if goes_on(jump) && !set {
                     return Some(position);
                 }
             }
@@ -346,6 +346,11 @@ fn distance(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b) as i32
 }
 
+/// Whether a time stamp so far away is still of the same stream.
+fn goes_on(jump: i32) -> bool {
+    (-RESTART..=RESTART).contains(&jump)
+}
+
 /// How far `a` is ahead of `b` in the wrapping count.
 fn sequence_distance(a: u16, b: u16) -> i16 {
     a.wrapping_sub(b) as i16
@@ -439,7 +444,7 @@ impl Sender {
     ) -> Option<usize> {
         let begins = self.passed.is_none_or(|passed| passed.ssrc != packet.ssrc);
         let jumps = self.passed.is_some_and(|passed| {
-            distance(packet.timestamp.wrapping_add(passed.timestamp), self.timestamp).abs() > RESTART
+            !goes_on(distance(packet.timestamp.wrapping_add(passed.timestamp), self.timestamp))
         });
         if begins || jumps {
             self.passed = Some(Passed {
