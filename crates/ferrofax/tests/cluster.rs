@@ -167,54 +167,106 @@ fn proxy(to: SocketAddr) -> (SocketAddr, Arc<AtomicBool>) {
     (address, frozen)
 }
 
+/// A node with a job to send, and a way to its database that can be frozen.
+struct Remote {
+    node: Option<Daemon>,
+    store: PostgresStore,
+    frozen: Arc<AtomicBool>,
+    calls: Calls,
+    peer: Endpoint,
+    runtime: tokio::runtime::Runtime,
+    _server: Server,
+    _documents: tempfile::TempDir,
+    _post: Post,
+}
+
+impl Remote {
+    fn start(name: &str, lease: Duration) -> Remote {
+        let server = Server::start().unwrap();
+        let url = server.database(name).unwrap();
+        let database = url.split(['@', '/']).find(|part| part.contains("127.0.0.1:")).unwrap();
+        let (address, frozen) = proxy(database.parse().unwrap());
+        let documents = tempfile::tempdir().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let calls = Calls::default();
+        let peer = runtime.block_on(far_end(calls.clone()));
+        let post = Post::open();
+        let by_proxy = url.replace(database, &address.to_string());
+        let mut setup = node(0, peer.local_address(), &by_proxy, &post, &documents);
+        setup.more.retain(|(section, _)| *section != "queue");
+        let node = Daemon::start(setup.with("queue", &format!("lease_s = {}", lease.as_secs())));
+        let store = runtime.block_on(PostgresStore::open(&url, 2)).unwrap();
+        runtime.block_on(hand_in(&store, documents.path(), 1));
+        Remote {
+            node: Some(node),
+            store,
+            frozen,
+            calls,
+            peer,
+            runtime,
+            _server: server,
+            _documents: documents,
+            _post: post,
+        }
+    }
+
+    /// Waits until the first call is as it should be.
+    fn first_call_when(&self, patience: Duration, is: impl Fn(&Seen) -> bool) {
+        let deadline = Instant::now() + patience;
+        while !self.calls.lock().unwrap().first().is_some_and(&is) {
+            assert!(Instant::now() < deadline, "the call is not so: {:?}", self.calls.lock().unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the job has ended; its state, and the pages that came in all calls.
+    fn end(mut self) -> (JobState, usize, usize) {
+        let deadline = Instant::now() + Duration::from_secs(180);
+        while self.runtime.block_on(open_jobs(&self.store)) > 0 {
+            assert!(Instant::now() < deadline, "the job is left");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let [job] = self.runtime.block_on(all_jobs(&self.store)).try_into().unwrap();
+        let calls = self.calls.lock().unwrap().clone();
+        drop(self.node.take());
+        self.runtime.block_on(self.peer.stop());
+        (job.state, calls.len(), calls.iter().map(|c| c.pages).sum())
+    }
+}
+
 #[test]
 fn a_node_whose_store_falls_silent_clears_its_calls_before_others_make_them() {
     const LEASE: Duration = Duration::from_secs(10);
-    let server = Server::start().unwrap();
-    let url = server.database("silent").unwrap();
-    let database = url.split(['@', '/']).find(|part| part.contains("127.0.0.1:")).unwrap();
-    let (address, frozen) = proxy(database.parse().unwrap());
-    let documents = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let calls = Calls::default();
-    let peer = runtime.block_on(far_end(calls.clone()));
-    let post = Post::open();
-    let by_proxy = url.replace(database, &address.to_string());
-    let mut setup = node(0, peer.local_address(), &by_proxy, &post, &documents);
-    setup.more.retain(|(section, _)| *section != "queue");
-    let node = Daemon::start(setup.with("queue", &format!("lease_s = {}", LEASE.as_secs())));
-    let store = runtime.block_on(PostgresStore::open(&url, 2)).unwrap();
-    runtime.block_on(hand_in(&store, documents.path(), 1));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while calls.lock().unwrap().is_empty() {
-        assert!(Instant::now() < deadline, "no call is made");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let remote = Remote::start("silent", LEASE);
+    remote.first_call_when(Duration::from_secs(60), |_| true);
     // Answered, and long before its end.
     std::thread::sleep(Duration::from_secs(1));
     let begin = Instant::now();
-    frozen.store(true, Ordering::SeqCst);
-    let ended = loop {
-        if let Some(end) = calls.lock().unwrap()[0].end {
-            break end.saturating_duration_since(begin);
-        }
-        assert!(begin.elapsed() < 6 * LEASE, "the call goes on");
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    remote.frozen.store(true, Ordering::SeqCst);
+    remote.first_call_when(6 * LEASE, |call| call.end.is_some());
+    let ended = begin.elapsed();
     assert!(ended < LEASE, "the call was cleared after {ended:?}");
-    assert_eq!(calls.lock().unwrap()[0].pages, 0, "it had ended by itself");
+    assert_eq!(remote.calls.lock().unwrap()[0].pages, 0, "it had ended by itself");
     // When the store is back the node takes its job up again, in the same process.
-    frozen.store(false, Ordering::SeqCst);
-    let deadline = Instant::now() + Duration::from_secs(180);
-    while runtime.block_on(open_jobs(&store)) > 0 {
-        assert!(Instant::now() < deadline, "the job is left");
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    let [job] = runtime.block_on(all_jobs(&store)).try_into().unwrap();
-    let pages: usize = calls.lock().unwrap().iter().map(|c| c.pages).sum();
-    assert_eq!((job.state, pages), (JobState::Completed, 1));
-    drop(node);
-    runtime.block_on(peer.stop());
+    remote.frozen.store(false, Ordering::SeqCst);
+    let (state, _, pages) = remote.end();
+    assert_eq!((state, pages), (JobState::Completed, 1));
+}
+
+#[test]
+fn what_was_confirmed_while_the_store_was_silent_is_not_sent_again() {
+    const LEASE: Duration = Duration::from_secs(20);
+    let remote = Remote::start("late", LEASE);
+    remote.first_call_when(Duration::from_secs(60), |_| true);
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(remote.calls.lock().unwrap()[0].pages, 0, "it is too late to fall silent");
+    remote.frozen.store(true, Ordering::SeqCst);
+    remote.first_call_when(Duration::from_secs(60), |call| call.pages == 1 && call.end.is_some());
+    // Longer than the lease: by now the call would have been cleared.
+    std::thread::sleep(LEASE);
+    remote.frozen.store(false, Ordering::SeqCst);
+    assert_eq!(remote.end(), (JobState::Completed, 1, 1));
 }
 
 fn kill(node: &mut Daemon, calls: &Calls) {

@@ -144,7 +144,7 @@ const NAME: usize = 200;
 const ENDING: usize = 16;
 
 /// A name that has room for what is put to it: cut in the middle, since it begins with a number and ends with a type.
-fn shortened(name: &str) -> String {
+pub(crate) fn shortened(name: &str) -> String {
     if name.len() <= NAME {
         return name.to_owned();
     }

@@ -132,7 +132,17 @@ impl HotRounds {
                 return claim::rename(&lies, &taken.ticket_path());
             }
         }
-        Ok(())
+        // Its document's name may have been shortened when it was taken.
+        let ending = taken.name.rfind('.').and_then(|dot| taken.name.get(dot..)).unwrap_or("");
+        let is_its = |ticket: &Found| {
+            let of = ticket.name.strip_suffix(".json").unwrap_or_default();
+            claim::shortened(of) == taken.name || claim::shortened(&format!("{of}{ending}")) == taken.name
+        };
+        let tickets = claim::files(&self.folder.path)?.into_iter().filter(|f| is_ticket(&f.name));
+        match tickets.into_iter().find(is_its) {
+            Some(ticket) => claim::rename(&ticket.path, &taken.ticket_path()),
+            None => Ok(()),
+        }
     }
 
     async fn hand_in(&self, service: &Service, mut taken: Taken) -> io::Result<()> {

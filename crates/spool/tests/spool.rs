@@ -271,6 +271,23 @@ async fn a_crash_between_any_two_steps_loses_nothing_and_sends_nothing_twice() {
     assert_eq!(b.dialler.calls(), 2);
 }
 
+#[tokio::test]
+async fn a_document_with_a_long_name_finds_its_ticket_after_a_crash() {
+    let b = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let mut rounds = HotRounds::open(hot(dir.path())).unwrap();
+    // Taken under a shorter name, and no more: its ticket is still in its place, beside that of another.
+    let taken = format!("taken/0123456789abcdef0123456789abcdef+{}.pdf", "x".repeat(196));
+    fs::write(dir.path().join(taken), "pages:1").unwrap();
+    for (of, number) in [("x".repeat(240), "+14155550101"), ("x".repeat(195), "+14155550102")] {
+        let ticket = dir.path().join(format!("{of}.json"));
+        fs::write(ticket, format!(r#"{{"to": "{number}"}}"#)).unwrap();
+    }
+    rounds.round(&b.service).await.unwrap();
+    let [job] = jobs(&b).await.try_into().unwrap();
+    assert_eq!(job.to_number, "+14155550101");
+}
+
 fn call_file(number: &str, document: &Path, more: &str) -> String {
     format!("Channel: SIP/carrier/{number}\nApplication: SendFAX\nData: {},f\n{more}", document.display())
 }

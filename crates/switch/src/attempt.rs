@@ -2,7 +2,7 @@
 
 use crate::call::Leg;
 use crate::event::Stage;
-use crate::finish::Turn;
+use crate::finish::{Holder, Turn};
 use crate::policy::{TollRefusal, class};
 use crate::running::{Ticket, Why, Work};
 use crate::service::{Service, TollPass};
@@ -10,7 +10,7 @@ use core::time::Duration;
 use fax_base::redact::Redacted;
 use fax_document::FaxDocument;
 use fax_store::model::{Attempt, AttemptOutcome, Job, JobState, RetryPolicy};
-use fax_store::port::{Guard, JobChange};
+use fax_store::port::JobChange;
 use fax_terminal::CodedPage;
 use std::sync::Arc;
 
@@ -40,14 +40,9 @@ impl Service {
         self.inner.metrics.called(&turns);
         for (leg, turn) in legs.into_iter().zip(turns) {
             if leg.ticket.entry.why() != Some(Why::LeaseLost) {
-                self.finish(&leg.job, self.held(), turn).await;
+                self.finish(&leg.job, Holder::Us(&leg.ticket.entry), turn).await;
             }
         }
-    }
-
-    /// Held by this node.
-    fn held(&self) -> Guard {
-        Guard::HeldBy(self.config().node.clone())
     }
 
     /// The job that the call is made for, if it may be made.
@@ -57,7 +52,7 @@ impl Service {
             Ok(pass) => pass,
             Err(refusal) => {
                 let turn = self.refused(&job, &refusal);
-                self.finish(&job, self.held(), turn).await;
+                self.finish(&job, Holder::Us(&ticket.entry), turn).await;
                 return None;
             }
         };
@@ -85,7 +80,7 @@ impl Service {
         };
         // All at once: whoever is called off while another's pages are read, or waits long for them, is known.
         let begin = |job: Job| {
-            let ticket = self.inner.running.begin(&job, Work::Along);
+            let ticket = self.inner.running.begin(&job, Work::Along, config.lease);
             (job, ticket)
         };
         let taken: Vec<(Job, Ticket)> = taken.into_iter().map(begin).collect();
@@ -111,7 +106,7 @@ impl Service {
                 None => return Some(first),
             }
         };
-        self.finish(job, self.held(), turn).await;
+        self.finish(job, Holder::Us(&ticket.entry), turn).await;
         None
     }
 
@@ -123,7 +118,7 @@ impl Service {
                 tracing::error!(job = %job.id, error = %e, "the stored pages cannot be read");
                 let mut a = Attempt { started: self.now(), ended: self.now(), ..Attempt::default() };
                 a.outcome = outcome("l.file");
-                self.finish(&job, self.held(), Turn::call(a)).await;
+                self.finish(&job, Holder::Us(&ticket.entry), Turn::call(a)).await;
                 return None;
             }
         };
@@ -136,7 +131,7 @@ impl Service {
         match self.inner.ports.store.update_job(&job.id, self.held(), change, vec![]).await {
             // Since it was taken, perhaps at another node.
             Ok(job) if job.cancel => {
-                self.finish(&job, self.held(), Turn::CalledOff).await;
+                self.finish(&job, Holder::Us(&ticket.entry), Turn::CalledOff).await;
                 None
             }
             Ok(job) => {
@@ -145,7 +140,7 @@ impl Service {
             }
             Err(e) => {
                 tracing::error!(job = %job.id, error = %e, "the call is not made");
-                self.finish(&job, self.held(), Turn::Back(job.not_before)).await;
+                self.finish(&job, Holder::Us(&ticket.entry), Turn::Back(job.not_before)).await;
                 None
             }
         }

@@ -222,7 +222,7 @@ impl Service {
         let mut over = false;
         // The first one's sender has called it off, or another node has it, when another's turn had come already.
         let lead = legs.first().and_then(|lead| lead.ticket.entry.why());
-        let lead = lead.filter(|why| matches!(why, Why::Sender | Why::LeaseLost));
+        let lead = lead.filter(|why| matches!(why, Why::Sender | Why::LeaseLost | Why::Unheld));
         for (i, leg) in legs.iter_mut().enumerate() {
             if over {
                 turns.push(Turn::Back(leg.job.not_before));
@@ -323,25 +323,30 @@ impl Service {
     async fn write_page(&self, p: &mut Leg, page: u32, state: PageState) {
         p.unwritten.push((page, state));
         for _ in 0..LEDGER_TRIES {
-            if self.write_pages(p).await {
+            if self.write_pages(p, true).await {
                 return;
             }
         }
         tracing::error!(job = %p.job.id, page = page + 1, "the ledger waits for the store");
     }
 
-    /// Writes what is unwritten, in order; whether all of it could be.
-    async fn write_pages(&self, p: &mut Leg) -> bool {
+    /// Writes what is unwritten, in order; whether all of it could be. While the call goes on, whoever waits for the store
+    /// would not see that it has to be cleared; afterwards nothing is more urgent than what is known of its pages.
+    async fn write_pages(&self, p: &mut Leg, in_call: bool) -> bool {
         while let Some((page, state)) = p.unwritten.first().copied() {
+            let holder = &p.ticket.entry;
+            if holder.is_replaced() || holder.why() == Some(Why::LeaseLost) {
+                p.unwritten.clear();
+                return true;
+            }
             let entry = PageEntry { state, attempt: p.number, at: self.now() };
             let (store, config) = (&self.inner.ports.store, self.config());
             let began = std::time::Instant::now();
             let record = store.record_page(&p.job.id, &config.node, page, entry);
-            // Whoever waits for the store would not see that the call has to be cleared.
             let recorded = tokio::select! {
                 biased;
                 recorded = record => recorded,
-                () = p.ticket.entry.lost() => Err(StoreError::LeaseLost),
+                () = holder.unheld(), if in_call => return false,
             };
             match recorded {
                 Ok(()) => {
@@ -384,12 +389,12 @@ impl Service {
             p.unwritten.push((last, PageState::Unsent));
         }
         let clock = self.inner.ports.clock.clone();
-        while !self.write_pages(p).await {
+        while !self.write_pages(p, false).await {
             clock.sleep_until(clock.now().plus(Duration::from_secs(1))).await;
         }
         let key = match p.ticket.entry.why() {
             _ if is_success(&result.class) => result.class.as_str(),
-            Some(Why::Shutdown) => "l.node",
+            Some(Why::Shutdown | Why::Unheld) => "l.node",
             Some(Why::TooLong) => "call.timeout",
             _ => result.class.as_str(),
         };

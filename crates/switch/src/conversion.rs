@@ -1,7 +1,7 @@
 //! A job's document is fetched, made into fax pages and stored: then the job can be sent.
 
 use crate::event::Stage;
-use crate::finish::Turn;
+use crate::finish::{Holder, Turn};
 use crate::hooks::What;
 use crate::port::{ConvertError, FetchOrder};
 use crate::running::{Ticket, Why};
@@ -11,15 +11,17 @@ use core::time::Duration;
 use fax_document::FaxDocument;
 use fax_store::StoreError;
 use fax_store::model::{DocumentKey, Job, JobState, Source};
-use fax_store::port::{Guard, JobChange};
+use fax_store::port::JobChange;
 use tokio::task::JoinSet;
 
 /// How often a document is tried that could not be had for a passing reason.
 const TRIES: u32 = 5;
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(60);
-/// The longest wait between two tries after troubles of our own house, which have no last one.
+/// The longest wait between two tries after troubles of our own house.
 const HOUSE_AGAIN: Duration = Duration::from_secs(900);
+/// After this its sender is told that it cannot be done here.
+const HOUSE_LONGEST: Duration = Duration::from_secs(3 * 86_400);
 /// Most remarks about a document that are kept.
 const REMARKS: usize = 10;
 /// Longest remark, characters.
@@ -36,9 +38,9 @@ struct Stored {
 impl Service {
     /// Converts the document of a job that this node holds, and ends its turn.
     pub(crate) async fn convert(self, job: Job, ticket: Ticket) {
-        let held = Guard::HeldBy(self.config().node.clone());
+        let us = Holder::Us(&ticket.entry);
         if job.cancel {
-            self.finish(&job, held, Turn::CalledOff).await;
+            self.finish(&job, us, Turn::CalledOff).await;
             return;
         }
         let mut cancelled = ticket.entry.cancelled();
@@ -60,21 +62,26 @@ impl Service {
                     Some(Why::Sender) => Turn::CalledOff,
                     _ => Turn::Back(job.not_before),
                 };
-                self.finish(&job, held, turn).await;
+                self.finish(&job, us, turn).await;
                 return;
             }
         };
         match made {
-            Ok(stored) => self.converted(job, held, stored).await,
+            Ok(stored) => self.converted(job, stored).await,
             Err(ConvertError::Document(why)) => {
-                self.finish(&job, held, Turn::Hopeless(why)).await;
+                self.finish(&job, us, Turn::Hopeless(why)).await;
             }
-            Err(ConvertError::Later(why)) => self.convert_later(job, held, why).await,
+            Err(ConvertError::Later(why)) => self.convert_later(job, us, why).await,
             Err(ConvertError::House(why)) => {
                 let now = self.now();
-                let pause = house_pause(now.since(job.created));
+                let age = now.since(job.created);
+                if age > HOUSE_LONGEST {
+                    self.finish(&job, us, Turn::Hopeless(why)).await;
+                    return;
+                }
+                let pause = house_pause(age);
                 tracing::error!(job = %job.id, why, ?pause, "a document waits, since it cannot be converted here");
-                self.finish(&job, held, Turn::Held(now.plus(pause), why)).await;
+                self.finish(&job, us, Turn::Held(now.plus(pause), why)).await;
             }
         }
     }
@@ -92,9 +99,13 @@ impl Service {
         if !remarks.is_empty() {
             tracing::warn!(job = %job.id, ?remarks, "a document was converted with remarks");
         }
-        let tiff = tokio::task::spawn_blocking(move || document.to_stored_tiff())
-            .await
-            .map_err(|e| ConvertError::House(e.to_string()))?;
+        let tiff =
+            tokio::task::spawn_blocking(move || document.to_stored_tiff()).await.map_err(|e| {
+                match e.is_panic() {
+                    true => ConvertError::Document("The document could not be converted.".into()),
+                    false => ConvertError::House(e.to_string()),
+                }
+            })?;
         let size = u64::try_from(tiff.len()).unwrap_or(u64::MAX);
         let put = self.inner.ports.documents.put_for(&job.account, tiff.into()).await;
         let key = put.map_err(|e| ConvertError::House(e.to_string()))?;
@@ -107,6 +118,7 @@ impl Service {
                 let got = self.inner.ports.documents.get(original).await;
                 let octets = got.map_err(|e| match e {
                     StoreError::NotFound => ConvertError::Document("The document is lost.".into()),
+                    StoreError::Damaged(_) => ConvertError::Document("The document is damaged.".into()),
                     other => ConvertError::House(other.to_string()),
                 })?;
                 Ok((octets, content_type.clone(), file_name.clone()))
@@ -131,7 +143,7 @@ impl Service {
         }
     }
 
-    async fn converted(&self, job: Job, held: Guard, stored: Stored) {
+    async fn converted(&self, job: Job, stored: Stored) {
         let now = self.now();
         let (store, clock) = (&self.inner.ports.store, &self.inner.ports.clock);
         loop {
@@ -151,7 +163,7 @@ impl Service {
                 }
                 Ok(())
             });
-            match store.update_job(&job.id, held.clone(), change, vec![]).await {
+            match store.update_job(&job.id, self.held(), change, vec![]).await {
                 Ok(job) => {
                     self.inner.wake.notify_one();
                     let text = "prepared document for send".to_owned();
@@ -176,10 +188,10 @@ impl Service {
         }
     }
 
-    async fn convert_later(&self, job: Job, held: Guard, why: String) {
+    async fn convert_later(&self, job: Job, us: Holder<'_>, why: String) {
         let now = self.now();
         if job.conversions + 1 >= TRIES {
-            self.finish(&job, held, Turn::Hopeless(why)).await;
+            self.finish(&job, us, Turn::Hopeless(why)).await;
             return;
         }
         let reason = why.clone();
@@ -189,12 +201,12 @@ impl Service {
             Ok(())
         });
         let store = &self.inner.ports.store;
-        let counted = store.update_job(&job.id, held.clone(), change, vec![]).await;
+        let counted = store.update_job(&job.id, self.held(), change, vec![]).await;
         if let Err(e) = counted {
             tracing::warn!(job = %job.id, error = %e, "a failed conversion was not counted");
         }
         tracing::warn!(job = %job.id, why, "the document is tried again later");
-        self.finish(&job, held, Turn::Back(now.plus(AGAIN))).await;
+        self.finish(&job, us, Turn::Back(now.plus(AGAIN))).await;
     }
 }
 

@@ -53,7 +53,7 @@ impl Service {
         let clock = &self.inner.ports.clock;
         loop {
             let lease = self.config().lease;
-            if self.inner.running.call_off_unheld(clock.now().plus(lease / 3)) {
+            if self.inner.running.call_off_unheld(clock.now()) {
                 tracing::error!("the store is gone for too long; calls are cleared before others make them");
             }
             clock.sleep_until(clock.now().plus(lease / 12)).await;
@@ -165,7 +165,7 @@ impl Service {
         let running = inner.running.jobs();
         if !running.is_empty() {
             let lost = store.renew(&config.node, running.clone(), until).await?;
-            inner.running.renewed(&running, until);
+            inner.running.renewed(&running, until, config.lease);
             // One that has just ended is not held any more, and not running.
             lost.iter().for_each(|id| inner.running.call_off(id, Why::LeaseLost));
         }
@@ -174,8 +174,11 @@ impl Service {
         if store.is_shared() {
             // A sender may have called a fax off at another node.
             for id in inner.running.jobs() {
-                if store.job(&id).await?.is_some_and(|job| job.cancel) {
-                    inner.running.call_off(&id, Why::Sender);
+                match store.job(&id).await {
+                    Ok(Some(job)) if job.cancel => inner.running.call_off(&id, Why::Sender),
+                    Err(e @ StoreError::Unavailable(_)) => return Err(e),
+                    Err(e) => tracing::error!(job = %id, error = %e, "a running job cannot be read"),
+                    Ok(_) => {}
                 }
             }
         }
@@ -211,12 +214,12 @@ impl Service {
                 let node = &config.node;
                 let jobs = store.lease_converting(node, now, until, conversions).await?;
                 for job in jobs {
-                    let ticket = inner.running.begin(&job, Work::Conversion);
+                    let ticket = inner.running.begin(&job, Work::Conversion, config.lease);
                     work.spawn(self.clone().convert(job, ticket));
                 }
             } else if pending.is_some_and(|at| at <= now) {
                 for job in store.lease_due(self.request(now, until, calls, limits)).await? {
-                    let ticket = inner.running.begin(&job, Work::Call);
+                    let ticket = inner.running.begin(&job, Work::Call, config.lease);
                     work.spawn(self.clone().attempt(job, ticket));
                 }
             } else {

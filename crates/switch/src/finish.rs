@@ -2,6 +2,7 @@
 
 use crate::event::{EventSubject, JobEvent, Stage};
 use crate::policy::{Lesson, RetryTable, Verdict, judge, reschedule};
+use crate::running::Entry;
 use crate::service::Service;
 use core::time::Duration;
 use fax_store::StoreError;
@@ -29,6 +30,15 @@ pub(crate) enum Turn {
     Hopeless(String),
     /// It may have been delivered.
     Uncertain,
+}
+
+/// Whose a job is whose turn ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Holder<'w> {
+    /// This node's, which did this work for it.
+    Us(&'w Entry),
+    /// Nobody's: its node is gone or was restarted.
+    Nobody,
 }
 
 impl Turn {
@@ -128,10 +138,23 @@ fn notice(job: &Job, now: Timestamp) -> Option<Notice> {
 }
 
 impl Service {
+    /// Held by this node.
+    pub(crate) fn held(&self) -> Guard {
+        Guard::HeldBy(self.config().node.clone())
+    }
+
     /// Ends a turn durably; keeps trying while the store fails. `None`: another node has the job.
-    pub(crate) async fn finish(&self, job: &Job, guard: Guard, turn: Turn) -> Option<Job> {
+    pub(crate) async fn finish(&self, job: &Job, holder: Holder<'_>, turn: Turn) -> Option<Job> {
+        let guard = match holder {
+            Holder::Us(_) => self.held(),
+            Holder::Nobody => Guard::Lease(job.lease.clone()),
+        };
         loop {
-            match self.finish_once(job, guard.clone(), &turn).await {
+            let done = match holder {
+                Holder::Us(entry) if entry.is_replaced() => Err(StoreError::LeaseLost),
+                _ => self.finish_once(job, guard.clone(), &turn).await,
+            };
+            match done {
                 Ok(job) => return Some(job),
                 Err(StoreError::LeaseLost | StoreError::NotFound) => {
                     tracing::warn!(job = %job.id, "another node has taken the job over");
@@ -208,7 +231,7 @@ impl Service {
             JobState::Processing => Turn::call(interrupted(job, now)),
             _ => Turn::Back(job.not_before),
         };
-        self.finish(job, Guard::Lease(job.lease.clone()), turn).await;
+        self.finish(job, Holder::Nobody, turn).await;
     }
 
     /// Tells what happens to a job.

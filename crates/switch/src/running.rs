@@ -1,6 +1,8 @@
 //! What runs on this node: calls and conversions, and how they are called off.
 
 use crate::service::lock;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use fax_store::model::{Job, JobId, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -28,6 +30,9 @@ pub(crate) enum Why {
     TooLong,
     /// Another node has the job.
     LeaseLost,
+    /// The store did not answer for so long that another node may soon have it. Whatever came of the work is still
+    /// written if nobody has taken the job over by then.
+    Unheld,
     /// Another job in the same call was called off when its turn had come.
     Companion,
 }
@@ -36,10 +41,17 @@ pub(crate) enum Why {
 #[derive(Debug)]
 pub(crate) struct Entry {
     work: Work,
-    /// When the lease ends unless it is renewed.
-    until: Mutex<Timestamp>,
+    /// When its call has to be cleared unless the lease is renewed.
+    clear_at: Mutex<Timestamp>,
     cancel: watch::Sender<bool>,
     why: Mutex<Option<Why>>,
+    /// This node has taken the job anew: the turn of this work had ended, though the store's answer was lost.
+    replaced: AtomicBool,
+}
+
+/// When a call has to be cleared whose lease of this length is not renewed: early enough for it to be over at its end.
+fn clear_at(until: Timestamp, lease: Duration) -> Timestamp {
+    until.minus(lease / 3)
 }
 
 impl Entry {
@@ -49,11 +61,16 @@ impl Entry {
     }
 
     /// Comes back when another node may have the job.
-    pub(crate) async fn lost(&self) {
+    pub(crate) async fn unheld(&self) {
         let called_off = self.cancelled().wait_for(|off| *off).await.is_ok();
-        if !called_off || self.why() != Some(Why::LeaseLost) {
+        if !called_off || !matches!(self.why(), Some(Why::LeaseLost | Why::Unheld)) {
             core::future::pending().await
         }
+    }
+
+    /// Whether this node has taken the job anew since.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
     }
 
     /// Why it was called off, the first reason; `None`: it was not.
@@ -93,29 +110,36 @@ impl Drop for Ticket {
 }
 
 impl Running {
-    /// Work for this job, which was just taken, begins.
-    pub(crate) fn begin(&self, job: &Job, work: Work) -> Ticket {
-        let until = Mutex::new(job.lease.as_ref().map_or(Timestamp(i64::MAX), |lease| lease.until));
-        let cancel = watch::Sender::new(false);
-        let entry = Arc::new(Entry { work, until, cancel, why: Mutex::new(None) });
-        lock(&self.entries).insert(job.id.clone(), entry.clone());
+    /// Work for this job, which was just taken for so long, begins.
+    pub(crate) fn begin(&self, job: &Job, work: Work, lease: Duration) -> Ticket {
+        let until = job.lease.as_ref().map_or(Timestamp(i64::MAX), |l| clear_at(l.until, lease));
+        let entry = Arc::new(Entry {
+            work,
+            clear_at: Mutex::new(until),
+            cancel: watch::Sender::new(false),
+            why: Mutex::new(None),
+            replaced: AtomicBool::new(false),
+        });
+        if let Some(old) = lock(&self.entries).insert(job.id.clone(), entry.clone()) {
+            old.replaced.store(true, Ordering::Relaxed);
+            old.call_off(Why::LeaseLost);
+        }
         Ticket { id: job.id.clone(), entries: self.entries.clone(), entry }
     }
 
-    /// The leases of these jobs last until then.
-    pub(crate) fn renewed(&self, jobs: &[JobId], until: Timestamp) {
+    /// The leases of these jobs last until then, each as long as this.
+    pub(crate) fn renewed(&self, jobs: &[JobId], until: Timestamp, lease: Duration) {
         let entries = lock(&self.entries);
         for entry in jobs.iter().filter_map(|id| entries.get(id)) {
-            let mut known = lock(&entry.until);
-            *known = until.max(*known);
+            *lock(&entry.clear_at) = clear_at(until, lease);
         }
     }
 
-    /// Calls off what is not held any more at `at`, unless its lease is renewed before; whether there was such work.
-    pub(crate) fn call_off_unheld(&self, at: Timestamp) -> bool {
+    /// Calls off what would not be held any more soon after `now`; whether there was such work.
+    pub(crate) fn call_off_unheld(&self, now: Timestamp) -> bool {
         let entries = lock(&self.entries);
-        let unheld = entries.values().filter(|e| *lock(&e.until) <= at && !*e.cancel.borrow());
-        unheld.map(|entry| entry.call_off(Why::LeaseLost)).count() > 0
+        let unheld = entries.values().filter(|e| *lock(&e.clear_at) <= now && !*e.cancel.borrow());
+        unheld.map(|entry| entry.call_off(Why::Unheld)).count() > 0
     }
 
     /// How much of this work there is.
@@ -152,5 +176,45 @@ impl Running {
         for entry in lock(&self.entries).values() {
             entry.call_off(why);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use fax_store::model::{AccountId, Lease, Source};
+
+    fn leased(until: i64) -> Job {
+        let mut job = Job::new(AccountId::new("a"), "+1", Source::Removed, Timestamp::from_unix_seconds(0));
+        job.id = "one".into();
+        job.lease = Some(Lease { node: "n".into(), until: Timestamp::from_unix_seconds(until) });
+        job
+    }
+
+    #[test]
+    fn a_call_is_cleared_by_the_length_of_its_own_lease() {
+        let (running, at) = (Running::default(), Timestamp::from_unix_seconds);
+        let second = Duration::from_secs(1);
+        let ticket = running.begin(&leased(60), Work::Call, 60 * second);
+        assert!(!running.call_off_unheld(at(39)));
+        // Renewed for longer, since the setting is another now, and later for less.
+        running.renewed(std::slice::from_ref(&ticket.id), at(200), 180 * second);
+        assert!(!running.call_off_unheld(at(139)));
+        running.renewed(std::slice::from_ref(&ticket.id), at(169), 30 * second);
+        assert!(!running.call_off_unheld(at(158)));
+        assert!(running.call_off_unheld(at(159)));
+        assert_eq!(ticket.entry.why(), Some(Why::Unheld));
+    }
+
+    #[test]
+    fn work_that_ended_without_knowing_it_has_nothing_more_to_say() {
+        let running = Running::default();
+        let first = running.begin(&leased(60), Work::Call, Duration::from_secs(60));
+        let second = running.begin(&leased(90), Work::Call, Duration::from_secs(60));
+        assert!(first.entry.is_replaced() && !second.entry.is_replaced());
+        assert_eq!((first.entry.why(), second.entry.why()), (Some(Why::LeaseLost), None));
+        drop(first);
+        assert!(running.contains(&"one".into()));
     }
 }

@@ -3,10 +3,14 @@
 
 mod bench;
 
+use async_trait::async_trait;
 use bench::{Bench, Script, next};
-use fax_store::model::{JobId, JobState, NoticeKind, PageState, RetryPolicy, Timestamp};
+use bytes::Bytes;
+use fax_store::model::{DocumentKey, JobId, JobState, NoticeKind, PageState, RetryPolicy, Timestamp};
+use fax_store::{Documents, StoreError};
 use fax_switch::{NewDocument, NewJob, ServiceError, SubmitError, Which};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 const N: &str = "(415) 555-0001";
@@ -345,7 +349,8 @@ async fn a_document_that_is_not_there_yet_is_tried_again() {
     assert_eq!(job.reason.as_deref(), Some("not now"));
 }
 
-/// A store of documents that is away for a day, or a converter that cannot be started, ends no fax that was accepted.
+/// A store of documents that is away for a day, or a converter that cannot be started, ends no fax that was accepted;
+/// where it lasts for days the sender is told.
 #[tokio::test]
 async fn troubles_of_our_own_house_end_no_fax() {
     let mut b = Bench::new();
@@ -369,6 +374,43 @@ async fn troubles_of_our_own_house_end_no_fax() {
     assert_eq!(b.until_state(&stored, JobState::Completed).await.reason, None);
     let house = b.submit("house", N).await;
     waits(&mut b, &house, "no converter").await;
+    b.clock.advance(3 * 86_400);
+    let job = b.until_state(&house, JobState::Failed).await;
+    assert_eq!(job.reason.as_deref(), Some("no converter"));
+}
+
+/// Documents of which none can be read any more.
+struct Damaged(Arc<dyn Documents>);
+
+#[async_trait]
+impl Documents for Damaged {
+    async fn put(&self, octets: Bytes) -> Result<DocumentKey, StoreError> {
+        self.0.put(octets).await
+    }
+    async fn put_as(&self, key: &DocumentKey, octets: Bytes) -> Result<(), StoreError> {
+        self.0.put_as(key, octets).await
+    }
+    async fn get(&self, _: &DocumentKey) -> Result<Bytes, StoreError> {
+        Err(StoreError::Damaged("it was cut off".into()))
+    }
+    async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {
+        self.0.delete(key).await
+    }
+    async fn older_than(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
+        self.0.older_than(age, shelf).await
+    }
+}
+
+/// What will never be read again will never be a fax: its sender is told.
+#[tokio::test]
+async fn a_damaged_document_ends_its_fax() {
+    let mut b = Bench::new();
+    let id = b.submit("pages:3", N).await;
+    b.documents = Arc::new(Damaged(b.documents.clone()));
+    b.crash().await;
+    b.start();
+    let job = b.until_state(&id, JobState::Failed).await;
+    assert_eq!(job.reason.as_deref(), Some("The document is damaged."));
 }
 
 /// What the converter left out is told, in bounds, and goes when the document is another.
