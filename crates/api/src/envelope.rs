@@ -43,7 +43,7 @@ pub struct Fault {
     pub data: Value,
     /// Verbs for `Allow`, of a 405.
     pub allow: Option<String>,
-    /// Seconds for `Retry-After`, of a 429.
+    /// Seconds for `Retry-After`, of a 429 and of a 503 that passes.
     pub retry_after: Option<u64>,
 }
 

@@ -91,11 +91,14 @@ fn operation(path: &Path, verb: &Method, right: Right) -> Value {
     o.insert("operationId".into(), format!("{}_{name}", verb.as_str().to_lowercase()).into());
     o.insert("tags".into(), json!([tag(resource)]));
     o.insert("summary".into(), summary(resource, verb).into());
-    match right.scope() {
-        None => {
+    match (right, right.scope()) {
+        (Right::Open, _) => {
             o.insert("security".into(), json!([]));
         }
-        Some(scope) => {
+        (_, None) => {
+            o.insert("description".into(), "For every key and token, whatever its scopes.".into());
+        }
+        (_, Some(scope)) => {
             o.insert("description".into(), format!("A key with scopes needs `{scope}`.").into());
             o.insert("x-scope".into(), scope.into());
         }
@@ -140,12 +143,23 @@ fn query(resource: Resource, verb: &Method) -> Vec<Value> {
             "Where to go on: `next_start_key` of the page before.",
         ));
         all.push(parameter("paginate", flag.clone(), "`false`: all of them in one answer."));
-        all.push(parameter("ascending", flag, "`true`: the oldest first."));
-        if resource.is_dated() {
-            let about = "A range of at most 31 days; without it the last 31 days.";
-            for name in ["created_from", "created_to"] {
-                all.push(parameter(name, json!({ "type": "integer" }), about));
-            }
+        // What was learnt of numbers stands in the order of the numbers.
+        if resource != Resource::Destinations {
+            all.push(parameter("ascending", flag, "`true`: the oldest first; else the newest."));
+        }
+        let created = if resource.is_dated() {
+            "A range of at most 31 days; without it the last 31 days."
+        } else {
+            "Only what was made then; what has no date, as what the configuration file names, too."
+        };
+        let modified = "Only what was changed last then, or made and never changed; what has no date, too.";
+        for (name, about) in [
+            ("created_from", created),
+            ("created_to", created),
+            ("modified_from", modified),
+            ("modified_to", modified),
+        ] {
+            all.push(parameter(name, json!({ "type": "integer" }), about));
         }
         for name in ["has_key", "key_missing", "has_value", "missing_value"] {
             all.push(parameter(name, json!({ "type": "string" }), "Only documents with, or without, this field; besides `filter_FIELD=VALUE` and `filter_not_FIELD=VALUE`."));
@@ -318,7 +332,7 @@ const ERRORS: [(u16, &str); 15] = [
         NAMED,
         "The action is missing or not known, the fax is in another folder, or it has no document to send: `message` says which.",
     ),
-    (503, "The store cannot be reached: nothing was done; try again."),
+    (503, "The store cannot be reached, or all places are taken: nothing was done; try again."),
 ];
 
 fn responses() -> Map<String, Value> {

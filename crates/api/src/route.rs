@@ -40,6 +40,8 @@ impl Folder {
 pub enum Right {
     /// Nothing, not even a token.
     Open,
+    /// Nothing more: what is the same for everybody, and tells nothing of an account.
+    Token,
     /// To see faxes.
     ReadFaxes,
     /// To send, change and delete faxes.
@@ -61,7 +63,7 @@ impl Right {
     #[must_use]
     pub const fn scope(self) -> Option<&'static str> {
         match self {
-            Right::Open => None,
+            Right::Open | Right::Token => None,
             Right::ReadFaxes => Some("faxes.read"),
             Right::WriteFaxes => Some("faxes.write"),
             Right::ReadSetup => Some("setup.read"),
@@ -197,13 +199,13 @@ impl Resource {
             Resource::Children
             | Resource::Descendants
             | Resource::WebhookAttempts
-            | Resource::AllWebhookAttempts
-            | Resource::Hooks
+            | Resource::AllWebhookAttempts => &[(Method::GET, Right::ReadSetup)],
+            Resource::Hooks
             | Resource::HookSamples
             | Resource::HookSample
             | Resource::Schemas
             | Resource::Schema
-            | Resource::About => &[(Method::GET, Right::ReadSetup)],
+            | Resource::About => &[(Method::GET, Right::Token)],
             Resource::Faxboxes | Resource::Callflows => COLLECTION,
             Resource::Faxbox | Resource::Callflow => MEMBER,
             Resource::Users => &[(Method::GET, Right::ReadSetup), (Method::PUT, Right::Access)],

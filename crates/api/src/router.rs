@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::routing::get;
 use fax_store::model::{AccountId, Audit};
 use fax_switch::{Format, Service};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::auth::{self, Caller, Tokens};
 use crate::envelope::{Fault, Frame, Success};
@@ -39,8 +39,9 @@ pub struct Config {
     pub body_patience: Duration,
     /// Requests with a token in work at a time, a quarter of them of one account; more wait.
     pub max_requests: usize,
-    /// Requests without one (their token may be in the body, or they want one) at a time; they have to come as a whole within
-    /// `body_patience`, so that strangers keep nobody else waiting.
+    /// Requests without one (their token may be in the body, or they want one) at a time, a quarter of them from one address;
+    /// they have to come as a whole within `body_patience`, and wait for a place no longer than that, so that strangers keep
+    /// nobody else waiting.
     pub max_strangers: usize,
     /// What an attachment is when the client does not say.
     pub attachment_format: Format,
@@ -52,7 +53,7 @@ pub struct Config {
     pub requests: (f64, f64),
     /// Connections that watch faxes, of an account (WebSockets: of an address), and in all.
     pub watchers: (usize, usize),
-    /// Wrong tokens and passwords from one address at once, and in a second for long.
+    /// Guessed keys and passwords from one address at once, and in a second for long; log-ins are refused then.
     pub failures: (f64, f64),
     /// Proxies that are believed whom they ask for (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpAddr>,
@@ -85,6 +86,8 @@ struct Face {
     /// Those of them that one account has.
     turns: Turns,
     strangers: Semaphore,
+    /// Those of them that one address has.
+    stranger_turns: Turns,
     requests: Arc<Buckets>,
     failures: Arc<Buckets>,
     /// Who watches faxes, by account.
@@ -98,14 +101,25 @@ pub fn router(service: Service, config: Config) -> Router {
     let tokens = Tokens::new(config.token_secret.as_deref());
     let (places, strangers) = (Semaphore::new(config.max_requests), Semaphore::new(config.max_strangers));
     let turns = Turns::new((config.max_requests / 4).max(1));
+    let stranger_turns = Turns::new((config.max_strangers / 4).max(1));
     let bucket = |(size, per_second)| Arc::new(Buckets::new(size, per_second));
     let (requests, failures) = (bucket(config.requests), bucket(config.failures));
     let watchers = Places::new(config.watchers.0, config.watchers.1);
     let sockets = Places::new(config.watchers.0, config.watchers.1);
     let health = health::router(service.clone());
-    let face =
-        Face { service, config, tokens, places, turns, strangers, requests, failures, watchers, sockets };
-    let face = Arc::new(face);
+    let face = Arc::new(Face {
+        service,
+        config,
+        tokens,
+        places,
+        turns,
+        strangers,
+        stranger_turns,
+        requests,
+        failures,
+        watchers,
+        sockets,
+    });
     let router = openapi::router().merge(health);
     router.route("/", get(connect)).route("/websocket", get(connect)).fallback(dispatch).with_state(face)
 }
@@ -123,9 +137,7 @@ async fn connect(
     let Ok(upgrade) = upgrade else {
         return frame.answer(Err(Fault::not_found()));
     };
-    let place =
-        face.failures.look(&remote, 1.0, face.service.now()).and_then(|()| face.sockets.take(&remote));
-    let place = match place {
+    let place = match face.sockets.take(&remote) {
         Ok(place) => place,
         Err(fault) => return frame.answer(Err(fault)),
     };
@@ -179,6 +191,13 @@ fn going_down() -> Fault {
     Fault::new(status, "going down", "the server is going down")
 }
 
+/// 503 for who found no place in time.
+fn busy(wait: Duration) -> Fault {
+    let message = "too many requests without a token in their header are in work: try again";
+    let fault = Fault::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
+    Fault { retry_after: Some(wait.as_secs().max(1)), ..fault }
+}
+
 enum Answer {
     Enveloped(Success),
     Plain(Response<Body>),
@@ -189,6 +208,27 @@ impl Face {
     fn remote(&self, peer: Option<Peer>, headers: &HeaderMap) -> String {
         let address = peer.map(|peer| client(peer.0.ip(), headers, &self.config.trusted_proxies));
         address.map_or_else(|| "unknown".to_owned(), source)
+    }
+
+    /// A place to be in work; one account's, or one address's, waiting keeps nobody else waiting.
+    async fn place(
+        &self,
+        caller: Option<&Caller>,
+        remote: &str,
+    ) -> Result<(Option<OwnedSemaphorePermit>, SemaphorePermit<'_>), Fault> {
+        let (turns, name, places) = match caller {
+            Some(caller) => (&self.turns, caller.account.as_str(), &self.places),
+            None => (&self.stranger_turns, remote, &self.strangers),
+        };
+        let place = async { (turns.take(name).await, places.acquire().await) };
+        let (turn, place) = match caller {
+            Some(_) => place.await,
+            None => {
+                let patience = self.config.body_patience;
+                tokio::time::timeout(patience, place).await.map_err(|_| busy(patience))?
+            }
+        };
+        Ok((turn, place.map_err(|_| going_down())?))
     }
 
     async fn answer(
@@ -222,16 +262,8 @@ impl Face {
         let most = self.config.max_upload;
         let limit = if takes_document { most } else { most.min(request::JSON_LIMIT) };
         let patience = self.config.body_patience;
-        // One account's waiting keeps no other's requests waiting.
-        let _turn = match &caller {
-            Some(caller) => self.turns.take(caller.account.as_str()).await,
-            None => None,
-        };
-        let (places, whole) = match &caller {
-            Some(_) => (&self.places, patience.saturating_mul(10)),
-            None => (&self.strangers, patience),
-        };
-        let _place = places.acquire().await.map_err(|_| going_down())?;
+        let _place = self.place(caller.as_ref(), &remote).await?;
+        let whole = if caller.is_some() { patience.saturating_mul(10) } else { patience };
         let body = request::read_body(&parts.headers, body, limit, patience, whole).await?;
         let envelope = request::envelope(&parts.headers, &body, query, takes_document);
         drop(body);
@@ -310,12 +342,13 @@ impl Face {
         stream::answer(&self.service, &self.tokens, watched, place, line, &parts.headers)
     }
 
-    /// Whose a token is. Who guesses has to wait; a right token is taken at all times.
+    /// Whose a token is. Who is wrong hears 401 at all times, since clients get a new token when they hear that.
     fn caller(&self, token: &str, remote: &str) -> Result<Caller, Fault> {
         let now = self.service.now();
         let caller = self.tokens.check(&self.service.directory(), token, now);
-        if caller.is_err() {
-            self.failures.draw(remote, 1.0, now)?;
+        if caller.is_err() && auth::is_guess(token) {
+            // It counts where passwords are asked for; nothing more is refused to whoever has none left.
+            let _ = self.failures.draw(remote, 1.0, now);
         }
         caller
     }
@@ -334,11 +367,12 @@ impl Face {
             let message = "logging in by user name is off: set user_auth = true under [api]";
             return Err(Fault::new(StatusCode::FORBIDDEN, "disabled", message));
         }
-        // Passwords can be guessed: after some that were wrong nothing is looked at for a while.
-        self.failures.look(remote, 1.0, now)?;
         let done = if by_key {
+            // A key is looked up in no time: a right one is taken whatever others behind the same address have tried.
             auth::api_auth(&self.tokens, &directory, &envelope.data, now)
         } else {
+            // A password costs work, and can be guessed: after some that were wrong nothing is looked at for a while.
+            self.failures.look(remote, 1.0, now)?;
             auth::user_auth(&self.tokens, &directory, &envelope.data, now).await
         };
         match done {
@@ -352,8 +386,8 @@ impl Face {
             }
             Err(fault) => {
                 if fault.status == StatusCode::UNAUTHORIZED {
-                    tracing::warn!(remote, "a log-in failed");
                     self.failures.draw(remote, 1.0, now)?;
+                    tracing::warn!(remote, "a log-in failed");
                 }
                 Err(fault)
             }

@@ -11,7 +11,7 @@ use fax_switch::{JobEvent, Service};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::auth::Tokens;
+use crate::auth::{self, Tokens};
 use crate::envelope::Fault;
 use crate::limits::Buckets;
 use crate::route::Scope;
@@ -42,7 +42,7 @@ pub struct Server {
     pub places: Places,
     /// Requests of accounts; each message is one.
     pub requests: std::sync::Arc<Buckets>,
-    /// Wrong tokens by address.
+    /// Guessed tokens by address.
     pub failures: std::sync::Arc<Buckets>,
     /// The address.
     pub remote: String,
@@ -142,7 +142,9 @@ impl Server {
         let caller = match self.tokens.check(&self.service.directory(), token, now) {
             Ok(caller) => caller,
             Err(fault) => {
-                self.failures.draw(&self.remote, 1.0, now)?;
+                if auth::is_guess(token) {
+                    self.failures.draw(&self.remote, 1.0, now)?;
+                }
                 return Err(fault);
             }
         };

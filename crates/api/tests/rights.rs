@@ -59,6 +59,7 @@ fn is_let_in(status: u16) -> bool {
 async fn every_route_lets_in_whom_it_should_and_nobody_else() {
     let config = Config {
         token_secret: Some(SECRET.into()),
+        user_auth: true,
         failures: (1e9, 1e9),
         requests: (1e9, 1e9),
         ..Config::default()
@@ -95,19 +96,34 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
         all_but.push(key_of(&rig, A, json!({ "name": format!("no {scope}"), "scopes": others })).await);
     }
 
+    let jo = json!({ "first_name": "Jo", "last_name": "Doe", "username": "jo", "email": "jo@a.example", "password": "secret" });
+    let (status_of_jo, made) =
+        rig.with(KEY, "PUT", &format!("/v2/accounts/{A}/users"), json!({ "data": jo })).await;
+    assert_eq!(status_of_jo, 201, "{made}");
+    let credentials: String = md5::Md5::digest("jo:secret").iter().map(|o| format!("{o:02x}")).collect();
+    let log_in = async |path: &str, data: Value| {
+        let (status, made) = rig.with("", "PUT", path, json!({ "data": data })).await;
+        assert_eq!(status, 201, "{made}");
+        made["auth_token"].as_str().unwrap().to_owned()
+    };
+    let user =
+        log_in("/v2/user_auth", json!({ "credentials": credentials, "account_realm": "a.example" })).await;
+    let limited =
+        log_in("/v2/api_auth", json!({ "api_key": KEY, "restrictions": { "get": ["accounts/#"] } })).await;
+
     let mut rows = 0;
     for path in paths() {
         for (verb, right) in path.resource.verbs() {
             rows += 1;
             let of = |account: &str| concrete(&path.pattern, path.resource, account);
             let row = format!("{verb} {}", path.pattern);
-            let Some(scope) = right.scope() else {
+            if *right == Right::Open {
                 assert!(
                     matches!(path.resource, Resource::ApiAuth | Resource::UserAuth),
                     "{row} is open to all"
                 );
                 continue;
-            };
+            }
             for (who, token) in [
                 ("nobody", None),
                 ("a wrong key", Some("wrong")),
@@ -116,6 +132,20 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
             ] {
                 assert_eq!(status(&rig, token, verb, &of(A)).await, 401, "{row} for {who}");
             }
+            let Some(scope) = right.scope() else {
+                assert!(!path.pattern.contains("{account}"), "{row} is of an account and for everybody");
+                let everybody = only.iter().chain([&parent_key, &child_key]).map(String::as_str);
+                for token in everybody.chain([KEY, KEY_B, fresh.as_str(), user.as_str()]) {
+                    let got = status(&rig, Some(token), verb, &of(A)).await;
+                    assert!(is_let_in(got), "{row} with any token: {got}");
+                }
+                assert_eq!(
+                    status(&rig, Some(&limited), verb, &of(A)).await,
+                    403,
+                    "{row} with a limited token"
+                );
+                continue;
+            };
             let at = Right::SCOPES.iter().position(|s| *s == scope).unwrap();
             assert_eq!(status(&rig, Some(&all_but[at]), verb, &of(A)).await, 403, "{row} without {scope}");
             for (who, token) in
@@ -164,18 +194,56 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
 
 #[tokio::test]
 async fn who_guesses_has_to_wait_and_keeps_nobody_else_waiting() {
-    let config = Config { failures: (3.0, 0.01), ..Config::default() };
+    let config = Config { failures: (3.0, 0.01), user_auth: true, ..Config::default() };
     let rig = start(config, false).await;
     let path = format!("/v2/accounts/{A}/faxes/outgoing");
     for _ in 0..3 {
         assert_eq!(rig.with("wrong", "GET", &path, Value::Null).await.0, 401);
     }
-    let reply = rig.send("GET", &path, &[("x-auth-token", "wrong")], "").await;
+    // Clients get a new token when they hear 401, and not when they hear 429.
+    assert_eq!(rig.with("wrong", "GET", &path, Value::Null).await.0, 401);
+    let guess = json!({ "data": { "api_key": "wrong" } }).to_string();
+    let reply = rig.send("PUT", "/v2/api_auth", &[("content-type", "application/json")], guess).await;
     assert_eq!((reply.status, &reply.json["message"]), (429, &json!("too_many_requests")));
     assert!(reply.header("retry-after").parse::<u64>().unwrap() > 60);
     assert_eq!(rig.with(KEY, "GET", &path, Value::Null).await.0, 200, "a right key is taken");
     let login = json!({ "data": { "api_key": KEY } });
-    assert_eq!(rig.with("", "PUT", "/v2/api_auth", login).await.0, 429, "logging in is guessing, too");
+    assert_eq!(rig.with("", "PUT", "/v2/api_auth", login).await.0, 201, "and lets in");
+    // A password costs work: it is not looked at.
+    let login = json!({ "data": { "credentials": "x", "account_realm": "a.example" } });
+    assert_eq!(rig.with("", "PUT", "/v2/user_auth", login).await.0, 429);
+}
+
+/// An office behind one address, whose tokens all end within a minute, or with a restart: nobody there is kept out.
+#[tokio::test]
+async fn tokens_that_have_ended_are_no_guesses() {
+    let config = Config {
+        failures: (1.0, 0.01),
+        user_auth: true,
+        token_secret: Some(SECRET.into()),
+        ..Config::default()
+    };
+    let rig = start(config, false).await;
+    let digest: [u8; 32] = Sha256::digest(KEY.as_bytes()).into();
+    let long_ago = Timestamp::now().minus(std::time::Duration::from_secs(3601));
+    let of = AccountId::new(A);
+    let expired = Tokens::new(Some(SECRET)).issue(&of, &digest, None, long_ago);
+    let from_before = Tokens::new(None).issue(&of, &digest, None, Timestamp::now());
+    let path = format!("/v2/accounts/{A}/faxes/outgoing");
+    for token in [&expired, &from_before, &expired, &from_before] {
+        assert_eq!(rig.with(token, "GET", &path, Value::Null).await.0, 401);
+    }
+    let by_name = || {
+        let data = json!({ "credentials": "x", "account_realm": "a.example" });
+        rig.with("", "PUT", "/v2/user_auth", json!({ "data": data }))
+    };
+    assert_eq!(by_name().await.0, 401, "it is looked at");
+    assert_eq!(by_name().await.0, 429, "and the first that counts");
+    let login = json!({ "data": { "api_key": KEY } });
+    let (status, made) = rig.with("", "PUT", "/v2/api_auth", login).await;
+    assert_eq!(status, 201, "{made}");
+    let token = made["auth_token"].as_str().unwrap();
+    assert_eq!(rig.with(token, "GET", &path, Value::Null).await.0, 200);
 }
 
 #[tokio::test]
@@ -210,7 +278,7 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
         let good = json!({ "data": { "api_key": KEY } }).to_string();
         let headers = [("x-forwarded-for", "203.0.113.9"), ("content-type", "application/json")];
         let reply = rig.send("PUT", "/v2/api_auth", &headers, good).await;
-        assert_eq!(reply.status, if trusted { 201 } else { 429 });
+        assert_eq!(reply.status, 201);
         if trusted {
             let audit = rig.get(&format!("/v2/accounts/{A}/audit")).await;
             assert_eq!(audit.json["data"][0]["remote"], "203.0.113.9");

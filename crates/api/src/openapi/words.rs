@@ -122,7 +122,9 @@ pub(super) fn summary(resource: Resource, verb: &Method) -> String {
         (Resource::Number, "PUT") => "Give a number to the account".into(),
         (Resource::Attachment(_), "GET") => "The document as PDF or TIFF".into(),
         (Resource::Attachment(_), "DELETE") => "Remove the document; what is known of the fax stays".into(),
-        (Resource::Events, _) => "What happens to faxes as it happens (server-sent events)".into(),
+        (Resource::Events, _) => {
+            "What happens to faxes on this node as it happens (server-sent events)".into()
+        }
         (Resource::ApiKey, "PUT") => "Make the account's own key anew".into(),
         (Resource::Reload, _) => "Read the configuration again".into(),
         (Resource::About, _) => "What this server is".into(),
@@ -166,7 +168,7 @@ fn noun(resource: Resource) -> (&'static str, &'static str) {
         Resource::Folder(Folder::Outgoing) => ("a fax", "faxes that are waiting or under way"),
         Resource::Folder(Folder::Outbox) => ("a fax", "faxes that were sent or given up"),
         Resource::Folder(Folder::Inbox) => ("a fax", "faxes that were received"),
-        Resource::Folder(Folder::Incoming) => ("a fax", "faxes that are coming in"),
+        Resource::Folder(Folder::Incoming) => ("a fax", "faxes that are coming in on this node"),
         Resource::Fax(_) => ("a fax", "faxes"),
         Resource::SmtpLog | Resource::SmtpLogEntry => ("a mail that was refused", "mails that were refused"),
         Resource::Webhooks | Resource::Webhook => ("a web hook", "web hooks"),

@@ -320,7 +320,37 @@ async fn slow_requests_keep_nobody_waiting() {
     let mut first = slow.swap_remove(0);
     let mut answer = vec![0; 2048];
     let read = tokio::time::timeout(Duration::from_secs(20), first.read(&mut answer)).await.unwrap().unwrap();
-    assert!(read == 0 || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer[..read]));
+    let ended = answer.starts_with(b"HTTP/1.1 408") || answer.starts_with(b"HTTP/1.1 503");
+    assert!(read == 0 || ended, "{}", String::from_utf8_lossy(&answer[..read]));
+}
+
+/// One address takes all places of strangers that it can get, and holds them: another logs in, and who waits in vain is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_leaves_places_to_other_strangers() {
+    let patience = Duration::from_secs(4);
+    let rig = calm(Config { body_patience: patience, max_strangers: 8, ..Config::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut stream = socket.connect(rig.address).await.unwrap();
+        let head = "PUT /v2/api_auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let began = Instant::now();
+    let login = serde_json::json!({ "data": { "api_key": KEY } });
+    assert_eq!(rig.with("", "PUT", "/v2/api_auth", login).await.0, 201);
+    assert!(began.elapsed() < patience / 2, "{:?}", began.elapsed());
+    let mut told = 0;
+    for mut stream in held {
+        let mut answer = vec![0; 2048];
+        let read = tokio::time::timeout(patience * 5, stream.read(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]).to_lowercase();
+        told += usize::from(answer.starts_with("http/1.1 503") && answer.contains("\r\nretry-after: 4\r\n"));
+    }
+    assert!(told >= 8, "{told}");
 }
 
 /// One account takes all places that it can get, and holds them: another's request is served.

@@ -80,6 +80,8 @@ async fn rights_names_and_references_are_in_order() {
             assert!(!item["summary"].as_str().unwrap().is_empty());
             match right {
                 Right::Open => assert_eq!(item["security"], json!([])),
+                // Those of the whole description hold, no scope is named.
+                Right::Token => assert!(item.get("security").is_none() && item.get("x-scope").is_none()),
                 other => assert_eq!(item["x-scope"].as_str(), other.scope()),
             }
         }
@@ -123,11 +125,17 @@ async fn actions_headers_and_lists_are_told() {
         assert_eq!((told("422"), told("500")), (key, key), "{put}");
         assert_eq!(names(&put).contains(&"Idempotency-Key".to_owned()), key, "{put}");
     }
+    let learnt = &api["paths"]["/v2/accounts/{account}/destinations"]["get"];
+    assert!(!names(learnt).contains(&"ascending".to_owned()), "they stand in the order of numbers");
     let attachment = faxes("/inbox/{id}/attachment")["get"].clone();
     assert_eq!(names(&attachment), ["accept", "Range", "If-None-Match"]);
     for (list, dated) in [("/incoming", false), ("/inbox", true), ("/smtplog", true)] {
         let get = faxes(list)["get"].clone();
-        assert_eq!(names(&get).contains(&"created_from".to_owned()), dated, "{list}");
+        for name in ["created_from", "created_to", "modified_from", "modified_to", "ascending"] {
+            assert!(names(&get).contains(&name.to_owned()), "{list} {name}");
+        }
+        let from = get["parameters"].as_array().unwrap().iter().find(|p| p["name"] == "created_from");
+        assert_eq!(from.unwrap()["description"].as_str().unwrap().contains("31 days"), dated, "{list}");
         assert!(names(&get).contains(&"page_size".to_owned()) && get["responses"]["416"].is_object());
     }
 }
