@@ -51,7 +51,7 @@ pub async fn list(service: &Service, scope: &Scope, folder: Folder, query: &Quer
         let own = own.filter(|r| faxbox.as_ref().is_none_or(|f| *f == r.faxbox));
         let own: BTreeMap<String, Reception> = own.map(|r| (r.id.to_string(), r)).collect();
         let show = |id: &str| own.get(id).map(present::receiving).filter(wanted);
-        return page_of(&listing, own.keys().cloned().collect(), show);
+        return page_of(&listing, own.iter().map(|(id, r)| (r.began, id.clone())).collect(), show);
     }
     let (of, in_box) = (&account, &faxbox);
     let fetch = |range: Range| async move {
@@ -159,7 +159,11 @@ fn shown(service: &Service, folder: Folder, found: &Found) -> Document {
                 // While it is in work the status is the live text.
                 if job.state == JobState::Processing {
                     let live = service.latest(&job.id);
-                    status = live.as_ref().map_or_else(|| "not available".to_owned(), |e| e.text.clone());
+                    // What happens in another node's call is told there.
+                    let here = job.lease.as_ref().is_none_or(|l| l.node == service.config().node);
+                    if live.is_some() || here {
+                        status = live.as_ref().map_or_else(|| "not available".to_owned(), |e| e.text.clone());
+                    }
                     if let Some(event) = live {
                         let progress = json!({
                             "stage": event.stage.as_str(), "text": event.text, "page": event.page, "pages": event.pages,
@@ -278,11 +282,12 @@ async fn change(
     if changes.contains_key("to_number") && !changes.contains_key("to_name") && job.to_name.is_empty() {
         data.remove("to_name");
     }
+    let was = data.clone();
     merge(&mut data, changes);
     let faxbox = data.get("faxbox_id").and_then(Value::as_str).map(str::to_owned);
     submit::in_scope(service, scope, faxbox.as_deref())?;
     let own = NewDocument::Copy(Which::Job(job.id.clone()));
-    let new = submit::new_job(service, account, faxbox.as_deref(), data, Some(own))?;
+    let new = submit::new_job(service, account, faxbox.as_deref(), data, Some(own), &was)?;
     let changed = service.change_job(&job.id, new).await;
     let changed = changed.map_err(|e| Fault::of_submit(&e, job.id.as_str(), faxbox.as_deref()))?;
     Ok(Success::ok(Value::Object(present::job(&changed))))
@@ -381,6 +386,13 @@ async fn again(
         Some(_) => {}
     }
     let account = AccountId::new(scope.account.as_str());
+    // What was made for this key is there, whatever has become of the fax whose pages it has.
+    if let Some(once) = &envelope.once {
+        let made = service.made_before(&account, once).await;
+        if let Some(job) = made.map_err(|e| Fault::of_submit(&e, &scope.account, None))? {
+            return Ok(Success::created(Value::Object(present::job(&job)), job.id.as_str()));
+        }
+    }
     let Value::Object(changes) = envelope.data else {
         return Err(Fault::named(failed));
     };
@@ -405,7 +417,8 @@ async fn again(
     ] {
         data.remove(key);
     }
-    data.insert("retries".into(), retries.unwrap_or(3).min(4).into());
+    data.insert("retries".into(), retries.unwrap_or(3).into());
+    let was = if retries.is_some() { data.clone() } else { Map::new() };
     if changes.contains_key("to_number") {
         data.remove("to_name");
     }
@@ -425,7 +438,7 @@ async fn again(
         .as_ref()
         .map(FaxboxId::as_str)
         .filter(|id| service.directory().faxbox(&FaxboxId::new(*id)).is_some());
-    let mut new = submit::new_job(service, account, faxbox, data, document)?;
+    let mut new = submit::new_job(service, account, faxbox, data, document, &was)?;
     new.once = envelope.once;
     let job = service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox))?;
     Ok(Success::created(Value::Object(present::job(&job)), job.id.as_str()))

@@ -1,5 +1,7 @@
 //! Lists: the range of time, paging and filters on any field, as query parameters.
 
+use std::collections::HashSet;
+
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,6 +21,8 @@ pub const PAGE_SIZE: usize = 50;
 pub const PAGE_LIMIT: usize = 10_000;
 /// About the most octets of a page: it ends before the item that would be too much, and says where to go on.
 pub const PAGE_OCTETS: usize = 16 << 20;
+/// When something of the configuration was made, in the order of lists: before all else.
+pub const NO_DATE: Timestamp = Timestamp(i64::MIN);
 /// Most items that are fetched at a time.
 const FETCHED: usize = 100;
 
@@ -34,6 +38,8 @@ pub struct Listing {
     /// `start_key` as it was given.
     pub start_key: Option<String>,
     filters: Vec<Filter>,
+    /// Ranges of `created` and `modified`, Gregorian seconds, both ends within.
+    between: [Option<(i64, i64)>; 2],
 }
 
 #[derive(Clone, Debug)]
@@ -47,15 +53,19 @@ enum Filter {
 }
 
 impl Listing {
-    /// Reads the query; `dated` lists have a range of time.
+    /// Reads the query; `dated` lists are of a bounded range of time, whether or not one is asked for.
     ///
     /// # Errors
     ///
     /// 400 for a range, page size or start key that cannot be.
     pub fn of_query(query: &Query, dated: bool, now: Timestamp) -> Result<Listing, Fault> {
         let mut range = Range::default();
+        let mut between = [None, filtered(query, "modified_from", "modified_to")?];
         if dated {
             (range.from, range.to) = dates(query, now)?;
+        } else if let Some((from, to)) = filtered(query, "created_from", "created_to")? {
+            (range.from, range.to) = (Timestamp::from_gregorian_seconds(from), end_of(to));
+            between[0] = Some((from, to));
         }
         let is = |key: &str, value: &str| query.get(key).is_some_and(|v| v == value);
         range.ascending = is("ascending", "true") || is("descending", "false");
@@ -95,6 +105,7 @@ impl Listing {
         });
         Ok(Listing {
             filters: filters.collect(),
+            between,
             range,
             page_size: if all { PAGE_LIMIT } else { page_size },
             all,
@@ -102,33 +113,63 @@ impl Listing {
         })
     }
 
-    /// Whether a document passes all filters.
+    /// Whether a document passes all filters. One that does not say when it was changed was not since it was made; what has no
+    /// dates at all, as what the configuration file names, passes those of dates.
     #[must_use]
     pub fn passes(&self, document: &Document) -> bool {
-        self.filters.iter().all(|filter| match filter {
-            Filter::Is(key, wanted) => field(document, key).is_some_and(|v| plain(v) == *wanted),
-            Filter::IsNot(key, wanted) => field(document, key).is_none_or(|v| plain(v) != *wanted),
-            Filter::HasKey(key) => field(document, key).is_some(),
-            Filter::KeyMissing(key) => field(document, key).is_none(),
-            Filter::HasValue(key) => field(document, key).is_some_and(|v| !is_empty(v)),
-            Filter::MissingValue(key) => field(document, key).is_none_or(is_empty),
-        })
+        let date = |key: &str| document.get(key).and_then(Value::as_i64);
+        let [created, modified] = self.between;
+        let lies_in = |range: Option<(i64, i64)>, at: Option<i64>| match (range, at) {
+            (Some((from, to)), Some(at)) => (from..=to).contains(&at),
+            _ => true,
+        };
+        let in_time = lies_in(created, date("created"))
+            && lies_in(modified, date("modified").or_else(|| date("created")));
+        in_time
+            && self.filters.iter().all(|filter| match filter {
+                Filter::Is(key, wanted) => field(document, key).is_some_and(|v| plain(v) == *wanted),
+                Filter::IsNot(key, wanted) => field(document, key).is_none_or(|v| plain(v) != *wanted),
+                Filter::HasKey(key) => field(document, key).is_some(),
+                Filter::KeyMissing(key) => field(document, key).is_none(),
+                Filter::HasValue(key) => field(document, key).is_some_and(|v| !is_empty(v)),
+                Filter::MissingValue(key) => field(document, key).is_none_or(is_empty),
+            })
     }
 }
 
+fn date_fault(field: &str, message: &str, cause: Value) -> Fault {
+    let mut v = Validation::default();
+    v.add(field, "date_range", json!({ "message": message, "cause": cause }));
+    v.fault()
+}
+
+/// A date of the query, Gregorian seconds.
+fn date_of(query: &Query, key: &str, field: &str) -> Result<Option<i64>, Fault> {
+    let Some(text) = query.get(key) else { return Ok(None) };
+    let wrong = |_| date_fault(field, &format!("{key} is no Gregorian time stamp"), json!(text));
+    text.parse::<i64>().map(Some).map_err(wrong)
+}
+
+/// A range that is asked for, open where no end is given; `None`: none is.
+fn filtered(query: &Query, from: &str, to: &str) -> Result<Option<(i64, i64)>, Fault> {
+    let range = match (date_of(query, from, from)?, date_of(query, to, from)?) {
+        (None, None) => return Ok(None),
+        (first, last) => (first.unwrap_or(i64::MIN), last.unwrap_or(i64::MAX)),
+    };
+    if range.1 < range.0 {
+        return Err(date_fault(from, &format!("{from} must come before {to}"), json!(range.0)));
+    }
+    Ok(Some(range))
+}
+
+/// The end of a second.
+fn end_of(seconds: i64) -> Timestamp {
+    Timestamp(Timestamp::from_gregorian_seconds(seconds).0.saturating_add(999_999))
+}
+
 fn dates(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault> {
-    let fault = |message: &str, cause: &Value| {
-        let mut v = Validation::default();
-        v.add("created_from", "date_range", json!({ "message": message, "cause": cause }));
-        v.fault()
-    };
-    let read = |key: &str| match query.get(key) {
-        None => Ok(None),
-        Some(text) => text
-            .parse::<i64>()
-            .map(Some)
-            .map_err(|_| fault(&format!("{key} is no Gregorian time stamp"), &json!(text))),
-    };
+    let fault = |message: &str, cause: &Value| date_fault("created_from", message, cause.clone());
+    let read = |key: &str| date_of(query, key, "created_from");
     let (from, to) = (read("created_from")?, read("created_to")?);
     let to_seconds = to.or(from.map(|f| f.saturating_add(LONGEST_RANGE))).unwrap_or(now.gregorian_seconds());
     let from_seconds = from.unwrap_or(to_seconds.saturating_sub(LONGEST_RANGE));
@@ -141,9 +182,7 @@ fn dates(query: &Query, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault>
             &json!(from_seconds),
         ));
     }
-    let last_of = Timestamp::from_gregorian_seconds(to_seconds);
-    // The end is a whole second.
-    let to = if to.is_none() && from.is_none() { now } else { Timestamp(last_of.0.saturating_add(999_999)) };
+    let to = if to.is_none() && from.is_none() { now } else { end_of(to_seconds) };
     Ok((Timestamp::from_gregorian_seconds(from_seconds), to))
 }
 
@@ -171,24 +210,32 @@ pub async fn page<F: Future<Output = Result<Items, Fault>> + Send>(
     }
 }
 
-/// A page of what is at hand as a whole, in the order of its ids. Only what may be on the page is made into documents: `show` answers `None`
-/// for what does not belong to the list.
+/// A page of what is at hand as a whole: when each item was made, and its id. What has no date stands as the oldest. Only what may be on
+/// the page is made into documents: `show` answers `None` for what does not belong to the list.
 ///
 /// # Errors
 ///
 /// As [`page`].
 pub fn page_of(
     listing: &Listing,
-    mut ids: Vec<String>,
+    mut items: Vec<(Timestamp, String)>,
     show: impl Fn(&str) -> Option<Document>,
 ) -> Result<Success, Fault> {
-    ids.sort_unstable();
-    ids.dedup();
+    items.sort_unstable();
+    let mut seen = HashSet::new();
+    items.retain(|(_, id)| seen.insert(id.clone()));
+    let ascending = listing.range.ascending;
+    if !ascending {
+        items.reverse();
+    }
     let mut page = Page::new(listing);
-    let after = page.range.after.as_ref().map(|(_, id)| id.clone());
-    for id in ids.into_iter().filter(|id| after.as_ref().is_none_or(|after| id > after)) {
+    let after = page.range.after.clone();
+    let follows = |item: &(Timestamp, String)| {
+        after.as_ref().is_none_or(|after| if ascending { item > after } else { item < after })
+    };
+    for (at, id) in items.into_iter().filter(follows) {
         let Some(document) = show(&id) else { continue };
-        if !page.take((Timestamp(0), id, document), &|_| true) {
+        if !page.take((at, id, document), &|_| true) {
             break;
         }
     }
@@ -338,6 +385,42 @@ mod tests {
     }
 
     #[test]
+    fn lists_without_a_bounded_range_are_filtered_by_dates() {
+        let listing = |query: &str| {
+            let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            Listing::of_query(&query, false, Timestamp::from_gregorian_seconds(63_900_000_000))
+        };
+        let document: Document = serde_json::from_value(json!({ "created": 50, "modified": 70 })).unwrap();
+        let unchanged: Document = serde_json::from_value(json!({ "created": 50 })).unwrap();
+        for (query, passes, passes_unchanged) in [
+            ("created_from=50", true, true),
+            ("created_from=51", false, false),
+            ("created_to=49", false, false),
+            ("created_from=1&created_to=63900000000", true, true),
+            ("modified_from=60&modified_to=70", true, false),
+            ("modified_to=60", false, true),
+            ("modified_from=71", false, false),
+            ("created_from=-9223372036854775808&created_to=9223372036854775807", true, true),
+        ] {
+            let listing = listing(query).unwrap();
+            assert_eq!(
+                (listing.passes(&document), listing.passes(&unchanged)),
+                (passes, passes_unchanged),
+                "{query}"
+            );
+        }
+        for (wrong, field) in [
+            ("created_from=x", "created_from"),
+            ("created_to=", "created_from"),
+            ("created_from=2&created_to=1", "created_from"),
+            ("modified_from=1.5", "modified_from"),
+            ("modified_from=2&modified_to=1", "modified_from"),
+        ] {
+            assert!(listing(wrong).unwrap_err().data[field]["date_range"].is_object(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn filters_look_into_nested_fields() {
         let document: Document =
             serde_json::from_value(json!({ "a": { "b": 5 }, "s": "x", "e": "" })).unwrap();
@@ -352,6 +435,8 @@ mod tests {
             ("missing_value=e", true),
             ("filter_s=x&filter_a.b=6", false),
             ("other=1", true),
+            // What has no dates is not left out by them.
+            ("created_from=1&created_to=2&modified_to=1", true),
         ] {
             assert_eq!(listing(query).unwrap().passes(&document), passes, "{query}");
         }

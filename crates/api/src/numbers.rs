@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::auth::Caller;
 use crate::envelope::{Fault, Success};
-use crate::filter::{Listing, PAGE_OCTETS, octets_of, page, page_of, too_many};
+use crate::filter::{Listing, NO_DATE, PAGE_OCTETS, octets_of, page, page_of, too_many};
 use crate::present::{Document, keep_public};
 use crate::request::{Envelope, Query};
 use crate::route::Right;
@@ -178,10 +178,11 @@ pub async fn keys(
     }
     if id.is_empty() {
         let listing = Listing::of_query(query, false, service.now())?;
-        let mut ids: Vec<String> = directory.entries_of(EntryKind::Key, &of).map(|e| e.id.clone()).collect();
+        let mut ids: Vec<(Timestamp, String)> =
+            directory.entries_of(EntryKind::Key, &of).map(|e| (e.created, e.id.clone())).collect();
         let fixed = directory.keys_of(&of).filter(|k| found.api_keys_sha256.contains(&k.digest));
         let fixed: Vec<&str> = fixed.map(|k| k.id.as_str()).collect();
-        ids.extend(fixed.iter().map(|id| (*id).to_owned()));
+        ids.extend(fixed.iter().map(|id| (NO_DATE, (*id).to_owned())));
         let show = |id: &str| {
             if fixed.contains(&id) {
                 let d = json!({ "id": id, "name": "in the configuration file", "scopes": [] });

@@ -60,6 +60,7 @@ pub fn job(job: &Job) -> Document {
         "notifications": { "email": { "send_to": job.notify } },
         "tx_result": tx_result(job),
         "created": job.created.gregorian_seconds(),
+        "modified": job.modified.gregorian_seconds(),
         "status": status_word(job.state),
         "folder": "outbox",
         "uncertain": job.state == JobState::Uncertain,
@@ -208,6 +209,7 @@ pub fn queued(job: &Job) -> Document {
         "attempts": job.attempts.len(),
         "priority": job.priority.as_str(),
         "created": job.created.gregorian_seconds(),
+        "modified": job.modified.gregorian_seconds(),
     }));
     if let Some(faxbox) = &job.faxbox {
         d.insert("faxbox_id".into(), faxbox.as_str().into());

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
 use crate::envelope::{Fault, Success, Validation};
-use crate::filter::{Listing, page_of};
+use crate::filter::{Listing, NO_DATE, page_of};
 use crate::numbers;
 use crate::password;
 use crate::present::{Document, keep_public};
@@ -409,12 +409,13 @@ fn shown(directory: &Directory, kind: &Kind, account: &AccountId, id: &str) -> O
     fixed.or_else(stored)
 }
 
-/// The ids of all that an account has of a kind.
-fn ids(directory: &Directory, kind: &Kind, account: &AccountId) -> Vec<String> {
-    let mut all: Vec<String> = directory.entries_of(kind.entry, account).map(|e| e.id.clone()).collect();
+/// All that an account has of a kind: when each was made, and its id.
+fn ids(directory: &Directory, kind: &Kind, account: &AccountId) -> Vec<(Timestamp, String)> {
+    let mut all: Vec<(Timestamp, String)> =
+        directory.entries_of(kind.entry, account).map(|e| (e.created, e.id.clone())).collect();
     if kind.entry == EntryKind::Faxbox {
         let fixed = directory.faxboxes_of(account).filter(|f| f.fixed);
-        all.extend(fixed.map(|f| f.id.to_string()));
+        all.extend(fixed.map(|f| (NO_DATE, f.id.to_string())));
     }
     all
 }
@@ -423,6 +424,7 @@ fn ids(directory: &Directory, kind: &Kind, account: &AccountId) -> Vec<String> {
 async fn below(service: &Service, account: &AccountId, all: bool, query: &Query) -> Result<Success, Fault> {
     let directory = service.directory();
     let listing = Listing::of_query(query, false, service.now())?;
+    let entry = |id: &str| directory.entry(EntryKind::Account, id);
     let found = directory.accounts().filter(|a| {
         let right_below = a.parent.as_ref() == Some(account);
         right_below || (all && a.id != *account && directory.is_within(&a.id, account))
@@ -432,9 +434,15 @@ async fn below(service: &Service, account: &AccountId, all: bool, query: &Query)
         let tree: Vec<&str> = directory.line_of(&a.id).skip(1).map(|a| a.id.as_str()).collect();
         let tree: Vec<&str> = tree.into_iter().rev().collect();
         let item = json!({ "id": a.id.as_str(), "name": a.name, "realm": a.realm, "tree": tree });
-        item.as_object().cloned()
+        let mut item = item.as_object().cloned()?;
+        if let Some(entry) = entry(id) {
+            item.insert("created".into(), seconds(entry.created));
+            item.insert("modified".into(), seconds(entry.modified));
+        }
+        Some(item)
     };
-    page_of(&listing, found.map(|a| a.id.to_string()).collect(), show)
+    let made = |id: &str| entry(id).map_or(NO_DATE, |entry| entry.created);
+    page_of(&listing, found.map(|a| (made(a.id.as_str()), a.id.to_string())).collect(), show)
 }
 
 fn of_entry(kind: &Kind, entry: &Entry) -> Document {

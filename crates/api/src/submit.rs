@@ -14,7 +14,7 @@ use crate::route::Scope;
 const CLIENT_LIMIT: usize = 64 * 1024;
 
 /// Fields that are shown of a fax and not taken from a client.
-const SHOWN: [&str; 22] = [
+const SHOWN: [&str; 24] = [
     "id",
     "auth_token",
     "document",
@@ -24,6 +24,7 @@ const SHOWN: [&str; 22] = [
     "history",
     "status",
     "created",
+    "modified",
     "send_at",
     "filename",
     "folder",
@@ -32,6 +33,7 @@ const SHOWN: [&str; 22] = [
     "cancelled",
     "delivered",
     "reason",
+    "remarks",
     "reschedule_rule",
     "progress",
     "total_pages",
@@ -53,7 +55,7 @@ pub async fn submit(service: &Service, scope: &Scope, envelope: Envelope) -> Res
     let faxbox = scope.faxbox.clone().or(named);
     in_scope(service, scope, faxbox.as_deref())?;
     let document = envelope.upload.map(octets);
-    let mut new = new_job(service, account, faxbox.as_deref(), data, document)?;
+    let mut new = new_job(service, account, faxbox.as_deref(), data, document, &Map::new())?;
     new.once = envelope.once;
     let job =
         service.submit(new).await.map_err(|e| Fault::of_submit(&e, &scope.account, faxbox.as_deref()))?;
@@ -90,7 +92,8 @@ pub(crate) fn not_an_object(data: &Value) -> Fault {
     v.fault()
 }
 
-/// Checks the fields of `data` and makes a job of them. `given` is the document where `data` names none.
+/// Checks the fields of `data` and makes a job of them. `given` is the document where `data` names none. What stands in `was`, and is
+/// in `data` as it was, is not checked anew: a fax by mail, or from a faxbox of the configuration, has what no client may give.
 ///
 /// # Errors
 ///
@@ -101,6 +104,7 @@ pub fn new_job(
     faxbox: Option<&str>,
     mut data: Map<String, Value>,
     given: Option<NewDocument>,
+    was: &Map<String, Value>,
 ) -> Result<NewJob, Fault> {
     present::keep_public(&mut data);
     let directory = service.directory();
@@ -111,13 +115,13 @@ pub fn new_job(
             Some(found.ok_or_else(|| Fault::bad_identifier(id))?)
         }
     };
-    let mut fields = Fields { data: &data, wrong: Validation::default() };
+    let mut fields = Fields { data: &data, was, wrong: Validation::default() };
     let to_number = fields.text("to_number", 0);
     let from_number = fields
         .text("from_number", 0)
         .or_else(|| faxbox.map(|f| f.caller_id.clone()).filter(|n| !n.is_empty()));
     for (field, value) in [("to_number", &to_number), ("from_number", &from_number)] {
-        if value.is_none() {
+        if value.is_none() && !fields.is_kept(field) {
             fields.required(field);
         }
     }
@@ -127,7 +131,10 @@ pub fn new_job(
     let [from_name, to_name, subject, ident, header, sub_address] = texts;
     let timezone = fields.text("fax_timezone", 64).or_else(|| fields.text("timezone", 64));
     let timezone = timezone.filter(|t| t != "inherit");
-    if let Some(zone) = timezone.as_deref().filter(|z| jiff::tz::TimeZone::get(z).is_err()) {
+    let unknown = |zone: &&str| jiff::tz::TimeZone::get(zone).is_err();
+    if let Some(zone) = timezone.as_deref().filter(unknown)
+        && !fields.is_kept("fax_timezone")
+    {
         fields.wrong.add(
             "fax_timezone",
             "enum",
@@ -195,10 +202,17 @@ pub fn new_job(
 /// The fields of a request and what was found wrong with them.
 struct Fields<'d> {
     data: &'d Map<String, Value>,
+    /// What the fax has already.
+    was: &'d Map<String, Value>,
     wrong: Validation,
 }
 
 impl Fields<'_> {
+    /// Whether a field is as it was.
+    fn is_kept(&self, field: &str) -> bool {
+        self.was.get(field).is_some_and(|was| self.data.get(field) == Some(was))
+    }
+
     fn required(&mut self, field: &str) {
         // A field of a wrong type is not missing besides.
         if self.data.get(field).is_none_or(|v| v.is_null() || v.as_str().is_some_and(|t| t.trim().is_empty()))
@@ -216,7 +230,7 @@ impl Fields<'_> {
     fn text(&mut self, field: &str, longest: usize) -> Option<String> {
         match self.data.get(field)? {
             Value::Null => None,
-            Value::String(text) if longest > 0 && text.chars().count() > longest => {
+            Value::String(text) if longest > 0 && text.chars().count() > longest && !self.is_kept(field) => {
                 self.too_long(field, longest);
                 None
             }
@@ -242,6 +256,7 @@ impl Fields<'_> {
             other => other.as_i64(),
         };
         match number {
+            Some(n) if self.is_kept(field) => return Some(n),
             None => self.wrong_type(field, "integer", value),
             Some(n) if n < least => {
                 let message = format!("Value must be at least {least}");
@@ -307,8 +322,9 @@ impl Fields<'_> {
                 Vec::new()
             }
         };
+        let kept = self.is_kept("notifications");
         let mut addresses = Vec::new();
-        if list.len() > 100 {
+        if list.len() > 100 && !kept {
             self.wrong.add(
                 FIELD,
                 "maxItems",
@@ -319,7 +335,7 @@ impl Fields<'_> {
         for item in &list {
             match item.as_str().map(str::trim) {
                 Some("") => {}
-                Some(address) if is_mail_address(address) => addresses.push(address.to_owned()),
+                Some(address) if kept || is_mail_address(address) => addresses.push(address.to_owned()),
                 _ => self.wrong.add(
                     FIELD,
                     "wrong_format",

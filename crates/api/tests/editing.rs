@@ -5,6 +5,8 @@
 mod rig;
 
 use fax_api::Config;
+use fax_store::model::Job;
+use fax_store::port::{Guard, JobChange};
 use rig::{A, B, F, KEY, KEY_B, Rig, by_url, faxes, plain, start, testdata};
 use serde_json::{Value, json};
 
@@ -152,6 +154,13 @@ async fn an_attachment_goes_and_its_record_stays() {
     let record = faxes(&format!("/outbox/{id}"));
     let path = format!("{record}/attachment");
     assert_eq!(rig.get(&path).await.status, 200);
+    let resubmitted = async || {
+        let headers =
+            [("x-auth-token", KEY), ("content-type", "application/json"), ("idempotency-key", "again")];
+        rig.send("PUT", &record, &headers, json!({ "action": "resubmit", "data": {} }).to_string()).await
+    };
+    let first = resubmitted().await;
+    assert_eq!(first.status, 201, "{}", first.json);
     assert_eq!(rig.with(KEY_B, "DELETE", &path, Value::Null).await.0, 403);
     let foreign = format!("/v2/accounts/{B}/faxes/outbox/{id}/attachment");
     assert_eq!(rig.with(KEY_B, "DELETE", &foreign, Value::Null).await.0, 404);
@@ -159,8 +168,11 @@ async fn an_attachment_goes_and_its_record_stays() {
     assert_eq!(rig.with(KEY, "DELETE", &path, Value::Null).await.0, 200);
     assert_eq!(rig.get(&path).await.status, 404);
     assert_eq!(rig.with(KEY, "DELETE", &path, Value::Null).await.0, 404);
-    let record = rig.get(&record).await;
-    assert_eq!((record.status, &record.json["data"]["total_pages"]), (200, &json!(3)), "{}", record.json);
+    // What was queued by then is answered all the same to whoever did not hear of it.
+    let second = resubmitted().await;
+    assert_eq!((second.status, &second.json["data"]), (201, &first.json["data"]), "{}", second.json);
+    let got = rig.get(&record).await;
+    assert_eq!((got.status, &got.json["data"]["total_pages"]), (200, &json!(3)), "{}", got.json);
     let again = json!({ "action": "resubmit", "data": {} });
     assert_eq!(rig.with(KEY, "PUT", &faxes(&format!("/outbox/{id}")), again).await.0, 500);
     let _ = A;
@@ -173,7 +185,7 @@ async fn what_is_shown_of_a_fax_is_not_taken_from_its_client() {
     let lies = json!({
         "rx_result": { "success": true }, "cancelled": true, "uncertain": true, "delivered": 1, "reason": "x", "folder": "inbox",
         "reschedule_rule": "x", "progress": { "page": 9 }, "total_pages": 9, "pages_confirmed": 9, "status": "completed", "note": "mine",
-        "history": [{ "cause": "ok" }],
+        "history": [{ "cause": "ok" }], "remarks": ["every page was read"], "modified": 1,
     });
     let mut body = by_url();
     body["data"].as_object_mut().unwrap().extend(lies.as_object().unwrap().clone());
@@ -181,7 +193,9 @@ async fn what_is_shown_of_a_fax_is_not_taken_from_its_client() {
     let id = made.json["data"]["id"].as_str().unwrap().to_owned();
     let path = faxes(&format!("/outgoing/{id}"));
     let is_true = |d: &Value| {
-        for absent in ["rx_result", "cancelled", "delivered", "reason", "reschedule_rule", "progress"] {
+        for absent in
+            ["rx_result", "cancelled", "delivered", "reason", "reschedule_rule", "progress", "remarks"]
+        {
             assert!(d.get(absent).is_none(), "{absent}: {d}");
         }
         assert_eq!(
@@ -190,6 +204,7 @@ async fn what_is_shown_of_a_fax_is_not_taken_from_its_client() {
         );
         assert_eq!((&d["note"], &d["folder"]), (&json!("mine"), &json!("outbox")));
         assert_eq!(d["history"], json!([]));
+        assert!(d["modified"].as_i64().unwrap() > 1, "{d}");
     };
     is_true(&rig.get(&path).await.json["data"]);
     assert_eq!(rig.with(KEY, "PATCH", &path, json!({ "data": lies })).await.0, 200);
@@ -204,6 +219,49 @@ async fn what_is_shown_of_a_fax_is_not_taken_from_its_client() {
             "{blank:?}"
         );
     }
+}
+
+/// A fax by mail, or of a faxbox of the configuration, has what no client may give: that stays when something else is changed.
+#[tokio::test]
+async fn what_is_not_touched_is_not_checked_anew() {
+    let rig = plain().await;
+    let id = queued(&rig).await;
+    let path = faxes(&format!("/outgoing/{id}"));
+    let change = |j: &mut Job| {
+        j.retries = 20;
+        j.from_number.clear();
+        j.subject = Some("x".repeat(2000));
+        j.timezone = "Nowhere/Else".into();
+        j.notify = vec!["desk@a.example".into(), "no address".into()];
+        Ok(())
+    };
+    let change: JobChange = Box::new(change);
+    rig.ports.store.update_job(&id.as_str().into(), Guard::Any, change, vec![]).await.unwrap();
+    let was = rig.get(&path).await.json["data"].clone();
+    let kept = |d: &Value| {
+        for key in ["retries", "from_number", "subject", "fax_timezone", "notifications"] {
+            assert_eq!(d[key], was[key], "{key}: {d}");
+        }
+    };
+    let (status, made) = rig.with(KEY, "PATCH", &path, json!({ "data": { "from_name": "Ward" } })).await;
+    assert_eq!((status, &made["data"]["from_name"]), (200, &json!("Ward")), "{made}");
+    kept(&made["data"]);
+    // The whole document sent back touches nothing either.
+    let (status, made) = rig.with(KEY, "POST", &path, json!({ "data": was })).await;
+    assert_eq!(status, 200, "{made}");
+    kept(&made["data"]);
+    for (field, value) in [
+        ("retries", json!(19)),
+        ("from_number", json!(null)),
+        ("subject", json!("y".repeat(2000))),
+        ("fax_timezone", json!("Nowhere/There")),
+    ] {
+        let (status, made) = rig.with(KEY, "PATCH", &path, json!({ "data": { field: value } })).await;
+        assert_eq!((status, made["data"][field].is_object()), (400, true), "{made}");
+    }
+    let others = json!({ "notifications": { "email": { "send_to": ["no address"] } } });
+    assert_eq!(rig.with(KEY, "PATCH", &path, json!({ "data": others })).await.0, 400);
+    kept(&rig.get(&path).await.json["data"]);
 }
 
 /// Whoever may change the faxes of one faxbox, or of one user, does not put them into another's.

@@ -137,6 +137,65 @@ async fn a_queued_fax_can_be_called_off() {
     assert_eq!((again.status, &again.json["message"]), (409, &json!("datastore_conflict")));
 }
 
+/// Lists of what is set up know the same order and ranges as lists of faxes; what the configuration file names has no dates.
+#[tokio::test]
+async fn lists_of_what_is_set_up_have_an_order_and_dates() {
+    let rig = plain().await;
+    let now = rig.service.now();
+    let at = |second: u64| now.plus(std::time::Duration::from_secs(second));
+    let entries = [("c", 10), ("a", 20), ("b", 30)].map(|(id, second)| {
+        let of = fax_store::model::AccountId::new(A);
+        let mut entry = Entry::new(EntryKind::Faxbox, id.repeat(32), of, at(second));
+        entry.modified = at(second + 100);
+        entry.document.insert("name".into(), id.into());
+        entry
+    });
+    rig.service.put_entries(entries.to_vec()).await.unwrap();
+    let seconds = |second: u64| at(second).gregorian_seconds();
+    let list = async |query: String| {
+        let reply = rig.get(&format!("/v2/accounts/{A}/faxboxes?{query}")).await;
+        assert_eq!(reply.status, 200, "{}", reply.json);
+        let ids =
+            reply.json["data"].as_array().unwrap().iter().map(|d| d["id"].as_str().unwrap()[..1].to_owned());
+        (ids.collect::<String>(), reply.json["next_start_key"].as_str().unwrap_or_default().to_owned())
+    };
+    for (query, wanted) in [
+        (String::new(), "bacf"),
+        ("ascending=true".into(), "fcab"),
+        ("descending=false".into(), "fcab"),
+        (format!("created_from={}", seconds(20)), "baf"),
+        (format!("created_from={}&created_to={}", seconds(15), seconds(20)), "af"),
+        (format!("modified_to={}", seconds(120)), "acf"),
+        (format!("modified_from={}&created_to={}", seconds(120), seconds(29)), "af"),
+    ] {
+        assert_eq!(list(query.clone()).await.0, wanted, "{query}");
+    }
+    for (order, wanted) in [("ascending=true", "fcab"), ("ascending=false", "bacf")] {
+        let (mut got, mut key) = (String::new(), String::new());
+        for _ in 0..4 {
+            let (ids, next) = list(format!("{order}&page_size=1&start_key={key}")).await;
+            got.push_str(&ids);
+            key = next;
+        }
+        assert_eq!((got.as_str(), key.as_str()), (wanted, ""), "{order}");
+    }
+    // Of faxes in the queue, too.
+    let id = rig.json("PUT", &faxes(""), by_url()).await.json["data"]["id"].clone();
+    let made = rig.get(&faxes("/outgoing")).await.json["data"][0]["created"].as_i64().unwrap();
+    for key in ["created", "modified"] {
+        let queue = async |query: String| rig.get(&faxes(&format!("/outgoing?{query}"))).await;
+        assert_eq!(queue(format!("{key}_from={made}&{key}_to={made}")).await.json["data"][0]["id"], id);
+        for none in [format!("{key}_from={}", made + 1), format!("{key}_to={}", made - 1)] {
+            assert_eq!(queue(none.clone()).await.json["data"], json!([]), "{none}");
+        }
+        for path in [faxes("/outgoing"), faxes("/incoming"), format!("/v2/accounts/{A}/users")] {
+            let wrong = rig.get(&format!("{path}?{key}_to=yesterday")).await;
+            let told = &wrong.json["data"][format!("{key}_from")]["date_range"];
+            assert_eq!((wrong.status, told.is_object()), (400, true), "{path} {}", wrong.json);
+        }
+    }
+}
+
 /// However many are asked for: a page ends where it gets too heavy, and says where to go on.
 #[tokio::test]
 async fn an_answer_is_bounded_in_octets() {
@@ -165,7 +224,8 @@ async fn an_answer_is_bounded_in_octets() {
         let Some(next) = page.json["next_start_key"].as_str() else { break };
         start = format!("&start_key={next}");
     }
-    assert_eq!((got, pages), (ids, 2));
+    let newest_first: Vec<String> = ids.into_iter().rev().collect();
+    assert_eq!((got, pages), (newest_first, 2));
     assert_eq!(rig.get(&format!("{path}?paginate=false")).await.status, 416);
     assert_eq!(rig.get(&format!("{path}?paginate=false&filter_id={:032x}", 7)).await.status, 200);
 }

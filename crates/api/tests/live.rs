@@ -7,6 +7,8 @@ mod rig;
 use std::time::Duration;
 
 use fax_api::Config;
+use fax_store::model::{JobState, Lease, NodeId};
+use fax_store::port::{Guard, JobChange};
 use fax_switch::{IncomingCall, RefusedMail};
 use rig::{A, B, F, KEY, KEY_B, Rig, by_url, faxes, plain, start};
 use serde_json::{Value, json};
@@ -243,12 +245,30 @@ async fn a_websocket_hears_only_what_its_token_is_for() {
     // Whoever says too much is not listened to.
     second.say(&json!({ "action": "x".repeat(20_000) })).await;
     assert_eq!(second.hear().await, None);
-    // Guessing tokens ends in 429, here as everywhere.
+    // Guessing tokens ends in 429.
     for _ in 0..4 {
         socket.ask("wrong", "subscribe", json!({ "binding": "fax.status.*" })).await;
     }
     let reply = socket.ask("wrong", "subscribe", json!({ "binding": "fax.status.*" })).await;
     assert_eq!(reply["data"]["code"], 429, "{reply}");
+}
+
+/// What is said in a call is known to the node that makes it; another tells the state and no more.
+#[tokio::test]
+async fn a_fax_that_another_node_sends_is_processing() {
+    let rig = plain().await;
+    let id = rig.json("PUT", &faxes(""), by_url()).await.json["data"]["id"].as_str().unwrap().to_owned();
+    for (node, wanted) in [("n2", "processing"), ("n1", "not available")] {
+        let until = rig.service.now().plus(Duration::from_secs(60));
+        let change: JobChange = Box::new(move |j| {
+            j.state = JobState::Processing;
+            j.lease = Some(Lease { node: NodeId::new(node), until });
+            Ok(())
+        });
+        rig.ports.store.update_job(&id.as_str().into(), Guard::Any, change, vec![]).await.unwrap();
+        let shown = rig.get(&faxes(&format!("/outgoing/{id}"))).await.json;
+        assert_eq!(shown["data"]["status"], wanted, "held by {node}: {shown}");
+    }
 }
 
 #[tokio::test]

@@ -268,6 +268,15 @@ impl Service {
         Ok(())
     }
 
+    /// The job that was made for a key, as it was at first.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError::KeyReused`], [`SubmitError::Unavailable`].
+    pub async fn made_before(&self, account: &AccountId, once: &Once) -> Result<Option<Job>, SubmitError> {
+        Ok(self.made_for(account, once).await?.1)
+    }
+
     /// The job that was made for a key, as it was at first; or the id that a job for it gets. The id follows from account, key
     /// and day (UTC), so that no store takes a second one, whatever happens between.
     async fn made_for(&self, account: &AccountId, once: &Once) -> Result<(JobId, Option<Job>), SubmitError> {
