@@ -318,7 +318,7 @@ pub async fn state_change_and_notice_go_together(s: S) {
     let sent = notice();
     let done = s.update_job(&id, ours, to(JobState::Completed), vec![sent.clone()]);
     done.await.unwrap();
-    assert_eq!(s.notices_due(t(30), 9).await.unwrap(), [sent.clone()]);
+    assert_eq!(s.notices_due(t(30), 9).await.unwrap(), std::slice::from_ref(&sent));
     // So do a new job and its notices.
     let (job, told) = (pending("a", "+2", 1), notice());
     s.insert_job_and_notices(job.clone(), vec![told.clone()]).await.unwrap();
