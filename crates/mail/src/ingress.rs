@@ -28,8 +28,8 @@ pub struct FaxIngress {
 }
 
 /// A recipient that is permitted: its faxbox and the number to be called.
-struct Target<'d> {
-    faxbox: &'d Faxbox,
+struct Target {
+    faxbox: Faxbox,
     address: FaxAddress,
 }
 
@@ -41,12 +41,21 @@ impl FaxIngress {
         FaxIngress { service, allow_all_when_empty, logged: Arc::default() }
     }
 
-    fn target<'d>(
+    /// As [`FaxIngress::target`], away from the threads that serve: there may be hundreds of expressions to compile and to
+    /// look for.
+    async fn find_target(
         &self,
-        directory: &'d Directory,
+        directory: &Arc<Directory>,
         sender: &str,
         recipient: &str,
-    ) -> Result<Target<'d>, Verdict> {
+    ) -> Result<Target, Verdict> {
+        let (this, directory) = (self.clone(), Arc::clone(directory));
+        let (sender, recipient) = (sender.to_owned(), recipient.to_owned());
+        let found = tokio::task::spawn_blocking(move || this.target(&directory, &sender, &recipient)).await;
+        found.unwrap_or(Err(Verdict::TryLater))
+    }
+
+    fn target(&self, directory: &Directory, sender: &str, recipient: &str) -> Result<Target, Verdict> {
         let address = fax_address(recipient).ok_or(Verdict::NotFound)?;
         self.service.config().numbers.accept(&address.number).ok_or(Verdict::NotFound)?;
         // The null reverse-path is a bounce or a receipt: never a fax (RFC 5321 §4.5.5).
@@ -55,14 +64,14 @@ impl FaxIngress {
         }
         if let Some(faxbox) = directory.faxbox_by_mail_domain(&address.domain) {
             return if self.permits(directory, faxbox, sender) {
-                Ok(Target { faxbox, address })
+                Ok(Target { faxbox: faxbox.clone(), address })
             } else {
                 Err(Verdict::NotAllowed)
             };
         }
         let account = directory.account_by_realm(&address.domain).ok_or(Verdict::NotFound)?;
         let faxbox = box_in_realm(directory, account, sender).ok_or(Verdict::NotFound)?;
-        Ok(Target { faxbox, address })
+        Ok(Target { faxbox: faxbox.clone(), address })
     }
 
     /// Keeps a refused mail for the account that it was meant for; where there is none, the log of the server has to do.
@@ -126,12 +135,12 @@ impl FaxIngress {
     fn new_job(
         &self,
         owner: Option<&str>,
-        target: &Target<'_>,
+        target: &Target,
         sender: &str,
         mail: &FaxMail,
         attachment: &Attachment,
     ) -> NewJob {
-        let faxbox = target.faxbox;
+        let faxbox = &target.faxbox;
         // The sender, the owner and the faxbox's list are told; a program that sent the mail is not.
         let mut told: BTreeSet<String> = faxbox.notify_outbound.iter().cloned().collect();
         told.extend(owner.map(str::to_owned));
@@ -190,7 +199,7 @@ fn refusal(error: SubmitError) -> Disposition {
 #[async_trait]
 impl Ingress for FaxIngress {
     async fn recipient(&self, sender: &str, recipient: &str) -> Verdict {
-        match self.target(&self.service.directory(), sender, recipient) {
+        match self.find_target(&self.service.directory(), sender, recipient).await {
             Ok(_) => Verdict::Accept,
             Err(verdict) => {
                 tracing::info!(?verdict, "a mail recipient was refused");
@@ -223,27 +232,37 @@ impl Ingress for FaxIngress {
         let directory = self.service.directory();
         let mut jobs = Vec::new();
         let mut failed = None;
+        let mut targets = Vec::new();
+        for recipient in &recipients {
+            // Asked again: the directory may have been replaced since RCPT.
+            targets.push((recipient, self.find_target(&directory, &sender, recipient).await));
+        }
         let documents = || mail.attachments.iter().enumerate();
         let orders: Vec<_> =
-            recipients.iter().flat_map(|r| documents().map(move |(nth, a)| (r, nth, a))).collect();
-        for (recipient, nth, attachment) in orders {
-            // Asked again: the directory may have been replaced since RCPT.
-            let Ok(target) = self.target(&directory, &sender, recipient) else {
-                failed = Some((recipient, attachment, Disposition::Refused("Not Found".into())));
-                break;
+            targets.iter().flat_map(|(r, to)| documents().map(move |(nth, a)| (*r, to, nth, a))).collect();
+        for (recipient, target, nth, attachment) in orders {
+            let target = match target {
+                Ok(target) => target,
+                Err(verdict) => {
+                    let later = *verdict == Verdict::TryLater;
+                    let refused = || Disposition::Refused("Not Found".into());
+                    let why = if later { Disposition::TryLater } else { refused() };
+                    failed = Some((recipient, attachment, why));
+                    break;
+                }
             };
             let account = &target.faxbox.account;
-            let new = self.new_job(directory.owner_email(target.faxbox), &target, &sender, &mail, attachment);
+            let new = self.new_job(directory.owner_email(&target.faxbox), target, &sender, &mail, attachment);
             let submitted = match mail.message_id.as_deref() {
                 Some(message_id) => {
                     let octets = &attachment.octets;
                     let order = Order { account, message_id, sender: &sender, recipient, nth, octets };
                     order.submit(&self.service, new).await
                 }
-                None => self.service.submit(new).await,
+                None => self.service.submit(new).await.map(|job| (job, true)),
             };
             match submitted {
-                Ok(job) => jobs.push((account.clone(), job.id)),
+                Ok((job, is_new)) => jobs.push((account.clone(), job.id, is_new)),
                 Err(error) => {
                     tracing::warn!(%error, "a mailed fax was not queued");
                     failed = Some((recipient, attachment, refusal(error)));
@@ -252,7 +271,8 @@ impl Ingress for FaxIngress {
             }
         }
         // SMTP has one answer for all recipients: what was queued is taken back before a refusal, or the sender's next
-        // mail would send it twice. The same mail that comes later finds what was queued, if it can be known again.
+        // mail would send it twice. What was found belongs to a mail that came before and may have been answered 250: it
+        // goes on. The same mail that comes later finds what was queued, if it can be known again.
         if let Some((recipient, attachment, failed)) = failed {
             if let Disposition::Refused(why) = &failed {
                 self.log(&sender, recipient, &helo, Some(attachment), why).await;
@@ -260,13 +280,13 @@ impl Ingress for FaxIngress {
             if failed == Disposition::TryLater && mail.message_id.is_some() {
                 return failed;
             }
-            for (account, job) in &jobs {
+            for (account, job, _) in jobs.iter().filter(|(_, _, is_new)| *is_new) {
                 if let Err(error) = self.service.take_back(account, job).await {
                     tracing::error!(%error, %job, "a job of a refused mail could not be taken back");
                 }
             }
             return failed;
         }
-        Disposition::Queued(jobs.into_iter().map(|(_, id)| id.to_string()).collect())
+        Disposition::Queued(jobs.into_iter().map(|(_, id, _)| id.to_string()).collect())
     }
 }

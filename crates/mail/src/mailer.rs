@@ -3,9 +3,9 @@
 //!
 //! A mail that is too large for the smarthost goes without the fax, and says so. A recipient refused for good (5yz) is
 //! logged; if nobody is left to be told, the notice is kept as failed, out of the way. Anything else is tried again, later
-//! and later.
+//! and later; who has the mail is written down with the notice, and gets it no second time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use fax_store::model::{Notice, NoticeId, NoticeSubject};
@@ -169,8 +169,8 @@ impl Mailer {
     /// Sends what is due until `shutdown` is done. A mail on its way is finished first.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = std::pin::pin!(shutdown);
-        // Recipients already served of notices that are not done, lest they get the mail again.
-        let mut served: HashMap<NoticeId, HashSet<String>> = HashMap::new();
+        // Who was served of notices whose row does not say so yet, since the store failed, lest they get the mail again.
+        let mut unwritten: HashMap<NoticeId, BTreeSet<String>> = HashMap::new();
         if let Err(error) = self.service.release_notices().await {
             tracing::error!(%error, "mails under way at the last stop wait for the end of their leases");
         }
@@ -190,47 +190,60 @@ impl Mailer {
                 }
             };
             for notice in due {
-                let done = served.entry(notice.id.clone()).or_default();
-                let Some(fate) = self.send_and_keep(&notice, done).await else {
+                let mut served = unwritten.remove(&notice.id).unwrap_or_default();
+                served.extend(notice.served.iter().cloned());
+                let Some(fate) = self.send_and_keep(&notice, &mut served).await else {
                     tracing::warn!(notice = %notice.id, "another node has taken the mail over");
                     continue;
                 };
-                if fate != Fate::Later {
-                    served.remove(&notice.id);
-                }
-                if let Err(error) = self.settle(&notice, &fate).await {
-                    tracing::error!(%error, notice = %notice.id, "the mail outbox cannot be written");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                match self.settle(&notice, &fate, &served).await {
+                    Ok(()) => {}
+                    Err(ServiceError::NotFound) => {
+                        tracing::warn!(notice = %notice.id, "a mail was done with meanwhile");
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, notice = %notice.id, "the mail outbox cannot be written");
+                        if fate != Fate::Failed {
+                            unwritten.insert(notice.id, served);
+                        }
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
                 }
             }
         }
     }
 
-    async fn settle(&self, notice: &Notice, fate: &Fate) -> Result<(), ServiceError> {
+    async fn settle(
+        &self,
+        notice: &Notice,
+        fate: &Fate,
+        served: &BTreeSet<String>,
+    ) -> Result<(), ServiceError> {
+        let served = served.iter().cloned().collect();
         match fate {
             Fate::Done => self.service.notice_done(&notice.id).await,
             Fate::Failed => {
                 let (about, to) = (subject_of(notice), &notice.to);
                 tracing::error!(notice = %notice.id, about, ?to, "a mail is set aside: it was refused for good");
-                self.service.notice_retry(&notice.id, SET_ASIDE).await
+                self.service.notice_retry(&notice.id, SET_ASIDE, served).await
             }
             Fate::Later if notice.tries.saturating_add(1) >= self.config.max_tries => {
                 let (about, to) = (subject_of(notice), &notice.to);
                 tracing::error!(notice = %notice.id, about, ?to, "a mail is set aside after too many tries");
-                self.service.notice_retry(&notice.id, SET_ASIDE).await
+                self.service.notice_retry(&notice.id, SET_ASIDE, served).await
             }
             Fate::Later => {
                 let tries = usize::try_from(notice.tries).unwrap_or(usize::MAX);
                 let waits = &self.config.waits;
                 let wait = waits.get(tries).or(waits.last()).copied().unwrap_or(Duration::from_secs(60));
-                self.service.notice_retry(&notice.id, wait).await
+                self.service.notice_retry(&notice.id, wait, served).await
             }
         }
     }
 
     /// Sends one notice, and keeps other nodes from it meanwhile. `None`: another has it all the same, since this
     /// one fell silent for too long.
-    async fn send_and_keep(&self, notice: &Notice, served: &mut HashSet<String>) -> Option<Fate> {
+    async fn send_and_keep(&self, notice: &Notice, served: &mut BTreeSet<String>) -> Option<Fate> {
         let mut sending = std::pin::pin!(self.send(notice, served));
         loop {
             tokio::select! {
@@ -248,7 +261,7 @@ impl Mailer {
     }
 
     /// Sends one notice to everybody who has not got it.
-    async fn send(&self, notice: &Notice, served: &mut HashSet<String>) -> Fate {
+    async fn send(&self, notice: &Notice, served: &mut BTreeSet<String>) -> Fate {
         let (about, which) = match self.about(notice).await {
             Ok(told) => told,
             // The fax was deleted meanwhile: there is nothing left to tell.

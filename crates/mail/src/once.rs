@@ -3,14 +3,14 @@
 
 use core::time::Duration;
 
-use fax_store::model::{AccountId, Job, JobId, JobState};
+use fax_store::model::{AccountId, Job, JobId};
 use fax_switch::service::is_taken_back;
 use fax_switch::{NewJob, Service, SubmitError};
 use sha2::{Digest, Sha256};
 
 /// For so long a client tries again (RFC 5321 §4.5.4.1: at least 4 to 5 days); afterwards it is another sending.
 const TRIES_FOR: Duration = Duration::from_secs(6 * 86_400);
-/// Faxes of one mail that came to nothing, or whose time is over, before the next goes under an id that is drawn.
+/// Faxes of one mail that were taken back, or whose time is over, before the next goes under an id that is drawn.
 const MOST: u32 = 100;
 
 /// What makes a document of a mail to a recipient the same when it comes again.
@@ -27,7 +27,7 @@ pub(crate) struct Order<'a> {
 }
 
 impl Order<'_> {
-    /// The id of its job; `round` counts those that came to nothing before.
+    /// The id of its job; `round` counts those before that are not this one.
     fn id(&self, round: u32) -> JobId {
         let mut hash = Sha256::new();
         let document = Sha256::digest(self.octets);
@@ -42,27 +42,28 @@ impl Order<'_> {
         JobId::new(id)
     }
 
-    /// Takes the job, or answers the one that was taken when the mail came before.
+    /// Takes the job, or answers the one that was taken when the mail came before; and whether it was taken just now.
     ///
     /// # Errors
     ///
     /// See [`SubmitError`].
-    pub(crate) async fn submit(&self, service: &Service, new: NewJob) -> Result<Job, SubmitError> {
+    pub(crate) async fn submit(&self, service: &Service, new: NewJob) -> Result<(Job, bool), SubmitError> {
         let unavailable = |error: fax_switch::ServiceError| SubmitError::Unavailable(error.to_string());
         for round in 0..MOST {
             let id = self.id(round);
             match service.find_job(&id).await.map_err(unavailable)? {
-                None => return service.submit_once(id, new).await,
-                Some(job) if is_this(&job, service) => return Ok(job),
+                None => return service.submit_or_find(id, new).await,
+                Some(job) if is_this(&job, service) => return Ok((job, false)),
                 Some(_) => {}
             }
         }
-        service.submit(new).await
+        Ok((service.submit(new).await?, true))
     }
 }
 
-/// Whether this is the fax of the mail that comes again, and not one of a mail that was refused or failed and is now sent
-/// anew. One that was called off stays so.
+/// Whether this is the fax of the mail that comes again, and not one of a mail that was refused and is now sent anew. One that
+/// failed or was called off stays so: a client that missed our 250 tries for days, and a person who sends the fax again
+/// sends another mail.
 fn is_this(job: &Job, service: &Service) -> bool {
-    service.now().since(job.created) < TRIES_FOR && job.state != JobState::Failed && !is_taken_back(job)
+    service.now().since(job.created) < TRIES_FOR && !is_taken_back(job)
 }

@@ -32,6 +32,7 @@ use mail_parser::{MessageParser, MimeHeaders};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const DOMAIN: &str = "0a1b2c3d.fax.example";
@@ -356,9 +357,10 @@ async fn a_mail_that_was_half_queued_is_whole_after_the_next_try() {
     }
 }
 
-/// What was taken back before a final refusal, and what failed, is no answer to a mail that is sent anew.
+/// What was taken back before a final refusal is no answer to a mail that is sent anew; what failed is one to a client that
+/// missed the 250.
 #[tokio::test]
-async fn a_mail_that_was_refused_or_failed_is_sent_anew() {
+async fn a_mail_that_was_refused_is_sent_anew_and_one_that_failed_is_not() {
     let rig = rig().await;
     let ingress = FaxIngress::new(rig.service.clone(), false);
     let head = "Message-ID: <1@b.example>\r\n";
@@ -375,8 +377,24 @@ async fn a_mail_that_was_refused_or_failed_is_sent_anew() {
         Ok(())
     });
     rig.ports.store.update_job(&job[0].id, Guard::Any, failed, vec![]).await.unwrap();
-    let Disposition::Queued(anew) = ingress.mail(one).await else { panic!("not queued") };
-    assert_ne!(anew, ids);
+    assert_eq!(ingress.mail(one).await, Disposition::Queued(ids));
+    assert!(rig.jobs().await.is_empty(), "it is not queued again");
+}
+
+/// A mail that was answered 250 comes once more and is refused as a whole: what was accepted goes out.
+#[tokio::test]
+async fn a_refused_mail_takes_back_no_fax_of_an_accepted_one() {
+    let rig = rig().await;
+    let ingress = FaxIngress::new(rig.service.clone(), false);
+    let head = "Message-ID: <1@b.example>\r\n";
+    let parts = [("a.pdf", "one")];
+    let Disposition::Queued(ids) = ingress.mail(envelope(&["4155551234"], head, &parts)).await else {
+        panic!("not queued")
+    };
+    let more = envelope(&["4155551234", "4155559999", "15"], head, &parts);
+    assert_eq!(ingress.mail(more).await, Disposition::Refused("Not Found".into()));
+    let left: Vec<String> = rig.jobs().await.into_iter().map(|job| job.id.to_string()).collect();
+    assert_eq!(left, ids);
 }
 
 #[tokio::test]
@@ -513,6 +531,8 @@ struct Sink {
     small: Mutex<bool>,
     /// Refuses the next mails so.
     refusals: Mutex<Vec<String>>,
+    /// Has no time for `late@…`.
+    late: Mutex<bool>,
 }
 
 #[async_trait]
@@ -521,6 +541,9 @@ impl Ingress for Sink {
         let mut busy = self.busy.lock().unwrap();
         if *busy > 0 {
             *busy -= 1;
+            return Verdict::TryLater;
+        }
+        if recipient.starts_with("late@") && *self.late.lock().unwrap() {
             return Verdict::TryLater;
         }
         if recipient.starts_with("gone@") { Verdict::NotFound } else { Verdict::Accept }
@@ -548,7 +571,7 @@ impl Ingress for Sink {
     }
 }
 
-async fn mailer(rig: &Rig, sink: &Arc<Sink>) {
+async fn mailer(rig: &Rig, sink: &Arc<Sink>) -> JoinHandle<()> {
     let limits = Limits { message: 50 << 20, ..Limits::default() };
     let at =
         listen(Arc::clone(sink) as Arc<dyn Ingress>, ListenerConfig { limits, ..ListenerConfig::default() })
@@ -559,7 +582,7 @@ async fn mailer(rig: &Rig, sink: &Arc<Sink>) {
         ..MailerConfig::new("127.0.0.1", at.port(), "Fax <fax@fax.example>")
     };
     let mailer = Mailer::new(rig.service.clone(), config).unwrap();
-    tokio::spawn(async move { mailer.run(std::future::pending()).await });
+    tokio::spawn(async move { mailer.run(std::future::pending()).await })
 }
 
 async fn mails(sink: &Sink, wanted: usize) -> Vec<Envelope> {
@@ -651,6 +674,36 @@ async fn a_received_fax_is_mailed_with_picture_and_pdf_and_retried_until_it_is_t
         kinds.iter().map(|(k, _)| k).collect::<Vec<_>>()
     );
     assert!(part("application/pdf").starts_with(b"%PDF-"));
+}
+
+/// One of two can have the mail only later: a restart in between is no second mail for the other.
+#[tokio::test]
+async fn who_has_a_mail_gets_it_no_second_time_after_a_restart() {
+    let rig = rig().await;
+    let sink = Arc::new(Sink { late: Mutex::new(true), ..Sink::default() });
+    let fax = received(&rig).await;
+    let to = ["one@x.example", "gone@x.example", "late@x.example"];
+    let told = notice(NoticeKind::Received, NoticeSubject::Fax(fax.id.clone()), &to);
+    rig.ports.store.insert_received(fax, vec![told]).await.unwrap();
+    let first = mailer(&rig, &sink).await;
+    mails(&sink, 1).await;
+    let far = Timestamp::now().plus(Duration::from_secs(3_600));
+    let written = async {
+        while rig.ports.store.notices_due(far, 1).await.unwrap()[0].tries == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.unwrap();
+    first.abort();
+    let _ = first.await;
+    let kept = rig.ports.store.notices_due(far, 1).await.unwrap().remove(0);
+    assert_eq!(kept.served, ["gone@x.example", "one@x.example"]);
+    *sink.late.lock().unwrap() = false;
+    mailer(&rig, &sink).await;
+    mails(&sink, 2).await;
+    no_notice_left(&rig).await;
+    let to: Vec<String> = sink.mails.lock().unwrap().iter().flat_map(|m| m.recipients.clone()).collect();
+    assert_eq!(to, ["one@x.example", "late@x.example"]);
 }
 
 #[tokio::test]

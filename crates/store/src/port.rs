@@ -201,8 +201,13 @@ pub struct Backlog {
 /// Rows: jobs, received faxes, notices, profiles, entries, audit records. `Ok` means that it is on disk.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Stores a new job.
-    async fn insert_job(&self, job: Job) -> Result<(), StoreError>;
+    /// Stores a new job and notices about it, all or nothing.
+    async fn insert_job_and_notices(&self, job: Job, notices: Vec<Notice>) -> Result<(), StoreError>;
+
+    /// Stores a new job that nobody is told of.
+    async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
+        self.insert_job_and_notices(job, Vec::new()).await
+    }
 
     /// A job, with its ledger.
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError>;
@@ -330,8 +335,14 @@ pub trait Store: Send + Sync + 'static {
     /// The notice has been sent, or is given up: forget it.
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError>;
 
-    /// Sending failed: one try more, and not before this time; whoever took it lets it go.
-    async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError>;
+    /// Sending failed, but for those `served`, who are [`Notice::served`] from now on: one try more, and not before this
+    /// time; whoever took it lets it go.
+    async fn notice_retry(
+        &self,
+        id: &NoticeId,
+        not_before: Timestamp,
+        served: Vec<String>,
+    ) -> Result<(), StoreError>;
 
     /// Notices for web hooks that are due, oldest first. Taking one counts as a try; it is not due again before `until`,
     /// for no node, so that one node at a time tells it, and another if that one dies.

@@ -3,7 +3,6 @@
 use crate::attempt::outcome;
 use crate::event::Stage;
 use crate::finish::Turn;
-use crate::hooks::What;
 use crate::policy::{Plan, is_success};
 use crate::port::{CallEvent, CallOrder, CallResult, FurtherPages};
 use crate::running::{Ticket, Why};
@@ -288,7 +287,7 @@ impl Service {
                     self.write_page(p, of(page) - 1, state).await;
                     let text = format!("Sent Page {} of {}", of(page), p.job.pages);
                     self.tell_job(&p.job, Stage::Send, text, Some(of(page)));
-                    self.tell_hooks_of(What::PageSent, &p.job, Some(of(page))).await;
+                    self.tell_page_sent(&p.job, of(page)).await;
                 }
             }
             CallEvent::Resend { page, frames } => {

@@ -1,8 +1,7 @@
 //! A job's document is fetched, made into fax pages and stored: then the job can be sent.
 
 use crate::event::Stage;
-use crate::finish::{Holder, Turn};
-use crate::hooks::What;
+use crate::finish::{CHANGED, Holder, Turn, if_still};
 use crate::port::{ConvertError, FetchOrder};
 use crate::running::{Ticket, Why};
 use crate::service::Service;
@@ -146,10 +145,10 @@ impl Service {
     async fn converted(&self, job: Job, stored: Stored) {
         let now = self.now();
         let (store, clock) = (&self.inner.ports.store, &self.inner.ports.clock);
-        loop {
+        let change = || -> JobChange {
             let key = stored.key.clone();
             let (pages, size, remarks) = (stored.pages, stored.size, stored.remarks.clone());
-            let change: JobChange = Box::new(move |j| {
+            Box::new(move |j| {
                 j.document = Some(key);
                 j.pages = pages;
                 j.size = size;
@@ -162,8 +161,17 @@ impl Service {
                     j.reason = Some("The fax was called off.".into());
                 }
                 Ok(())
-            });
-            match store.update_job(&job.id, self.held(), change, vec![]).await {
+            })
+        };
+        loop {
+            let made = async {
+                let read = store.job(&job.id).await?.ok_or(StoreError::NotFound)?;
+                let mut then = read.clone();
+                change()(&mut then)?;
+                let told = self.told_of_turn(&then, false);
+                store.update_job(&job.id, self.held(), if_still(read, change()), told).await
+            };
+            match made.await {
                 Ok(job) => {
                     self.inner.wake.notify_one();
                     let text = "prepared document for send".to_owned();
@@ -171,10 +179,11 @@ impl Service {
                     // It was called off at another node.
                     if job.state == JobState::Cancelled {
                         self.inner.metrics.ended(&job, &Turn::CalledOff);
-                        self.tell_hooks_of(What::Cancelled, &job, None).await;
+                        self.inner.wake_hooks.notify_one();
                     }
                     return;
                 }
+                Err(StoreError::Refused(why)) if why == CHANGED => {}
                 Err(StoreError::Unavailable(e)) => {
                     tracing::error!(job = %job.id, error = %e, "the pages wait for the store");
                     clock.sleep_until(clock.now().plus(Duration::from_secs(1))).await;

@@ -7,7 +7,7 @@ use crate::service::Service;
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::{Attempt, Job, JobState, Notice, NoticeKind, NoticeSubject, RetryPolicy, Timestamp};
-use fax_store::port::Guard;
+use fax_store::port::{Guard, JobChange};
 use std::sync::Arc;
 
 /// How long to wait before the store is tried again.
@@ -50,6 +50,21 @@ impl Turn {
 
 const UNCERTAIN: &str = "The result is uncertain: the last page was sent, but its confirmation never came. \
      The fax may have been delivered; it is not sent again by itself.";
+
+/// Why [`if_still`] refuses.
+pub(crate) const CHANGED: &str = "the job has changed";
+
+/// `change`, if the job still is what was `read`, held or not, but for its ledger and how long it is held; else
+/// [`StoreError::Refused`] with [`CHANGED`]. So what is told with the change is what happens.
+pub(crate) fn if_still(read: Job, change: JobChange) -> JobChange {
+    Box::new(move |j| {
+        let bare = |j: &Job| Job { lease: None, ledger: Vec::new(), ..j.clone() };
+        if j.lease.is_some() != read.lease.is_some() || bare(j) != bare(&read) {
+            return Err(StoreError::Refused(CHANGED.into()));
+        }
+        change(j)
+    })
+}
 
 /// Brings `job` to where `turn` leads.
 pub(crate) fn apply(job: &mut Job, turn: &Turn, table: &RetryTable, now: Timestamp) {
@@ -186,7 +201,7 @@ impl Service {
             let same = *j == Job { lease: None, ..read };
             if !same {
                 j.lease = lease;
-                return Err(StoreError::Refused("the job has changed".into()));
+                return Err(StoreError::Refused(CHANGED.into()));
             }
             *j = written;
             Ok(())

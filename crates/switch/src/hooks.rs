@@ -1,8 +1,8 @@
 //! Web hooks: who is told what happens to faxes, and that it is told until somebody has heard it.
 //!
 //! What is to be told is written in the commit of the change itself ([`fax_store::model::Notice`] with a hook), so that a
-//! crash loses nothing; [`Service::run_hooks`] takes what is due, one node at a time, calls, and writes down what came of it.
-//! A call whose node dies is made again: receivers know it by its id.
+//! crash loses nothing; only single pages are told beside their changes. [`Service::run_hooks`] takes what is due, one node
+//! at a time, calls, and writes down what came of it. A call whose node dies is made again: receivers know it by its id.
 
 mod calls;
 
@@ -321,7 +321,11 @@ impl Service {
 
     /// What is told when a job's turn has ended.
     pub(crate) fn told_of_turn(&self, job: &Job, call_failed: bool) -> Vec<Notice> {
-        let Some(what) = what_of(job, call_failed) else { return Vec::new() };
+        what_of(job, call_failed).map(|what| self.told_of_job(what, job)).unwrap_or_default()
+    }
+
+    /// What is told when this has happened to a job.
+    pub(crate) fn told_of_job(&self, what: What, job: &Job) -> Vec<Notice> {
         let subject = NoticeSubject::Job(job.id.clone());
         self.told(what, &job.account, job.faxbox.as_ref(), &subject, || of_job(job))
     }
@@ -333,17 +337,16 @@ impl Service {
         self.told(what, &fax.account, fax.faxbox.as_ref(), &subject, || of_received(fax))
     }
 
-    /// Tells what is worth no commit of its own with the change: that a job was queued, that a page has gone.
-    pub(crate) async fn tell_hooks_of(&self, what: What, job: &Job, page: Option<u32>) {
+    /// Tells that a page has gone: it is in the ledger already, and a crash in between may lose the word of it.
+    pub(crate) async fn tell_page_sent(&self, job: &Job, page: u32) {
         let subject = NoticeSubject::Job(job.id.clone());
         let data = || {
             let mut data = of_job(job);
-            if let Some(page) = page {
-                data.insert("page".into(), page.into());
-            }
+            data.insert("page".into(), page.into());
             data
         };
-        self.store_told(self.told(what, &job.account, job.faxbox.as_ref(), &subject, data)).await;
+        let told = self.told(What::PageSent, &job.account, job.faxbox.as_ref(), &subject, data);
+        self.store_told(told).await;
     }
 
     async fn store_told(&self, notices: Vec<Notice>) {

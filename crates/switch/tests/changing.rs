@@ -126,6 +126,41 @@ async fn the_same_request_makes_one_job() {
     assert_eq!(b.service.submit(once("k", "r")).await, Err(SubmitError::KeyReused));
 }
 
+/// Two requests of one key that began before and behind midnight have one id, so that the store takes one of them.
+#[tokio::test]
+async fn a_key_means_one_job_whatever_the_time_is() {
+    let once = |request: &str| {
+        let once = Once { key: "k".into(), request: request.into() };
+        NewJob { once: Some(once), ..Bench::new_job("pages:1", N) }
+    };
+    let (before, behind) = (Bench::new(), Bench::new());
+    let to_midnight = 86_400 - before.service.now().unix_seconds().rem_euclid(86_400);
+    let to_midnight = u64::try_from(to_midnight).unwrap();
+    before.clock.advance(to_midnight - 1);
+    behind.clock.advance(to_midnight + 1);
+    let first = before.service.submit(once("r")).await.unwrap();
+    assert_eq!(behind.service.submit(once("r")).await.unwrap().id, first.id);
+
+    // A key that is used every day is known also when jobs of it have been removed.
+    let mut b = Bench::running();
+    let mut ids = Vec::new();
+    for day in 0..4 {
+        let id = b.service.submit(once(&format!("r{day}"))).await.unwrap().id;
+        b.until_state(&id, JobState::Completed).await;
+        assert!(!ids.contains(&id));
+        ids.push(id);
+        b.clock.advance(ONCE_FOR.as_secs() - 1);
+        assert_eq!(b.service.submit(once(&format!("r{day}"))).await.unwrap().id, ids[day]);
+        b.clock.advance(u64::from(day < 3));
+    }
+    for id in &ids[..2] {
+        b.service.delete_job(&"a".into(), id).await.unwrap();
+    }
+    assert_eq!(b.service.submit(once("r3")).await.unwrap().id, ids[3]);
+    b.clock.advance(1);
+    assert_eq!(b.service.submit(once("r4")).await.unwrap().id, ids[0], "what is free is taken first");
+}
+
 #[tokio::test]
 async fn documents_go_and_the_record_stays() {
     let mut b = Bench::running();

@@ -11,7 +11,8 @@ use fax_base::line::Modulation;
 use fax_base::page::{Coding, PageFormat, Resolution, Width};
 use fax_document::FaxDocument;
 use fax_store::model::{
-    Entry, EntryKind, FaxId, HookEvent, JobState, Notice, NoticeKind, NoticeSubject, Row, RowKind, Timestamp,
+    Entry, EntryKind, FaxId, HookEvent, JobId, JobState, Notice, NoticeKind, NoticeSubject, Row, RowKind,
+    Timestamp,
 };
 use fax_store::port::{Range, ReceivedQuery};
 use fax_switch::hooks::Target;
@@ -183,7 +184,7 @@ async fn a_notice_that_could_not_be_sent_comes_again() {
     b.service.received(fax(1, None)).await.unwrap();
     let first = b.service.next_notices(10).await.unwrap().remove(0);
     let later = Duration::from_secs(300);
-    b.service.notice_retry(&first.id, later).await.unwrap();
+    b.service.notice_retry(&first.id, later, vec![]).await.unwrap();
     let service = b.service.clone();
     let waits = tokio::spawn(async move { service.next_notices(10).await });
     b.clock.advance(299);
@@ -194,6 +195,46 @@ async fn a_notice_that_could_not_be_sent_comes_again() {
     assert_eq!((again.id.clone(), again.tries), (first.id, 1));
     b.service.notice_done(&again.id).await.unwrap();
     assert!(b.notices().await.is_empty());
+}
+
+/// Who looks at the store sees no job without the word of it.
+#[tokio::test]
+async fn what_hooks_are_told_of_a_job_is_in_the_commit_of_its_change() {
+    let b = Bench::new();
+    let mut hook = Entry::new(EntryKind::Webhook, "h", "a".into(), b.service.now());
+    hook.document.insert("hook".into(), "fax".into());
+    b.service.put_entries(vec![hook]).await.unwrap();
+    let far = b.service.now().plus(Duration::from_secs(1));
+    for n in 0..20 {
+        let id = JobId::new(format!("{n:032}"));
+        for (state, event) in [(None, "fax.queued"), (Some(JobState::Cancelled), "fax.cancelled")] {
+            let (store, seen) = (b.store.clone(), id.clone());
+            let looks = tokio::spawn(async move {
+                loop {
+                    let job = store.job(&seen).await.unwrap();
+                    if job.is_some_and(|job| state.is_none_or(|s| job.state == s)) {
+                        return store.take_hook_notices(far, far, 9).await.unwrap();
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+            match state {
+                None => b
+                    .service
+                    .submit_once(id.clone(), Bench::new_job("pages:1", "+14155550001"))
+                    .await
+                    .unwrap(),
+                Some(_) => b.service.cancel(&"a".into(), &id).await.unwrap(),
+            };
+            let told = looks.await.unwrap();
+            let events: Vec<_> =
+                told.iter().filter_map(|n| n.hook.as_ref()).map(|h| h.event.as_str()).collect();
+            assert_eq!(events, [event], "{n}");
+            for notice in told {
+                b.store.hook_called(&notice.id, None, None).await.unwrap();
+            }
+        }
+    }
 }
 
 /// Tells of each call; those of the hook `slow` never end.

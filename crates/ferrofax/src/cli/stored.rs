@@ -56,11 +56,13 @@ pub(crate) enum JobsCommand {
         id: String,
     },
     /// Call a job off.
+    #[command(after_long_help = "With --config no web hook is told of a job that no server holds.")]
     Cancel {
         /// Its id.
         id: String,
     },
     /// Call off everything that an account has in the queue.
+    #[command(after_long_help = "With --config no web hook is told of jobs that no server holds.")]
     Flush {
         /// Do it; without, only say how many there are.
         #[arg(long)]

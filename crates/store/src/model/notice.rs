@@ -17,6 +17,9 @@ pub struct Notice {
     pub subject: NoticeSubject,
     /// Who is told.
     pub to: Vec<String>,
+    /// Of these, who needs no further try: has the mail, or was refused for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<String>,
     /// When it was written.
     pub created: Timestamp,
     /// How often sending it was tried.
@@ -84,6 +87,7 @@ impl Notice {
             account,
             subject,
             to,
+            served: Vec::new(),
             created: now,
             tries: 0,
             not_before: now,

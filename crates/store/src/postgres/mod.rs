@@ -195,10 +195,11 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
+    async fn insert_job_and_notices(&self, job: Job, notices: Vec<Notice>) -> Result<(), StoreError> {
         let request = async {
             let mut t = self.begin().await?;
             jobs::insert(&mut t, &job).await?;
+            rows::insert_notices(&mut t, &notices).await?;
             t.commit().await.map_err(unavailable)
         };
         self.within(request).await
@@ -430,10 +431,15 @@ impl Store for PostgresStore {
         self.within(rows::notice_done(&self.pool, id)).await
     }
 
-    async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
+    async fn notice_retry(
+        &self,
+        id: &NoticeId,
+        not_before: Timestamp,
+        served: Vec<String>,
+    ) -> Result<(), StoreError> {
         let request = async {
             let mut t = self.begin().await?;
-            rows::notice_retry(&mut t, id, not_before).await?;
+            rows::notice_retry(&mut t, id, not_before, served).await?;
             t.commit().await.map_err(unavailable)
         };
         self.within(request).await

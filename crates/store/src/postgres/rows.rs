@@ -178,8 +178,10 @@ pub(super) async fn notice_retry(
     t: &mut PgConnection,
     id: &NoticeId,
     not_before: Timestamp,
+    served: Vec<String>,
 ) -> Result<(), StoreError> {
     let mut notice = hold_notice(t, id).await?;
+    notice.served = served;
     notice.tries = notice.tries.saturating_add(1);
     notice.not_before = not_before;
     notice.lease = None;

@@ -10,7 +10,7 @@ use crate::port::{Guard, JobChange, MOST_PAGES, StoreError, storable};
 use ::redb::ReadableTable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(super) fn insert(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
+pub(super) fn insert(t: &mut Tables<'_>, job: &Job, notices: &[Notice]) -> Result<(), Fault> {
     if t.jobs.get(job.id.as_str())?.is_some() {
         return Err(StoreError::Exists.into());
     }
@@ -18,7 +18,9 @@ pub(super) fn insert(t: &mut Tables<'_>, job: &Job) -> Result<(), Fault> {
         return Err(StoreError::Refused("a new job is held by nobody".into()).into());
     }
     storable(job)?;
-    restore(t, job)
+    let notice_rows = rows::encode_notices(notices)?;
+    restore(t, job)?;
+    rows::put_notices(t, notices, &notice_rows)
 }
 
 /// Writes a job that is not there as it is.

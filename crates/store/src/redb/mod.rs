@@ -103,8 +103,8 @@ impl RedbStore {
 
 #[async_trait]
 impl Store for RedbStore {
-    async fn insert_job(&self, job: Job) -> Result<(), StoreError> {
-        self.write(move |t| jobs::insert(t, &job)).await
+    async fn insert_job_and_notices(&self, job: Job, notices: Vec<Notice>) -> Result<(), StoreError> {
+        self.write(move |t| jobs::insert(t, &job, &notices)).await
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
@@ -273,9 +273,14 @@ impl Store for RedbStore {
         self.write(move |t| rows::notice_done(t, &id)).await
     }
 
-    async fn notice_retry(&self, id: &NoticeId, not_before: Timestamp) -> Result<(), StoreError> {
+    async fn notice_retry(
+        &self,
+        id: &NoticeId,
+        not_before: Timestamp,
+        served: Vec<String>,
+    ) -> Result<(), StoreError> {
         let id = id.clone();
-        self.write(move |t| rows::notice_retry(t, &id, not_before)).await
+        self.write(move |t| rows::notice_retry(t, &id, not_before, served)).await
     }
 
     async fn take_hook_notices(

@@ -46,8 +46,14 @@ pub(super) fn notice_done(t: &mut Tables<'_>, id: &NoticeId) -> Result<(), Fault
     Ok(())
 }
 
-pub(super) fn notice_retry(t: &mut Tables<'_>, id: &NoticeId, not_before: Timestamp) -> Result<(), Fault> {
+pub(super) fn notice_retry(
+    t: &mut Tables<'_>,
+    id: &NoticeId,
+    not_before: Timestamp,
+    served: Vec<String>,
+) -> Result<(), Fault> {
     let mut n = notice(t, id)?;
+    n.served = served;
     n.tries = n.tries.saturating_add(1);
     due_again(t, n, not_before, None)
 }

@@ -67,9 +67,9 @@ pub async fn notices_wait_and_are_ticked_off(s: S) {
     assert!(s.notices_due(t(2), 9).await.unwrap().is_empty());
     assert_eq!(s.notices_due(t(9), 9).await.unwrap(), [b.clone(), a.clone()]);
     assert_eq!(s.notices_due(t(9), 1).await.unwrap(), std::slice::from_ref(&b));
-    s.notice_retry(&b.id, t(8)).await.unwrap();
+    s.notice_retry(&b.id, t(8), vec!["x@y".into()]).await.unwrap();
     let due = s.notices_due(t(9), 9).await.unwrap();
-    assert_eq!((&due[0].id, due[1].tries), (&a.id, 1));
+    assert_eq!((&due[0].id, due[1].tries, &due[1].served[..]), (&a.id, 1, &["x@y".to_owned()][..]));
     s.notice_done(&a.id).await.unwrap();
     assert_eq!(s.notice_done(&a.id).await, Err(StoreError::NotFound));
     assert_eq!(s.next_notice().await.unwrap(), Some(t(8)));
@@ -99,7 +99,7 @@ pub async fn a_notice_is_taken_by_one_node(s: S) {
     let again = s.take_notices(&node("n1"), t(71), t(99), 9).await.unwrap();
     assert_eq!((again.len(), &again[0].id, again[0].tries), (1, &a.id, 0));
     // A failed try lets it go.
-    s.notice_retry(&a.id, t(72)).await.unwrap();
+    s.notice_retry(&a.id, t(72), vec![]).await.unwrap();
     assert_eq!(take("n2", 72, 9).await, [a.id]);
 }
 

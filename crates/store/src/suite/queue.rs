@@ -318,7 +318,14 @@ pub async fn state_change_and_notice_go_together(s: S) {
     let sent = notice();
     let done = s.update_job(&id, ours, to(JobState::Completed), vec![sent.clone()]);
     done.await.unwrap();
-    assert_eq!(s.notices_due(t(30), 9).await.unwrap(), [sent]);
+    assert_eq!(s.notices_due(t(30), 9).await.unwrap(), std::slice::from_ref(&sent));
+    // So do a new job and its notices.
+    let (job, told) = (pending("a", "+2", 1), notice());
+    s.insert_job_and_notices(job.clone(), vec![told.clone()]).await.unwrap();
+    let twice = s.insert_job_and_notices(job, vec![notice()]).await;
+    assert_eq!(twice, Err(StoreError::Exists));
+    let both = s.notices_due(t(30), 9).await.unwrap();
+    assert!(both.len() == 2 && both.contains(&sent) && both.contains(&told), "{both:?}");
 }
 
 pub async fn lists_are_ordered_filtered_and_paged(s: S) {

@@ -2,6 +2,7 @@
 
 use super::{Service, ServiceError, Which};
 use crate::event::Stage;
+use crate::finish::{CHANGED, Turn, if_still};
 use fax_store::StoreError;
 use fax_store::model::{AccountId, FaxId, Job, JobId, Received, Timestamp};
 use fax_store::model::{DocumentKey, JobState, Source};
@@ -108,7 +109,7 @@ impl Service {
     ///
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for a job that is done with.
     pub async fn cancel(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
-        self.call_off(account, id, cancelling(self.now())).await
+        self.call_off(account, id, || cancelling(self.now())).await
     }
 
     /// Calls a job off that its front could not accept after all, such as one of a mail of which another fax was refused:
@@ -118,12 +119,14 @@ impl Service {
     ///
     /// As [`Service::cancel`].
     pub async fn take_back(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
-        let cancel = cancelling(self.now());
-        let change: JobChange = Box::new(move |j| {
-            cancel(j)?;
-            j.client.insert(TAKEN_BACK.into(), true.into());
-            Ok(())
-        });
+        let change = || -> JobChange {
+            let cancel = cancelling(self.now());
+            Box::new(move |j| {
+                cancel(j)?;
+                j.client.insert(TAKEN_BACK.into(), true.into());
+                Ok(())
+            })
+        };
         self.call_off(account, id, change).await
     }
 
@@ -131,15 +134,23 @@ impl Service {
         &self,
         account: &AccountId,
         id: &JobId,
-        change: JobChange,
+        change: impl Fn() -> JobChange,
     ) -> Result<Job, ServiceError> {
-        self.job(account, id).await?;
         let store = &self.inner.ports.store;
-        let job = store.update_job(id, Guard::Any, change, vec![]).await?;
+        let job = loop {
+            let read = self.job(account, id).await?;
+            let mut then = read.clone();
+            change()(&mut then)?;
+            let told = self.told_of_turn(&then, false);
+            match store.update_job(id, Guard::Any, if_still(read, change()), told).await {
+                Err(StoreError::Refused(why)) if why == CHANGED => {}
+                done => break done?,
+            }
+        };
         if job.state == JobState::Cancelled {
             self.tell_job(&job, Stage::Error, "fax was cancelled".into(), None);
-            self.inner.metrics.ended(&job, &crate::finish::Turn::CalledOff);
-            self.tell_hooks_of(crate::hooks::What::Cancelled, &job, None).await;
+            self.inner.metrics.ended(&job, &Turn::CalledOff);
+            self.inner.wake_hooks.notify_one();
         } else {
             self.inner.running.call_off(id, crate::running::Why::Sender);
         }

@@ -59,14 +59,19 @@ impl Service {
         Ok(self.inner.ports.store.notice_done(id).await?)
     }
 
-    /// Sending the notice failed; it is due again after this time.
+    /// Sending the notice failed but for those `served`, who need no further try; it is due again after this time.
     ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`], [`ServiceError::Unavailable`].
-    pub async fn notice_retry(&self, id: &NoticeId, after: Duration) -> Result<(), ServiceError> {
+    pub async fn notice_retry(
+        &self,
+        id: &NoticeId,
+        after: Duration,
+        served: Vec<String>,
+    ) -> Result<(), ServiceError> {
         let at = self.now().plus(after);
-        self.inner.ports.store.notice_retry(id, at).await?;
+        self.inner.ports.store.notice_retry(id, at, served).await?;
         self.inner.wake_notices.notify_one();
         Ok(())
     }

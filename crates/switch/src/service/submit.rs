@@ -74,6 +74,12 @@ pub struct Once {
 /// How long a key of [`Once`] is known.
 pub const ONCE_FOR: Duration = Duration::from_secs(24 * 3600);
 
+/// How many jobs of one key may be there, each made when the one before was too old: a year of a key used daily.
+const ONCE_ROUNDS: u32 = 400;
+
+/// Jobs of a key that may have been removed within [`ONCE_FOR`], so that the newest is behind their gaps.
+const ONCE_GAPS: usize = 2;
+
 /// Where [`Once::request`] stands in [`Job::client`].
 const ONCE: &str = "pvt_once";
 
@@ -228,15 +234,24 @@ impl Service {
     ///
     /// As [`Service::submit`].
     pub async fn submit_once(&self, id: JobId, new: NewJob) -> Result<Job, SubmitError> {
+        Ok(self.submit_or_find(id, new).await?.0)
+    }
+
+    /// As [`Service::submit_once`]; answers as well whether it was this call that made the job.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::submit`].
+    pub async fn submit_or_find(&self, id: JobId, new: NewJob) -> Result<(Job, bool), SubmitError> {
         let store = &self.inner.ports.store;
         if let Some(job) = store.job(&id).await? {
-            return Ok(job);
+            return Ok((job, false));
         }
         let job = Job { id: id.clone(), ..self.job_of(new).await? };
         match self.insert(&job).await {
-            Ok(()) => Ok(job),
-            // Somebody was faster, or the answer was lost.
-            Err(error) => Ok(store.job(&id).await?.ok_or(error)?),
+            Ok(()) => Ok((job, true)),
+            // Somebody was faster.
+            Err(error) => Ok((store.job(&id).await?.ok_or(error)?, false)),
         }
     }
 
@@ -249,11 +264,12 @@ impl Service {
         Ok(self.inner.ports.store.job(id).await?)
     }
 
-    /// Stores a job and says so.
+    /// Stores a job and says so, all in one commit.
     async fn insert(&self, job: &Job) -> Result<(), StoreError> {
         let began = std::time::Instant::now();
         let store = &self.inner.ports.store;
-        if let Err(error) = store.insert_job(job.clone()).await {
+        let told = self.told_of_job(What::Queued, job);
+        if let Err(error) = store.insert_job_and_notices(job.clone(), told).await {
             // It may be stored, and only the answer be lost: who heard a failure would send the fax once more.
             let there = matches!(error, StoreError::Unavailable(_))
                 && matches!(store.job(&job.id).await, Ok(Some(_)));
@@ -264,7 +280,7 @@ impl Service {
         self.inner.metrics.stored("insert_job", began);
         self.inner.metrics.submitted();
         self.inner.wake.notify_one();
-        self.tell_hooks_of(What::Queued, job, None).await;
+        self.inner.wake_hooks.notify_one();
         Ok(())
     }
 
@@ -278,19 +294,27 @@ impl Service {
     }
 
     /// The job that was made for a key, as it was at first; or the id that a job for it gets. The id follows from account, key
-    /// and day (UTC), so that no store takes a second one, whatever happens between.
+    /// and how many jobs of that key are there that are too old to be this one: not from the time, so that requests which
+    /// meet, whenever each began, have one id, and no store takes a second job under it.
     async fn made_for(&self, account: &AccountId, once: &Once) -> Result<(JobId, Option<Job>), SubmitError> {
-        let now = self.now();
-        let today = now.unix_seconds().div_euclid(86_400);
-        for day in [today - 1, today] {
-            let found = self.inner.ports.store.job(&id_of(account, &once.key, day)).await?;
-            if let Some(job) = found.filter(|job| now.since(job.created) < ONCE_FOR) {
-                let same = job.client.get(ONCE).and_then(|r| r.as_str()) == Some(once.request.as_str());
-                let job = if same { Ok(at_first(job)) } else { Err(SubmitError::KeyReused) };
-                return job.map(|job| (job.id.clone(), Some(job)));
+        let mut free = Vec::new();
+        for round in 0..ONCE_ROUNDS {
+            let id = id_of(account, &once.key, round);
+            match self.inner.ports.store.job(&id).await? {
+                None => free.push(id),
+                // Asked after the job was read, which may just have been written.
+                Some(job) if self.now().since(job.created) < ONCE_FOR => {
+                    let same = job.client.get(ONCE).and_then(|r| r.as_str()) == Some(once.request.as_str());
+                    let job = if same { Ok(at_first(job)) } else { Err(SubmitError::KeyReused) };
+                    return job.map(|job| (job.id.clone(), Some(job)));
+                }
+                Some(_) => {}
+            }
+            if free.len() > ONCE_GAPS {
+                break;
             }
         }
-        Ok((id_of(account, &once.key, today), None))
+        free.into_iter().next().map(|id| (id, None)).ok_or(SubmitError::KeyReused)
     }
 
     /// Changes a job that waits, and begins it anew: no attempt of it was made yet. `new` says all of it; a document that is a copy of
@@ -521,10 +545,10 @@ impl Service {
     }
 }
 
-/// The id of the job for a key of an account on a day.
-fn id_of(account: &AccountId, key: &str, day: i64) -> JobId {
+/// The id of the job for a key of an account; `round` counts those before it.
+fn id_of(account: &AccountId, key: &str, round: u32) -> JobId {
     let mut hash = Sha256::new();
-    for part in [account.as_str(), key, &day.to_string()] {
+    for part in [account.as_str(), key, &round.to_string()] {
         hash.update(format!("{}:{part}", part.len()));
     }
     let id: String = hash.finalize().iter().take(16).map(|octet| format!("{octet:02x}")).collect();
