@@ -93,7 +93,7 @@ pub(super) async fn unpark(t: &mut PgConnection, number: &str) -> Result<(), Sto
          select next.account, next.id from first cross join lateral (
           select account, id from fax_jobs where to_number = $1 and waiting = 2 and account > first.account
           order by account, lane, not_before, id limit 1) as next)
-         update fax_jobs set waiting = 1 where id in (select id from first)
+         update fax_jobs set waiting = 1 where id = any(array(select id from first))
          and not exists (select from fax_jobs where to_number = $1 and line) returning account",
     )
     .bind(number)
