@@ -7,6 +7,7 @@ use anyhow::Result;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -20,10 +21,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let mut server = Server::start(config).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
+    let mut queue_ended = pin!(server.queue_ended());
+    let told = loop {
         let asked = tokio::select! {
-            _ = terminate.recv() => break,
-            interrupted = tokio::signal::ctrl_c() => break interrupted?,
+            _ = terminate.recv() => break true,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                break true;
+            }
+            () = &mut queue_ended => break false,
             _ = hang_up.recv() => None,
             asked = server.reload_asked() => asked,
         };
@@ -32,9 +38,12 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode> {
             // Who asked may be gone.
             let _ = asked.send(outcome);
         }
-    }
+    };
     tokio::select! {
-        () = server.stop() => Ok(ExitCode::SUCCESS),
+        () = server.stop() => {
+            anyhow::ensure!(told, "the queue has ended; the log says why");
+            Ok(ExitCode::SUCCESS)
+        }
         () = told_again(&mut terminate) => {
             tracing::warn!(
                 "told to stop a second time: stopping at once; calls are cut off, and their faxes go on with the next start"

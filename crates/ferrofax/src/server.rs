@@ -36,6 +36,8 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     fronts: Vec<JoinHandle<()>>,
     dispatcher: JoinHandle<()>,
+    /// Becomes true, or its sender is gone, when the queue has ended.
+    ended: watch::Receiver<bool>,
     answering: JoinHandle<()>,
     /// Told when no fax is being received any more, after the stop.
     quiet: oneshot::Receiver<()>,
@@ -153,9 +155,13 @@ impl Server {
             }
             None => None,
         };
+        let (end, ended) = watch::channel(false);
         let dispatcher = {
             let (service, stopped) = (service.clone(), stopped.clone());
-            tokio::spawn(async move { service.run(stopped).await })
+            tokio::spawn(async move {
+                service.run(stopped).await;
+                end.send_replace(true);
+            })
         };
         for (watched, every) in config.folders.clone() {
             let rounds = rounds(watched)?;
@@ -186,6 +192,7 @@ impl Server {
             stop,
             fronts,
             dispatcher,
+            ended,
             answering,
             quiet,
             mailer,
@@ -198,6 +205,14 @@ impl Server {
     /// Somebody who asks for a reload; they wait for what comes of it.
     pub(crate) async fn reload_asked(&mut self) -> Option<ReloadRequest> {
         self.reloads.recv().await
+    }
+
+    /// Comes back when the queue has ended without having been told to.
+    pub(crate) fn queue_ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut ended = self.ended.clone();
+        async move {
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
     }
 
     /// Works by another configuration from now on, as far as that goes while it runs; says in sentences what waits for

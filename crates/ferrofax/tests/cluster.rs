@@ -271,6 +271,34 @@ fn what_was_confirmed_while_the_store_was_silent_is_not_sent_again() {
     assert_eq!(remote.end(), (JobState::Completed, 1, 1));
 }
 
+/// What has a node's name may be lost with a connection, and the name be taken by another process, which takes the node's
+/// jobs for its own.
+#[test]
+fn a_node_whose_name_another_process_has_taken_stops() {
+    let server = Server::start().unwrap();
+    let url = server.database("names").unwrap();
+    let documents = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let post = Post::open();
+    let as_north = format!("{url}?application_name=north");
+    let mut node = Daemon::start(node(0, world::nobody(), &as_north, &post, &documents));
+    let store = runtime.block_on(PostgresStore::open(&url, 2)).unwrap();
+    // The other is there already whenever the name becomes free: sooner or later it is first.
+    let other = runtime.spawn(async move { store.claim(&"north".into()).await.map(|()| store) });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !other.is_finished() {
+        assert!(Instant::now() < deadline, "the node always has its name again");
+        let end = "select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)
+            where locktype = 'advisory' and objsubid = 2 and granted and application_name = 'north'";
+        server.run("names", end).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let store = runtime.block_on(other).unwrap().unwrap();
+    let ended = node.wait(Duration::from_secs(60));
+    assert!(!ended.success() && node.log().contains("another node named north"), "{ended:?}");
+    drop(store);
+}
+
 fn kill(node: &mut Daemon, calls: &Calls) {
     node.kill();
     let now = Instant::now();

@@ -16,7 +16,16 @@ use std::time::SystemTime;
 #[derive(Clone, Debug)]
 pub struct FolderDocuments {
     root: Arc<PathBuf>,
+    /// What [`PLACE`] says, where there could be one.
+    place: Option<Arc<str>>,
 }
+
+/// The file by which the folder is known again: a file system that is not mounted has lost nothing, though the folder on
+/// which it is mounted is there.
+const PLACE: &str = ".place";
+/// How long another process may take to write it.
+const PLACE_TRIES: u32 = 50;
+const PLACE_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a file that is being written ends in.
 const UNFINISHED: &str = ".part";
@@ -26,6 +35,33 @@ fn io(e: std::io::Error) -> StoreError {
         ErrorKind::NotFound => StoreError::NotFound,
         _ => StoreError::Unavailable(e.to_string()),
     }
+}
+
+/// What the folder is known by; drawn where there is nothing yet.
+fn place(root: &Path) -> std::io::Result<String> {
+    let path = root.join(PLACE);
+    for _ in 0..PLACE_TRIES {
+        match fs::read_to_string(&path) {
+            Ok(place) if !place.is_empty() => return Ok(place),
+            // Another process begins it at this moment.
+            Ok(_) => std::thread::sleep(PLACE_AGAIN),
+            Err(e) if e.kind() == ErrorKind::NotFound => match private::new_file(&path) {
+                Ok(file) => return draw(file),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            },
+            Err(e) => return Err(e),
+        }
+    }
+    // Whoever began it has died.
+    draw(private::file(&path)?)
+}
+
+fn draw(mut file: File) -> std::io::Result<String> {
+    let place = DocumentKey::generate().to_string();
+    file.write_all(place.as_bytes())?;
+    file.sync_all()?;
+    Ok(place)
 }
 
 /// Makes changes of names in a folder durable.
@@ -43,7 +79,31 @@ impl FolderDocuments {
         let root = folder.as_ref().to_owned();
         private::folder(&root).map_err(io)?;
         sync_folder(&root)?;
-        Ok(FolderDocuments { root: Arc::new(root) })
+        let place = place(&root).inspect_err(|e| {
+            tracing::warn!(error = %e, "whether the folder of documents is mounted will not be known");
+        });
+        Ok(FolderDocuments { place: place.ok().map(Arc::from), root: Arc::new(root) })
+    }
+
+    /// Whether the folder is the one that was opened.
+    fn is_here(&self) -> Result<(), StoreError> {
+        let found = match &self.place {
+            Some(place) => fs::read_to_string(self.root.join(PLACE)).map(|found| *found == **place),
+            None => self.root.try_exists(),
+        };
+        match found {
+            Ok(true) => Ok(()),
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::Unavailable(e.to_string())),
+            Ok(false) | Err(_) => Err(StoreError::Unavailable(format!(
+                "what was in the folder {} is not there: is it mounted?",
+                self.root.display()
+            ))),
+        }
+    }
+
+    /// What there is none of, if the folder is the one that was opened.
+    fn missing(&self) -> StoreError {
+        self.is_here().err().unwrap_or(StoreError::NotFound)
     }
 
     /// Where the document lies; an error for a key that is none of ours, such as one with a path in it.
@@ -68,6 +128,7 @@ impl FolderDocuments {
 
     fn write(&self, key: &DocumentKey, octets: &[u8]) -> Result<(), StoreError> {
         let path = self.path(key)?;
+        self.is_here()?;
         let shelf = path.parent().unwrap_or(&self.root);
         if !shelf.is_dir() {
             private::folder(shelf).map_err(io)?;
@@ -91,7 +152,7 @@ impl FolderDocuments {
     fn old(&self, age: Duration, shelf: u8) -> Result<Vec<DocumentKey>, StoreError> {
         let mut found = Vec::new();
         let files = match fs::read_dir(self.root.join(format!("{shelf:02x}"))) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(found),
+            Err(e) if e.kind() == ErrorKind::NotFound => return self.is_here().map(|()| found),
             files => files.map_err(io)?,
         };
         for file in files {
@@ -127,10 +188,7 @@ impl Documents for FolderDocuments {
     async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError> {
         let path = self.path(key)?;
         self.blocking(move |d| match fs::read(path) {
-            // A file system that is not mounted has lost nothing.
-            Err(e) if e.kind() == ErrorKind::NotFound && !d.root.exists() => {
-                Err(StoreError::Unavailable(format!("the folder {} is not there", d.root.display())))
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(d.missing()),
             read => read.map(Bytes::from).map_err(io),
         })
         .await
@@ -138,9 +196,9 @@ impl Documents for FolderDocuments {
 
     async fn delete(&self, key: &DocumentKey) -> Result<(), StoreError> {
         let path = self.path(key)?;
-        self.blocking(move |_| match fs::remove_file(path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(io(e)),
-            _ => Ok(()),
+        self.blocking(move |d| match fs::remove_file(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => d.is_here(),
+            done => done.map_err(io),
         })
         .await
     }

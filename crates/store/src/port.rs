@@ -443,6 +443,16 @@ pub trait Store: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Makes sure that the claimed name is still this process's: what holds it may be lost while the store is there, and is
+    /// taken again. To be asked now and then; nothing to do where no name was claimed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`]: another process has the name now. [`StoreError::Unavailable`]: nobody can say yet.
+    async fn keep_claim(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Whether other nodes may work on the same rows.
     fn is_shared(&self) -> bool {
         false

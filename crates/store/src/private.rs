@@ -30,13 +30,22 @@ pub fn file(path: &Path) -> Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
+/// A new file (0600) to be written.
+///
+/// # Errors
+///
+/// As of the file system; there is one already.
+pub fn new_file(path: &Path) -> Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Makes an empty file (0600) if there is none.
 ///
 /// # Errors
 ///
 /// As of the file system. A file that is there stays as it is.
 pub fn empty(path: &Path) -> Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match new_file(path) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
         done => done.map(|_| ()),
     }

@@ -103,6 +103,38 @@ async fn a_server_that_goes_on_failing_is_told_and_the_secret_is_not() {
     BucketDocuments::open(&settings(&server)).unwrap().probe().await.unwrap();
 }
 
+/// The folder on which a file system is mounted is there without it, too.
+#[tokio::test]
+async fn a_folder_that_is_not_mounted_has_lost_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, away) = (dir.path().join("documents"), dir.path().join("away"));
+    let documents = FolderDocuments::open(&here).unwrap();
+    let second = FolderDocuments::open(&here).unwrap();
+    let octets = Bytes::from_static(b"x");
+    let key = documents.put(octets.clone()).await.unwrap();
+    let never = DocumentKey::generate();
+    std::fs::rename(&here, &away).unwrap();
+    for mounted_on in [false, true] {
+        if mounted_on {
+            std::fs::create_dir(&here).unwrap();
+        }
+        let gone = |e: StoreError| assert!(matches!(e, StoreError::Unavailable(_)), "{e:?}");
+        gone(documents.get(&key).await.unwrap_err());
+        gone(documents.get(&never).await.unwrap_err());
+        gone(documents.put(octets.clone()).await.unwrap_err());
+        gone(documents.delete(&key).await.unwrap_err());
+        gone(documents.older_than(Duration::ZERO, 0).await.unwrap_err());
+    }
+    assert_eq!(std::fs::read_dir(&here).unwrap().count(), 0, "nothing is hidden by a later mount");
+    std::fs::remove_dir(&here).unwrap();
+    std::fs::rename(&away, &here).unwrap();
+    for documents in [documents, second] {
+        assert_eq!(documents.get(&key).await.unwrap(), octets);
+        assert_eq!(documents.get(&never).await, Err(StoreError::NotFound));
+        documents.put(octets.clone()).await.unwrap();
+    }
+}
+
 /// Every file below a folder, with what it holds.
 fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use fax_store::model::{
-    DocumentKey, Entry, EntryKind, Job, JobState, NodeId, Notice, NoticeKind, NoticeSubject, PageEntry,
-    Priority, Source, Timestamp,
+    AccountId, Audit, DocumentKey, Entry, EntryKind, Job, JobState, NodeId, Notice, NoticeKind,
+    NoticeSubject, PageEntry, Priority, ProfileKey, Received, Source, Timestamp,
 };
-use fax_store::port::{Guard, JobQuery, LeaseRequest, Range};
+use fax_store::port::{AuditQuery, Guard, JobQuery, LeaseRequest, ProfileQuery, Range, ReceivedQuery};
 use fax_store::postgres::PostgresStore;
 use fax_store::{Store, StoreError, store_suite};
 use postgres_peer::Server;
@@ -276,6 +276,131 @@ async fn a_nodes_name_is_one_processs() {
     assert!(!waiting.is_finished(), "a name that another has is waited for");
     first.close().await;
     waiting.await.unwrap().unwrap();
+}
+
+/// A node of an older layout changes times and does not know of turns.
+#[tokio::test]
+async fn a_turn_before_its_jobs_time_is_looked_at_again() {
+    let server = Server::start().unwrap();
+    let store = PostgresStore::open(&server.database("turns").unwrap(), 2).await.unwrap();
+    let job = Job { not_before: Timestamp(50), ..pending("a", "+1") };
+    store.insert_job(job.clone()).await.unwrap();
+    server.run("turns", "update fax_jobs set turn = 2; update fax_queue set due = 2").unwrap();
+    let request = |now| LeaseRequest {
+        node: "n".into(),
+        now: Timestamp(now),
+        until: Timestamp(1_000),
+        limit: 9,
+        account_limits: HashMap::new(),
+        default_account_limit: 9,
+        serialise_numbers: true,
+    };
+    assert!(store.lease_due(request(10)).await.unwrap().is_empty());
+    assert_eq!(store.next_due().await.unwrap().pending, Some(Timestamp(50)));
+    let taken = store.lease_due(request(50)).await.unwrap();
+    assert_eq!(taken.iter().map(|j| &j.id).collect::<Vec<_>>(), [&job.id]);
+}
+
+/// Ends the sessions that have names, and waits until they are gone.
+async fn end_claims(pool: &sqlx::PgPool) {
+    let claims = "from pg_locks where locktype = 'advisory' and objsubid = 2 and granted";
+    let end = format!("select count(pg_terminate_backend(pid)) {claims}");
+    let left = format!("select count(*) {claims}");
+    assert_eq!(sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(end)).fetch_one(pool).await.unwrap(), 1);
+    for _ in 0..100 {
+        let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(left.clone())).fetch_one(pool).await.unwrap();
+        if left == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the session does not end");
+}
+
+#[tokio::test]
+async fn a_name_whose_session_is_lost_is_taken_again_or_said_to_be_another_processs() {
+    let server = Server::start().unwrap();
+    let url = server.database("lost").unwrap();
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    let first = PostgresStore::open(&url, 2).await.unwrap();
+    let second = PostgresStore::open(&url, 2).await.unwrap();
+    first.keep_claim().await.expect("it has no name to lose");
+    first.claim(&"n1".into()).await.unwrap();
+    first.keep_claim().await.unwrap();
+    end_claims(&pool).await;
+    first.keep_claim().await.unwrap();
+    let waits = tokio::time::timeout(Duration::from_millis(500), second.claim(&"n1".into())).await;
+    assert!(waits.is_err(), "the first has it again: {waits:?}");
+    end_claims(&pool).await;
+    second.claim(&"n1".into()).await.unwrap();
+    second.keep_claim().await.unwrap();
+    for _ in 0..2 {
+        let lost = first.keep_claim().await;
+        assert!(matches!(lost, Err(StoreError::Refused(_))), "{lost:?}");
+    }
+}
+
+/// Who gets fewer rows than it asked for takes them for the last: those that cannot be read do not count.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_ends_no_list() {
+    let server = Server::start().unwrap();
+    let store = PostgresStore::open(&server.database("lists").unwrap(), 2).await.unwrap();
+    let account = AccountId::new("a");
+    for n in 1..=7 {
+        let at = Timestamp(n);
+        store.insert_job(Job { created: at, ..pending("a", &format!("+{n}")) }).await.unwrap();
+        let fax = serde_json::json!({ "id": format!("f{n}"), "account": "a", "created": at, "pages": 1, "success": true,
+            "result_text": "OK" });
+        store.insert_received(serde_json::from_value::<Received>(fax).unwrap(), vec![]).await.unwrap();
+        let entry = Entry::new(EntryKind::Faxbox, n.to_string(), "a".into(), at);
+        store.put_entries(vec![entry]).await.unwrap();
+        let record = serde_json::json!({ "id": n.to_string(), "account": "a", "at": at, "who": "", "of": "a", "remote": "",
+            "action": "view", "subject": "", "request": "", "status": null });
+        store.insert_audit(vec![serde_json::from_value::<Audit>(record).unwrap()]).await.unwrap();
+        let key = ProfileKey::Number { account: account.clone(), number: n.to_string() };
+        store.change_profile((key, Box::new(|_| {}))).await.unwrap();
+    }
+    // Of pages of two the second is whole, the third broken, and half of the first and the last.
+    for broken in ["2", "5", "6", "7"] {
+        let sql = format!(
+            "update fax_jobs set body = '{{' where created = {broken}; update fax_received set body = '{{' where created = {broken};
+             update fax_entries set body = '{{' where id = '{broken}'; update fax_audit set body = '{{' where created = {broken};
+             update fax_profiles set body = '{{' where name = '{broken}'"
+        );
+        server.run("lists", &sql).unwrap();
+    }
+    for ascending in [true, false] {
+        let range = Range { ascending, limit: 2, ..Range::default() };
+        let wanted: [&[i64]; 2] = if ascending { [&[1, 3], &[4]] } else { [&[4, 3], &[1]] };
+        let mut after = [None, None, None];
+        for page in wanted {
+            let [jobs, received, audit] = after.map(|after| Range { after, ..range.clone() });
+            let query = JobQuery { account: None, folder: None, faxbox: None, states: vec![], range: jobs };
+            let jobs = store.jobs(query).await.unwrap();
+            assert_eq!(jobs.iter().map(|j| j.created.0).collect::<Vec<_>>(), page);
+            let query = ReceivedQuery { account: None, faxbox: None, range: received };
+            let received = store.received_list(query).await.unwrap();
+            assert_eq!(received.iter().map(|f| f.created.0).collect::<Vec<_>>(), page);
+            let query = AuditQuery { account: account.clone(), range: audit };
+            let audit = store.audit(query).await.unwrap();
+            assert_eq!(audit.iter().map(|a| a.at.0).collect::<Vec<_>>(), page);
+            after = [
+                jobs.last().map(|j| (j.created, j.id.to_string())),
+                received.last().map(|f| (f.created, f.id.to_string())),
+                audit.last().map(|a| (a.at, a.id.to_string())),
+            ];
+        }
+    }
+    let (first, second) = (store.entries(0, 2).await.unwrap(), store.entries(3, 2).await.unwrap());
+    let ids = |of: &[Entry]| of.iter().map(|e| e.id.clone()).collect::<Vec<_>>();
+    assert_eq!((ids(&first), ids(&second)), (vec!["1".into(), "3".into()], vec!["4".into()]));
+    for (after, wanted) in [(None, &["1", "3"][..]), (Some("3"), &["4"])] {
+        let account = account.clone();
+        let query = ProfileQuery::Numbers { account, after: after.map(str::to_owned), limit: 2 };
+        let found = store.profiles(query).await.unwrap();
+        let numbers: Vec<_> = found.iter().map(|p| p.key.parts().2).collect();
+        assert_eq!(numbers, wanted);
+    }
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ struct Limits {
 
 impl Service {
     /// Runs the queue until `shutdown` becomes true or its sender is gone; then takes no more jobs,
-    /// gives running calls some time, gives back what is left, and comes back.
+    /// gives running calls some time, gives back what is left, and comes back. So it does at once when another process has
+    /// taken this node's name.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         tokio::select! {
             () = self.run_queue(shutdown) => {}
@@ -80,6 +81,9 @@ impl Service {
                     }
                 };
                 next_care = now.plus(again);
+                if let Err(StoreError::Refused(e)) = self.inner.ports.store.keep_claim().await {
+                    return self.give_way(work, &e).await;
+                }
             }
             // One at a time: two would find the same.
             let sweeping = last_sweep.as_ref().is_some_and(|sweep| !sweep.is_finished());
@@ -118,6 +122,8 @@ impl Service {
                 () = clock.sleep_until(until.unwrap_or(next_care)) => {}
             }
         }
+        // What it had not come to is found by the next.
+        last_sweep.inspect(AbortHandle::abort);
         self.drain(work).await;
     }
 
@@ -256,6 +262,20 @@ impl Service {
             default_account_limit: limits.usual,
             serialise_numbers: config.serialise_numbers,
         }
+    }
+
+    /// Another process has this node's name: it takes this node's jobs for its own, and they are its to end. The queue ends
+    /// here.
+    async fn give_way(&self, mut work: JoinSet<()>, why: &str) {
+        tracing::error!("{why}: this one clears its calls and stops");
+        let clock = self.inner.ports.clock.clone();
+        let until = clock.now().plus(CALL_OFF);
+        self.inner.running.call_all_off(Why::LeaseLost);
+        tokio::select! {
+            () = async { while work.join_next().await.is_some() {} } => {}
+            () = clock.sleep_until(until) => {}
+        }
+        work.shutdown().await;
     }
 
     /// Lets running calls end, calls off what takes too long, and gives back the rest.

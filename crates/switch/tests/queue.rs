@@ -369,6 +369,10 @@ async fn troubles_of_our_own_house_end_no_fax() {
         }
     };
     waits(&mut b, &stored, "is not there").await;
+    // As a mount point without its file system.
+    std::fs::create_dir(&here).unwrap();
+    waits(&mut b, &stored, "is not there").await;
+    std::fs::remove_dir(&here).unwrap();
     std::fs::rename(&away, &here).unwrap();
     b.clock.advance(900);
     assert_eq!(b.until_state(&stored, JobState::Completed).await.reason, None);

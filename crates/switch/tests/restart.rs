@@ -5,7 +5,7 @@ mod bench;
 
 use bench::{Bench, Script, next};
 use core::time::Duration;
-use fax_store::model::{DocumentKey, JobState, NodeId, NoticeKind, PageState};
+use fax_store::model::{DocumentKey, EntryKind, JobState, NodeId, NoticeKind, PageState};
 use fax_store::port::LeaseRequest;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -197,6 +197,7 @@ async fn documents_without_rows_are_swept_and_others_are_not() {
     let grace = Duration::from_secs(2);
     let mut b = Bench::with(|c| c.sweep_after = grace);
     b.start();
+    is_marked(&b).await;
     let id = b.submit("pages:1", N).await;
     let job = b.until_state(&id, JobState::Completed).await;
     let lost = b.documents.put("lost".into()).await.unwrap();
@@ -204,6 +205,17 @@ async fn documents_without_rows_are_swept_and_others_are_not() {
     std::thread::sleep(grace + Duration::from_millis(100));
     assert!(is_swept(&mut b, &lost).await);
     assert!(b.documents.get(&job.document.unwrap()).await.is_ok());
+}
+
+/// Waits until the documents, of which there are none yet, are this store's own.
+async fn is_marked(b: &Bench) {
+    for _ in 0..1000 {
+        if b.documents.get(&DocumentKey::new("0".repeat(32))).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("nobody says whose the documents are");
 }
 
 /// Whether the document goes in the next sweep.
@@ -217,6 +229,41 @@ async fn is_swept(b: &mut Bench, key: &DocumentKey) -> bool {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     false
+}
+
+/// Each asks for every document there is: so nodes do not do it all, nor at every start.
+#[tokio::test]
+async fn documents_are_swept_by_one_node_once_a_day() {
+    let grace = Duration::from_secs(1);
+    let mut b = Bench::with(|c| c.sweep_after = grace);
+    b.start();
+    let swept = async |b: &Bench| {
+        let entries = b.store.entries(0, 1000).await.unwrap();
+        let entry = entries.into_iter().find(|e| e.kind == EntryKind::Duty && e.id == "documents");
+        entry.and_then(|e| e.hidden.get("swept")?.as_i64())
+    };
+    let mut patience = 0..1000;
+    while swept(&b).await.is_none() {
+        patience.next().expect("the first sweep is noted");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let lost = b.documents.put("lost".into()).await.unwrap();
+    std::thread::sleep(grace + Duration::from_millis(100));
+    b.crash().await;
+    b.start();
+    b.clock.advance(3600);
+    b.settle().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(b.documents.get(&lost).await.is_ok(), "it was swept within the day");
+    // Another node has the duty.
+    let entries = b.store.entries(0, 1000).await.unwrap();
+    let duty = entries.into_iter().find(|e| e.kind == EntryKind::Duty && e.id == "retention");
+    let mut duty = duty.unwrap();
+    duty.hidden.insert("node".into(), "other".into());
+    duty.hidden.insert("until".into(), b.service.now().plus(Duration::from_secs(30 * 3600)).0.into());
+    b.store.put_entries(vec![duty]).await.unwrap();
+    assert!(!is_swept(&mut b, &lost).await);
+    assert!(is_swept(&mut b, &lost).await);
 }
 
 #[tokio::test]
@@ -233,4 +280,24 @@ async fn documents_of_another_store_are_left_alone() {
     b.until_state(&id, JobState::Completed).await;
     b.documents.put_as(&DocumentKey::new("0".repeat(32)), "another number".into()).await.unwrap();
     assert!(!is_swept(&mut b, &foreign).await);
+}
+
+/// As in a bucket that was given to two servers: what is young says nothing, and half is not nearly all.
+#[tokio::test]
+async fn documents_are_taken_for_a_stores_own_when_nearly_all_are() {
+    let grace = Duration::from_secs(2);
+    let mut b = Bench::with(|c| c.sweep_after = grace);
+    let foreign = b.documents.put("of the other store".into()).await.unwrap();
+    b.start();
+    b.settle().await;
+    let mark = DocumentKey::new("0".repeat(32));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(b.documents.get(&mark).await.is_err(), "one that is young is no sign");
+    for n in 0..3 {
+        let id = b.submit("pages:1", &format!("{N}{n}")).await;
+        b.until_state(&id, JobState::Completed).await;
+    }
+    std::thread::sleep(grace + Duration::from_millis(100));
+    assert!(!is_swept(&mut b, &foreign).await, "most are named, and not nearly all");
+    assert!(b.documents.get(&mark).await.is_err());
 }

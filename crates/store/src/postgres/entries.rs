@@ -1,6 +1,6 @@
 //! Entries: rows by kind and id, in the order of their changes, with names that only one has; and the audit log.
 
-use super::lists::{readable_bodies, within};
+use super::lists::{body_of, page, readable_bodies};
 use super::rows::{body, column, unbody};
 use super::{changed, unavailable};
 use crate::model::{Audit, Entry, Timestamp};
@@ -83,20 +83,24 @@ fn key(entry: &Entry) -> (i16, String) {
 }
 
 pub(super) async fn after(pool: &PgPool, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-    let rows = sqlx::query("select id, body from fax_entries where change > $1 order by change limit $2")
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(pool)
-        .await
-        .map_err(unavailable)?;
+    let mut after = i64::try_from(after).unwrap_or(i64::MAX);
     let mut found = Vec::new();
-    for row in &rows {
-        let id: &str = row.try_get(0).map_err(unavailable)?;
-        match unbody(&format!("entry {id}"), row.try_get(1).map_err(unavailable)?) {
-            Ok(entry) => found.push(entry),
-            Err(e) => tracing::error!(error = %e, "an entry is left out"),
-        }
+    loop {
+        let sql = "select id, body, change from fax_entries where change > $1 order by change limit $2";
+        let rows = sqlx::query(sql)
+            .bind(after)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(pool)
+            .await
+            .map_err(unavailable)?;
+        let last = rows.last().map(|row| row.try_get("change")).transpose().map_err(unavailable)?;
+        let more = rows.len() >= limit;
+        found.extend(readable_bodies(Ok(rows), "entry")?);
+        // Rows that cannot be read do not count: who gets fewer than it asked for has seen the last.
+        let Some(last) = last.filter(|_| more && found.len() < limit) else { break };
+        after = last;
     }
+    found.truncate(limit);
     Ok(found)
 }
 
@@ -120,10 +124,13 @@ pub(super) async fn insert_audit(pool: &PgPool, records: &[Audit]) -> Result<(),
 }
 
 pub(super) async fn audit(pool: &PgPool, query: &AuditQuery) -> Result<Vec<Audit>, StoreError> {
-    let mut sql = QueryBuilder::new("select id, body from fax_audit where account = ");
-    sql.push_bind(query.account.to_string());
-    within(&mut sql, &query.range);
-    readable_bodies(sql.build().fetch_all(pool).await, "audit record")
+    let begun = || {
+        let mut sql = QueryBuilder::new("select id, body, created from fax_audit where account = ");
+        sql.push_bind(query.account.to_string());
+        sql
+    };
+    let mut connection = pool.acquire().await.map_err(unavailable)?;
+    page(&mut connection, &query.range, begun, |row| body_of(row, "audit record")).await
 }
 
 pub(super) async fn purge_audit(pool: &PgPool, before: Timestamp, limit: usize) -> Result<usize, StoreError> {

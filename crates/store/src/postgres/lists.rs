@@ -40,7 +40,7 @@ pub(super) async fn job(pool: &PgPool, id: &JobId) -> Result<Option<Job>, StoreE
 }
 
 /// Adds the range's conditions, order and limit to a query whose `where` is begun.
-pub(super) fn within(query: &mut QueryBuilder<Postgres>, range: &Range) {
+fn within(query: &mut QueryBuilder<Postgres>, range: &Range) {
     query.push(" and created >= ").push_bind(range.from.0);
     query.push(" and created <= ").push_bind(range.to.0);
     if let Some((at, id)) = &range.after {
@@ -51,29 +51,54 @@ pub(super) fn within(query: &mut QueryBuilder<Postgres>, range: &Range) {
     query.push(order).push(" limit ").push_bind(i64::try_from(range.limit).unwrap_or(i64::MAX));
 }
 
-pub(super) async fn jobs(pool: &PgPool, query: &JobQuery) -> Result<Vec<Job>, StoreError> {
-    let mut sql = QueryBuilder::new(format!("select {JOB_COLUMNS} from fax_jobs where true"));
-    if let Some(account) = &query.account {
-        sql.push(" and account = ").push_bind(account.to_string());
-    }
-    if let Some(folder) = query.folder {
-        let folder: i16 = match folder {
-            Folder::Live => 0,
-            Folder::Filed => 1,
-        };
-        sql.push(" and folder = ").push_bind(folder);
-    }
-    if let Some(faxbox) = &query.faxbox {
-        sql.push(" and faxbox = ").push_bind(column(faxbox.as_str()));
-    }
-    if !query.states.is_empty() {
-        let states: Vec<i16> = query.states.iter().map(|s| state_number(*s)).collect();
-        sql.push(" and state = any(").push_bind(states).push(")");
-    }
-    within(&mut sql, &query.range);
-    snapshot!(pool, |c| async {
+/// The part of a list that a range wants. Rows that cannot be read do not count: who gets fewer than it asked for has seen
+/// the end. `begun` is a query with its `where` begun that gives `id` and `created`.
+pub(super) async fn page<T>(
+    c: &mut PgConnection,
+    range: &Range,
+    begun: impl Fn() -> QueryBuilder<Postgres>,
+    read: impl Fn(&PgRow) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut rest = range.clone();
+    let mut found = Vec::new();
+    loop {
+        let mut sql = begun();
+        within(&mut sql, &rest);
         let rows = sql.build().fetch_all(&mut *c).await.map_err(unavailable)?;
-        let mut jobs: Vec<Job> = rows.iter().filter_map(|row| readable(job_of(row))).collect();
+        found.extend(rows.iter().filter_map(|row| readable(read(row))));
+        let whole = found.len() >= range.limit || rows.len() < range.limit;
+        let Some(last) = rows.last().filter(|_| !whole) else { break };
+        let at: i64 = last.try_get("created").map_err(unavailable)?;
+        rest.after = Some((Timestamp(at), last.try_get("id").map_err(unavailable)?));
+    }
+    found.truncate(range.limit);
+    Ok(found)
+}
+
+pub(super) async fn jobs(pool: &PgPool, query: &JobQuery) -> Result<Vec<Job>, StoreError> {
+    let begun = || {
+        let mut sql = QueryBuilder::new(format!("select {JOB_COLUMNS}, created from fax_jobs where true"));
+        if let Some(account) = &query.account {
+            sql.push(" and account = ").push_bind(account.to_string());
+        }
+        if let Some(folder) = query.folder {
+            let folder: i16 = match folder {
+                Folder::Live => 0,
+                Folder::Filed => 1,
+            };
+            sql.push(" and folder = ").push_bind(folder);
+        }
+        if let Some(faxbox) = &query.faxbox {
+            sql.push(" and faxbox = ").push_bind(column(faxbox.as_str()));
+        }
+        if !query.states.is_empty() {
+            let states: Vec<i16> = query.states.iter().map(|s| state_number(*s)).collect();
+            sql.push(" and state = any(").push_bind(states).push(")");
+        }
+        sql
+    };
+    snapshot!(pool, |c| async {
+        let mut jobs = page(&mut *c, &query.range, begun, job_of).await?;
         ledgers(c, &mut jobs).await?;
         Ok(jobs)
     })
@@ -115,18 +140,22 @@ pub(super) async fn received(pool: &PgPool, id: &FaxId) -> Result<Option<Receive
 }
 
 pub(super) async fn received_list(pool: &PgPool, query: &ReceivedQuery) -> Result<Vec<Received>, StoreError> {
-    let mut sql = QueryBuilder::new("select id, body from fax_received where true");
-    if let Some(account) = &query.account {
-        sql.push(" and account = ").push_bind(account.to_string());
-    }
-    if let Some(faxbox) = &query.faxbox {
-        sql.push(" and faxbox = ").push_bind(faxbox.to_string());
-    }
-    within(&mut sql, &query.range);
-    readable_bodies(sql.build().fetch_all(pool).await, "fax")
+    let begun = || {
+        let mut sql = QueryBuilder::new("select id, body, created from fax_received where true");
+        if let Some(account) = &query.account {
+            sql.push(" and account = ").push_bind(account.to_string());
+        }
+        if let Some(faxbox) = &query.faxbox {
+            sql.push(" and faxbox = ").push_bind(faxbox.to_string());
+        }
+        sql
+    };
+    let mut connection = pool.acquire().await.map_err(unavailable)?;
+    page(&mut connection, &query.range, begun, |row| body_of(row, "fax")).await
 }
 
-fn body_of<T: serde::de::DeserializeOwned>(row: &PgRow, what: &str) -> Result<T, StoreError> {
+/// A row that begins with id and body.
+pub(super) fn body_of<T: serde::de::DeserializeOwned>(row: &PgRow, what: &str) -> Result<T, StoreError> {
     let id: &str = row.try_get(0).map_err(unavailable)?;
     unbody(&format!("{what} {id}"), row.try_get(1).map_err(unavailable)?)
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants, each kept by every transaction:
 //! * a Pending job waits (`waiting` 1 or 2), no other does; a job is parked (2) only while another job to
-//!   its number is held, or waits in a queue itself;
+//!   its number is held, or one of its own account to that number waits in the account's queue (1);
 //! * `fax_queue.due` of an account is the first turn of its jobs that wait unparked, or null when there is none or the account
 //!   was found at its limit;
 //! * the job that goes takes the first turn of its account, and whose that was gets its own: so an account does not go
@@ -35,6 +35,7 @@ use crate::port::{
 };
 use async_trait::async_trait;
 use changed::Changed;
+use claim::Claim;
 use core::time::Duration;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
@@ -74,7 +75,7 @@ pub struct PostgresStore {
     pool: PgPool,
     changed: Changed,
     /// The session that has the node's name.
-    claim: Arc<Mutex<Option<PgConnection>>>,
+    claim: Arc<Mutex<Option<Claim>>>,
     /// When a request took too long last, microseconds since 1970: connections may lead nowhere.
     late: Arc<AtomicI64>,
 }
@@ -123,8 +124,7 @@ impl PostgresStore {
     /// Closes the connections and waits until they are closed.
     pub async fn close(self) {
         if let Some(claim) = self.claim.lock().await.take() {
-            // The name is free when the session is gone, however it goes.
-            let _ = claim.close().await;
+            claim.close().await;
         }
         self.pool.close().await;
     }
@@ -190,9 +190,18 @@ async fn lock(t: &mut PgConnection, key: i64) -> Result<(), StoreError> {
 #[async_trait]
 impl Store for PostgresStore {
     async fn claim(&self, node: &NodeId) -> Result<(), StoreError> {
-        let session = self.pool.acquire().await.map_err(unavailable)?.detach();
-        *self.claim.lock().await = Some(claim::take(session, node).await?);
+        *self.claim.lock().await = Some(Claim::take(&self.pool, node).await?);
         Ok(())
+    }
+
+    async fn keep_claim(&self) -> Result<(), StoreError> {
+        let request = async {
+            match self.claim.lock().await.as_mut() {
+                Some(claim) => claim.keep(&self.pool).await,
+                None => Ok(()),
+            }
+        };
+        self.within(request).await
     }
 
     async fn insert_job_and_notices(&self, job: Job, notices: Vec<Notice>) -> Result<(), StoreError> {

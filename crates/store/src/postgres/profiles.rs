@@ -1,5 +1,6 @@
 //! Profiles of numbers and trunks: rows by name, and by age those that may be removed.
 
+use super::lists::readable_bodies;
 use super::rows::{body, column, unbody};
 use super::unavailable;
 use crate::model::{Profile, ProfileKey, Timestamp};
@@ -109,30 +110,30 @@ pub(super) async fn purge(
 }
 
 pub(super) async fn list(pool: &PgPool, query: &ProfileQuery) -> Result<Vec<Profile>, StoreError> {
-    let (kind, owner, after, limit) = match query {
-        ProfileQuery::Numbers { account, after, limit } => {
-            (0i16, account.as_str(), after.as_deref(), i64::try_from(*limit).unwrap_or(i64::MAX))
-        }
-        ProfileQuery::Trunks => (1, "", None, i64::MAX),
+    let (kind, owner, mut after, limit) = match query {
+        ProfileQuery::Numbers { account, after, limit } => (0i16, account.as_str(), after.clone(), *limit),
+        ProfileQuery::Trunks => (1, "", None, usize::MAX),
     };
-    let rows = sqlx::query(
-        "select name, body from fax_profiles where kind = $1 and owner = $2 and ($3::text is null or name > $3)
-         order by name limit $4",
-    )
-    .bind(kind)
-    .bind(owner)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(pool)
-    .await
-    .map_err(unavailable)?;
     let mut found = Vec::new();
-    for row in &rows {
-        let name: &str = row.try_get(0).map_err(unavailable)?;
-        match unbody(&format!("profile {owner} {name}"), row.try_get(1).map_err(unavailable)?) {
-            Ok(profile) => found.push(profile),
-            Err(e) => tracing::error!(error = %e, "a profile is left out"),
-        }
+    loop {
+        let rows = sqlx::query(
+            "select name, body from fax_profiles where kind = $1 and owner = $2 and ($3::text is null or name > $3)
+             order by name limit $4",
+        )
+        .bind(kind)
+        .bind(owner)
+        .bind(after.as_deref())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await
+        .map_err(unavailable)?;
+        let last = rows.last().map(|row| row.try_get(0)).transpose().map_err(unavailable)?;
+        let more = rows.len() >= limit;
+        found.extend(readable_bodies(Ok(rows), "profile of")?);
+        // As in other lists, rows that cannot be read do not count.
+        let Some(last) = last.filter(|_| more && found.len() < limit) else { break };
+        after = Some(last);
     }
+    found.truncate(limit);
     Ok(found)
 }

@@ -1,8 +1,8 @@
 //! The queue: whose turn it is, found without looking at those whose turn it is not.
 //!
 //! `fax_queue` holds the first turn of each account; whose job goes then, its lanes say. An account at its limit loses that
-//! time until something of it changes; a job whose number is in use is parked under the number until the number is free. So
-//! each job is looked at a bounded number of times, however many wait.
+//! time until something of it changes; a job whose number is in use is parked under the number until the number is free. A
+//! call makes one job of each account that waits for its number be looked at, however many wait.
 
 use super::rows::{JOB_COLUMNS, job_body, job_of, ledgers, state_number};
 use super::{QUEUE, lock, unavailable};
@@ -32,25 +32,32 @@ pub(super) async fn add(t: &mut PgConnection, job: &Job) -> Result<(), StoreErro
 
 /// Makes the account due at the first turn of its queue.
 pub(super) async fn refresh(t: &mut PgConnection, account: &str) -> Result<(), StoreError> {
-    // Two statements: the second sees what was committed while the first waited for the row.
+    refresh_each(t, &[account]).await
+}
+
+async fn refresh_each(t: &mut PgConnection, accounts: &[&str]) -> Result<(), StoreError> {
+    // Two statements: the second sees what was committed while the first waited for the rows.
     sqlx::query(
-        "insert into fax_queue (account) values ($1) on conflict (account) do update set account = $1",
+        "insert into fax_queue (account) select account from unnest($1::text[]) as changed (account)
+         on conflict (account) do update set account = excluded.account",
     )
-    .bind(account)
+    .bind(accounts)
     .execute(&mut *t)
     .await
     .map_err(unavailable)?;
     sqlx::query(
         "update fax_queue set due = (select coalesce(turn, not_before) from fax_jobs
-         where account = $1 and waiting = 1 order by coalesce(turn, not_before), id limit 1) where account = $1",
+         where fax_jobs.account = fax_queue.account and waiting = 1 order by coalesce(turn, not_before), id limit 1)
+         where account = any($1)",
     )
-    .bind(account)
+    .bind(accounts)
     .execute(t)
     .await
     .map_err(unavailable)?;
     Ok(())
 }
 
+/// The account is at its limit.
 async fn not_due(t: &mut PgConnection, account: &str) -> Result<(), StoreError> {
     sqlx::query("update fax_queue set due = null where account = $1")
         .bind(account)
@@ -60,21 +67,41 @@ async fn not_due(t: &mut PgConnection, account: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// If the number is free, the most urgent job that waits for it, and of these the first, goes back to its account's queue.
+/// None of the account's jobs is due, though its first turn has come, as a node with an older ferrofax may leave it: it is
+/// looked at again when one is due.
+async fn due_later(t: &mut PgConnection, account: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "update fax_queue set due = (select min(greatest(coalesce(turn, not_before), not_before)) from fax_jobs
+         where fax_jobs.account = fax_queue.account and waiting = 1) where account = $1",
+    )
+    .bind(account)
+    .execute(t)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
+}
+
+/// If the number is free, the first job of each account that waits for it goes back to its account's queue: whose turn
+/// comes first takes the number, and the others are parked again. An account that may not go now so keeps nobody waiting.
+/// Of each account one row of the index is read, however many wait.
 pub(super) async fn unpark(t: &mut PgConnection, number: &str) -> Result<(), StoreError> {
-    let account: Option<String> = sqlx::query_scalar(
-        "update fax_jobs set waiting = 1 where id =
-         (select id from fax_jobs where to_number = $1 and waiting = 2 order by lane, not_before, id limit 1)
+    let accounts: Vec<String> = sqlx::query_scalar(
+        "with recursive first (account, id) as (
+         (select account, id from fax_jobs where to_number = $1 and waiting = 2
+          order by account, lane, not_before, id limit 1)
+         union all
+         select next.account, next.id from first cross join lateral (
+          select account, id from fax_jobs where to_number = $1 and waiting = 2 and account > first.account
+          order by account, lane, not_before, id limit 1) as next)
+         update fax_jobs set waiting = 1 where id = any(array(select id from first))
          and not exists (select from fax_jobs where to_number = $1 and line) returning account",
     )
     .bind(number)
-    .fetch_optional(&mut *t)
+    .fetch_all(&mut *t)
     .await
     .map_err(unavailable)?;
-    match account {
-        Some(account) => refresh(t, &account).await,
-        None => Ok(()),
-    }
+    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
+    if accounts.is_empty() { Ok(()) } else { refresh_each(t, &accounts).await }
 }
 
 /// See [`crate::Store::lease_due`].
@@ -94,10 +121,14 @@ pub(super) async fn lease_due(t: &mut PgConnection, request: &LeaseRequest) -> R
         let limit = request.account_limits.get(&account.as_str().into()).copied();
         let first = first_of(t, &account, request.now).await?;
         let limit = i64::from(limit.unwrap_or(request.default_account_limit));
-        let Some(first) = first.filter(|f| f.running < limit) else {
-            not_due(t, &account).await?;
+        let Some(first) = first else {
+            due_later(t, &account).await?;
             continue;
         };
+        if first.running >= limit {
+            not_due(t, &account).await?;
+            continue;
+        }
         if first.busy && request.serialise_numbers {
             set_waiting(t, &first.id, 2).await?;
             parked += 1;
@@ -238,7 +269,7 @@ pub(super) async fn lease_beside(
     let number: String = row.try_get("to_number").map_err(unavailable)?;
     let sql = format!(
         "select {JOB_COLUMNS} from fax_jobs where id in (
-         (select id from fax_jobs where to_number = $3 and waiting = 2 and not_before <= $2
+         (select id from fax_jobs where to_number = $3 and account = $1 and waiting = 2 and not_before <= $2
           order by lane, not_before, id limit {MAX_PARKED})
          union (select id from {} where to_number = $3))
          and account = $1 order by lane, not_before, id",

@@ -54,8 +54,8 @@ pub(super) fn remove(t: &mut Tables<'_>, job: &Job) -> Result<Option<i64>, Fault
     if queued.is_some() {
         return Ok(queued);
     }
-    let row = t.parking.remove((job.to_number.as_str(), lane, at, id))?;
-    Ok(row.map(|v| v.value().1))
+    let row = t.parking.remove((job.to_number.as_str(), job.account.as_str(), lane, at, id))?;
+    Ok(row.map(|v| v.value()))
 }
 
 /// Removes a job from its account's queue. Answers its turn.
@@ -168,42 +168,66 @@ pub(super) fn take_turn(t: &mut Tables<'_>, account: &str, goes: &Waiter) -> Res
 /// A job goes from its account's queue to those that wait for its number.
 pub(super) fn park(t: &mut Tables<'_>, account: &str, w: &Waiter) -> Result<(), Fault> {
     take_out(t, account, w.lane, w.at, w.id.as_str())?;
-    let key = (w.number.as_str(), w.lane, w.at, w.id.as_str());
-    t.parking.insert(key, (account, w.turn))?;
+    t.parking.insert((w.number.as_str(), account, w.lane, w.at, w.id.as_str()), w.turn)?;
     refresh_head(t, account)
 }
 
-/// If the number is free, the most urgent job that waits for it, and of these the first, goes back to its account's queue.
+/// If the number is free, the first job of each account that waits for it goes back to its account's queue: whose turn
+/// comes first takes the number, and the others are parked again. An account that may not go now so keeps nobody waiting.
 pub(super) fn unpark(t: &mut Tables<'_>, number: &str) -> Result<(), Fault> {
     if t.numbers.get(number)?.is_some() {
         return Ok(());
     }
-    let range = (number, u8::MIN, i64::MIN, "")..=(number, u8::MAX, i64::MAX, LAST);
-    let (waiter, account) = match t.parking.range(range)?.next() {
-        None => return Ok(()),
-        Some(row) => {
-            let (key, value) = row?;
-            let ((_, lane, at, id), (account, turn)) = (key.value(), value.value());
-            (Waiter { lane, at, id: id.into(), turn, number: number.to_owned() }, account.to_owned())
-        }
-    };
-    t.parking.remove((number, waiter.lane, waiter.at, waiter.id.as_str()))?;
-    put(t, &account, &waiter)?;
-    refresh_head(t, &account)
+    let mut before = None;
+    while let Some((account, waiter)) = first_parked(t, number, before.as_deref())? {
+        let key = (number, account.as_str(), waiter.lane, waiter.at, waiter.id.as_str());
+        t.parking.remove(key)?;
+        put(t, &account, &waiter)?;
+        refresh_head(t, &account)?;
+        before = Some(account);
+    }
+    Ok(())
 }
 
-/// Those that wait for a number in a lane and are due at `now`, in order, with their accounts.
+/// The first account after `before` that waits for a number, and its first job.
+fn first_parked(
+    t: &Tables<'_>,
+    number: &str,
+    before: Option<&str>,
+) -> Result<Option<(String, Waiter)>, Fault> {
+    let from = match before {
+        None => (number, "", u8::MIN, i64::MIN, ""),
+        Some(account) => (number, account, u8::MAX, i64::MAX, LAST),
+    };
+    let Some(row) = t.parking.range(from..)?.next() else { return Ok(None) };
+    let (key, turn) = row?;
+    let (of, account, lane, at, id) = key.value();
+    let waiter = Waiter { lane, at, id: id.into(), turn: turn.value(), number: number.to_owned() };
+    Ok((of == number).then(|| (account.to_owned(), waiter)))
+}
+
+/// Those of an account that wait for a number in a lane and are due at `now`, in order.
 pub(super) fn parked(
     t: &Tables<'_>,
     number: &str,
+    account: &str,
     lane: u8,
     now: i64,
-) -> Result<impl Iterator<Item = Result<(Waiter, String), Fault>>, Fault> {
-    let range = (number, lane, i64::MIN, "")..=(number, lane, now, LAST);
+) -> Result<impl Iterator<Item = Result<Waiter, Fault>>, Fault> {
+    let range = (number, account, lane, i64::MIN, "")..=(number, account, lane, now, LAST);
     Ok(t.parking.range(range)?.map(|row| {
-        let (key, value) = row?;
-        let ((number, lane, at, id), (account, turn)) = (key.value(), value.value());
-        let waiter = Waiter { lane, at, id: id.into(), turn, number: number.to_owned() };
-        Ok((waiter, account.to_owned()))
+        let (key, turn) = row?;
+        let (number, _, lane, at, id) = key.value();
+        Ok(Waiter { lane, at, id: id.into(), turn: turn.value(), number: number.to_owned() })
     }))
+}
+
+/// The time of the first job of an account's queue.
+pub(super) fn first_time(t: &Tables<'_>, account: &str) -> Result<Option<i64>, Fault> {
+    let mut first = None;
+    for lane in ALL {
+        let waiter = due(t, account, lane, i64::MAX)?.next().transpose()?;
+        first = first.into_iter().chain(waiter.map(|w| w.at)).min();
+    }
+    Ok(first)
 }

@@ -32,7 +32,7 @@ fn prioritise(txn: &WriteTransaction, t: &mut Tables<'_>) -> Result<(), Fault> {
         for row in parked.iter()? {
             let (key, account) = row?;
             let (number, at, id) = key.value();
-            t.parking.insert((number, lane, at, id), (account.value(), at))?;
+            t.parking.insert((number, account.value(), lane, at, id), at)?;
         }
     }
     txn.delete_table(QUEUE)?;

@@ -7,7 +7,8 @@
 //!   is its time;
 //! * an account has a row in `heads`, which is the first turn of its queue, if it has a queue, unless it was found at its
 //!   limit;
-//! * a job is parked only while another job to its number is held, or waits in a queue itself;
+//! * a job is parked only while another job to its number is held, or one of its own account to that number waits in the
+//!   account's queue;
 //! * `changes` has one row of each entry, `claims` the names of those that are not removed;
 //! * `running` counts the Locked and Processing jobs of an account, `numbers` names theirs.
 

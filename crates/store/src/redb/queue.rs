@@ -2,7 +2,7 @@
 //!
 //! Each account has a queue ([`lanes`]); `heads` holds the first turn of each. An account at its limit loses its head
 //! until something of it changes; a job whose number is in use is parked under the number until something of that number
-//! changes. So each job is looked at a bounded number of times, however many wait.
+//! changes. A call makes one job of each account that waits for its number be looked at, however many wait.
 
 use super::jobs::{load, reindex};
 use super::lanes::{self, Waiter};
@@ -45,6 +45,10 @@ pub(super) fn refresh_head(t: &mut Tables<'_>, account: &str) -> Result<(), Faul
     let Some((first, ..)) = lanes::first_turn(t, account)? else {
         return drop_head(t, account);
     };
+    set_head(t, account, first)
+}
+
+fn set_head(t: &mut Tables<'_>, account: &str, first: i64) -> Result<(), Fault> {
     let now = t.head_of.get(account)?.map(|v| v.value());
     if now == Some(first) {
         return Ok(());
@@ -83,7 +87,11 @@ pub(super) fn lease_due(t: &mut Tables<'_>, request: &LeaseRequest) -> Result<Ve
             continue;
         }
         let Some(first) = lanes::next(t, account, request.now.0)? else {
-            drop_head(t, account)?;
+            // A turn before its job's time, as no change makes one: the account is looked at again when one is due.
+            match lanes::first_time(t, account)? {
+                Some(at) => set_head(t, account, at)?,
+                None => drop_head(t, account)?,
+            }
             continue;
         };
         if request.serialise_numbers && t.numbers.get(first.number.as_str())?.is_some() {
@@ -139,9 +147,8 @@ pub(super) fn lease_beside(
     let (account, number) = (lead.account.as_str(), lead.to_number.as_str());
     let mut near: Vec<Waiter> = Vec::new();
     for lane in lanes::ALL {
-        for row in lanes::parked(t, number, lane, now.0)?.take(MAX_PARKED) {
-            let (waiter, of) = row?;
-            near.extend(Some(waiter).filter(|_| of == account));
+        for waiter in lanes::parked(t, number, account, lane, now.0)?.take(MAX_PARKED) {
+            near.push(waiter?);
         }
         for waiter in lanes::due(t, account, lane, now.0)?.take(MAX_PARKED) {
             near.extend(Some(waiter?).filter(|w| w.number == number));

@@ -49,8 +49,8 @@ tables! {
     heads HEADS: (i64, &'static str) => ();
     /// account → the time in its row of `heads`.
     head_of HEAD_OF: &'static str => i64;
-    /// (number, lane, not before, job) → (account, turn): pending jobs that wait for a number.
-    parking PARKING: (&'static str, u8, i64, &'static str) => (&'static str, i64);
+    /// (number, account, lane, not before, job) → turn: pending jobs that wait for a number.
+    parking PARKING: (&'static str, &'static str, u8, i64, &'static str) => i64;
     /// number → the job that is held.
     numbers NUMBERS: &'static str => &'static str;
     /// account → jobs that are held.

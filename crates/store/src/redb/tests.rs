@@ -145,6 +145,24 @@ async fn a_file_of_layout_3_is_brought_up_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_turn_before_its_jobs_time_is_looked_at_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(dir.path()).unwrap();
+    let waits = Job { state: JobState::Pending, not_before: Timestamp(50), ..job("+1") };
+    store.insert_job(waits.clone()).await.unwrap();
+    let early = store.write(|t| {
+        t.heads.remove((50, "a"))?;
+        t.heads.insert((2, "a"), ())?;
+        t.head_of.insert("a", 2)?;
+        Ok(())
+    });
+    early.await.unwrap();
+    assert!(taken(&store, 10).await.is_empty());
+    assert_eq!(store.next_due().await.unwrap().pending, Some(Timestamp(50)));
+    assert_eq!(taken(&store, 50).await, [waits.id]);
+}
+
+#[tokio::test]
 async fn an_empty_queue_leaves_no_rows() {
     let dir = tempfile::tempdir().unwrap();
     let store = RedbStore::open(dir.path()).unwrap();

@@ -94,7 +94,8 @@ pub async fn no_account_overtakes_another_by_priority(s: S) {
     assert_eq!(lease(&s, 200, 9).await, [old]);
 }
 
-pub async fn the_most_urgent_gets_the_number_first(s: S) {
+/// Its accounts have the number by their turns.
+pub async fn the_most_urgent_of_an_account_gets_the_number_first(s: S) {
     let held = put(&s, pending("a", "+1", 1)).await;
     assert_eq!(lease(&s, 10, 9).await, std::slice::from_ref(&held));
     let low = put(&s, urgent(Low, "a", "+1", 2)).await;
@@ -110,10 +111,52 @@ pub async fn the_most_urgent_gets_the_number_first(s: S) {
         assert_eq!(next.len(), 1, "one call to a number");
         order.extend(next);
     }
-    assert_eq!(order[1..], [high, late, normal, low]);
+    assert_eq!(order[1..], [high, low, late, normal]);
     set(&s, &order[4], JobState::Completed).await;
     assert!(lease(&s, 10, 9).await.is_empty());
     assert_eq!(lease(&s, 60, 9).await, [future]);
+}
+
+/// One that waits for the number and may not go now, since its account is at its limit, keeps nobody else from it.
+pub async fn a_free_number_waits_for_no_account(s: S) {
+    let busy = put(&s, pending("b", "+9", 1)).await;
+    let held = put(&s, pending("h", "+1", 1)).await;
+    assert_eq!(lease(&s, 10, 9).await.len(), 2);
+    let of_b = put(&s, pending("b", "+1", 2)).await;
+    let of_a = put(&s, pending("a", "+1", 3)).await;
+    let second_of_a = put(&s, pending("a", "+1", 4)).await;
+    assert!(lease(&s, 10, 9).await.is_empty());
+    // From now on b has a line less.
+    let full = || LeaseRequest { account_limits: HashMap::from([("b".into(), 1)]), ..request(10, 9) };
+    set(&s, &held, JobState::Completed).await;
+    for id in [of_a, second_of_a] {
+        let taken = s.lease_due(full()).await.unwrap();
+        assert_eq!(taken.iter().map(|j| &j.id).collect::<Vec<_>>(), [&id], "one call to a number");
+        set(&s, &id, JobState::Completed).await;
+    }
+    assert!(s.lease_due(full()).await.unwrap().is_empty());
+    set(&s, &busy, JobState::Completed).await;
+    assert_eq!(lease(&s, 10, 9).await, [of_b]);
+    assert_eq!(s.next_due().await.unwrap(), NextDue::default());
+}
+
+/// However many urgent faxes an account has for a number, another's has its turn.
+pub async fn no_account_keeps_a_number_by_priority(s: S) {
+    let mut held = put(&s, urgent(High, "b", "+1", 1)).await;
+    assert_eq!(lease(&s, 1, 9).await, std::slice::from_ref(&held));
+    let normal = put(&s, pending("a", "+1", 2)).await;
+    for at in 3..9 {
+        put(&s, urgent(High, "b", "+1", at)).await;
+        assert!(lease(&s, at, 9).await.is_empty());
+        set(&s, &held, JobState::Completed).await;
+        let next = lease(&s, at, 9).await;
+        assert_eq!(next.len(), 1);
+        if next[0] == normal {
+            return;
+        }
+        held.clone_from(&next[0]);
+    }
+    panic!("it never had the number");
 }
 
 pub async fn the_priority_of_a_waiting_job_can_be_changed(s: S) {
