@@ -1,9 +1,9 @@
 //! T.85 as it arrives: the header, the markers, and stripe after stripe (T.82 §6.2).
 
-use crate::decode::Thrown;
 use super::header::{HEADER_OCTETS, Header};
 use super::stripe::{Line, Stripe};
 use super::{ATMOVE, COMMENT, ESC, NEWLEN, SDNORM, SDRST, STUFF};
+use crate::decode::Thrown;
 
 /// Octets that are taken at once, so that those of a stripe are kept in small numbers.
 const PIECE: usize = 1024;
