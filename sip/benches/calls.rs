@@ -56,7 +56,7 @@ impl Pair {
                     self.ended += 1;
                     continue;
                 }
-                Output::Event(_) => continue,
+                Output::Event(_) | Output::StopConnecting { .. } => continue,
             };
             self.agents[who].handle(self.now, Input::Command(command));
         }

@@ -209,6 +209,15 @@ pub struct PageShape {
     pub tones: Option<Tones>,
 }
 
+impl PageShape {
+    /// How long it is, millimetres.
+    #[must_use]
+    pub fn millimetres(&self) -> u32 {
+        let tenths = u64::from(self.rows) * 254 / u64::from(self.resolution.y_per_inch());
+        u32::try_from(tenths / 10).unwrap_or(u32::MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

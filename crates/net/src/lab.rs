@@ -321,6 +321,8 @@ impl Driver {
                     sip::Output::Send { remote, octets, .. } => {
                         self.outputs.push_back(Output::Sip { to: remote, octets });
                     }
+                    // Whatever is said by TCP arrives here at once.
+                    sip::Output::StopConnecting { .. } => {}
                     sip::Output::Event(sip::Event::Incoming(incoming)) => self.called(now, &incoming),
                     sip::Output::Event(event) => {
                         let ours = self.leg.as_ref().map(|(call, _)| *call);

@@ -224,8 +224,8 @@ pub struct Verdict {
     pub bad_rows: u32,
     /// The longest run of them.
     pub longest_bad_run: u32,
-    /// The decoder gave the page up before its end and threw the rest away, though it came: what the page would have
-    /// been is not known. Not said of JPEG, which goes on behind damage.
+    /// The decoder gave the page up before its end and threw away what came behind, more than the last row or two: what
+    /// the page would have been is not known. Not said of JPEG, which goes on behind damage.
     pub cut: bool,
 }
 

@@ -184,8 +184,11 @@ pub(crate) fn small_frames(ours: &Capabilities, dis: &Fif, format: &PageFormat) 
     format.ecm && (ours.small_frames || dis.bit(7))
 }
 
-/// The DCS that says so, to a terminal with this DIS.
-pub(crate) fn dcs(agreed: &Agreed, dis: &Fif) -> Fif {
+/// A page of A4, as long as scanners and headers make it, mm.
+const A4_LENGTH: u32 = 312;
+
+/// The DCS that says so, to a terminal with this DIS; the longest page that follows is of so many millimetres.
+pub(crate) fn dcs(agreed: &Agreed, dis: &Fif, longest: u32) -> Fif {
     let mut fif = Fif::new();
     let format = &agreed.format;
     fif.put(10, true);
@@ -211,8 +214,8 @@ pub(crate) fn dcs(agreed: &Agreed, dis: &Fif) -> Fif {
         },
     );
     fif.put_group(21, 3, row_time_code(format.min_row_time));
-    // Legal is longer than A4, and shorter than B4.
-    fif.put(77, dis.bit(77) && dis.group(19, 2) == 0);
+    // Legal is longer than A4, and shorter than B4. For a page of A4 it would have a machine look for other paper.
+    fif.put(77, dis.bit(77) && dis.group(19, 2) == 0 && longest > A4_LENGTH);
     fif.put(27, format.ecm);
     fif.put(28, agreed.small_frames);
     fif.put(31, format.coding == Coding::Mmr);
@@ -316,7 +319,8 @@ mod tests {
     fn dcs_for(dis: &[u8], modulation: Modulation) -> Vec<u8> {
         let dis = Fif::parse(dis);
         let format = choose(&Capabilities::default(), &dis, &a4_fine());
-        dcs(&Agreed { format, modulation, small_frames: false }, &dis).to_octets().to_vec()
+        let agreed = Agreed { format, modulation, small_frames: false };
+        dcs(&agreed, &dis, a4_fine().millimetres()).to_octets().to_vec()
     }
 
     /// The frames of a live call, and the minimal ones.
@@ -355,7 +359,7 @@ mod tests {
         assert_eq!(ones, [10, 33, 49]);
     }
 
-    /// Inches where the far end wants nothing else, Legal where it takes nothing longer, FNV where it is understood.
+    /// Inches where the far end wants nothing else, FNV where it is understood.
     #[test]
     fn dcs_follows_the_far_ends_wishes() {
         let chosen = |ones: &[u32]| {
@@ -368,12 +372,32 @@ mod tests {
             (&[44][..], 44, true),
             (&[44, 45], 44, false),
             (&[45], 44, false),
-            (&[77], 77, true),
-            (&[76, 77, 20], 77, false),
             (&[33], 33, true),
             (&[], 33, false),
         ] {
             assert_eq!(chosen(ones).bit(bit), want, "{ones:?}: {bit}");
+        }
+    }
+
+    /// Legal for pages longer than A4 where the far end takes nothing longer.
+    #[test]
+    fn dcs_says_legal_of_long_pages_alone() {
+        for (rows, ones, want) in [
+            (2_200, &[77][..], false),
+            (2_400, &[77], false),
+            (2_750, &[77], true),
+            (2_750, &[76, 77, 20], false),
+            (2_750, &[76, 77, 19], false),
+            (2_750, &[76], false),
+        ] {
+            let shape = PageShape { rows, ..a4_fine() };
+            let mut dis = Fif::parse(&[0x00, 0x77, 0x1f, 0x22]);
+            dis.put_group(19, 2, 0);
+            ones.iter().for_each(|n| dis.put(*n, true));
+            let format = choose(&Capabilities::default(), &dis, &shape);
+            let agreed = Agreed { format, modulation: Modulation::V17At14400, small_frames: false };
+            let dcs = dcs(&agreed, &dis, shape.millimetres());
+            assert_eq!(dcs.bit(77), want, "{rows} rows, {ones:?}");
         }
     }
 
@@ -468,7 +492,7 @@ mod tests {
             bits.iter().for_each(|n| dis.put(*n, true));
             let format = choose(&ours, &dis, &a4_fine());
             let agreed = Agreed { format, modulation: Modulation::V17At14400, small_frames: false };
-            let dcs = dcs(&agreed, &dis);
+            let dcs = dcs(&agreed, &dis, 297);
             assert_eq!(
                 (dcs.bit(31), dcs.bit(78), dcs.bit(79)),
                 match format.coding {

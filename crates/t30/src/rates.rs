@@ -118,6 +118,14 @@ impl Ladder {
         self.current.unwrap_or(Modulation::V27ter2400)
     }
 
+    /// The line carries no more than so many bits per second from now on: the fastest of those left, if there is one.
+    pub(crate) fn at_most(&mut self, bit_rate: u32) -> Option<Modulation> {
+        let fits = |m: &Modulation| !self.failed.contains(m) && m.bit_rate() <= bit_rate;
+        let next = self.common.iter().copied().find(fits)?;
+        self.current = Some(next);
+        Some(next)
+    }
+
     /// The present one failed: the next one down, or `None` when there is none. After two failures of
     /// V.17 another modulation is tried if there is one, as V.17 itself is then in doubt.
     pub(crate) fn fall_back(&mut self) -> Option<Modulation> {

@@ -171,9 +171,15 @@ mod tests {
     fn a_page_that_the_decoder_gave_up_is_told() {
         let whole = verdict(&[0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x10, 0x01]);
         assert_eq!((whole.rows, whole.bad_rows, whole.cut), (32, 0, false));
-        // An extension that nobody has, in the ninth row.
-        let illegal = verdict(&[0xFF, 0x03, 0xFF, 0xFF, 0xFF, 0x00, 0x10, 0x01]);
-        assert_eq!((illegal.rows, illegal.cut), (8, true));
+        // An extension that nobody has, in the ninth row, and hundreds more behind it.
+        let illegal = verdict(&[&[0xFF, 0x03][..], &[0xFF; 80], &[0x00, 0x10, 0x01]].concat());
+        assert_eq!((illegal.rows, illegal.bad_rows, illegal.cut), (8, 1, true));
+        // The same in the last row, with the fill of the last frame: the page is there, but for that row.
+        let illegal = verdict(&[&[0xFF, 0x03, 0xFF, 0x00, 0x10, 0x01][..], &[0; 250]].concat());
+        assert_eq!((illegal.rows, illegal.bad_rows, illegal.cut), (8, 1, false));
+        // The last row was cut short before EOFB: black begins three pels before its end, and nothing follows.
+        let short = verdict(&[0xFF, 0x04, 0x00, 0x20, 0x02, 0x00]);
+        assert_eq!((short.rows, short.bad_rows, short.cut), (8, 1, false));
         // Nothing was thrown away.
         let unended = verdict(&[0xFF, 0xFF, 0xFF, 0xFF]);
         assert_eq!((unended.rows, unended.cut), (32, false));

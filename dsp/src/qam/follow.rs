@@ -14,6 +14,8 @@ const REACH: usize = 8;
 const CLIP: f32 = 9.0;
 /// With data the equaliser is adapted at every so many symbols.
 const ADAPT_EVERY: usize = 8;
+/// After so many known symbols the loops become slower.
+const SETTLED: usize = 256;
 /// Known symbols by which the end of the alternation is recognised.
 const RECOGNISED: u32 = 8;
 /// After so many symbols that are no alternation nor known the data must have begun.
@@ -67,7 +69,7 @@ impl QamReceiver {
                 let d = self.known_symbol(symbol);
                 if self.symbol == self.known {
                     self.known_are_over();
-                } else if self.symbol == 256 {
+                } else if self.symbol == SETTLED {
                     self.gear(1, 0);
                 }
                 Some(Decision { point: d, back: 0 })
@@ -113,6 +115,9 @@ impl QamReceiver {
     fn pass_over(&mut self, next: usize, missed: u32, events: &mut Vec<Event>) {
         let mut missed = missed as usize;
         if self.state == State::Following(Part::Known) {
+            if self.known > SETTLED && next.saturating_sub(missed) < SETTLED && next >= SETTLED {
+                self.gear(1, 0);
+            }
             let Some(beyond) = next.checked_sub(self.known) else { return };
             missed = beyond;
             self.known_are_over();
@@ -320,5 +325,42 @@ impl QamReceiver {
         }
         events.push(Event::CarrierDown);
         self.hunt_anew();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::QamTransmitter;
+    use crate::modem::Mode;
+    use core::ops::Range;
+    use fax_base::bits::OctetBits;
+    use fax_base::level::Dbm0;
+    use fax_base::line::Training;
+
+    /// The speeds of the loops 0.8 s into a long training of V.17, in which these samples are noise.
+    fn speeds(silent: Range<usize>) -> (f32, f32) {
+        let mode = Mode::V17At14400;
+        let mut transmitter = QamTransmitter::new(mode, Training::Long, false, Dbm0(-15.0));
+        let mut training = vec![0; 6_400];
+        transmitter.transmit(&mut OctetBits::new(&[]), &mut training);
+        // What is below the smallest values of a line is a lost packet.
+        training[silent].iter_mut().zip([20, -20, 30, -10].into_iter().cycle()).for_each(|(s, n)| *s = n);
+        let mut receiver = QamReceiver::new(mode, Training::Long);
+        let mut events = Vec::new();
+        receiver.receive(&[0; 800], &mut events);
+        training.chunks(160).for_each(|block| receiver.receive(block, &mut events));
+        assert_eq!(receiver.state, State::Following(Part::Known), "{events:?}");
+        assert!(receiver.symbol > 1_000);
+        (receiver.carrier_gains.proportional, receiver.clock_gains.proportional)
+    }
+
+    #[test]
+    fn a_dropout_does_not_leave_the_loops_at_their_widest() {
+        let whole = speeds(0..0);
+        // Segment 1 is 256 symbols of 10/3 samples; it is away for 24 ms around 256 symbols more.
+        let away = speeds(1_580..1_770);
+        assert!((whole.0 - away.0).abs() < whole.0 / 100.0, "{whole:?} {away:?}");
+        assert!((whole.1 - away.1).abs() < whole.1 / 100.0, "{whole:?} {away:?}");
     }
 }

@@ -39,6 +39,13 @@ pub enum Input<'a> {
         /// Where to.
         remote: SocketAddr,
     },
+    /// A connection to there stands: one that was being made, or the one that a message was just sent by.
+    Connected {
+        /// How.
+        transport: Transport,
+        /// Where to.
+        remote: SocketAddr,
+    },
     /// The service wants something.
     Command(Command),
     /// [`crate::UserAgent::deadline`] has come.
@@ -61,6 +68,14 @@ pub enum Output {
         hop: Option<Hop>,
         /// The message.
         octets: Bytes,
+    },
+    /// A connection there that is still being made is not waited for any longer, and what waits to be sent by it is not to
+    /// be sent any more. One that stands stays as it is.
+    StopConnecting {
+        /// How it is tried.
+        transport: Transport,
+        /// Where to.
+        remote: SocketAddr,
     },
     /// Something happened.
     Event(Event),

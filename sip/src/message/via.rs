@@ -115,15 +115,15 @@ impl Via {
         Some(SocketAddr::new(ip, rport.or(self.port).filter(|p| *p != 0).unwrap_or(5060)))
     }
 
-    /// Where an answer to a request from `source` goes by datagram (§18.2.2, RFC 3581 §4). Of `maddr` only a group counts, or
-    /// the source itself: else whoever forges a trunk's address would get the answers, and with them a call.
+    /// Where an answer to a request from `source` goes by datagram (§18.2.2, RFC 3581 §4). `maddr` counts for nothing: else
+    /// whoever forges a trunk's address would get the answers, and with them a call, and anybody could have us send to a
+    /// group, of which we hear no requests.
     #[must_use]
     pub fn answer_to(&self, source: SocketAddr) -> SocketAddr {
         if self.params.has("rport") {
             return source;
         }
-        let maddr = self.params.get("maddr").and_then(|m| ip_address(&m)).filter(IpAddr::is_multicast);
-        SocketAddr::new(maddr.unwrap_or(source.ip()), self.port.filter(|p| *p != 0).unwrap_or(5060))
+        SocketAddr::new(source.ip(), self.port.filter(|p| *p != 0).unwrap_or(5060))
     }
 }
 

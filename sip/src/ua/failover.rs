@@ -12,8 +12,8 @@ use super::UserAgent;
 use super::call::Stage;
 use super::requests::contact_value;
 use super::schedule::{Due, TxId};
-use super::transactions::Owner;
-use crate::api::{Attempt, CallKey, Event, Hop, RegKey, Target, Transport};
+use super::transactions::{ClientEntry, Owner};
+use crate::api::{Attempt, CallKey, Event, Hop, Output, RegKey, Target, Transport};
 use crate::dialog::Flow;
 use crate::message::{Builder, Message, NameAddr};
 use crate::transaction::{Client, ClientState, Timer};
@@ -24,11 +24,11 @@ const LARGEST_DATAGRAM: usize = 1_300;
 /// A registrar that has not said a word for so long is left for the next: five times a datagram was sent by then.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// TCP that was taken for a request's size alone and brings no word for so long: where a firewall drops it in silence, the
-/// request goes by datagram. Two SYNs were sent by then.
+/// TCP that was taken for a request's size alone and does not come about for so long: where a firewall drops it in silence,
+/// the request goes by datagram. Two SYNs were sent by then.
 const TCP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A place that takes no TCP is spared that wait for so long.
+/// A place that takes no TCP, but large datagrams, is spared that wait for so long.
 const WITHOUT_TCP: Duration = Duration::from_secs(600);
 
 /// So many of them are remembered.
@@ -100,7 +100,7 @@ impl UserAgent {
                 self.ways.get(&of).is_some_and(|w| w.tried < w.targets.len()).then_some(PATIENCE)
             }
         };
-        let tcp = self.clients.get(&tx).is_some_and(|e| e.large).then_some(TCP_PATIENCE);
+        let tcp = self.connecting.contains(&tx).then_some(TCP_PATIENCE);
         if let Some(wait) = tcp.into_iter().chain(wait).min() {
             self.schedule.set(Due::Elsewhere(tx), now + wait);
         }
@@ -146,10 +146,12 @@ impl UserAgent {
         let Some(entry) = self.clients.get(&id).filter(|e| e.machine.state() == ClientState::Calling) else {
             return;
         };
-        let owner = entry.owner;
-        if self.back_to_udp(now, id) {
+        let (owner, remote) = (entry.owner, entry.remote);
+        if self.connecting.contains(&id) && self.back_to_udp(now, id) {
+            self.stop_connecting(remote);
             return;
         }
+        self.silent_by_udp(id);
         match owner {
             Owner::Invite(_) => {
                 // It is not repeated any more; what may still come of it is cancelled or hung up.
@@ -290,7 +292,51 @@ impl UserAgent {
         self.schedule.set(Due::Elsewhere(id), now + TCP_PATIENCE);
     }
 
-    /// TCP was refused to a large request, or brings nothing: it goes by datagram after all (§18.1.1), if somebody still
+    /// A connection stands: what went by it for its size is waited for like any request.
+    pub(crate) fn connected(&mut self, transport: Transport, remote: SocketAddr) {
+        let by_it =
+            |id: &TxId| self.clients.get(id).is_some_and(|e| e.transport == transport && e.remote == remote);
+        let there: Vec<TxId> = self.connecting.iter().copied().filter(by_it).collect();
+        for id in there {
+            self.connecting.remove(&id);
+            self.schedule.clear(Due::Elsewhere(id));
+            let Some((owner, started)) = self.clients.get(&id).map(|e| (e.owner, e.started)) else {
+                continue;
+            };
+            if self.is_wanted(id) {
+                self.watch_for(started, owner, id);
+            }
+        }
+    }
+
+    /// What was sent by a connection that is still being made went by datagram: it must not come a second time, later.
+    /// A connection that others wait for, to whom datagrams are not open, goes on.
+    fn stop_connecting(&mut self, remote: SocketAddr) {
+        let transport = Transport::Tcp;
+        let by_choice = |e: &ClientEntry| {
+            e.transport == transport && e.remote == remote && !e.large && e.machine.is_open()
+        };
+        if !self.clients.values().any(by_choice) {
+            self.outputs.push_back(Output::StopConnecting { transport, remote });
+        }
+    }
+
+    /// A large datagram arrived where TCP did not.
+    pub(crate) fn takes_datagrams(&mut self, now: Instant, remote: SocketAddr) {
+        self.without_tcp.retain(|_, until| now < *until);
+        if self.without_tcp.len() < MOST_WITHOUT_TCP {
+            self.without_tcp.insert(remote, now + WITHOUT_TCP);
+        }
+    }
+
+    /// Datagrams bring nothing there, either: the next large request tries TCP again.
+    pub(crate) fn silent_by_udp(&mut self, id: TxId) {
+        if let Some(entry) = self.clients.get(&id).filter(|e| e.transport == Transport::Udp) {
+            self.without_tcp.remove(&entry.remote);
+        }
+    }
+
+    /// TCP was refused to a large request, or does not come about: it goes by datagram after all (§18.1.1), if somebody still
     /// waits for what comes of it. Says whether that was so.
     pub(crate) fn back_to_udp(&mut self, now: Instant, id: TxId) -> bool {
         if !self.is_wanted(id) {
@@ -300,22 +346,26 @@ impl UserAgent {
             return false;
         };
         entry.large = false;
+        entry.fell_back = true;
         entry.transport = Transport::Udp;
         entry.request = by_other_transport(&entry.request, Transport::Udp);
         entry.octets = entry.request.to_bytes();
         entry.hop = hop_of(&entry.request, Transport::Udp);
         let invite = entry.request.method() == Some(&crate::message::Method::Invite);
         entry.machine = Client::new(invite, false);
-        let (steps, owner, remote) = (entry.machine.start(), entry.owner, entry.remote);
-        self.without_tcp.retain(|_, until| now < *until);
-        if self.without_tcp.len() < MOST_WITHOUT_TCP {
-            self.without_tcp.insert(remote, now + WITHOUT_TCP);
-        }
+        let (steps, owner) = (entry.machine.start(), entry.owner);
+        self.connecting.remove(&id);
         self.schedule.clear_transaction(id);
         self.run_client(now, id, &steps, None);
+        self.watch_for(now, owner, id);
+        true
+    }
+
+    /// Where there are other places to try, this transaction is left when it stays without any answer from then on.
+    fn watch_for(&mut self, since: Instant, owner: Owner, id: TxId) {
         match owner {
-            Owner::Invite(key) => self.watch(now, Attempt::Call(key), id),
-            Owner::Register(key) => self.watch(now, Attempt::Registration(key), id),
+            Owner::Invite(key) => self.watch(since, Attempt::Call(key), id),
+            Owner::Register(key) => self.watch(since, Attempt::Registration(key), id),
             Owner::Reinvite(_)
             | Owner::Update(_)
             | Owner::Bye(_)
@@ -323,7 +373,6 @@ impl UserAgent {
             | Owner::Ping(_)
             | Owner::Nobody => {}
         }
-        true
     }
 
     /// Whether somebody still waits for what comes of a request.

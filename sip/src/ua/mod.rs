@@ -17,7 +17,7 @@ mod session;
 mod transactions;
 
 use core::net::SocketAddr;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use fax_base::Instant;
@@ -61,6 +61,8 @@ pub struct UserAgent {
     ways: BTreeMap<Attempt, Ways>,
     /// Places that took no TCP when a request was too large for a datagram, and until when that is believed.
     without_tcp: BTreeMap<SocketAddr, Instant>,
+    /// Requests that went by TCP for their size, and whose connection is not known to stand.
+    connecting: BTreeSet<TxId>,
     challenger: Challenger,
 }
 
@@ -91,6 +93,7 @@ impl UserAgent {
             registrations: BTreeMap::new(),
             ways: BTreeMap::new(),
             without_tcp: BTreeMap::new(),
+            connecting: BTreeSet::new(),
         }
     }
 
@@ -101,6 +104,7 @@ impl UserAgent {
                 self.receive(now, transport, local, remote, octets);
             }
             Input::Unreachable { transport, remote } => self.unreachable(now, transport, remote),
+            Input::Connected { transport, remote } => self.connected(transport, remote),
             Input::Command(command) => self.command(now, command),
             Input::Timeout => {}
         }
@@ -178,7 +182,8 @@ impl UserAgent {
                 + self.merged.len()
                 + self.dialogs.len()
                 + self.early.len()
-                + self.ways.len(),
+                + self.ways.len()
+                + self.connecting.len(),
             registrations: self.registrations.len(),
             timers: self.schedule.len(),
         }
@@ -192,8 +197,13 @@ impl UserAgent {
         source: SocketAddr,
         octets: &[u8],
     ) {
+        if transport == Transport::Tcp {
+            self.without_tcp.remove(&source);
+        }
         match Message::parse(&Bytes::copy_from_slice(octets), &self.config.limits) {
-            Ok(message) if message.code().is_some() => self.receive_response(now, &message, source),
+            Ok(message) if message.code().is_some() => {
+                self.receive_response(now, &message, transport, source);
+            }
             Ok(message) => self.receive_request(now, transport, local, source, message),
             Err(error) => {
                 let Some(request) = error.partial else { return };

@@ -46,6 +46,8 @@ pub(crate) struct ClientEntry {
     pub(crate) hop: Option<Hop>,
     /// It went by TCP for its size alone (RFC 3261 §18.1.1).
     pub(crate) large: bool,
+    /// It went back to datagrams, and nothing has come of it yet.
+    pub(crate) fell_back: bool,
     pub(crate) owner: Owner,
     pub(crate) key: (Bytes, String),
     pub(crate) started: Instant,
@@ -136,6 +138,7 @@ impl UserAgent {
             local: flow.local,
             remote,
             large,
+            fell_back: false,
             owner,
             key: key.clone(),
             started: now,
@@ -146,6 +149,7 @@ impl UserAgent {
         self.client_keys.insert(key, id);
         self.clients.insert(id, entry);
         if large {
+            self.connecting.insert(id);
             self.watch_size(now, id);
         }
         self.run_client(now, id, &steps, None);
@@ -153,7 +157,13 @@ impl UserAgent {
     }
 
     /// A response came: to its transaction, or nowhere.
-    pub(crate) fn receive_response(&mut self, now: Instant, response: &Message, source: SocketAddr) {
+    pub(crate) fn receive_response(
+        &mut self,
+        now: Instant,
+        response: &Message,
+        transport: Transport,
+        source: SocketAddr,
+    ) {
         let (Some(via), Some(cseq), Some(code)) = (response.top_via(), response.cseq(), response.code())
         else {
             return;
@@ -173,6 +183,10 @@ impl UserAgent {
             return;
         }
         let steps = entry.machine.response(code);
+        if transport == Transport::Udp && core::mem::take(&mut entry.fell_back) {
+            let remote = entry.remote;
+            self.takes_datagrams(now, remote);
+        }
         self.run_client(now, id, &steps, Some((response, source)));
     }
 
@@ -214,7 +228,10 @@ impl UserAgent {
                         self.deliver_response(now, id, response, source);
                     }
                 }
-                Step::TimedOut => self.client_failed(now, id, 408),
+                Step::TimedOut => {
+                    self.silent_by_udp(id);
+                    self.client_failed(now, id, 408);
+                }
                 Step::Terminated => self.forget_client(id),
             }
         }
@@ -232,6 +249,7 @@ impl UserAgent {
         if let Some(entry) = self.clients.remove(&id) {
             self.client_keys.remove(&entry.key);
         }
+        self.connecting.remove(&id);
         self.schedule.clear_transaction(id);
     }
 

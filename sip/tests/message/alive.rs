@@ -67,6 +67,7 @@ impl Pair {
                     sent.push(octets);
                 }
                 Output::Event(event) => self.event(who, event),
+                Output::StopConnecting { .. } => {}
             }
         }
         sent

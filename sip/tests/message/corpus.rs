@@ -64,6 +64,7 @@ pub fn react(octets: &[u8]) -> (Vec<Message>, Vec<Event>) {
                 sent.push(parse(&octets).unwrap_or_else(|e| *e.partial.expect("a message")))
             }
             Output::Event(event) => events.push(event),
+            Output::StopConnecting { .. } => {}
         }
     }
     (sent, events)

@@ -101,7 +101,7 @@ fn via_and_the_way_back() {
     assert_eq!(answer_to("SIP/2.0/UDP 192.0.2.1;branch=x;rport"), "203.0.113.9:40000");
     assert_eq!(answer_to("SIP/2.0/UDP 192.0.2.1:5070;branch=x"), "203.0.113.9:5070");
     assert_eq!(answer_to("SIP / 2.0 / UDP host.example ; branch=x"), "203.0.113.9:5060");
-    assert_eq!(answer_to("SIP/2.0/UDP h;maddr=239.255.255.1;ttl=1"), "239.255.255.1:5060");
+    assert_eq!(answer_to("SIP/2.0/UDP h:1900;maddr=239.255.255.250;ttl=1"), "203.0.113.9:1900");
     assert_eq!(answer_to("SIP/2.0/UDP h:5070;maddr=203.0.113.9"), "203.0.113.9:5070");
     // Somebody who forges the source does not get the answers.
     assert_eq!(answer_to("SIP/2.0/UDP h;maddr=198.51.100.1"), "203.0.113.9:5060");

@@ -104,6 +104,7 @@ impl Pair {
         while let Some(output) = self.agents[who].poll() {
             match output {
                 Output::Event(event) => self.events[who].push_back((self.now, event)),
+                Output::StopConnecting { .. } => {}
                 Output::Send { octets, remote, .. } => {
                     let message =
                         Message::parse(&octets, &Limits::default()).expect("we send what we would take");

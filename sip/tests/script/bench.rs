@@ -34,6 +34,8 @@ pub struct Bench {
     /// Sent and not looked at: where to, and what.
     pub sent: VecDeque<(SocketAddr, Message)>,
     pub events: VecDeque<Event>,
+    /// Connections that are not waited for any more.
+    pub stopped: Vec<(Transport, SocketAddr)>,
     branch: u32,
     /// The INVITE that made the call, either way.
     pub invite: Option<Message>,
@@ -52,6 +54,7 @@ impl Bench {
             now: Instant::ZERO,
             sent: VecDeque::new(),
             events: VecDeque::new(),
+            stopped: Vec::new(),
             branch: 0,
             invite: None,
             cseq: 100,
@@ -62,6 +65,7 @@ impl Bench {
         while let Some(output) = self.agent.poll() {
             match output {
                 Output::Event(event) => self.events.push_back(event),
+                Output::StopConnecting { transport, remote } => self.stopped.push((transport, remote)),
                 Output::Send { octets, remote, .. } => {
                     self.sent.push_back((remote, Message::parse(&octets, &Limits::default()).unwrap()));
                 }
@@ -85,10 +89,13 @@ impl Bench {
     }
 
     pub fn receive_from(&mut self, message: &Message, source: &str) {
+        self.receive_by(Transport::Udp, message, source);
+    }
+
+    pub fn receive_by(&mut self, transport: Transport, message: &Message, source: &str) {
         let octets = message.to_bytes();
         let (local, remote) = (addr(OURS), addr(source));
-        self.agent
-            .handle(self.now, Input::Datagram { transport: Transport::Udp, local, remote, octets: &octets });
+        self.agent.handle(self.now, Input::Datagram { transport, local, remote, octets: &octets });
         self.drain();
     }
 

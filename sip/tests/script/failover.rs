@@ -18,8 +18,12 @@ fn targets() -> Vec<Target> {
 }
 
 fn invite(offer: usize) -> Command {
+    another(offer, 1)
+}
+
+fn another(offer: usize, call: u64) -> Command {
     Command::Invite(Box::new(Invite {
-        call: CallKey(1),
+        call: CallKey(call),
         transport: Transport::Udp,
         destination: addr(PEER),
         contact: addr(OURS),
@@ -32,6 +36,21 @@ fn invite(offer: usize) -> Command {
         ring_timeout: Duration::from_secs(60),
         reply_within: Duration::from_secs(8),
     }))
+}
+
+fn registration() -> Register {
+    Register {
+        registration: RegKey(1),
+        transport: Transport::Udp,
+        registrar: addr(PEER),
+        request_uri: "sip:trunk.example".into(),
+        aor: "sip:office@trunk.example".into(),
+        contact: addr(OURS),
+        headers: vec![],
+        credentials: Bench::credentials(),
+        expires: Duration::from_secs(300),
+        outbound: None,
+    }
 }
 
 /// Begins a call with two more places; the first INVITE.
@@ -187,18 +206,7 @@ fn a_connection_that_goes_before_it_rings_is_replaced_by_the_next_place() {
 #[test]
 fn a_registration_goes_round_the_places_once_and_then_waits() {
     let mut b = Bench::new();
-    b.command(Command::Register(Box::new(Register {
-        registration: RegKey(1),
-        transport: Transport::Udp,
-        registrar: addr(PEER),
-        request_uri: "sip:trunk.example".into(),
-        aor: "sip:office@trunk.example".into(),
-        contact: addr(OURS),
-        headers: vec![],
-        credentials: Bench::credentials(),
-        expires: Duration::from_secs(300),
-        outbound: None,
-    })));
+    b.command(Command::Register(Box::new(registration())));
     b.command(Command::Alternatives { of: Attempt::Registration(RegKey(1)), targets: targets() });
     for at in [PEER, SECOND, THIRD] {
         let (to, register) = b.next_to();
@@ -252,14 +260,91 @@ fn a_large_request_goes_by_udp_where_tcp_is_silent_and_the_next_one_at_once() {
     assert!(matches!(b.event(), Event::Ended { .. }));
     b.command(invite(1_400));
     assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "UDP");
-    // A place is still given up when it stays silent by both.
+    // TCP is tried again where datagrams bring nothing, either,
     b.wait(8_000);
     failed(&mut b, PEER, 408);
     assert!(matches!(b.event(), Event::Ended { .. }));
-    // TCP is tried again in time.
+    b.wait(40_000);
+    b.sent.clear();
+    let by_udp = back_to_udp(&mut b);
+    b.receive(&b.response(&by_udp, 486, "a").finish());
+    b.request(&Method::Ack);
+    assert!(matches!(b.event(), Event::Ended { .. }));
+    // and in time.
     b.wait(600_000);
     b.sent.clear();
     b.command(invite(1_400));
+    assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "TCP");
+}
+
+/// A large call to a place where TCP is silent; the INVITE by datagram.
+fn back_to_udp(b: &mut Bench) -> Message {
+    b.command(invite(1_400));
+    assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "TCP");
+    b.wait(2_000);
+    let by_udp = b.request(&Method::Invite);
+    assert_eq!(by_udp.top_via().unwrap().transport(), "UDP");
+    by_udp
+}
+
+#[test]
+fn what_went_by_udp_does_not_come_by_tcp_later() {
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    back_to_udp(&mut b);
+    assert_eq!(b.stopped, [(Transport::Tcp, addr(PEER))]);
+    // Where somebody asked for TCP, his request is not lost for that.
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    b.command(Command::Register(Box::new(Register { transport: Transport::Tcp, ..registration() })));
+    b.request(&Method::Register);
+    back_to_udp(&mut b);
+    assert_eq!(b.stopped, []);
+}
+
+#[test]
+fn a_connection_that_stands_is_waited_for() {
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    b.command(invite(1_400));
+    b.command(Command::Alternatives { of: Attempt::Call(CallKey(1)), targets: targets() });
+    let first = b.request(&Method::Invite);
+    b.wait(1_900);
+    b.handle(Input::Connected { transport: Transport::Tcp, remote: addr(PEER) });
+    b.wait(6_099);
+    b.quiet();
+    // The next place, as soon after the beginning as without.
+    b.wait(1);
+    failed(&mut b, PEER, 408);
+    let (to, second) = b.next_to();
+    assert_eq!((to, second.body.len()), (addr(SECOND), 1_400));
+    assert_ne!(second.top_via().unwrap().branch(), first.top_via().unwrap().branch());
+    assert_eq!(b.stopped, []);
+    // Lost before anything came by it, it was as good as refused.
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    b.command(invite(1_400));
+    b.request(&Method::Invite);
+    b.handle(Input::Connected { transport: Transport::Tcp, remote: addr(PEER) });
+    b.handle(Input::Unreachable { transport: Transport::Tcp, remote: addr(PEER) });
+    assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "UDP");
+}
+
+#[test]
+fn a_place_is_spared_tcp_only_where_large_datagrams_arrive() {
+    let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
+    back_to_udp(&mut b);
+    // Nothing has shown yet that this is better.
+    b.command(another(1_400, 2));
+    assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "TCP");
+    b.wait(2_000);
+    b.sent.retain(|(_, m)| m.body.len() == 1_400);
+    let by_udp = b.sent.pop_back().unwrap().1;
+    b.receive(&b.response(&by_udp, 180, "a").finish());
+    b.sent.clear();
+    b.command(another(1_400, 3));
+    assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "UDP");
+    // Whatever comes by a connection to there shows that TCP does it.
+    let late = b.response(&by_udp, 180, "a").finish();
+    b.receive_by(Transport::Tcp, &late, PEER);
+    b.sent.clear();
+    b.command(another(1_400, 4));
     assert_eq!(b.request(&Method::Invite).top_via().unwrap().transport(), "TCP");
 }
 

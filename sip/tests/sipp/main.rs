@@ -71,6 +71,7 @@ impl Driver {
             match output {
                 Output::Send { remote, octets, .. } => drop(self.socket.send_to(&octets, remote)),
                 Output::Event(event) => self.event(event),
+                Output::StopConnecting { .. } => {}
             }
         }
     }
@@ -225,7 +226,7 @@ fn sipp_cancels() {
                     );
                 }
                 Output::Event(Event::Ended { .. }) => ended += 1,
-                Output::Event(_) => {}
+                Output::Event(_) | Output::StopConnecting { .. } => {}
             }
         }
     }

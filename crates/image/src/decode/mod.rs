@@ -6,6 +6,7 @@ mod row;
 mod t4;
 mod t6;
 mod tables;
+mod thrown;
 mod two_d;
 
 use crate::Bitmap;
@@ -15,6 +16,7 @@ use fax_base::page::{Coding, PageFormat};
 pub(crate) use plain::PlainRows;
 pub(crate) use t4::{T4Lines, T4Next};
 pub(crate) use t6::{T6Next, T6Rows};
+pub(crate) use thrown::Thrown;
 
 /// Bounds on what a decoder produces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +85,8 @@ pub struct Decoder {
     bad_run: u32,
     longest_bad_run: u32,
     truncated: bool,
+    /// It has more rows than it may.
+    too_long: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +116,7 @@ impl Decoder {
             bad_run: 0,
             longest_bad_run: 0,
             truncated: false,
+            too_long: false,
         }
     }
 
@@ -133,8 +138,8 @@ impl Decoder {
         }
         match &mut self.rows {
             Rows::T4(lines) => lines.lost(octets),
-            Rows::T6(rows) => rows.stop(T6Next::Damaged),
-            Rows::T85(rows) => rows.stop(T85Next::Damaged),
+            Rows::T6(rows) => rows.lost(octets),
+            Rows::T85(rows) => rows.lost(octets),
         }
         self.advance();
     }
@@ -149,11 +154,17 @@ impl Decoder {
         }
     }
 
-    /// Whether it was given up before its end, so that the rest is thrown away: after damage that MMR and T.85 cannot be
-    /// taken up behind, or a loss, or because it is longer than the limit. That data end too early is not meant.
+    /// Whether it was given up before its end, so that a rest worth speaking of is thrown away: after damage that MMR and
+    /// T.85 cannot be taken up behind, or a loss, or because it is longer than the limit. That data end too early is not
+    /// meant, nor damage in the last row or two: 64 octets, fill aside, may stand behind it.
     #[must_use]
     pub fn given_up(&self) -> bool {
-        self.truncated
+        let rest = match &self.rows {
+            Rows::T4(_) => false,
+            Rows::T6(rows) => rows.thrown().matters(),
+            Rows::T85(rows) => rows.thrown().matters(),
+        };
+        self.truncated && (self.too_long || rest)
     }
 
     /// Rows up to now.
@@ -243,6 +254,7 @@ impl Decoder {
             return true;
         }
         self.truncated = true;
+        self.too_long = true;
         match &mut self.rows {
             Rows::T4(lines) => lines.stop(),
             Rows::T6(rows) => rows.stop(T6Next::Damaged),

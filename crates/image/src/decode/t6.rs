@@ -1,5 +1,6 @@
 //! MMR as it arrives (T.6 §2): row after row, each coded against the one before, until EOFB.
 
+use super::Thrown;
 use super::row::Bits;
 use super::two_d::{TwoD, TwoDEnd, row_2d};
 use crate::changes::Changes;
@@ -32,6 +33,8 @@ pub(crate) struct T6Rows {
     rows: u32,
     /// The end, once it is reached.
     over: Option<T6Next>,
+    /// What came behind that.
+    thrown: Thrown,
 }
 
 impl T6Rows {
@@ -45,13 +48,14 @@ impl T6Rows {
             reference: Changes::white(width),
             rows: 0,
             over: None,
+            thrown: Thrown::default(),
         }
     }
 
     /// Adds data.
     pub(crate) fn push(&mut self, octets: &[u8]) {
         if self.over.is_some() {
-            return;
+            return self.thrown.more(octets);
         }
         if self.pos / 8 > self.buffer.len() / 2 {
             self.buffer.drain(..self.pos / 8);
@@ -63,8 +67,20 @@ impl T6Rows {
     /// Nothing more is decoded.
     pub(crate) fn stop(&mut self, why: T6Next) {
         self.over.get_or_insert(why);
+        self.thrown.more(self.buffer.get(self.pos / 8..).unwrap_or_default());
         self.buffer = Vec::new();
         self.pos = 0;
+    }
+
+    /// About so many octets are missing here, behind which nothing can be decoded.
+    pub(crate) fn lost(&mut self, octets: usize) {
+        self.stop(T6Next::Damaged);
+        self.thrown.lost(octets);
+    }
+
+    /// What came behind the end.
+    pub(crate) fn thrown(&self) -> Thrown {
+        self.thrown
     }
 
     /// The row that was decoded last.

@@ -3,6 +3,7 @@
 use super::header::{HEADER_OCTETS, Header};
 use super::stripe::{Line, Stripe};
 use super::{ATMOVE, COMMENT, ESC, NEWLEN, SDNORM, SDRST, STUFF};
+use crate::decode::Thrown;
 
 /// Octets that are taken at once, so that those of a stripe are kept in small numbers.
 const PIECE: usize = 1024;
@@ -37,6 +38,8 @@ pub(crate) struct T85Rows {
     picture: Option<Picture>,
     /// The end, once it is reached.
     over: Option<T85Next>,
+    /// What came behind that.
+    thrown: Thrown,
 }
 
 /// What is known since the header.
@@ -69,13 +72,14 @@ enum Scan {
 
 impl T85Rows {
     pub(crate) fn new(width: u32) -> Self {
-        T85Rows { width, input: Vec::new(), at: 0, last: false, skip: 0, picture: None, over: None }
+        let (input, thrown) = (Vec::new(), Thrown::default());
+        T85Rows { width, input, at: 0, last: false, skip: 0, picture: None, over: None, thrown }
     }
 
     /// Adds data.
     pub(crate) fn push(&mut self, octets: &[u8]) {
         if self.over.is_some() {
-            return;
+            return self.thrown.more(octets);
         }
         self.input.drain(..self.at.min(self.input.len()));
         self.at = 0;
@@ -90,8 +94,20 @@ impl T85Rows {
     /// Nothing more is decoded.
     pub(crate) fn stop(&mut self, why: T85Next) {
         self.over.get_or_insert(why);
+        self.thrown.more(self.input.get(self.at..).unwrap_or_default());
         self.input = Vec::new();
         self.at = 0;
+    }
+
+    /// About so many octets are missing here, behind which nothing can be decoded.
+    pub(crate) fn lost(&mut self, octets: usize) {
+        self.stop(T85Next::Damaged);
+        self.thrown.lost(octets);
+    }
+
+    /// What came behind the end.
+    pub(crate) fn thrown(&self) -> Thrown {
+        self.thrown
     }
 
     /// Whether the page came to its end.

@@ -9,6 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 /// is listened to; a peer behind a network address translator is latched on after that.
 const STRANGERS: Duration = Duration::from_millis(500);
 
+/// The same for a far end that was heard and has only changed its carrier: whoever is alive at a known address is heard long
+/// before, and a card for T.38 at a third address, or another address of a carrier's translator, within the time that is given
+/// to T.38 to come about.
+const STRANGERS_AFTER_A_CHANGE: Duration = Duration::from_millis(2_500);
+
 /// One far end.
 #[derive(Debug)]
 pub(super) struct Latch {
@@ -21,13 +26,12 @@ pub(super) struct Latch {
     known: Option<IpAddr>,
     /// Where its signalling comes from: of a peer behind a translator its media, too, as a rule.
     signalling: Vec<IpAddr>,
-    /// `None`: it was heard from somewhere, and is believed to be there still.
-    strangers_from: Option<Instant>,
+    strangers_from: Instant,
 }
 
 impl Latch {
     pub(super) fn new(now: Instant, announced: SocketAddr, signalling: Vec<IpAddr>) -> Self {
-        let strangers_from = Some(now + STRANGERS);
+        let strangers_from = now + STRANGERS;
         Latch { announced, remote: announced, latched: false, known: None, signalling, strangers_from }
     }
 
@@ -50,14 +54,14 @@ impl Latch {
         if self.latched {
             self.known = Some(self.remote.ip());
         }
-        // Another carrier of the same host comes from where the first one came from.
+        // Another carrier of the same host comes from where the first one came from, as a rule.
         let stays = announced.ip() == self.announced.ip() && self.known.is_some();
         if announced != self.announced {
             self.announced = announced;
             self.remote = announced;
         }
         self.latched = false;
-        self.strangers_from = (!stays).then_some(now + STRANGERS);
+        self.strangers_from = now + if stays { STRANGERS_AFTER_A_CHANGE } else { STRANGERS };
     }
 
     /// Whether a packet from there may be the far end's. Once the true source is known, nobody else is
@@ -68,7 +72,7 @@ impl Latch {
         }
         let ip = from.ip();
         let familiar = ip == self.announced.ip() || Some(ip) == self.known || self.signalling.contains(&ip);
-        familiar || self.strangers_from.is_some_and(|from| now >= from)
+        familiar || now >= self.strangers_from
     }
 
     /// A valid packet came from there.

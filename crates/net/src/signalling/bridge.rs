@@ -140,6 +140,8 @@ struct Half {
     stream: Option<Stream>,
     /// We offer this side T.38 (true) or audio (false), and have no answer.
     offering: Option<bool>,
+    /// What the other side said while we waited for that answer, and this one is still to hear.
+    owed: Option<Content>,
     /// It does not want T.38, or was offered it by us already.
     t38_asked: bool,
     /// What the media were told last.
@@ -161,6 +163,7 @@ impl Half {
             policy,
             stream: None,
             offering: None,
+            owed: None,
             t38_asked: false,
             told: (SideCarrier::Off, None),
             was_t38: false,

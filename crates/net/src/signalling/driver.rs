@@ -84,6 +84,8 @@ pub(crate) struct Driver {
     pub(super) next_incoming: u64,
     pub(super) stopping: Option<(Instant, oneshot::Sender<()>)>,
     pub(super) unreachable: Vec<crate::transport::Peer>,
+    /// Connections that stand, of which the user agent is to be told.
+    pub(super) connected: Vec<crate::transport::Peer>,
     /// Where calls are recorded, if they are.
     pub(super) traces: Option<Traces>,
     /// The number of the youngest trunk.
@@ -174,6 +176,7 @@ impl Driver {
             next_incoming: 1 << 62,
             stopping: None,
             unreachable: Vec::new(),
+            connected: Vec::new(),
             traces,
             mapped,
         };
@@ -257,8 +260,11 @@ impl Driver {
             self.input(key, leg::Input::Timeout);
         }
         loop {
-            if let Some(peer) = self.unreachable.pop() {
+            while let Some(peer) = self.unreachable.pop() {
                 self.tell_unreachable(peer);
+            }
+            while let Some(peer) = self.connected.pop() {
+                self.tell_connected(peer);
             }
             let Some(output) = self.agent.poll() else {
                 break;
@@ -266,6 +272,9 @@ impl Driver {
             match output {
                 sip::Output::Send { transport, local, remote, hop, octets } => {
                     self.forward((transport, remote), local, hop, octets);
+                }
+                sip::Output::StopConnecting { transport, remote } => {
+                    self.stop_connecting((transport, remote))
                 }
                 sip::Output::Event(event) => self.event(event),
             }

@@ -127,6 +127,24 @@ impl Driver {
         self.send(to, local, octets);
     }
 
+    /// A connection stands: the user agent learns it, also for what goes there instead of its flow.
+    pub(super) fn tell_connected(&mut self, peer: Peer) {
+        let now = self.now();
+        let instead = self.hops.detours.get(&peer).map(|(flow, _)| *flow);
+        for (transport, remote) in [Some(peer), instead].into_iter().flatten() {
+            self.agent.handle(now, sip::Input::Connected { transport, remote });
+        }
+    }
+
+    /// A connection that is still being made is given up, there or where a detour of the flow leads. Whoever else waits
+    /// for it learns that it does not come.
+    pub(super) fn stop_connecting(&mut self, flow: Peer) {
+        let detours = self.hops.detours.iter().filter(|(_, (of, _))| *of == flow).map(|(to, _)| *to);
+        let given_up: Vec<Peer> =
+            detours.chain([flow]).filter(|peer| self.transports.stop_connecting(*peer)).collect();
+        self.unreachable.extend(given_up);
+    }
+
     /// Nothing can be sent there: the user agent learns it, also for what went there instead of its flow.
     pub(super) fn tell_unreachable(&mut self, peer: Peer) {
         let now = self.now();

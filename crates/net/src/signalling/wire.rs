@@ -53,6 +53,11 @@ impl Driver {
     fn arrived(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Opened { remote, connection } => self.transports.opened(remote, connection),
+            Arrival::Connected { id, transport, remote } => {
+                if self.transports.is_current(id, (transport, remote)) {
+                    self.connected.push((transport, remote));
+                }
+            }
             Arrival::Message { transport, remote, octets } => {
                 self.note_alias((transport, remote), &octets);
                 let (now, local) = (self.now(), self.contact(transport, remote));
@@ -132,6 +137,8 @@ impl Driver {
             sip::Transport::Tcp | sip::Transport::Tls => {
                 if !self.transports.send(peer, octets) {
                     self.unreachable.push(peer);
+                } else if self.transports.stands(peer) {
+                    self.connected.push(peer);
                 }
             }
         }

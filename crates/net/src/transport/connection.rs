@@ -36,6 +36,8 @@ pub(crate) struct ConnectionId(pub(crate) u64);
 pub(crate) enum Arrival {
     /// Somebody connected; TLS is done where there is any.
     Opened { remote: SocketAddr, connection: Connection },
+    /// One that we made stands.
+    Connected { id: ConnectionId, transport: Transport, remote: SocketAddr },
     /// A message.
     Message { transport: Transport, remote: SocketAddr, octets: Bytes },
     /// Nothing more can be read: what is still to be said is written, and the connection closed.
@@ -53,13 +55,16 @@ pub(super) struct Shared {
     heard: AtomicU64,
     /// A whole message has come.
     spoke: AtomicBool,
+    /// It stands: what is queued is written.
+    stands: AtomicBool,
     began: Instant,
 }
 
 impl Shared {
-    fn new() -> Arc<Self> {
+    fn new(stands: bool) -> Arc<Self> {
         let (queued, heard, spoke) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Arc::new(Shared { queued, heard, spoke, began: Instant::now() })
+        let stands = AtomicBool::new(stands);
+        Arc::new(Shared { queued, heard, spoke, stands, began: Instant::now() })
     }
 
     fn hear(&self) {
@@ -117,6 +122,11 @@ impl Connection {
         (since.elapsed(), spoke)
     }
 
+    /// Whether it is made.
+    pub(crate) fn stands(&self) -> bool {
+        self.shared.stands.load(Ordering::Relaxed)
+    }
+
     pub(super) fn set_task(&mut self, task: AbortHandle) {
         self.task = Some(task);
     }
@@ -155,7 +165,7 @@ pub(super) fn pair(
     gate: Gate,
 ) -> (Connection, Line) {
     let (sender, queue) = mpsc::channel(limits.queue.max(1));
-    let shared = Shared::new();
+    let shared = Shared::new(!ours);
     let connection = Connection {
         id,
         transport,
@@ -193,6 +203,13 @@ impl Line {
             reason = writing => reason,
         };
         self.closed(reason).await;
+    }
+
+    /// Tells that it stands.
+    pub(super) async fn connected(&self) {
+        self.shared.stands.store(true, Ordering::Relaxed);
+        let (id, transport, remote) = (self.id, self.transport, self.remote);
+        let _ = self.arrivals.send(Arrival::Connected { id, transport, remote }).await;
     }
 
     /// Tells that it is over.

@@ -47,7 +47,10 @@ async fn run(line: Line, name: Option<String>, from: Option<IpAddr>, tls: Arc<Cl
         Err(error) => return line.closed(format!("not connected: {error}")).await,
     };
     match line.transport {
-        Transport::Udp | Transport::Tcp => line.carry(stream).await,
+        Transport::Udp | Transport::Tcp => {
+            line.connected().await;
+            line.carry(stream).await;
+        }
         Transport::Tls => {
             let name = match name.map(ServerName::try_from) {
                 Some(Ok(name)) => name,
@@ -57,7 +60,10 @@ async fn run(line: Line, name: Option<String>, from: Option<IpAddr>, tls: Arc<Cl
             let secured = TlsConnector::from(tls).connect(name, stream);
             let secured = tokio::time::timeout(patience, secured).await;
             match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(stream) => line.carry(stream).await,
+                Ok(stream) => {
+                    line.connected().await;
+                    line.carry(stream).await;
+                }
                 Err(error) => line.closed(format!("TLS: {error}")).await,
             }
         }

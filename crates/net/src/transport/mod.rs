@@ -139,6 +139,25 @@ impl Transports {
         self.connections.contains_key(&self.way(peer))
     }
 
+    /// Whether a connection is there.
+    pub(crate) fn stands(&self, peer: Peer) -> bool {
+        self.connections.get(&self.way(peer)).is_some_and(Connection::stands)
+    }
+
+    /// Whether this is the connection in use.
+    pub(crate) fn is_current(&self, id: ConnectionId, peer: Peer) -> bool {
+        self.connections.get(&peer).is_some_and(|c| c.id == id)
+    }
+
+    /// Gives up a connection that is still being made, and what waits for it; says whether there was one.
+    pub(crate) fn stop_connecting(&mut self, peer: Peer) -> bool {
+        let there = self.connections.get(&peer).is_some_and(|c| !c.stands());
+        if there && let Some(connection) = self.connections.remove(&peer) {
+            connection.abort();
+        }
+        there
+    }
+
     /// Lets the connection from `by` serve for what goes to `place` (RFC 5923 §8.2).
     pub(crate) fn alias(&mut self, place: Peer, by: Peer) {
         if place != by && self.connections.contains_key(&by) && self.aliases.insert(place, by) != Some(by) {
@@ -227,7 +246,7 @@ impl Transports {
 
     /// A connection is gone; says whether it was the one in use.
     pub(crate) fn closed(&mut self, id: ConnectionId, peer: Peer) -> bool {
-        let current = self.connections.get(&peer).is_some_and(|c| c.id == id);
+        let current = self.is_current(id, peer);
         if current {
             self.connections.remove(&peer);
         }

@@ -227,3 +227,36 @@ async fn after_a_lost_connection_the_call_ends_over_a_new_one() {
     telling.await.unwrap();
     a.stop().await;
 }
+
+/// A far end that thinks for longer than a connection may take to be made: what is too large for a datagram is not said a
+/// second time by UDP.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_stands_is_not_left_for_datagrams() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let datagrams = tokio::net::UdpSocket::bind(at).await.unwrap();
+    let mut config = Config::new("127.0.0.1:0".parse().unwrap());
+    config.workers = 1;
+    let mut trunk = Trunk::new("peer", &at.to_string());
+    trunk.transport = Some(Transport::Udp);
+    config.trunks.push(trunk);
+    let a = Endpoint::start(config).await.unwrap().0;
+    let mut large = request(terminal(Role::Calling, vec![page(20).1], true));
+    large.headers.push(("X-Large".to_owned(), "x".repeat(1_400)));
+    let _call = a.call(large);
+    let accepted = tokio::time::timeout(BOUND, listener.accept()).await.unwrap();
+    let (mut stream, _) = accepted.unwrap();
+    assert!(until(&mut stream, "m=audio").await.starts_with("INVITE"));
+    let repeated = async {
+        let mut buffer = [0; 4096];
+        loop {
+            let (length, _) = datagrams.recv_from(&mut buffer).await.unwrap();
+            if buffer[..length].starts_with(b"INVITE") {
+                return;
+            }
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(3), repeated).await.is_err(), "it came by UDP, too");
+    drop(stream);
+    a.stop().await;
+}

@@ -218,6 +218,7 @@ fn partial_page(call: &mut Call, frame: &Frame, stay: State) -> State {
     if !expected && !same_counters {
         return release::disconnect(call, Some(Cause::EcmProtocolError));
     }
+    page::went_on(call, page);
     call.reception.block.state_count(usize::from(count.reverse_bits()) + 1);
     if let Some(map) = call.reception.block.missing() {
         let frames = u32::try_from(call.reception.block.wanted()).unwrap_or(u32::MAX);

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use fax_base::Instant;
 use fax_base::line::{Framing, Listen, Training};
-use page::Page;
+use page::{Page, RefusedPage};
 
 /// What a receiver remembers over its pages.
 #[derive(Debug, Default)]
@@ -45,9 +45,11 @@ pub(crate) struct Reception {
     confirmed: Option<Confirmed>,
     /// ECM: page and block counter that must come next; none: whatever comes.
     expected: Option<(u8, u8)>,
+    /// ECM: the page refused last, until one is accepted.
+    refused_page: Option<RefusedPage>,
     /// ECM: the sender gave up a block of the page in hand (EOR), so that frames of it are missing for good.
     holes: bool,
-    /// ECM: a page was given up, or has holes: the fax is not whole, whatever comes after it.
+    /// ECM: a page was given up, has holes, or was refused and never came again: the fax is not whole, whatever comes after it.
     lost_page: bool,
     /// The command answered last.
     last_command: Option<Vec<u8>>,
@@ -74,8 +76,8 @@ struct Confirmed {
 }
 
 impl Reception {
-    /// Why the fax that was received is not whole though everything was answered, if it is not: to EOR follows ERR, and
-    /// to the blocks and pages behind it MCF, which says nothing of what is missing (T.30 Annex A.4.3).
+    /// Why the fax that was received is not whole though everything was answered, if it is not: to EOR follows ERR, to
+    /// a page that cannot be read PIN, and to the blocks and pages behind it MCF, which says nothing of what is missing (T.30 Annex A.4.3).
     pub(crate) fn given_up(&self) -> Option<Cause> {
         self.lost_page.then_some(Cause::EcmGaveUp)
     }

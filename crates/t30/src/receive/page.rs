@@ -34,6 +34,15 @@ pub(super) enum Page {
     Refused,
 }
 
+/// ECM: a page that was refused with PIN.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefusedPage {
+    /// Its counter.
+    page: u8,
+    /// It was the last of its document.
+    ends: bool,
+}
+
 /// Gives data of the page out, beginning it if it is not begun.
 pub(super) fn data(call: &mut Call, octets: Bytes) {
     let length = octets.len();
@@ -97,6 +106,20 @@ pub(super) fn abandon(call: &mut Call) {
         call.reception.page = Page::None;
     }
     call.reception.holes = false;
+}
+
+/// ECM: the block in hand is of the page with this counter. Where that is behind a refused one, the sender went on
+/// without it: what came of it is kept as failed, and is not the beginning of this page. After a DCS counters may begin
+/// anew, which says nothing.
+pub(super) fn went_on(call: &mut Call, page: u8) {
+    let Some(refused) = call.reception.refused_page else {
+        return;
+    };
+    if call.reception.page == Page::Refused && (1..128).contains(&page.wrapping_sub(refused.page)) {
+        call.reception.refused_page = None;
+        call.reception.lost_page = true;
+        settle(call, PageStatus::Failed, None, refused.ends);
+    }
 }
 
 /// Gives the block in hand out, holes and all.
@@ -276,8 +299,11 @@ impl Judging {
             call.reception.page = Page::Refused;
             // It may begin anew without a DCS.
             call.reception.expected = None;
+            call.reception.refused_page =
+                call.reception.confirmed.as_ref().map(|last| RefusedPage { page: last.page, ends });
         } else {
             call.timers.clear(Timer::Page);
+            call.reception.refused_page = None;
             call.reception.lost_page |= holes;
             settle(call, status, Some(verdict), ends);
         }

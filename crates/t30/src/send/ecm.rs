@@ -95,6 +95,9 @@ impl Blocks {
     /// Sends the wanted frames and PPS.
     fn send(self: Box<Self>, call: &mut Call) -> State {
         let mut blocks = self;
+        if !blocks.wanted.is_empty() && send::too_fast(call) {
+            return blocks.slow_down(call);
+        }
         call.enter(Phase::C);
         let mut frames: Vec<Bytes> =
             blocks.wanted.iter().filter_map(|i| blocks.frames.get(*i).cloned()).collect();
@@ -109,6 +112,16 @@ impl Blocks {
         let command = burst(vec![blocks.pps(call)]);
         let exchange = Exchange::begin(call, image, command);
         State::PartialPage(PartialPage { blocks, exchange })
+    }
+
+    /// The line below us has become one that does not carry this rate: CTC for frames that were asked for, training for
+    /// others.
+    fn slow_down(self: Box<Self>, call: &mut Call) -> State {
+        let slower = if self.requests > 0 { call.transmission.ladder.at_most(call.line_rate) } else { None };
+        match slower {
+            Some(modulation) => self.continue_to_correct(call, modulation),
+            None => send::begin(call),
+        }
     }
 
     /// The far end has the block.
@@ -142,7 +155,8 @@ impl Blocks {
         call.tally.resends = call.tally.resends.saturating_add(count);
         call.frames_again(count);
         call.event(Event::Resend { index: call.transmission.index(), frames: count });
-        if blocks.requests < REQUESTS {
+        let must_slow_down = !blocks.wanted.is_empty() && send::too_fast(call);
+        if blocks.requests < REQUESTS || must_slow_down {
             return blocks.send(call);
         }
         // A slower rate helps against noise; packets that are lost now and then it makes no rarer.

@@ -118,6 +118,11 @@ impl Transmission {
         self.plan.get(self.at).map_or_else(after, |p| p.index)
     }
 
+    /// The longest page from the one in hand on, mm.
+    fn longest(&self) -> u32 {
+        self.plan.iter().skip(self.at).map(|p| p.shape.millimetres()).max().unwrap_or(0)
+    }
+
     /// Whether nothing is left to be sent.
     pub(crate) fn is_over(&self) -> bool {
         self.at >= self.plan.len()
@@ -329,7 +334,7 @@ pub(crate) enum Again {
 /// The DCS for what is agreed at present.
 fn dcs_now(call: &Call) -> Fif {
     match &call.transmission.agreed {
-        Some(agreed) => negotiate::dcs(agreed, &call.transmission.dis),
+        Some(agreed) => negotiate::dcs(agreed, &call.transmission.dis, call.transmission.longest()),
         None => Fif::new(),
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn train(call: &mut Call) -> State {
     call.tally.agreed = Some(agreed);
     call.event(Event::Negotiated { format, modulation });
     let mut burst: Vec<Bytes> = call.identification(Fcf::Tsi).into_iter().collect();
-    let mut dcs = negotiate::dcs(&agreed, &dis);
+    let mut dcs = negotiate::dcs(&agreed, &dis, call.transmission.longest());
     if !call.transmission.polled {
         let password = call.config.password.as_deref().filter(|_| dis.bit(50));
         for (bit, fcf, text) in [(49, Fcf::Sub, send::sub_address(call)), (50, Fcf::Sid, password)] {

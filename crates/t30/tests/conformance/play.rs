@@ -267,6 +267,9 @@ impl Play {
                 Ok(())
             }
             "linechange" => {
+                if !rest.is_empty() {
+                    self.bench.session.limit_rate(number(rest)?);
+                }
                 self.bench.input(Input::LineChanged);
                 Ok(())
             }

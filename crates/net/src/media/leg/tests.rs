@@ -93,10 +93,26 @@ fn a_peer_behind_a_translator_is_latched_on_and_kept_through_the_switch() {
     to_t38(&mut leg, 600, PEER);
     assert_eq!(leg.latch.remote(), address(STRANGER), "the binding that works is kept");
     udptl(&mut leg, 601, 0, "198.51.100.66:9");
-    udptl(&mut leg, 9_000, 0, "198.51.100.66:9");
+    udptl(&mut leg, 3_099, 0, "198.51.100.66:9");
     assert!(!leg.latch.is_latched());
-    udptl(&mut leg, 9_001, 0, STRANGER);
+    udptl(&mut leg, 3_100, 0, STRANGER);
     assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(STRANGER)));
+    udptl(&mut leg, 9_000, 1, "198.51.100.66:9");
+    assert_eq!(leg.latch.remote(), address(STRANGER));
+}
+
+#[test]
+fn t38_from_a_third_address_is_heard_where_the_known_ones_are_silent() {
+    let mut leg = leg();
+    rtp(&mut leg, 1, PEER);
+    to_t38(&mut leg, 600, PEER);
+    udptl(&mut leg, 3_099, 0, STRANGER);
+    assert!(!leg.latch.is_latched());
+    udptl(&mut leg, 3_100, 1, STRANGER);
+    assert_eq!((leg.latch.is_latched(), leg.latch.remote()), (true, address(STRANGER)));
+    // What was announced still goes before.
+    udptl(&mut leg, 3_200, 2, PEER);
+    assert_eq!(leg.latch.remote(), address(PEER));
 }
 
 #[test]

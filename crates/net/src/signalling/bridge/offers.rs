@@ -101,9 +101,18 @@ impl Bridge {
             return;
         };
         // One side is converted to the other: its audio is ours to answer.
-        if from_t38 != half.is_t38() || half.offering.is_some() {
+        if from_t38 != half.is_t38() {
             return self.audio_ourselves(&pending);
         }
+        if half.offering.is_some() {
+            let flowed = self.flows(pending.from);
+            self.audio_ourselves(&pending);
+            if self.flows(pending.from) != flowed {
+                self.tell_other(pending.from, &pending.content);
+            }
+            return;
+        }
+        half.owed = None;
         half.offering = Some(false);
         let offer = half.negotiation.offer_line(lines::with_port(pending.content.line(), half.port));
         let call = half.call;
@@ -124,15 +133,33 @@ impl Bridge {
         }
     }
 
-    /// What a side said without having been asked by this call goes on to the other: it holds it, or does no longer.
+    /// What a side said without having been asked by this call goes on to the other: it holds it, or does no longer. Where the
+    /// other owes us an answer, after that.
     fn tell_other(&mut self, side: Side, content: &Content) {
-        let Some(half) = self.half(side.other()).filter(|h| h.offering.is_none() && !h.is_t38()) else {
+        let Some(half) = self.half(side.other()).filter(|h| !h.is_t38()) else {
             return;
         };
+        if half.offering.is_some() {
+            half.owed = Some(content.clone());
+            return;
+        }
+        half.owed = None;
         half.offering = Some(false);
         let offer = half.negotiation.offer_line(lines::with_port(content.line(), half.port));
         let call = half.call;
         self.want(sip::Command::Reinvite { call, offer });
+    }
+
+    /// This side does not owe us an answer any more: what it could not be told before.
+    fn tell_owed(&mut self, side: Side) {
+        if let Some(content) = self.half(side).and_then(|half| half.owed.take()) {
+            self.tell_other(side.other(), &content);
+        }
+    }
+
+    /// Whether a side is not on hold.
+    fn flows(&self, side: Side) -> bool {
+        self.half_ref(side).and_then(|half| half.stream.as_ref()).is_some_and(Stream::flows)
     }
 
     /// A side has answered our offer.
@@ -168,6 +195,7 @@ impl Bridge {
             // By the letter of that answer there is no stream any more.
             self.offer_audio(side);
         }
+        self.tell_owed(side);
         self.set_media();
     }
 
@@ -197,6 +225,7 @@ impl Bridge {
         if let Some(pending) = self.pending.take_if(|p| p.from == side.other()) {
             self.refused_there(pending, code);
         }
+        self.tell_owed(side);
     }
 
     /// The other side does not want what this one offered.

@@ -264,6 +264,39 @@ fn a_hold_goes_to_the_other_side_and_so_does_its_end_without_an_offer() {
     assert!(!b.take().contains("offer"));
 }
 
+/// The other side hears of it when it has answered what it was asked before.
+#[test]
+fn a_hold_and_its_end_are_not_lost_while_the_other_side_owes_an_answer() {
+    let mut b = Bench::up(OnwardT38::Pass, OnwardT38::Pass);
+    b.offers(Side::A, sdp(1, 2, "m=audio 6000 RTP/AVP 8\r\na=sendonly"));
+    b.takes(Side::B, sdp(2, 2, "m=audio 6000 RTP/AVP 8\r\na=recvonly"));
+    let lifted = |b: &Bench| {
+        let answered = String::from_utf8(b.last_sdp.to_vec()).unwrap();
+        Event::Refreshed { call: A, unheld: Some(answered.replacen("a=recvonly\r\n", "", 1).into()) }
+    };
+    let event = lifted(&b);
+    b.give(Input::Caller(event));
+    b.takes(Side::A, sdp(1, 3, "m=audio 6000 RTP/AVP 8"));
+    assert!(b.take().contains("b:offer:8@5000"));
+    // B has not answered that, and A holds it again.
+    b.offers(Side::A, sdp(1, 4, "m=audio 6000 RTP/AVP 8\r\na=sendonly"));
+    let said = b.take();
+    assert!(said.starts_with("a:take:8") && !said.contains("b:offer"), "{said}");
+    let event = lifted(&b);
+    b.takes(Side::B, sdp(2, 3, "m=audio 6000 RTP/AVP 8"));
+    assert!(b.take().contains("b:offer:8@5000"));
+    assert!(b.last_sdp.ends_with(b"a=sendonly\r\n"));
+    // Nor has it answered that, and A lets go of it.
+    b.give(Input::Caller(event));
+    b.takes(Side::A, sdp(1, 5, "m=audio 6000 RTP/AVP 8"));
+    assert!(!b.take().contains("offer"));
+    b.refuses(Side::B, 491);
+    assert!(b.take().contains("b:offer:8@5000"));
+    assert!(!b.last_sdp.ends_with(b"only\r\n"));
+    b.takes(Side::B, sdp(2, 4, "m=audio 6000 RTP/AVP 8"));
+    assert!(!b.take().contains("offer"));
+}
+
 #[test]
 fn early_media_is_passed_on_and_the_answer_stays_the_same() {
     let mut b = Bench::with(g711(1));
