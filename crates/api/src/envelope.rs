@@ -170,6 +170,7 @@ impl Fault {
         match error {
             ServiceError::NotFound => Self::bad_identifier(id),
             ServiceError::NoDocument => Self::new(StatusCode::NOT_FOUND, "not_found", "no attachment found"),
+            ServiceError::KeyDestroyed => Self::new(StatusCode::NOT_FOUND, "not_found", &error.to_string()),
             ServiceError::Taken(name) => Fault {
                 data: json!({ "message": "conflicting documents", "cause": format!("{name} is in use already") }),
                 ..Self::new(StatusCode::CONFLICT, "datastore_conflict", "")

@@ -430,7 +430,9 @@ async fn again(
     } else {
         match document_again(service, &account, found).await {
             Ok(document) => Some(document),
-            Err(error @ ServiceError::Unavailable(_)) => return Err(Fault::of_service(&error, id)),
+            Err(error @ (ServiceError::Unavailable(_) | ServiceError::KeyDestroyed)) => {
+                return Err(Fault::of_service(&error, id));
+            }
             Err(_) => return Err(Fault::named(failed)),
         }
     };

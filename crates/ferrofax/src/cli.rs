@@ -85,7 +85,7 @@ pub(crate) enum Command {
     Reload(ReloadArgs),
     /// Carry the whole store into a file and back, into a file or PostgreSQL; destroy an account's encryption key.
     ///
-    /// Stop every server on the store first. An import that was interrupted is repeated with the same archive.
+    /// Stop every server on the store first; destroy-key may be used while servers run on a database. An import that was interrupted is repeated with the same archive.
     ///
     /// Exit status: 0 done, 2 not done, and why.
     Store(StoreArgs),

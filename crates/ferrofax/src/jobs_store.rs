@@ -101,7 +101,7 @@ pub(crate) async fn run(args: &JobsArgs, file: &Path, as_json: bool) -> Result<E
 }
 
 /// An account by its name, or its id.
-fn account_of(config: &Config, said: &str) -> AccountId {
+pub(crate) fn account_of(config: &Config, said: &str) -> AccountId {
     let named = config.directory.accounts().find(|a| a.name == said);
     named.map_or_else(|| AccountId::new(said), |a| a.id.clone())
 }

@@ -1,10 +1,10 @@
 //! `ferrofax store`: the whole store into an archive and back, and the end of an account's key.
 
 use crate::cli::{StoreArgs, StoreCommand};
+use crate::jobs_store::account_of;
 use crate::{config, documents, server};
 use anyhow::{Result, bail};
 use fax_store::archive::{self, Contents};
-use fax_store::model::AccountId;
 use fax_store::sealed::Seals;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -41,18 +41,20 @@ pub(crate) async fn run(args: StoreArgs, as_json: bool) -> Result<ExitCode> {
                     "this cannot be undone: every encrypted document of account {account} is lost. Say --yes if it shall be"
                 );
             }
+            let named = account_of(&config, account);
             let seals = Seals::new(store, config.documents.masters.clone());
-            let keys = seals.destroy(&AccountId::new(account.as_str())).await?;
+            let keys = seals.destroy(&named).await?;
             if keys == 0 {
                 bail!(
-                    "account {account} has no key: give the id of an account whose documents are encrypted"
+                    "account {account} has no key: give the name or the id of an account whose documents are encrypted"
                 );
             }
             if as_json {
-                println!("{}", json!({ "account": account, "keys": keys }));
+                println!("{}", json!({ "account": named.as_str(), "keys": keys }));
             } else {
                 println!(
-                    "the key of account {account} is destroyed; backups of the store still have it, wrapped"
+                    "the key of account {account} is destroyed, and its documents cannot be read any more; backups of the \
+                     store still have the key, wrapped by the master key"
                 );
             }
         }
@@ -83,6 +85,11 @@ fn told(what: &str, file: &Path, contents: &Contents, as_json: bool) {
     contents.rows.iter().for_each(|(kind, n)| println!("  {n:>9} {kind}"));
     println!("  {:>9} documents", contents.documents);
     if contents.missing > 0 {
-        println!("  {:>9} documents that rows name were not there", contents.missing);
+        println!("  {:>9} documents that rows name were not there:", contents.missing);
+        contents.lost.iter().for_each(|lost| println!("    {lost}"));
+        let told = u64::try_from(contents.lost.len()).unwrap_or(u64::MAX);
+        if contents.missing > told {
+            println!("    and {} more", contents.missing - told);
+        }
     }
 }

@@ -386,8 +386,10 @@ impl Mailer {
     async fn pages(&self, notice: &Notice, which: &Which) -> Result<Pages, ServiceError> {
         let tiff = match self.service.attachment(&notice.account, which, Format::Tiff).await {
             Ok(attachment) => attachment.octets,
-            // A fax that failed before it had pages, or of which none came.
-            Err(ServiceError::NoDocument | ServiceError::NotFound) => return Ok(Pages::default()),
+            // A fax that failed before it had pages, or of which none came; or nobody can read them any more.
+            Err(ServiceError::NoDocument | ServiceError::NotFound | ServiceError::KeyDestroyed) => {
+                return Ok(Pages::default());
+            }
             Err(error) => return Err(error),
         };
         let limit = self.config.max_attachment;

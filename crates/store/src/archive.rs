@@ -3,12 +3,14 @@
 //! The file is a tar: `ferrofax-store.json` says what it is, `rows/KIND-NNNNNN.jsonl` hold a row a line, `documents/KEY`
 //! the documents that rows name, as they lie in their place (sealed ones stay sealed, and their wrapped keys are among
 //! the rows), and `end.json` counts everything and has the SHA-256 of it. Without that last member the file is cut off.
+//! Each member has its own SHA-256 as pax record `FERROFAX.sha256` (POSIX.1 pax), so that damage has a place.
 
-use crate::model::{DocumentKey, Row, RowKind};
+use crate::model::{DocumentKey, FaxId, JobId, Row, RowKind};
 use crate::port::{Documents, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -21,6 +23,10 @@ const END: &str = "end.json";
 const BATCH: usize = 200;
 /// Largest member that is read, octets.
 const MOST: u64 = 1 << 30;
+/// The pax record with the SHA-256 of a member, in hexadecimal digits.
+const DIGEST: &str = "FERROFAX.sha256";
+/// Members or documents that are told by name; the rest is a number.
+const TOLD: usize = 100;
 
 /// Why an archive was not written or read.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,9 @@ pub struct Contents {
     pub documents: u64,
     /// Documents that a row names and that are not there.
     pub missing: u64,
+    /// Whose these are, the first hundred, in words: `the pages of job …`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// SHA-256 over names, lengths and contents of all members before this.
     pub sha256: String,
 }
@@ -62,6 +71,12 @@ impl Contents {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.rows.values().sum::<u64>() + self.documents
+    }
+
+    /// What rows named and nobody found.
+    fn lose(&mut self, named: BTreeMap<DocumentKey, Owner>) {
+        self.missing = u64::try_from(named.len()).unwrap_or(u64::MAX);
+        self.lost = named.iter().take(TOLD).map(|(key, owner)| format!("{owner} (document {key})")).collect();
     }
 
     /// A number for this archive.
@@ -78,6 +93,23 @@ struct Head {
 
 fn unusable(why: impl std::fmt::Display) -> ArchiveError {
     ArchiveError::Unusable(why.to_string())
+}
+
+/// What a document is of.
+enum Owner {
+    Original(JobId),
+    Pages(JobId),
+    Received(FaxId),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Owner::Original(job) => write!(f, "what was handed in for job {job}"),
+            Owner::Pages(job) => write!(f, "the pages of job {job}"),
+            Owner::Received(fax) => write!(f, "the pages of received fax {fax}"),
+        }
+    }
 }
 
 /// The digest of members.
@@ -104,6 +136,8 @@ struct Writer {
 
 impl Writer {
     fn add(&mut self, name: &str, octets: &[u8]) -> Result<(), ArchiveError> {
+        let digest = hex::encode(Sha256::digest(octets));
+        self.tar.append_pax_extensions([(DIGEST, digest.as_bytes())])?;
         let mut header = tar::Header::new_gnu();
         header.set_size(u64::try_from(octets.len()).unwrap_or(u64::MAX));
         header.set_mode(0o600);
@@ -115,12 +149,15 @@ impl Writer {
 }
 
 /// The documents that a row names.
-fn documents_of(row: &Row) -> Vec<DocumentKey> {
+fn documents_of(row: &Row) -> Vec<(DocumentKey, Owner)> {
     let named = match row {
-        Row::Job(job) => {
-            vec![job.source.original().cloned(), job.document.clone()]
+        Row::Job(job) => vec![
+            job.source.original().map(|key| (key.clone(), Owner::Original(job.id.clone()))),
+            job.document.clone().map(|key| (key, Owner::Pages(job.id.clone()))),
+        ],
+        Row::Received(fax) => {
+            vec![fax.document.clone().map(|key| (key, Owner::Received(fax.id.clone())))]
         }
-        Row::Received(fax) => vec![fax.document.clone()],
         Row::Entry(_)
         | Row::Profile(_)
         | Row::Notice(_)
@@ -128,7 +165,7 @@ fn documents_of(row: &Row) -> Vec<DocumentKey> {
         | Row::HookAttempt(_)
         | Row::Audit(_) => Vec::new(),
     };
-    named.into_iter().flatten().filter(|key| !key.as_str().is_empty()).collect()
+    named.into_iter().flatten().filter(|(key, _)| !key.as_str().is_empty()).collect()
 }
 
 fn line(row: &Row, to: &mut Vec<u8>) -> Result<(), ArchiveError> {
@@ -187,7 +224,7 @@ async fn write(
     let head = Head { format: FORMAT, version: env!("CARGO_PKG_VERSION").into() };
     w.add(HEAD, &serde_json::to_vec(&head).map_err(unusable)?)?;
     let mut contents = Contents::default();
-    let mut named = BTreeSet::new();
+    let mut named = BTreeMap::new();
     for kind in RowKind::ALL {
         let (mut after, mut number) = (None, 0u64);
         loop {
@@ -206,17 +243,19 @@ async fn write(
             progress(contents.count());
         }
     }
-    for key in named {
+    let mut lost = BTreeMap::new();
+    for (key, owner) in named {
         match documents.get(&key).await {
             Ok(octets) => {
                 w.add(&format!("documents/{key}"), &octets)?;
                 contents.documents += 1;
             }
-            Err(StoreError::NotFound) => contents.missing += 1,
+            Err(StoreError::NotFound) => drop(lost.insert(key, owner)),
             Err(e) => return Err(e.into()),
         }
         progress(contents.count());
     }
+    contents.lose(lost);
     contents.sha256 = std::mem::take(&mut w.sum).end();
     w.add(END, &serde_json::to_vec(&contents).map_err(unusable)?)?;
     let mut file = w.tar.into_inner()?;
@@ -227,10 +266,23 @@ async fn write(
 
 /// A member of an archive.
 enum Member {
+    /// It is not what it was: its name.
+    Damaged(String),
     Head,
     Rows(Vec<Row>),
     Document(DocumentKey, Vec<u8>),
     End(Contents),
+}
+
+/// The digest that a member was written with; archives of before have none.
+fn digest_of(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<String>, ArchiveError> {
+    for record in entry.pax_extensions().map_err(unusable)?.into_iter().flatten() {
+        let record = record.map_err(unusable)?;
+        if record.key_bytes() == DIGEST.as_bytes() {
+            return Ok(Some(String::from_utf8_lossy(record.value_bytes()).into_owned()));
+        }
+    }
+    Ok(None)
 }
 
 fn read_member(entry: &mut tar::Entry<'_, impl Read>, sum: &mut Sum) -> Result<Member, ArchiveError> {
@@ -248,6 +300,9 @@ fn read_member(entry: &mut tar::Entry<'_, impl Read>, sum: &mut Sum) -> Result<M
         return serde_json::from_slice(&octets).map(Member::End).map_err(json);
     }
     sum.member(&name, &octets);
+    if digest_of(entry)?.is_some_and(|digest| digest != hex::encode(Sha256::digest(&octets))) {
+        return Ok(Member::Damaged(name));
+    }
     if name == HEAD {
         let head: Head = serde_json::from_slice(&octets).map_err(json)?;
         if head.format > FORMAT {
@@ -272,10 +327,11 @@ fn read_member(entry: &mut tar::Entry<'_, impl Read>, sum: &mut Sum) -> Result<M
 ///
 /// # Errors
 ///
-/// [`ArchiveError::Unusable`] with what is wrong; [`ArchiveError::File`].
+/// [`ArchiveError::Unusable`] with what is wrong, and where; [`ArchiveError::File`].
 pub fn verify(path: &Path) -> Result<Contents, ArchiveError> {
     let mut tar = tar::Archive::new(BufReader::new(File::open(path)?));
     let (mut sum, mut found, mut begun) = (Sum::default(), Contents::default(), false);
+    let (mut named, mut damaged) = (BTreeMap::new(), Vec::new());
     for entry in tar.entries().map_err(unusable)? {
         let mut entry = entry.map_err(unusable)?;
         let member = read_member(&mut entry, &mut sum)?;
@@ -284,21 +340,46 @@ pub fn verify(path: &Path) -> Result<Contents, ArchiveError> {
         }
         match member {
             Member::Head => begun = true,
+            Member::Damaged(name) => {
+                // Rows come before documents: whose it is is known, unless just that is damaged.
+                let key = name.strip_prefix("documents/").map(DocumentKey::new);
+                let owner = key.and_then(|key| named.remove(&key));
+                damaged.push(owner.map_or(name.clone(), |owner: Owner| format!("{name}, {owner}")));
+            }
             Member::Rows(rows) => {
                 for row in rows {
                     *found.rows.entry(row.kind().name().to_owned()).or_default() += 1;
+                    named.extend(documents_of(&row));
                 }
             }
-            Member::Document(..) => found.documents += 1,
+            Member::Document(key, _) => {
+                found.documents += 1;
+                named.remove(&key);
+            }
+            Member::End(_) if !damaged.is_empty() => return Err(changed(&damaged)),
             Member::End(end) => {
                 found.sha256 = sum.end();
-                found.missing = end.missing;
-                let same = found == end;
-                return if same { Ok(end) } else { Err(unusable("it was changed: its checksum is another")) };
+                found.lose(named);
+                let same = (&found.rows, found.documents, found.missing, &found.sha256)
+                    == (&end.rows, end.documents, end.missing, &end.sha256);
+                return if same {
+                    Ok(found)
+                } else {
+                    Err(unusable("it was changed: its checksum is another"))
+                };
             }
         }
     }
     Err(unusable("it is cut off"))
+}
+
+/// The members that are not what they were.
+fn changed(members: &[String]) -> ArchiveError {
+    let mut told = members.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if members.len() > TOLD {
+        told.push_str(&format!("; and {} more", members.len() - TOLD));
+    }
+    unusable(format!("changed or damaged: {told}"))
 }
 
 /// Brings everything of an archive into an empty store, after the whole archive was verified. One that was interrupted is
@@ -331,6 +412,7 @@ pub async fn import(
     for entry in tar.entries()? {
         match read_member(&mut entry?, &mut sum)? {
             Member::Head => {}
+            Member::Damaged(name) => return Err(changed(&[name])),
             Member::Rows(rows) => {
                 done += u64::try_from(rows.len()).unwrap_or(0);
                 store.restore(rows).await?;

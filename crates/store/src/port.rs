@@ -29,6 +29,9 @@ pub enum StoreError {
     /// The disk is full, fails, or the store is closed: what the system said.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// The document is encrypted by a key that the store has no more.
+    #[error("the document is encrypted and its key was destroyed: nobody can read it any more")]
+    KeyDestroyed,
     /// What is stored cannot be read.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -488,7 +491,7 @@ pub trait Documents: Send + Sync + 'static {
     /// Stores octets as they are under a key that the caller has drawn; what was there before is replaced.
     async fn put_as(&self, key: &DocumentKey, octets: Bytes) -> Result<(), StoreError>;
 
-    /// A document.
+    /// A document; [`StoreError::KeyDestroyed`] for one that is there and was encrypted by a key that is not.
     async fn get(&self, key: &DocumentKey) -> Result<Bytes, StoreError>;
 
     /// Removes a document; it is no error when there is none.

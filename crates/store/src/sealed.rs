@@ -207,11 +207,11 @@ impl Seals {
         Ok((id, self.open(seal)?))
     }
 
-    /// The key with this id; `NotFound` for one that was destroyed.
+    /// The key with this id; `KeyDestroyed` for one that was.
     async fn by_id(&self, id: &str) -> Result<XChaCha20Poly1305, StoreError> {
         let mut known = self.known.lock().await;
         self.refresh(&mut known).await?;
-        let seal = known.seals.get_mut(id).ok_or(StoreError::NotFound)?;
+        let seal = known.seals.get_mut(id).ok_or(StoreError::KeyDestroyed)?;
         self.open(seal)
     }
 

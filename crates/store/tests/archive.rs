@@ -212,6 +212,14 @@ async fn an_archive_that_was_changed_or_cut_off_is_refused_before_anything_is_wr
         changed[last] ^= 4;
         damages.push(changed);
     }
+    // A document or a row that is not what it was is told by its name, and the document as whose it is.
+    std::fs::write(&bad, &damages[4]).unwrap();
+    let said = verify(&bad).unwrap_err().to_string();
+    assert!(said.contains("changed or damaged: documents/"), "{said}");
+    assert!(said.contains(", what was handed in for job ") && !said.contains(';'), "{said}");
+    std::fs::write(&bad, &damages[5]).unwrap();
+    let said = verify(&bad).unwrap_err().to_string();
+    assert!(said.contains("changed or damaged: rows/"), "{said}");
     for (n, octets) in damages.into_iter().enumerate() {
         std::fs::write(&bad, octets).unwrap();
         let refused = import(&empty, &place, &bad, &mut |_| {}).await;
@@ -254,4 +262,27 @@ async fn an_import_that_was_interrupted_is_repeated_and_a_full_store_is_left_alo
     import(&half, &place, &path, &mut |_| {}).await.unwrap();
     assert_eq!(all(&half).await, all(&store).await);
     assert!(half.import_under_way().await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_are_not_there_are_told_by_whose_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(dir.path().join("a")).unwrap();
+    let place = folder(dir.path());
+    fill(&store, &place).await;
+    let mut gone = Vec::new();
+    for (_, row) in store.rows(RowKind::Job, None, 40).await.unwrap() {
+        let Row::Job(job) = row else { panic!() };
+        if let Some(key) = &job.document {
+            place.delete(key).await.unwrap();
+            gone.push(format!("the pages of job {} (document {key})", job.id));
+        }
+    }
+    let path = dir.path().join("a.tar");
+    let contents = export(&store, &place, &path, &mut |_| {}).await.unwrap();
+    gone.sort();
+    let mut lost = contents.lost.clone();
+    lost.sort();
+    assert_eq!((usize::try_from(contents.missing).unwrap(), &lost), (gone.len(), &gone));
+    assert_eq!(verify(&path).unwrap(), contents, "the archive tells the same");
 }

@@ -213,7 +213,7 @@ async fn a_changed_cut_off_or_exchanged_document_is_told() {
         inner.put_as(&key, bad.into()).await.unwrap();
         let got = documents.get(&key).await;
         // Where the id of the key was changed, there is no such key.
-        assert!(matches!(got, Err(StoreError::Damaged(_) | StoreError::NotFound)), "{what}: {got:?}");
+        assert!(matches!(got, Err(StoreError::Damaged(_) | StoreError::KeyDestroyed)), "{what}: {got:?}");
     }
     inner.put_as(&key, good.into()).await.unwrap();
     assert_eq!(documents.get(&key).await.unwrap(), octets);
@@ -265,7 +265,7 @@ async fn destroying_an_accounts_key_makes_its_documents_unreadable() {
     let seals = Seals::new(Arc::new(store.clone()), vec![master('a')]);
     assert_eq!(seals.destroy(&clinic).await, Ok(1));
     for node in [&documents, &other] {
-        assert_eq!(node.get(&gone).await, Err(StoreError::NotFound));
+        assert_eq!(node.get(&gone).await, Err(StoreError::KeyDestroyed));
         assert_eq!(node.get(&kept).await.unwrap(), "kept");
     }
     assert!(inner.get(&gone).await.unwrap().starts_with(MAGIC), "the octets are still there");

@@ -1,6 +1,7 @@
 //! Before a call for a job: whether it may be made, its pages, and which jobs go along with it.
 
 use crate::call::Leg;
+use crate::conversion::KEY_DESTROYED;
 use crate::event::Stage;
 use crate::finish::{Holder, Turn};
 use crate::policy::{TollRefusal, class};
@@ -9,6 +10,7 @@ use crate::service::{Service, TollPass};
 use core::time::Duration;
 use fax_base::redact::Redacted;
 use fax_document::FaxDocument;
+use fax_store::StoreError;
 use fax_store::model::{Attempt, AttemptOutcome, Job, JobState, RetryPolicy};
 use fax_store::port::JobChange;
 use fax_terminal::CodedPage;
@@ -114,6 +116,10 @@ impl Service {
     async fn ready(&self, job: Job, first: usize, ticket: Ticket) -> Option<Leg> {
         let pages = match self.pages(&job, first).await {
             Ok(pages) => pages,
+            Err(StoreError::KeyDestroyed) => {
+                self.finish(&job, Holder::Us(&ticket.entry), Turn::Hopeless(KEY_DESTROYED.into())).await;
+                return None;
+            }
             Err(e) => {
                 tracing::error!(job = %job.id, error = %e, "the stored pages cannot be read");
                 let mut a = Attempt { started: self.now(), ended: self.now(), ..Attempt::default() };
@@ -165,15 +171,16 @@ impl Service {
     }
 
     /// The pages of a job from `first` on.
-    async fn pages(&self, job: &Job, first: usize) -> Result<Vec<Arc<CodedPage>>, String> {
-        let key = job.document.as_ref().ok_or("the job has no document")?;
-        let got = self.inner.ports.documents.get(key).await;
-        let octets = got.map_err(|e| e.to_string())?;
+    async fn pages(&self, job: &Job, first: usize) -> Result<Vec<Arc<CodedPage>>, StoreError> {
+        let key = job.document.as_ref().ok_or(StoreError::NotFound)?;
+        let octets = self.inner.ports.documents.get(key).await?;
         let expected = job.ledger.len();
         let read = tokio::task::spawn_blocking(move || {
-            let document = FaxDocument::from_stored_tiff(&octets).map_err(|e| e.to_string())?;
+            let document =
+                FaxDocument::from_stored_tiff(&octets).map_err(|e| StoreError::Damaged(e.to_string()))?;
             if document.pages.len() != expected {
-                return Err(format!("{} pages, not {expected}", document.pages.len()));
+                let found = document.pages.len();
+                return Err(StoreError::Damaged(format!("{found} pages, not {expected}")));
             }
             let coded = document
                 .pages
@@ -182,6 +189,6 @@ impl Service {
                 .map(|p| Arc::new(CodedPage { shape: p.shape, t6: p.t6, jpeg: p.jpeg }));
             Ok(coded.collect())
         });
-        read.await.map_err(|e| e.to_string())?
+        read.await.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
 }

@@ -26,6 +26,9 @@ const REMARKS: usize = 10;
 /// Longest remark, characters.
 const REMARK: usize = 200;
 
+/// Why a fax fails whose document is encrypted by a key that was destroyed.
+pub(crate) const KEY_DESTROYED: &str = "The document is encrypted, and its key was destroyed.";
+
 /// Fax pages on disk.
 struct Stored {
     key: DocumentKey,
@@ -118,6 +121,7 @@ impl Service {
                 let octets = got.map_err(|e| match e {
                     StoreError::NotFound => ConvertError::Document("The document is lost.".into()),
                     StoreError::Damaged(_) => ConvertError::Document("The document is damaged.".into()),
+                    StoreError::KeyDestroyed => ConvertError::Document(KEY_DESTROYED.into()),
                     other => ConvertError::House(other.to_string()),
                 })?;
                 Ok((octets, content_type.clone(), file_name.clone()))

@@ -46,6 +46,9 @@ pub enum ServiceError {
     /// The fax has no document in this format.
     #[error("there is no document in this format")]
     NoDocument,
+    /// Its document is encrypted by a key that was destroyed.
+    #[error("{}", StoreError::KeyDestroyed)]
+    KeyDestroyed,
     /// The store failed: nothing was done.
     #[error("{0}")]
     Unavailable(String),
@@ -57,6 +60,7 @@ impl From<StoreError> for ServiceError {
             StoreError::NotFound => ServiceError::NotFound,
             StoreError::Refused(why) => ServiceError::Conflict(why),
             StoreError::Taken(name) => ServiceError::Taken(name),
+            StoreError::KeyDestroyed => ServiceError::KeyDestroyed,
             StoreError::Exists | StoreError::LeaseLost => ServiceError::Conflict(e.to_string()),
             StoreError::Unavailable(_) | StoreError::Damaged(_) => ServiceError::Unavailable(e.to_string()),
         }

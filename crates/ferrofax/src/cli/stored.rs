@@ -108,15 +108,19 @@ pub(crate) enum StoreCommand {
         #[arg(value_name = "FILE.tar")]
         file: PathBuf,
     },
-    /// Read an archive to its end and say what is in it.
+    /// Read an archive to its end and say what is in it, and which documents were not there when it was written.
+    ///
+    /// What was changed or damaged since then is told by its name, with the fax whose it is, and the exit status is 2.
     Verify {
         /// The archive.
         #[arg(value_name = "FILE.tar")]
         file: PathBuf,
     },
     /// Destroy the encryption key of an account: its documents cannot be read any more, by nobody.
+    ///
+    /// Faxes that wait in its queue fail. What it sends and receives from then on is encrypted by a new key.
     DestroyKey {
-        /// The account's id.
+        /// The account's name in the configuration, or its id.
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// Yes, really.

@@ -141,7 +141,7 @@ impl<'f, 'a> Section<'f, 'a> {
                 None
             }
             None => {
-                self.wrong(key, value, &format!("a number from {least} to {most}"));
+                self.wrong(key, value, &format!("a whole number from {least} to {most}"));
                 None
             }
         }

@@ -221,11 +221,7 @@ impl Daemon {
             assert!(Instant::now() < deadline, "{} is not healthy", self.setup.name);
             std::thread::sleep(Duration::from_millis(50));
         }
-        let body = serde_json::json!({ "data": { "api_key": self.setup.key() } }).to_string();
-        let json = [("Content-Type", "application/json")];
-        let login = http::ask(self.api, "PUT", "/v2/api_auth", &json, body.as_bytes()).unwrap();
-        assert_eq!(login.status, 201, "{}", login.text());
-        self.account = login.json()["data"]["account_id"].as_str().unwrap().to_owned();
+        self.account = account_of(self.api, &self.setup.key());
     }
 
     /// What this process wrote to standard error.
@@ -244,6 +240,12 @@ impl Daemon {
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Ends it as a service manager does, and waits for that.
+    pub fn stop(&mut self) {
+        self.terminate();
+        assert!(self.wait(Duration::from_secs(60)).success(), "{} did not end well", self.setup.name);
     }
 
     /// Waits until the process has ended.
@@ -277,9 +279,7 @@ impl Daemon {
 
     /// A GET below the account's faxes.
     pub fn fetch(&self, rest: &str, accept: &str) -> http::Answer {
-        let key = self.setup.key();
-        let fields = [("X-Auth-Token", key.as_str()), ("Accept", accept)];
-        http::ask(self.api, "GET", &self.faxes(rest), &fields, b"").expect("an answer")
+        self.door().fetch(rest, accept)
     }
 
     /// Queues a document; the job's id.
@@ -298,6 +298,12 @@ impl Daemon {
     pub fn door(&self) -> Door {
         let Setup { number, .. } = &self.setup;
         Door { api: self.api, path: self.faxes(""), key: self.setup.key(), number: number.clone() }
+    }
+
+    /// Where it takes faxes of another account that the configuration has.
+    pub fn door_of(&self, key: &str, number: &str) -> Door {
+        let path = format!("/v2/accounts/{}/faxes", account_of(self.api, key));
+        Door { api: self.api, path, key: key.to_owned(), number: number.to_owned() }
     }
 
     /// Waits until the job is done with, well or badly.
@@ -364,6 +370,12 @@ pub struct Door {
 }
 
 impl Door {
+    /// A GET below the account's faxes.
+    pub fn fetch(&self, rest: &str, accept: &str) -> http::Answer {
+        let fields = [("X-Auth-Token", self.key.as_str()), ("Accept", accept)];
+        http::ask(self.api, "GET", &format!("{}{rest}", self.path), &fields, b"").expect("an answer")
+    }
+
     /// Hands a document in; `None` without a whole answer.
     pub fn submit(&self, faxbox: &str, to: &str, media_type: &str, document: &[u8]) -> Option<http::Answer> {
         let mut fax =
@@ -387,6 +399,24 @@ impl Door {
         let json: Value = serde_json::from_slice(&answer.body).ok()?;
         assert_eq!(answer.status, 201, "{json}");
         Some(json["data"]["id"].as_str()?.to_owned())
+    }
+}
+
+/// The id of the account whose key this is.
+fn account_of(api: SocketAddr, key: &str) -> String {
+    let body = serde_json::json!({ "data": { "api_key": key } }).to_string();
+    let json = [("Content-Type", "application/json")];
+    let login = http::ask(api, "PUT", "/v2/api_auth", &json, body.as_bytes()).unwrap();
+    assert_eq!(login.status, 201, "{}", login.text());
+    login.json()["data"]["account_id"].as_str().unwrap().to_owned()
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, patience: Duration, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
+    while !so() {
+        assert!(Instant::now() < deadline, "it never came to be that {what}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

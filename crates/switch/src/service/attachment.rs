@@ -41,7 +41,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::NotFound`]; [`ServiceError::NoDocument`] before conversion, of a reception
+    /// [`ServiceError::NotFound`]; [`ServiceError::KeyDestroyed`]; [`ServiceError::NoDocument`] before conversion, of a reception
     /// without a page, or the original of a fax that was fetched.
     pub async fn attachment(
         &self,
