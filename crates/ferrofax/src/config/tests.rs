@@ -76,7 +76,11 @@ fn rest_is_told_who_may_log_in_and_mail_what_its_domains_end_in() {
     let api = own.api.unwrap();
     assert!(api.user_auth && api.token_secret.as_ref().is_some_and(|s| s.0 == secret));
     assert!(!format!("{api:?}").contains(secret) && own.smtp.unwrap().fax_domain == "fax.example");
-    assert!(api.trusted_proxies.is_empty());
+    assert!(api.trusted_proxies.is_empty() && api.attachment_format == fax_switch::Format::Pdf);
+    let tiff = of("[api]\nattachment_format = \"tiff\"").unwrap().api.unwrap();
+    assert_eq!(tiff.attachment_format, fax_switch::Format::Tiff);
+    let faults = of("[api]\nattachment_format = \"png\"").unwrap_err();
+    assert!(faults.iter().any(|f| f.what.contains("png") && f.remedy.contains("pdf, tiff, original")));
     let api = of("[api]\ntrusted_proxies = [\"127.0.0.1\", \"::ffff:10.0.0.1\"]").unwrap().api.unwrap();
     assert_eq!(
         api.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
