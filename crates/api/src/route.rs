@@ -158,6 +158,8 @@ pub enum Resource {
     WebhookAttempts,
     /// What came of calling all of them.
     AllWebhookAttempts,
+    /// What came of calling a faxbox's callbacks.
+    CallbackAttempts,
     /// The kinds of hooks there are.
     Hooks,
     /// What they are told, by example.
@@ -198,6 +200,7 @@ impl Resource {
             | Resource::Descendants
             | Resource::WebhookAttempts
             | Resource::AllWebhookAttempts
+            | Resource::CallbackAttempts
             | Resource::Hooks
             | Resource::HookSamples
             | Resource::HookSample
@@ -309,6 +312,7 @@ static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
             ("/users/{id}", Resource::User),
             ("/faxboxes", Resource::Faxboxes),
             ("/faxboxes/{id}", Resource::Faxbox),
+            ("/faxboxes/{id}/attempts", Resource::CallbackAttempts),
             ("/users/{user}/faxboxes", Resource::Faxboxes),
             ("/users/{user}/faxboxes/{id}", Resource::Faxbox),
             ("/phone_numbers", Resource::Numbers),

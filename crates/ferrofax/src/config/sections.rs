@@ -432,6 +432,8 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
             smtp_permission_list: texts("allow_senders"),
             notify_inbound: texts("notify_inbound"),
             notify_outbound: texts("notify_outbound"),
+            callback_inbound: super::callbacks::callback(&s, "callback_inbound"),
+            callback_outbound: super::callbacks::callback(&s, "callback_outbound"),
             ..Faxbox::default()
         };
         s.finish();
