@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use fax_store::model::AccountId;
-use fax_switch::{Attachment, Format, Service};
+use fax_switch::{Attachment, Format, Service, ServiceError};
 use sha2::{Digest, Sha256};
 
 use crate::envelope::Fault;
@@ -32,15 +32,33 @@ pub async fn get(
         .get("accept")
         .map(String::as_str)
         .or_else(|| headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()));
-    let format = format(accept, default).ok_or_else(Fault::not_acceptable)?;
+    let wanted = format(accept, default).ok_or_else(Fault::not_acceptable)?;
     let account = AccountId::new(scope.account.as_str());
-    let mut attachment =
-        service.attachment(&account, &found.which(), format).await.map_err(|e| Fault::of_service(&e, id))?;
-    let name = attachment.file_name.clone();
-    let extension = name.rsplit_once('.').map_or("bin", |(_, e)| e);
-    attachment.file_name = format!("fax_document_{}.{}", stamp(&found), extension);
+    let which = found.which();
+    let mut got = service.attachment(&account, &which, wanted).await;
+    // Of what was fetched and not kept, or let go since, there is no original.
+    if let (Format::Original, Err(ServiceError::NoDocument)) = (wanted, &got) {
+        let other = format(accept, Format::Pdf).ok_or_else(Fault::not_acceptable)?;
+        got = service.attachment(&account, &which, other).await;
+    }
+    let mut attachment = got.map_err(|e| Fault::of_service(&e, id))?;
+    let extension = if wanted == Format::Original {
+        typed(&mut attachment)
+    } else {
+        attachment.file_name.rsplit_once('.').map_or("bin", |(_, e)| e).to_owned()
+    };
+    attachment.file_name = format!("fax_document_{}.{extension}", stamp(&found));
     let inline = query.get("disposition").is_some_and(|d| d == "inline");
     Ok(respond(&attachment, headers, inline))
+}
+
+/// Names an original by what it is, not by what a stranger said: nothing comes from here that a browser would run. Answers
+/// the usual ending of its name.
+fn typed(attachment: &mut Attachment) -> String {
+    let (kind, name) = (Some(attachment.content_type.as_str()), Some(attachment.file_name.as_str()));
+    let known = fax_document::sniff(&attachment.octets, kind, name);
+    attachment.content_type = known.map_or("application/octet-stream", |f| f.media_type()).to_owned();
+    known.map_or("bin", |f| f.extension()).to_owned()
 }
 
 fn stamp(found: &crate::faxes::Found) -> String {
@@ -180,6 +198,30 @@ mod tests {
             (Some("image/tiff, */*"), Some(Format::Tiff)),
         ] {
             assert_eq!(format(accept, Format::Pdf), wanted, "{accept:?}");
+        }
+        for (accept, wanted) in [
+            (None, Some(Format::Original)),
+            (Some("text/html, */*;q=0.8"), Some(Format::Original)),
+            (Some("application/pdf"), Some(Format::Pdf)),
+            (Some("image/tiff, */*"), Some(Format::Tiff)),
+            (Some("image/png"), None),
+        ] {
+            assert_eq!(format(accept, Format::Original), wanted, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn an_original_is_called_what_it_is() {
+        for (octets, said, name, wanted) in [
+            (&b"%PDF-1.7"[..], "text/html", "x.html", ("application/pdf", "pdf")),
+            (b"<script>", "text/html", "x.html", ("application/octet-stream", "bin")),
+            (b"hello", "text/plain; charset=utf-8", "x.sh; a=b", ("text/plain", "txt")),
+            (b"II\x2A\0", "application/octet-stream", "", ("image/tiff", "tiff")),
+        ] {
+            let mut original =
+                Attachment { content_type: said.into(), file_name: name.into(), octets: octets.into() };
+            assert_eq!(typed(&mut original), wanted.1);
+            assert_eq!(original.content_type, wanted.0);
         }
     }
 

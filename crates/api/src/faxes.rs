@@ -453,10 +453,16 @@ async fn document_again(
     found: &Found,
 ) -> Result<NewDocument, ServiceError> {
     let which = found.which();
-    let format = if matches!(found, Found::Job(_)) { Format::Original } else { Format::Tiff };
-    let attachment = match service.attachment(account, &which, format).await {
-        Err(ServiceError::NoDocument) => service.attachment(account, &which, Format::Tiff).await,
-        other => other,
+    let attachment = match found {
+        // No page was ever made of what came from there: perhaps there is a document now.
+        Found::Job(job) if job.pages == 0 && matches!(job.source, Source::Url { .. }) => {
+            Err(ServiceError::NoDocument)
+        }
+        Found::Job(_) => match service.attachment(account, &which, Format::Original).await {
+            Err(ServiceError::NoDocument) => service.attachment(account, &which, Format::Tiff).await,
+            other => other,
+        },
+        Found::Fax(_) => service.attachment(account, &which, Format::Tiff).await,
     };
     match (attachment, found) {
         (Ok(attachment), _) => Ok(submit::octets(Upload {
@@ -464,9 +470,9 @@ async fn document_again(
             content_type: attachment.content_type,
             file_name: Some(attachment.file_name),
         })),
-        // It could never be fetched, or its pages were not to be kept.
+        // It could never be fetched or converted, or nothing of it was to be kept.
         (Err(ServiceError::NoDocument), Found::Job(job)) if job.document.is_none() => match &job.source {
-            Source::Url { url, method, host, referer, content, content_type } => Ok(NewDocument::Url {
+            Source::Url { url, method, host, referer, content, content_type, .. } => Ok(NewDocument::Url {
                 url: url.clone(),
                 method: method.clone(),
                 host: host.clone(),

@@ -86,7 +86,7 @@ pub fn job(job: &Job) -> Document {
     if job.state == JobState::Cancelled || job.cancel {
         d.insert("cancelled".into(), true.into());
     }
-    if let Source::Url { url, method, host, referer, content, content_type } = &job.source {
+    if let Source::Url { url, method, host, referer, content, content_type, .. } = &job.source {
         let mut source = document_of(json!({ "url": url, "method": method }));
         for (key, value) in
             [("host", host), ("referer", referer), ("content", content), ("content_type", content_type)]

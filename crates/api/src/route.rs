@@ -160,6 +160,8 @@ pub enum Resource {
     WebhookAttempts,
     /// What came of calling all of them.
     AllWebhookAttempts,
+    /// What came of calling a faxbox's callbacks.
+    CallbackAttempts,
     /// The kinds of hooks there are.
     Hooks,
     /// What they are told, by example.
@@ -199,7 +201,8 @@ impl Resource {
             Resource::Children
             | Resource::Descendants
             | Resource::WebhookAttempts
-            | Resource::AllWebhookAttempts => &[(Method::GET, Right::ReadSetup)],
+            | Resource::AllWebhookAttempts
+            | Resource::CallbackAttempts => &[(Method::GET, Right::ReadSetup)],
             Resource::Hooks
             | Resource::HookSamples
             | Resource::HookSample
@@ -311,6 +314,7 @@ static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
             ("/users/{id}", Resource::User),
             ("/faxboxes", Resource::Faxboxes),
             ("/faxboxes/{id}", Resource::Faxbox),
+            ("/faxboxes/{id}/attempts", Resource::CallbackAttempts),
             ("/users/{user}/faxboxes", Resource::Faxboxes),
             ("/users/{user}/faxboxes/{id}", Resource::Faxbox),
             ("/phone_numbers", Resource::Numbers),

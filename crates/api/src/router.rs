@@ -449,6 +449,7 @@ impl Face {
             Resource::Webhooks => setup::act(service, caller, &route, &verb, envelope, query).await?,
             Resource::WebhookAttempts => webhooks::attempts(service, account, Some(id)).await?,
             Resource::AllWebhookAttempts => webhooks::attempts(service, account, None).await?,
+            Resource::CallbackAttempts => webhooks::callback_attempts(service, account, id).await?,
             Resource::Hooks => webhooks::kinds(),
             Resource::HookSamples => webhooks::samples(None)?,
             Resource::HookSample => webhooks::samples(Some(id))?,

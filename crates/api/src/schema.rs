@@ -79,6 +79,7 @@ pub const ACCOUNT: &[Property] = &[
     optional("fax.retention.failed_days", Kind::Integer(0, 36_500, None)),
     optional("fax.retention.documents_days", Kind::Integer(0, 36_500, None)),
     optional("fax.retention.store_original", Kind::Boolean),
+    optional("fax.retention.store_url_document", Kind::Boolean),
     optional("fax.retention.store_fax_tiff", Kind::Boolean),
 ];
 

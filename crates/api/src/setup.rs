@@ -7,6 +7,7 @@ use fax_store::model::{AccountId, Entry, EntryKind, FaxboxId, Folder, Timestamp}
 use fax_store::port::JobQuery;
 use fax_switch::directory::entries::{callflow_target, hidden, retention};
 use fax_switch::directory::{DEEPEST, permission};
+use fax_switch::hooks::callback_id;
 use fax_switch::policy::SendHours;
 use fax_switch::{Account, Directory, Faxbox, Service, ServiceError};
 use serde_json::{Map, Value, json};
@@ -176,6 +177,11 @@ async fn delete(service: &Service, caller: &Caller, kind: &Kind, old: &Entry) ->
     let (directory, now) = (service.directory(), service.now());
     let mut document = of_entry(kind, old);
     let mut gone = vec![old.removed(now)];
+    let mut told = match kind.entry {
+        // Whether it has callbacks now or had them once.
+        EntryKind::Faxbox => [true, false].map(|inbound| callback_id(&old.id, inbound)).into(),
+        _ => webhooks::names_of(old),
+    };
     if kind.entry == EntryKind::Account {
         let id = AccountId::new(old.id.as_str());
         if !caller.is_above(&directory, &id) {
@@ -200,17 +206,18 @@ async fn delete(service: &Service, caller: &Caller, kind: &Kind, old: &Entry) ->
             EntryKind::Webhook,
             EntryKind::Seal,
         ] {
-            gone.extend(directory.entries_of(kind, &id).map(|e| e.removed(now)));
+            for entry in directory.entries_of(kind, &id) {
+                told.extend(webhooks::names_of(entry));
+                gone.push(entry.removed(now));
+            }
         }
         // Numbers go back to where they came from.
         let own = directory.entries_of(EntryKind::Number, &id);
         gone.extend(own.map(|e| numbers::given_to(e, &old.account, now)));
         gone.push(service.erasure_of(&id));
     }
-    let hooks: Vec<String> =
-        gone.iter().filter(|e| e.kind == EntryKind::Webhook).map(|e| e.id.clone()).collect();
     service.put_entries(gone).await.map_err(|e| fault(&e, kind, old))?;
-    for hook in hooks {
+    for hook in told {
         service.forget_hook(&hook).await.map_err(|e| fault(&e, kind, old))?;
     }
     if kind.entry == EntryKind::Account {
@@ -508,6 +515,12 @@ fn of_faxbox(faxbox: &Faxbox) -> Document {
     {
         if let Some(value) = value {
             d.insert(key.into(), value.as_str().into());
+        }
+    }
+    for (way, inbound) in [("inbound", true), ("outbound", false)] {
+        let told = d.get_mut("notifications").and_then(|n| n.get_mut(way)).and_then(Value::as_object_mut);
+        if let (Some(told), Some(callback)) = (told, faxbox.callback(inbound)) {
+            told.insert("callback".into(), Value::Object(callback.clone()));
         }
     }
     d

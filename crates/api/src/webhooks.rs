@@ -4,10 +4,10 @@ pub mod call;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fax_store::model::{AccountId, Entry, EntryKind, HookAttempt, Timestamp};
+use fax_store::model::{AccountId, Entry, EntryKind, FaxboxId, HookAttempt, Timestamp};
 use fax_switch::Service;
 use fax_switch::directory::entries::hidden;
-use fax_switch::hooks::What;
+use fax_switch::hooks::{What, callback_id};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -142,6 +142,40 @@ pub async fn attempts(service: &Service, account: &str, hook: Option<&str>) -> R
         }
         None => directory.entries_of(EntryKind::Webhook, &id).map(|e| e.id.clone()).collect(),
     };
+    listed(service, hooks).await
+}
+
+/// `GET …/faxboxes/{id}/attempts`: what came of calling its callbacks.
+///
+/// # Errors
+///
+/// 404, 503.
+pub async fn callback_attempts(service: &Service, account: &str, faxbox: &str) -> Result<Success, Fault> {
+    let directory = service.directory();
+    let found = directory.faxbox(&FaxboxId::new(faxbox)).filter(|f| f.account.as_str() == account);
+    let found = found.ok_or_else(|| Fault::bad_identifier(faxbox))?;
+    listed(service, [true, false].map(|inbound| callback_id(found.id.as_str(), inbound)).into()).await
+}
+
+/// What attempts are kept of an entry that goes: those of a hook, or of a faxbox's callbacks.
+#[must_use]
+pub fn names_of(entry: &Entry) -> Vec<String> {
+    let callback = |way: &str| {
+        let of_way = entry.document.get("notifications").and_then(|n| n.get(way));
+        of_way.is_some_and(|w| w.get("callback").is_some())
+    };
+    match entry.kind {
+        EntryKind::Webhook => vec![entry.id.clone()],
+        EntryKind::Faxbox => [(true, "inbound"), (false, "outbound")]
+            .into_iter()
+            .filter(|(_, way)| callback(way))
+            .map(|(inbound, _)| callback_id(&entry.id, inbound))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+async fn listed(service: &Service, hooks: Vec<String>) -> Result<Success, Fault> {
     let mut all = Vec::new();
     for hook in hooks {
         all.extend(service.hook_attempts(&hook).await.map_err(|e| Fault::of_service(&e, &hook))?);
@@ -219,6 +253,7 @@ fn example(what: What) -> Map<String, Value> {
         "id": "0199f3c8d7e07d0c9a3b5e1f2a4c6d8e",
         "account_id": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         "faxbox_id": "ffffffffffffffffffffffffffffffff",
+        "owner_id": "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
         "direction": if inbound { "inbound" } else { "outbound" },
         "created": EXAMPLE_TIME.gregorian_seconds(),
         "from_number": "+14155550100",

@@ -6,8 +6,11 @@ mod rig;
 
 use fax_api::Config;
 use fax_store::model::AccountId;
+use fax_switch::Format;
 use rig::{A, F, KEY, Rig, by_url, faxes, plain, start, testdata};
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn every_multipart_spelling_hands_in_the_document() {
@@ -177,20 +180,34 @@ async fn a_broken_document_fails_with_a_plain_reason() {
 
 #[tokio::test]
 async fn a_document_by_url_is_fetched() {
-    let rig = start(Config::default(), true).await;
+    let rig = start(Config { attachment_format: Format::Original, ..Config::default() }, true).await;
     // A server of documents: one redirect, then the PDF.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let letters = asked.clone();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let documents = axum::Router::new()
         .route("/go", axum::routing::get(|| async { axum::response::Redirect::to("/letter.pdf") }))
         .route(
             "/letter.pdf",
-            axum::routing::get(|| async { ([("content-type", "application/pdf")], testdata("demo.pdf")) }),
+            axum::routing::get(move || async move {
+                letters.fetch_add(1, Ordering::Relaxed);
+                ([("content-type", "application/pdf")], testdata("demo.pdf"))
+            }),
         );
     tokio::spawn(fax_api::serve(listener, documents, std::future::pending()));
     let data = json!({ "data": { "to_number": "4155551234", "from_number": "4155550100", "document": { "url": format!("http://{at}/go") } } });
     let id = rig.json("PUT", &faxes(""), data).await.json["data"]["id"].as_str().unwrap().to_owned();
     assert_eq!(rig.finished(&id).await["status"], "completed");
+    // It is kept: as the attachment, where that is said to be the original, and to be sent again.
+    let path = faxes(&format!("/outbox/{id}"));
+    let original = rig.get(&format!("{path}/attachment")).await;
+    assert_eq!((original.status, original.header("content-type")), (200, "application/pdf"));
+    assert_eq!(original.body, testdata("demo.pdf"));
+    assert!(original.header("content-disposition").ends_with(".pdf"));
+    let made = rig.json("PUT", &path, json!({ "action": "resubmit", "data": {} })).await;
+    assert_eq!(rig.finished(made.json["data"]["id"].as_str().unwrap()).await["status"], "completed");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
     let data = json!({ "data": { "to_number": "4155551234", "from_number": "4155550100", "document": { "url": format!("http://{at}/none.pdf") } } });
     let id = rig.json("PUT", &faxes(""), data).await.json["data"]["id"].as_str().unwrap().to_owned();
     let job = rig.finished(&id).await;
@@ -205,6 +222,8 @@ async fn a_document_by_url_is_fetched() {
     assert_eq!((made.status, &made.json["data"]["document"]), (201, &job["document"]), "{}", made.json);
     let job = rig.finished(made.json["data"]["id"].as_str().unwrap()).await;
     assert!(job["tx_result"]["result_text"].as_str().unwrap().contains("404"), "{job}");
+    let none = rig.get(&faxes(&format!("/outbox/{id}/attachment"))).await;
+    assert_eq!(none.status, 404, "there is neither original nor page");
     let elsewhere = json!({ "document": { "url": format!("http://{at}/go") } });
     let made = rig.json("PUT", &path, again(elsewhere)).await;
     assert_eq!(made.status, 201, "{}", made.json);

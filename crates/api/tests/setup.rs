@@ -436,12 +436,13 @@ async fn hours_and_days_that_cannot_be_read_are_refused() {
         let (status, body) = rig.with(KEY, "PATCH", &one, json!({ "data": { "fax": fax } })).await;
         assert!(status == 400 && body["data"].get(field).is_some(), "{field}: {body}");
     }
-    let good = json!({ "send_hours": ["mon-fri 08:00-18:00"], "retention": { "sent_days": "30", "store_original": false } });
+    let good = json!({ "send_hours": ["mon-fri 08:00-18:00"], "retention": { "sent_days": "30", "store_original": false, "store_url_document": "false" } });
     assert_eq!(rig.with(KEY, "PATCH", &one, json!({ "data": { "fax": good } })).await.0, 200);
     let directory = rig.service.directory();
     let known = directory.account(&text(&account, "id").into()).unwrap();
     assert!(!known.send_hours.is_empty());
     assert_eq!((known.retention.sent_days, known.retention.store_original), (Some(30), Some(false)));
+    assert_eq!(known.retention.store_url_document, Some(false));
 
     let boxes = below(B, "/faxboxes");
     let (status, body) = rig

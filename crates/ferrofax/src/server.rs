@@ -109,6 +109,7 @@ impl Server {
                     node: config.node.clone(),
                     max_upload: front.max_upload,
                     user_auth: front.user_auth,
+                    attachment_format: front.attachment_format,
                     token_secret: front.token_secret.as_ref().map(|s| s.0.clone()),
                     trusted_proxies: front.trusted_proxies.clone(),
                     ..fax_api::Config::default()

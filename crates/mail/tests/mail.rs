@@ -717,6 +717,7 @@ async fn results_of_jobs_are_worded_and_what_nobody_takes_is_kept() {
         referer: None,
         content: None,
         content_type: None,
+        kept: None,
     };
     let mut job = Job::new(AccountId::new(A), "+14155551234", source, Timestamp::now());
     job.to_name = "Dr. Who".into();

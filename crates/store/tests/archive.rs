@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fax_store::archive::{ArchiveError, export, import, verify};
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{
-    Ability, Audit, Entry, EntryKind, FaxId, HookAttempt, HookEvent, Job, JobState, Notice, NoticeKind,
+    Ability, Audit, Entry, EntryKind, FaxId, HookAttempt, HookEvent, Job, JobState, Kept, Notice, NoticeKind,
     NoticeSubject, PageEntry, PageState, Priority, ProfileKey, Received, Row, RowKind, Source, Timestamp,
     Trait,
 };
@@ -25,10 +25,20 @@ fn t(seconds: i64) -> Timestamp {
 async fn fill(store: &dyn Store, documents: &dyn Documents) {
     for n in 0..450i64 {
         let original = documents.put(format!("original {n}\0").into()).await.unwrap();
-        let source =
-            Source::Stored {
-                original, content_type: "text/plain".into(), file_name: Some("ü\0.txt".into())
-            };
+        let (content_type, file_name) = ("text/plain".to_owned(), Some("ü\0.txt".to_owned()));
+        let source = if n % 9 == 0 {
+            Source::Url {
+                url: "https://docs.example/1".into(),
+                method: "get".into(),
+                host: None,
+                referer: None,
+                content: None,
+                content_type: None,
+                kept: Some(Kept { original, content_type, file_name }),
+            }
+        } else {
+            Source::Stored { original, content_type, file_name }
+        };
         let mut job = Job::new(format!("a{}", n % 3).as_str().into(), format!("+4{}", n % 7), source, t(n));
         if n % 5 != 0 {
             job.state = JobState::Pending;
@@ -173,6 +183,15 @@ async fn from_a_file_to_postgresql_and_back_everything_is_the_same() {
     let third = RedbStore::open(dirs[2].path()).unwrap();
     import(&third, &places[2], &two, nothing).await.unwrap();
     assert_eq!(all(&third).await, before);
+
+    // What was fetched came along, too.
+    let rows = third.rows(RowKind::Job, None, 450).await.unwrap();
+    let mut kept = rows.iter().filter_map(|(_, row)| match row {
+        Row::Job(job) if matches!(job.source, Source::Url { .. }) => job.source.original(),
+        _ => None,
+    });
+    assert!(places[2].get(kept.next().unwrap()).await.unwrap().starts_with(b"original"));
+    assert_eq!(kept.count(), 49);
 
     // The queue goes on as it stood, in both.
     for store in [&second as &dyn Store, &third] {

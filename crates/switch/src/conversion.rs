@@ -2,14 +2,14 @@
 
 use crate::event::Stage;
 use crate::finish::{CHANGED, Holder, Turn, if_still};
-use crate::port::{ConvertError, FetchOrder};
+use crate::port::{ConvertError, FetchOrder, Fetched};
 use crate::running::{Ticket, Why};
 use crate::service::Service;
 use bytes::Bytes;
 use core::time::Duration;
 use fax_document::FaxDocument;
 use fax_store::StoreError;
-use fax_store::model::{DocumentKey, Job, JobState, Source};
+use fax_store::model::{DocumentKey, Job, JobState, Kept, Source};
 use fax_store::port::JobChange;
 use tokio::task::JoinSet;
 
@@ -115,35 +115,60 @@ impl Service {
     }
 
     async fn original_of(&self, job: &Job) -> Result<(Bytes, String, Option<String>), ConvertError> {
-        match &job.source {
-            Source::Stored { original, content_type, file_name } => {
-                let got = self.inner.ports.documents.get(original).await;
-                let octets = got.map_err(|e| match e {
-                    StoreError::NotFound => ConvertError::Document("The document is lost.".into()),
-                    StoreError::Damaged(_) => ConvertError::Document("The document is damaged.".into()),
-                    StoreError::KeyDestroyed => ConvertError::Document(KEY_DESTROYED.into()),
-                    other => ConvertError::House(other.to_string()),
-                })?;
-                Ok((octets, content_type.clone(), file_name.clone()))
-            }
-            Source::Removed => Err(ConvertError::Document("The document was removed.".into())),
-            Source::Url { url, method, host, referer, content, content_type } => {
-                self.tell_job(job, Stage::Prepare, "fetching document to send".into(), None);
-                let order = FetchOrder {
-                    url: url.clone(),
-                    method: method.clone(),
-                    host: host.clone(),
-                    referer: referer.clone(),
-                    content: content.clone(),
-                    content_type: content_type.clone(),
-                };
-                let got = self.inner.ports.fetcher.fetch(order).await?;
-                if got.octets.len() > self.config().max_document {
-                    return Err(ConvertError::Document("The document is too large.".into()));
-                }
-                Ok((got.octets, got.content_type, got.file_name))
-            }
+        if let Some((original, content_type, file_name)) = job.source.stored() {
+            let got = self.inner.ports.documents.get(original).await;
+            let octets = got.map_err(|e| match e {
+                StoreError::NotFound => ConvertError::Document("The document is lost.".into()),
+                StoreError::Damaged(_) => ConvertError::Document("The document is damaged.".into()),
+                StoreError::KeyDestroyed => ConvertError::Document(KEY_DESTROYED.into()),
+                other => ConvertError::House(other.to_string()),
+            })?;
+            return Ok((octets, content_type.to_owned(), file_name.map(str::to_owned)));
         }
+        let Source::Url { url, method, host, referer, content, content_type, .. } = &job.source else {
+            return Err(ConvertError::Document("The document was removed.".into()));
+        };
+        self.tell_job(job, Stage::Prepare, "fetching document to send".into(), None);
+        let order = FetchOrder {
+            url: url.clone(),
+            method: method.clone(),
+            host: host.clone(),
+            referer: referer.clone(),
+            content: content.clone(),
+            content_type: content_type.clone(),
+        };
+        let got = self.inner.ports.fetcher.fetch(order).await?;
+        if got.octets.len() > self.config().max_document {
+            return Err(ConvertError::Document("The document is too large.".into()));
+        }
+        if self.retention_of(&job.account).fetched {
+            self.keep(job, &got).await?;
+        }
+        Ok((got.octets, got.content_type, got.file_name))
+    }
+
+    /// Makes what was fetched the job's original before anything is made of it: what cannot be converted can be looked at, and
+    /// the next try needs no server.
+    async fn keep(&self, job: &Job, got: &Fetched) -> Result<(), ConvertError> {
+        let ports = &self.inner.ports;
+        let house = |e: StoreError| ConvertError::House(e.to_string());
+        let original = ports.documents.put_for(&job.account, got.octets.clone()).await.map_err(house)?;
+        let fetched = Kept {
+            original: original.clone(),
+            content_type: got.content_type.clone(),
+            file_name: got.file_name.clone(),
+        };
+        let change: JobChange = Box::new(move |j| {
+            if let Source::Url { kept, .. } = &mut j.source {
+                *kept = Some(fetched);
+            }
+            Ok(())
+        });
+        if let Err(e) = ports.store.update_job(&job.id, self.held(), change, vec![]).await {
+            self.forget(&original).await;
+            return Err(house(e));
+        }
+        Ok(())
     }
 
     async fn converted(&self, job: Job, stored: Stored) {

@@ -10,6 +10,7 @@ use crate::retention::OwnRetention;
 use crate::routing::Routing;
 use entries::Stored;
 use fax_store::model::{AccountId, FaxboxId, Timestamp};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -142,6 +143,10 @@ pub struct Faxbox {
     pub notify_inbound: Vec<String>,
     /// Who is told about sent faxes.
     pub notify_outbound: Vec<String>,
+    /// The URL that is told about received faxes: `url`, `method` (`post`, `put`), `type` (`json`, `www-url-form-encoded`).
+    pub callback_inbound: Option<Map<String, Value>>,
+    /// The one that is told about sent faxes.
+    pub callback_outbound: Option<Map<String, Value>>,
     /// It receives by audio alone (`media.fax_option` is false).
     pub audio_only: bool,
     /// It stands in the configuration.
@@ -420,6 +425,12 @@ pub fn plain_name(name: &str) -> String {
 }
 
 impl Faxbox {
+    /// The URL that is told about faxes of one way.
+    #[must_use]
+    pub fn callback(&self, inbound: bool) -> Option<&Map<String, Value>> {
+        if inbound { self.callback_inbound.as_ref() } else { self.callback_outbound.as_ref() }
+    }
+
     /// Its mail domains.
     pub fn mail_domains(&self) -> impl Iterator<Item = &str> {
         let all = [Some(&self.mail_domain), self.custom_mail_domain.as_ref()];

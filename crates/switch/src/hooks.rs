@@ -127,16 +127,14 @@ pub enum Target {
     },
 }
 
-/// What the rows of a faxbox's callback are called.
-fn callback_id(faxbox: &str, inbound: bool) -> String {
+/// What the rows of a faxbox's callback are called, as those of a hook are by its id.
+#[must_use]
+pub fn callback_id(faxbox: &str, inbound: bool) -> String {
     format!("faxboxes/{faxbox}/{}", if inbound { "inbound" } else { "outbound" })
 }
 
 fn callback<'d>(directory: &'d Directory, faxbox: &str, inbound: bool) -> Option<&'d Map<String, Value>> {
-    let entry = directory.entry(EntryKind::Faxbox, faxbox)?;
-    let way = if inbound { "inbound" } else { "outbound" };
-    let callback = entry.document.get("notifications")?.get(way)?.get("callback")?.as_object()?;
-    callback.get("url").and_then(Value::as_str).is_some_and(|u| !u.is_empty()).then_some(callback)
+    directory.faxbox(&FaxboxId::new(faxbox))?.callback(inbound)
 }
 
 fn target(directory: &Directory, hook: &str) -> Option<Target> {
@@ -144,7 +142,7 @@ fn target(directory: &Directory, hook: &str) -> Option<Target> {
     match (parts.next(), parts.next(), parts.next()) {
         (Some("faxboxes"), Some(faxbox), Some(way)) => {
             let settings = callback(directory, faxbox, way == "inbound")?.clone();
-            let account = directory.entry(EntryKind::Faxbox, faxbox)?.account.clone();
+            let account = directory.faxbox(&FaxboxId::new(faxbox))?.account.clone();
             Some(Target::Callback { account, faxbox: faxbox.to_owned(), settings })
         }
         _ => directory.entry(EntryKind::Webhook, hook).filter(|e| is_enabled(e)).cloned().map(Target::Hook),
@@ -311,7 +309,9 @@ impl Service {
         if hooks.is_empty() {
             return Vec::new();
         }
-        let (data, now) = (data(), self.now());
+        let (mut data, now) = (data(), self.now());
+        let owner = faxbox.and_then(|id| directory.faxbox(id)).and_then(|f| f.owner.as_deref());
+        data.insert("owner_id".into(), owner.into());
         let notice = |hook| {
             let event = HookEvent { hook, event: what.as_str().to_owned(), data: data.clone() };
             Notice::for_hook(what.kind(), account.clone(), subject.clone(), event, now)

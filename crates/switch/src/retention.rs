@@ -6,7 +6,7 @@ use crate::service::{Service, ServiceError};
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::{
-    AccountId, Audit, Entry, EntryKind, Folder, Job, JobState, Received, Source, Timestamp, filed_id,
+    AccountId, Audit, Entry, EntryKind, Folder, Job, JobState, Received, Timestamp, filed_id,
 };
 use fax_store::port::{Guard, JobChange, JobQuery, Range, ReceivedQuery};
 use serde::Deserialize;
@@ -33,6 +33,8 @@ pub struct Retention {
     pub documents: Option<Duration>,
     /// What was handed in is kept after the end of the job.
     pub originals: bool,
+    /// What is fetched is kept, too: as if it had been handed in.
+    pub fetched: bool,
     /// The fax pages are kept after the end of the job; without them they are made again from the original when
     /// somebody asks for them.
     pub pages: bool,
@@ -41,7 +43,15 @@ pub struct Retention {
 impl Default for Retention {
     /// Everything, for ever.
     fn default() -> Self {
-        Retention { sent: None, received: None, failed: None, documents: None, originals: true, pages: true }
+        Retention {
+            sent: None,
+            received: None,
+            failed: None,
+            documents: None,
+            originals: true,
+            fetched: true,
+            pages: true,
+        }
     }
 }
 
@@ -59,6 +69,8 @@ pub struct OwnRetention {
     pub documents_days: Option<u32>,
     /// See [`Retention::originals`].
     pub store_original: Option<bool>,
+    /// See [`Retention::fetched`].
+    pub store_url_document: Option<bool>,
     /// See [`Retention::pages`].
     pub store_fax_tiff: Option<bool>,
 }
@@ -78,6 +90,7 @@ impl OwnRetention {
             failed: days(self.failed_days, usual.failed),
             documents: days(self.documents_days, usual.documents),
             originals: self.store_original.unwrap_or(usual.originals),
+            fetched: self.store_url_document.unwrap_or(usual.fetched),
             pages: self.store_fax_tiff.unwrap_or(usual.pages),
         }
     }
@@ -233,6 +246,14 @@ impl Old {
 }
 
 impl Service {
+    /// How long an account's faxes are kept: as the configuration says, else the account itself, else as everywhere.
+    pub(crate) fn retention_of(&self, account: &AccountId) -> Retention {
+        let (config, directory) = (self.config(), self.directory());
+        let rules = &config.retention;
+        let own = || directory.account(account).map(|a| a.retention.over(rules.everywhere));
+        rules.accounts.get(account).copied().or_else(own).unwrap_or(rules.everywhere)
+    }
+
     /// Removes what has been kept long enough, if no other node does.
     pub(crate) async fn purge_faxes(&self) {
         let rules = self.config().retention.clone().with(&self.directory());
@@ -409,8 +430,8 @@ fn stripping(no_original: bool, no_pages: bool) -> JobChange {
         if !j.state.is_final() {
             return Err(StoreError::Refused("the fax is in the queue".into()));
         }
-        if no_original && j.source.original().is_some() {
-            j.source = Source::Removed;
+        if no_original {
+            j.source.strip();
         }
         if no_pages {
             j.document = None;
@@ -431,7 +452,7 @@ fn gone(done: Result<(), StoreError>) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fax_store::model::JobState;
+    use fax_store::model::{JobState, Source};
 
     #[test]
     fn what_was_begun_anew_since_the_list_was_made_keeps_its_documents() {

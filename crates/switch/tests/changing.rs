@@ -4,11 +4,12 @@
 mod bench;
 
 use bench::{Bench, Script, next};
-use fax_store::model::JobState;
+use fax_store::model::{AccountId, JobState, Source};
 use fax_switch::{
     EventSubject, Format, IncomingCall, NewDocument, NewJob, ONCE_FOR, Once, ServiceError, SubmitError, Which,
 };
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 
 const N: &str = "+14155550001";
@@ -72,14 +73,7 @@ async fn a_job_keeps_its_time_unless_told_another() {
     let id = b.service.submit(new).await.unwrap().id;
     let job = b.service.change_job(&id, changed(&id, "+14155550002")).await.unwrap();
     assert_eq!(job.not_before, later);
-    let url = NewDocument::Url {
-        url: "http://example.org/pages:4".into(),
-        method: "get".into(),
-        host: None,
-        referer: None,
-        content: None,
-        content_type: None,
-    };
+    let url = Bench::fetched_job("pages:4", N).document;
     let job = b.service.change_job(&id, NewJob { document: url, ..changed(&id, N) }).await.unwrap();
     assert_eq!(job.state, JobState::Converting);
     assert!(job.source.original().is_none());
@@ -187,6 +181,66 @@ async fn documents_go_and_the_record_stays() {
     let id = b.service.submit(waits).await.unwrap().id;
     let queued = b.service.delete_documents(&"a".into(), &Which::Job(id)).await;
     assert!(matches!(queued, Err(ServiceError::Conflict(_))));
+}
+
+#[tokio::test]
+async fn what_was_fetched_is_kept_as_if_it_had_been_handed_in() {
+    let mut b = Bench::running();
+    let account = AccountId::new("a");
+    let wait = NewJob {
+        not_before: Some(b.service.now().plus(core::time::Duration::from_secs(500))),
+        ..Bench::fetched_job("pages:2|pages:3", N)
+    };
+    let id = b.service.submit(wait).await.unwrap().id;
+    let job = b.until_state(&id, JobState::Pending).await;
+    let kept = job.source.original().unwrap().clone();
+    let which = Which::Job(id.clone());
+    let original = b.service.attachment(&account, &which, Format::Original).await.unwrap();
+    assert_eq!((&original.octets[..], original.content_type.as_str()), (&b"pages:2"[..], "text/plain"));
+    // The same wish drawn anew needs no server; neither does a copy.
+    let anew = NewJob { colour: Some(true), ..Bench::fetched_job("pages:2|pages:3", N) };
+    let job = b.service.change_job(&id, anew).await.unwrap();
+    assert_eq!((job.state, job.source.original()), (JobState::Converting, Some(&kept)));
+    b.until_state(&id, JobState::Pending).await;
+    let copy = NewJob { colour: Some(false), ..NewJob::new("a".into(), N, NewDocument::Copy(which.clone())) };
+    let copy = b.service.submit(copy).await.unwrap();
+    let copy = b.until(&copy.id, |j| j.pages > 0).await;
+    assert_eq!((copy.source.original(), copy.pages), (Some(&kept), 2));
+    assert_eq!(b.fetcher.asked.load(Ordering::Relaxed), 1);
+    // Another wish is fetched, and what was kept stays as long as somebody has it.
+    let job = b.service.change_job(&id, Bench::fetched_job("other|pages:1", N)).await.unwrap();
+    assert_eq!(job.source.original(), None);
+    assert!(b.documents.get(&kept).await.is_ok());
+    b.clock.advance(500);
+    let done = b.until_state(&id, JobState::Completed).await;
+    assert_eq!((done.pages, b.fetcher.asked.load(Ordering::Relaxed)), (1, 2));
+    // It goes with the fax's documents; where it came from is known on.
+    let own = done.source.original().unwrap().clone();
+    b.service.delete_documents(&account, &which).await.unwrap();
+    assert!(b.documents.get(&own).await.is_err());
+    let source = b.job(&id).await.source;
+    assert!(matches!(source, Source::Url { kept: None, ref url, .. } if url.contains("other")), "{source:?}");
+    b.until_state(&copy.id, JobState::Completed).await;
+    b.service.delete_job(&account, &copy.id).await.unwrap();
+    assert!(b.documents.get(&kept).await.is_err(), "nobody has it any more");
+}
+
+#[tokio::test]
+async fn what_was_fetched_and_is_no_document_can_be_looked_at_and_is_fetched_anew() {
+    let mut b = Bench::running();
+    let account = AccountId::new("a");
+    let id = b.service.submit(Bench::fetched_job("log in|again|pages:2", N)).await.unwrap().id;
+    let job = b.until_state(&id, JobState::Failed).await;
+    let kept = job.source.original().unwrap().clone();
+    let which = Which::Job(id.clone());
+    let original = b.service.attachment(&account, &which, Format::Original).await.unwrap();
+    assert_eq!(&original.octets[..], b"log in");
+    let copy = NewJob::new("a".into(), N, NewDocument::Copy(which));
+    let copy = b.service.submit(copy).await.unwrap().id;
+    assert_eq!(b.until_state(&copy, JobState::Failed).await.reason.as_deref(), Some("again is no document."));
+    b.service.restart(&account, &id).await.unwrap();
+    assert!(b.documents.get(&kept).await.is_err());
+    assert_eq!(b.until_state(&id, JobState::Completed).await.pages, 2);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 mod bench;
 
-use bench::{Bench, Script, TextConverter, TextFetcher, next};
+use bench::{Bench, Script, TextConverter, next};
 use fax_store::model::{Entry, EntryKind, FaxboxId, JobState, Timestamp};
 use fax_switch::{
     Decision, IncomingCall, NewDocument, NewJob, Ports, Service, ServiceConfig, ServiceError, SubmitError,
@@ -137,7 +137,7 @@ async fn a_name_that_one_gave_up_and_another_took_is_the_others() {
         documents: b.documents.clone(),
         dialler: b.dialler.clone(),
         converter: Arc::new(TextConverter),
-        fetcher: Arc::new(TextFetcher),
+        fetcher: b.fetcher.clone(),
         clock: b.clock.clone(),
     };
     let other = Service::new(bench::directory(), b.config.clone(), ports);

@@ -10,6 +10,7 @@ use fax_store::model::{DocumentKey, JobId, JobState, NoticeKind, PageState, Retr
 use fax_store::{Documents, StoreError};
 use fax_switch::{NewDocument, NewJob, ServiceError, SubmitError, Which};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -331,22 +332,14 @@ async fn a_document_that_is_none_fails_with_its_reason() {
 #[tokio::test]
 async fn a_document_that_is_not_there_yet_is_tried_again() {
     let mut b = Bench::running();
-    let mut new = Bench::new_job("", N);
-    new.document = NewDocument::Url {
-        url: "http://example.org/later".into(),
-        method: "get".into(),
-        host: None,
-        referer: None,
-        content: None,
-        content_type: None,
-    };
-    let id = b.service.submit(new).await.unwrap().id;
+    let id = b.service.submit(Bench::fetched_job("later", N)).await.unwrap().id;
     for tries in 1..5 {
         b.until(&id, |j| j.conversions == tries && j.lease.is_none()).await;
         b.clock.advance(60);
     }
     let job = b.until_state(&id, JobState::Failed).await;
     assert_eq!(job.reason.as_deref(), Some("not now"));
+    assert_eq!(b.fetcher.asked.load(Ordering::Relaxed), 1, "it was kept");
 }
 
 /// A store of documents that is away for a day, or a converter that cannot be started, ends no fax that was accepted;
@@ -438,16 +431,7 @@ async fn remarks_about_a_document_are_kept_until_it_is_another() {
 #[tokio::test]
 async fn a_document_is_fetched() {
     let mut b = Bench::running();
-    let mut new = Bench::new_job("", N);
-    new.document = NewDocument::Url {
-        url: "http://example.org/pages:2".into(),
-        method: "get".into(),
-        host: None,
-        referer: None,
-        content: None,
-        content_type: None,
-    };
-    let id = b.service.submit(new).await.unwrap().id;
+    let id = b.service.submit(Bench::fetched_job("pages:2", N)).await.unwrap().id;
     assert_eq!(b.until_state(&id, JobState::Completed).await.pages, 2);
 }
 

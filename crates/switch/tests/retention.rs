@@ -12,6 +12,7 @@ use fax_store::port::{AuditQuery, Range};
 use fax_switch::retention::{Retention, RetentionRules};
 use fax_switch::{Format, ServiceError, Which};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -153,6 +154,41 @@ async fn pages_that_are_not_kept_are_made_again_and_originals_may_go() {
     assert!(b.service.attachment(&account, &which, Format::Tiff).await.is_ok());
     let gone = b.service.attachment(&account, &which, Format::Original).await;
     assert_eq!(gone.unwrap_err(), ServiceError::NoDocument);
+}
+
+#[tokio::test]
+async fn what_was_fetched_is_kept_where_it_is_wished() {
+    let fetched = async |retention: Retention| {
+        let mut b = Bench::with(|c| c.retention = rules(Retention::default(), Some(retention)));
+        b.start();
+        let id = b.service.submit(Bench::fetched_job("pages:1", "+14155550001")).await.unwrap().id;
+        let job = b.until_state(&id, JobState::Completed).await;
+        (b, job)
+    };
+    let account = AccountId::new("a");
+    let usual = Retention::default();
+    // Without it the pages are all there is, and stay.
+    let (mut b, job) = fetched(Retention { fetched: false, pages: false, ..usual }).await;
+    assert_eq!(job.source.original(), None);
+    let bystander = sent(&mut b, "+14155550002").await;
+    pass(&mut b, DAY, async |b| b.job(&bystander).await.document.is_none()).await;
+    assert!(b.job(&job.id).await.document.is_some());
+    let which = Which::Job(job.id);
+    let none = b.service.attachment(&account, &which, Format::Original).await;
+    assert_eq!(none.unwrap_err(), ServiceError::NoDocument);
+    assert!(b.service.attachment(&account, &which, Format::Tiff).await.is_ok());
+
+    let (mut b, job) = fetched(Retention { pages: false, ..usual }).await;
+    pass(&mut b, DAY, async |b| b.job(&job.id).await.document.is_none()).await;
+    let which = Which::Job(job.id);
+    assert!(b.service.attachment(&account, &which, Format::Tiff).await.is_ok(), "made again");
+    assert_eq!(b.fetcher.asked.load(Ordering::Relaxed), 1);
+
+    let (mut b, job) = fetched(Retention { originals: false, ..usual }).await;
+    let kept = job.source.original().unwrap().clone();
+    pass(&mut b, DAY, async |b| b.documents.get(&kept).await.is_err()).await;
+    let job = b.job(&job.id).await;
+    assert!(matches!(job.source, Source::Url { kept: None, .. }) && job.document.is_some(), "{job:?}");
 }
 
 #[tokio::test]

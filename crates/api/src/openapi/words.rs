@@ -54,7 +54,8 @@ pub(super) fn shape(resource: Resource, verb: &Method) -> Shape {
         | Resource::Hooks
         | Resource::HookSamples
         | Resource::WebhookAttempts
-        | Resource::AllWebhookAttempts => Shape::List,
+        | Resource::AllWebhookAttempts
+        | Resource::CallbackAttempts => Shape::List,
         Resource::Attachment(_) => Shape::File,
         Resource::Events => Shape::Stream,
         _ => Shape::One,
@@ -83,6 +84,7 @@ pub(super) fn tag(resource: Resource) -> &'static str {
         | Resource::Webhook
         | Resource::WebhookAttempts
         | Resource::AllWebhookAttempts
+        | Resource::CallbackAttempts
         | Resource::Hooks
         | Resource::HookSamples
         | Resource::HookSample => "web hooks",
@@ -173,6 +175,7 @@ fn noun(resource: Resource) -> (&'static str, &'static str) {
         Resource::SmtpLog | Resource::SmtpLogEntry => ("a mail that was refused", "mails that were refused"),
         Resource::Webhooks | Resource::Webhook => ("a web hook", "web hooks"),
         Resource::WebhookAttempts => ("an attempt", "what came of calling it, the newest first"),
+        Resource::CallbackAttempts => ("an attempt", "what came of calling its callbacks, the newest first"),
         Resource::AllWebhookAttempts => ("an attempt", "what came of calling web hooks, the newest first"),
         Resource::Hooks => ("a kind of hook", "the kinds of web hooks there are"),
         Resource::HookSamples => ("a sample", "what hooks are told, by example"),

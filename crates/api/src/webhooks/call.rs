@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use fax_store::model::{Timestamp, filed_id};
 use fax_switch::directory::entries::hidden;
 use fax_switch::hooks::{Target, What};
+use fax_switch::policy::switch_cause;
 use fax_switch::port::{ConvertError, HookAnswer, HookCaller, HookOrder};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -270,6 +271,7 @@ pub fn notification_body(event: &str, data: &Map<String, Value>) -> Map<String, 
     put("cluster_id", "ferrofax".into());
     put("account_id", get("account_id"));
     put("faxbox_id", get("faxbox_id"));
+    put("owner_id", get("owner_id"));
     put("fax_id", filed.into());
     if !inbound {
         put("fax_jobid", id.into());
@@ -289,6 +291,10 @@ pub fn notification_body(event: &str, data: &Map<String, Value>) -> Map<String, 
         put("fax_result_code", of("class"));
     }
     let pages = if inbound { get("pages") } else { get("pages_confirmed") };
+    // KAZOO's word, where it has one; a fax that was delivered ended with an ordinary BYE.
+    let q850 = of("q850").as_u64().and_then(|n| u16::try_from(n).ok());
+    let hangup = switch_cause(&text(of("class")), q850).or(good.then_some("NORMAL_CLEARING"));
+    let hangup = hangup.filter(|_| !inbound);
     let info = json!({
         "fax_success": good,
         "fax_result_text": of("text"),
@@ -304,6 +310,7 @@ pub fn notification_body(event: &str, data: &Map<String, Value>) -> Map<String, 
         "fax_t38_used": of("t38"),
         "fax_bad_rows": of("bad_rows").as_u64().unwrap_or(0),
         "fax_hangup_code": of("sip_status"),
+        "fax_hangup_cause": hangup,
         "fax_uncertain": of("uncertain") == json!(true),
     });
     put("fax_info", info);
@@ -326,4 +333,33 @@ fn pairs(event: &Map<String, Value>) -> Vec<(String, String)> {
     let mut all = Vec::new();
     event.iter().for_each(|(key, value)| add(key, value, &mut all));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_call_ended_is_told_in_kazoo_s_words_where_it_has_one() {
+        for (event, direction, result, wanted) in [
+            ("fax.sent", "outbound", json!({ "success": true, "class": "ok" }), json!("NORMAL_CLEARING")),
+            ("fax.failed", "outbound", json!({ "class": "call.busy" }), json!("USER_BUSY")),
+            (
+                "fax.failed",
+                "outbound",
+                json!({ "class": "call.error", "q850": 38 }),
+                json!("NETWORK_OUT_OF_ORDER"),
+            ),
+            ("fax.failed", "outbound", json!({ "class": "d.noresp" }), json!(null)),
+            ("fax.received", "inbound", json!({ "success": true, "class": "ok" }), json!(null)),
+        ] {
+            let data = json!({ "direction": direction, "result": result, "owner_id": "u", "id": "x" });
+            let told = notification_body(event, data.as_object().unwrap());
+            assert_eq!(
+                (&told["fax_info"]["fax_hangup_cause"], &told["owner_id"]),
+                (&wanted, &json!("u")),
+                "{event}"
+            );
+        }
+    }
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use fax_api::webhooks::call::signature;
 use fax_api::{Config, HttpHookCaller};
 use fax_store::model::{AccountId, FaxId, HookEvent, NodeId, Notice, NoticeKind, NoticeSubject};
-use fax_switch::{IncomingCall, Service, ServiceConfig};
+use fax_switch::{Directory, Faxbox, IncomingCall, Service, ServiceConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -328,7 +328,7 @@ async fn kazoo_s_forms_are_told_as_its_clients_know_them() {
     hook(&rig, of("json", "all", "put", "json")).await;
     hook(&rig, of("query", "outbound_fax", "get", "json")).await;
     hook(&rig, of("never", "outbound_fax_error", "post", "json")).await;
-    let faxbox = json!({ "name": "Box", "caller_id": "4155550100", "notifications": { "outbound": { "callback": { "url": format!("{url}/callback"), "method": "put", "type": "json" } } } });
+    let faxbox = json!({ "name": "Box", "owner_id": "u1", "caller_id": "4155550100", "notifications": { "outbound": { "callback": { "url": format!("{url}/callback"), "method": "put", "type": "json" } } } });
     let made = rig.json("PUT", &format!("/v2/accounts/{A}/faxboxes"), json!({ "data": faxbox })).await;
     assert_eq!(made.status, 201, "{}", made.json);
     let of_box = made.json["data"]["id"].as_str().unwrap().to_owned();
@@ -353,6 +353,11 @@ async fn kazoo_s_forms_are_told_as_its_clients_know_them() {
     assert_eq!(
         (&d["faxbox_id"], &d["type"], &d["callee_id_number"]),
         (&json!("overridden"), &json!("all"), &json!("+14155551234"))
+    );
+    assert_eq!(
+        (&d["owner_id"], &d["fax_info"]["fax_hangup_cause"]),
+        (&json!("u1"), &json!("NORMAL_CLEARING")),
+        "{d}"
     );
     assert!(
         d["fax_id"].as_str().unwrap().ends_with(&job) && d["fax_id"] != json!(job),
@@ -379,6 +384,55 @@ async fn kazoo_s_forms_are_told_as_its_clients_know_them() {
     assert_eq!((callback.method.as_str(), &callback.json()["faxbox_id"]), ("PUT", &json!(of_box)));
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(receiver.all().iter().all(|c| c.path != "/never"));
+}
+
+/// Their calls are seen below the faxbox, of the file or not, and go with it.
+#[tokio::test]
+async fn callbacks_of_faxboxes_are_shown_and_forgotten() {
+    let (receiver, url) = Receiver::start().await;
+    let rig = start(Config::default(), true).await;
+    quick(&rig.service, Duration::from_secs(3600));
+    let _calling = call_hooks(&rig.service);
+    let callback = json!({ "url": url, "method": "post", "type": "json" });
+    // One that stands in the file.
+    let before = rig.service.directory();
+    let accounts = before.accounts().cloned().collect();
+    let faxboxes =
+        before.faxboxes().cloned().map(|f| Faxbox { callback_outbound: callback.as_object().cloned(), ..f });
+    let config = rig.service.config();
+    rig.service.reload(Directory::new(accounts, faxboxes.collect(), &config.numbers).unwrap());
+    let shown = rig.get(&format!("/v2/accounts/{A}/faxboxes/{F}")).await.json;
+    assert_eq!(shown["data"]["notifications"]["outbound"]["callback"], callback);
+    send_fax(&rig).await;
+    assert_eq!(receiver.wait(1).await[0].json()["faxbox_id"], json!(F));
+
+    let boxes = format!("/v2/accounts/{A}/faxboxes");
+    let told = json!({ "name": "Box", "caller_id": "4155550100", "notifications": { "outbound": { "callback": callback } } });
+    let made = rig.json("PUT", &boxes, json!({ "data": told })).await;
+    let id = made.json["data"]["id"].as_str().unwrap().to_owned();
+    *receiver.answers.lock().unwrap() = vec![500];
+    let path = format!("{boxes}/{id}/faxes?to_number=4155551234");
+    let kind = [("x-auth-token", KEY), ("content-type", "image/tiff")];
+    rig.send("PUT", &path, &kind, testdata("pages/three-pages.tif")).await;
+    receiver.wait(3).await;
+    for (faxbox, results) in [(F, vec!["success"]), (id.as_str(), vec!["success", "failure"])] {
+        let mut list = Vec::new();
+        for _ in 0..100 {
+            list =
+                rig.get(&format!("{boxes}/{faxbox}/attempts")).await.json["data"].as_array().unwrap().clone();
+            if list.len() == results.len() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let found: Vec<&str> = list.iter().map(|a| a["result"].as_str().unwrap()).collect();
+        assert_eq!(found, results, "{list:?}");
+        assert_eq!(list[0]["hook_id"], json!(format!("faxboxes/{faxbox}/outbound")));
+    }
+    assert_eq!(rig.get(&format!("{boxes}/none/attempts")).await.status, 404);
+    assert_eq!(rig.send("DELETE", &format!("{boxes}/{id}"), &kind, "").await.status, 200);
+    let name = fax_switch::hooks::callback_id(&id, false);
+    assert!(rig.ports.store.hook_attempts(&name).await.unwrap().is_empty());
 }
 
 /// What was to be told when the program died is told by the next, and of two nodes by one.

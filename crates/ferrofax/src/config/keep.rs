@@ -144,6 +144,7 @@ pub(super) fn retention(s: Section<'_, '_>, usual: Retention) -> Retention {
         failed: days("failed_days", usual.failed),
         documents: days("documents_days", usual.documents),
         originals: s.flag("store_original").map_or(usual.originals, |f| f.value),
+        fetched: s.flag("store_url_document").map_or(usual.fetched, |f| f.value),
         pages: s.flag("store_fax_tiff").map_or(usual.pages, |f| f.value),
     };
     if !retention.originals && !retention.pages {

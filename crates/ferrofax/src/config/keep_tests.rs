@@ -70,7 +70,8 @@ fn what_is_wrong_with_documents_is_told_with_a_remedy() {
 #[test]
 fn accounts_have_a_retention_of_their_own_on_top_of_the_common_one() {
     let text = format!(
-        "{LEAST}retention = {{ received_days = 90, sent_days = 0 }}\n[retention]\nsent_days = 30\nfailed_days = 7\n"
+        "{LEAST}retention = {{ received_days = 90, sent_days = 0, store_url_document = true }}\n[retention]\nsent_days = 30\n\
+         failed_days = 7\nstore_url_document = false\n"
     );
     let config = parse(&text, Path::new("/base")).unwrap();
     let days = |n: u64| Some(Duration::from_secs(n * 86_400));
@@ -79,6 +80,9 @@ fn accounts_have_a_retention_of_their_own_on_top_of_the_common_one() {
     let account = config.directory.accounts().next().unwrap();
     let own = config.retention.of(&account.id);
     assert_eq!((own.sent, own.received, own.failed), (None, days(90), days(7)));
+    assert_eq!((everywhere.fetched, own.fetched), (false, true));
+    let usual = parse(LEAST, Path::new("/base")).unwrap();
+    assert!(usual.retention.everywhere.fetched);
 }
 
 #[test]

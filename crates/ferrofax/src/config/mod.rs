@@ -3,6 +3,7 @@
 //! The first reading knows TOML, types and where everything stands; the second knows what makes
 //! sense. Both go on after a fault, so that one run names every one with its line and remedy.
 
+mod callbacks;
 mod compressions;
 mod folders;
 mod keep;

@@ -62,6 +62,7 @@ mod tests {
                 read("", "[api]\ntoken_secret = \"0123456789abcdef0123456789abcdef\""),
                 "[api]",
             ),
+            (read("", "[api]"), read("", "[api]\nattachment_format = \"tiff\""), "[api]"),
             (read("", ""), read("", "[metrics]"), "[metrics]"),
             (read("", "[smtp]"), read("", "[smtp]\nmax_message = 5"), "[smtp]"),
             (read("", &mail("sesame")), read("", &mail("open sesame")), "[mail]"),

@@ -7,7 +7,7 @@ use fax_net::{Listen, TraceConfig, Transport, Trunk};
 use fax_store::model::{AccountId, FaxboxId};
 use fax_switch::policy::{AccountRoute, Toll};
 use fax_switch::retention::Retention;
-use fax_switch::{Account, Faxbox};
+use fax_switch::{Account, Faxbox, Format};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -167,6 +167,12 @@ pub(super) fn api(root: &Section<'_, '_>, base: &Path) -> Option<Api> {
     let max_upload = size(&s, "max_upload", 20_000_000, 1_000_000_000);
     let allow_private_urls = s.flag("allow_private_urls").is_some_and(|f| f.value);
     let user_auth = s.flag("user_auth").is_some_and(|f| f.value);
+    let attachment_format =
+        match choice(&s, "attachment_format", "pdf", &["pdf", "tiff", "original"]).as_str() {
+            "tiff" => Format::Tiff,
+            "original" => Format::Original,
+            _ => Format::Pdf,
+        };
     let token_secret = secret(&s, base, ["token_secret", "token_secret_file", "token_secret_env"]);
     if let Some(short) = token_secret.as_ref().filter(|t| t.value.len() < 32) {
         s.fault(
@@ -188,7 +194,16 @@ pub(super) fn api(root: &Section<'_, '_>, base: &Path) -> Option<Api> {
     }
     s.finish();
     let token_secret = token_secret.map(|t| Secret(t.value));
-    Some(Api { listen: listen?, max_upload, allow_private_urls, user_auth, token_secret, trusted_proxies })
+    let listen = listen?;
+    Some(Api {
+        listen,
+        max_upload,
+        allow_private_urls,
+        user_auth,
+        attachment_format,
+        token_secret,
+        trusted_proxies,
+    })
 }
 
 /// `[smtp]`
@@ -417,6 +432,8 @@ pub(super) fn faxboxes(root: &Section<'_, '_>, accounts: &[Account]) -> Vec<Faxb
             smtp_permission_list: texts("allow_senders"),
             notify_inbound: texts("notify_inbound"),
             notify_outbound: texts("notify_outbound"),
+            callback_inbound: super::callbacks::callback(&s, "callback_inbound"),
+            callback_outbound: super::callbacks::callback(&s, "callback_outbound"),
             ..Faxbox::default()
         };
         s.finish();

@@ -76,7 +76,11 @@ fn rest_is_told_who_may_log_in_and_mail_what_its_domains_end_in() {
     let api = own.api.unwrap();
     assert!(api.user_auth && api.token_secret.as_ref().is_some_and(|s| s.0 == secret));
     assert!(!format!("{api:?}").contains(secret) && own.smtp.unwrap().fax_domain == "fax.example");
-    assert!(api.trusted_proxies.is_empty());
+    assert!(api.trusted_proxies.is_empty() && api.attachment_format == fax_switch::Format::Pdf);
+    let tiff = of("[api]\nattachment_format = \"tiff\"").unwrap().api.unwrap();
+    assert_eq!(tiff.attachment_format, fax_switch::Format::Tiff);
+    let faults = of("[api]\nattachment_format = \"png\"").unwrap_err();
+    assert!(faults.iter().any(|f| f.what.contains("png") && f.remedy.contains("pdf, tiff, original")));
     let api = of("[api]\ntrusted_proxies = [\"127.0.0.1\", \"::ffff:10.0.0.1\"]").unwrap().api.unwrap();
     assert_eq!(
         api.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -427,9 +431,40 @@ fn a_data_folder_that_others_may_read_is_told() {
 }
 
 #[test]
+fn callbacks_are_read_as_rest_has_them() {
+    let of = |more: &str| parse(&format!("{LEAST}{more}\n"), Path::new("/base"));
+    let config = of("callback_inbound = { url = \"https://app.example/in\" }\n\
+                     callback_outbound = { url = \"http://10.0.0.9/out\", method = \"put\", type = \"www-url-form-encoded\" }");
+    let config = config.unwrap();
+    let faxbox = config.directory.faxboxes().next().unwrap();
+    let said = |inbound: bool| {
+        let callback = faxbox.callback(inbound).unwrap();
+        ["url", "method", "type"].map(|key| callback[key].as_str().unwrap().to_owned())
+    };
+    assert_eq!(said(true), ["https://app.example/in", "post", "json"]);
+    assert_eq!(said(false), ["http://10.0.0.9/out", "put", "www-url-form-encoded"]);
+    for (wrong, told) in [
+        ("callback_inbound = { url = \"file:///x\" }", "no URL"),
+        ("callback_inbound = { method = \"put\" }", "callback_inbound.url is missing"),
+        ("callback_inbound = { url = \"https://a.example\", method = \"get\" }", "method"),
+        ("callback_inbound = { url = \"https://a.example\", typ = \"json\" }", "typ"),
+        ("callback_outbound = \"https://a.example\"", "callback_outbound"),
+    ] {
+        let found = of(wrong).unwrap_err();
+        assert!(
+            found.iter().any(|f| format!("{} {}", f.what, f.remedy).contains(told)),
+            "{wrong}: {found:?}"
+        );
+    }
+    let none = of("").unwrap();
+    assert!(none.directory.faxboxes().all(|f| f.callback(true).is_none() && f.callback(false).is_none()));
+}
+
+#[test]
 fn every_key_stands_in_the_readme() {
     let text = format!(
         "node = \"a\"\n{LEAST}[[listen]]\n[api]\n[metrics]\n[smtp]\n[mail]\n[database]\n[documents.s3]\n[account.retention]\n\
+         [faxbox.callback_inbound]\n\
          [[terminal]]\n[[route]]\n[[reschedule]]\n[[hot_folder]]\n[[call_files]]\n[[protection.destination]]\n"
     );
     let _ = parse(&text, Path::new("/base"));

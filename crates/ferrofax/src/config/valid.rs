@@ -101,6 +101,8 @@ pub(crate) struct Api {
     pub(crate) max_upload: usize,
     pub(crate) allow_private_urls: bool,
     pub(crate) user_auth: bool,
+    /// What an attachment is when the client does not say.
+    pub(crate) attachment_format: fax_switch::Format,
     /// Signs tokens; `None`: drawn at each start.
     pub(crate) token_secret: Option<Secret>,
     /// Who is believed for whom he asks.

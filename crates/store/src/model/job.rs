@@ -281,19 +281,74 @@ pub enum Source {
         /// Type of that body.
         #[serde(default)]
         content_type: Option<String>,
+        /// What came from there, where that is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<Kept>,
     },
     /// It was removed after the job was done with, and only the record stays.
     Removed,
 }
 
+/// A document that was fetched, and is stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// As it came.
+    pub original: DocumentKey,
+    /// What its server said it was.
+    pub content_type: String,
+    /// Its name, if it had one.
+    #[serde(default)]
+    pub file_name: Option<String>,
+}
+
 impl Source {
-    /// The document as it was handed in, where it is stored.
+    /// The document as it was handed in or fetched, where it is stored.
     #[must_use]
     pub const fn original(&self) -> Option<&DocumentKey> {
         match self {
-            Source::Stored { original, .. } => Some(original),
-            Source::Url { .. } | Source::Removed => None,
+            Source::Stored { original, .. } | Source::Url { kept: Some(Kept { original, .. }), .. } => {
+                Some(original)
+            }
+            Source::Url { kept: None, .. } | Source::Removed => None,
         }
+    }
+
+    /// The same with what it was said to be, and its name.
+    #[must_use]
+    pub fn stored(&self) -> Option<(&DocumentKey, &str, Option<&str>)> {
+        match self {
+            Source::Stored { original, content_type, file_name }
+            | Source::Url { kept: Some(Kept { original, content_type, file_name }), .. } => {
+                Some((original, content_type, file_name.as_deref()))
+            }
+            Source::Url { kept: None, .. } | Source::Removed => None,
+        }
+    }
+
+    /// Lets go of the document. Where it was fetched from stays, and it can be fetched anew.
+    pub fn strip(&mut self) {
+        match self {
+            Source::Stored { .. } => *self = Source::Removed,
+            Source::Url { .. } | Source::Removed => self.fetch_anew(),
+        }
+    }
+
+    /// Lets go of what was fetched, and of nothing else.
+    pub fn fetch_anew(&mut self) {
+        if let Source::Url { kept, .. } = self {
+            *kept = None;
+        }
+    }
+
+    /// Whether both are the same wish, whatever came of it so far.
+    #[must_use]
+    pub fn asks_for_the_same(&self, other: &Source) -> bool {
+        let wish = |source: &Source| {
+            let mut wish = source.clone();
+            wish.fetch_anew();
+            wish
+        };
+        wish(self) == wish(other)
     }
 }
 

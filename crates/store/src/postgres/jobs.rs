@@ -2,7 +2,7 @@
 
 use super::rows::{JOB_COLUMNS, column, job_body, job_of, ledgers, page_number, state_number};
 use super::{QUEUE, changed, lock, queue, rows, unavailable};
-use crate::model::{Folder, Job, JobId, JobState, NodeId, Notice, PageEntry, PageState, Source};
+use crate::model::{Folder, Job, JobId, JobState, NodeId, Notice, PageEntry, PageState};
 use crate::port::{Guard, JobChange, StoreError, storable};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -38,10 +38,6 @@ async fn put(t: &mut PgConnection, sql: &'static str, job: &Job) -> Result<u64, 
         Folder::Live => 0,
         Folder::Filed => 1,
     };
-    let original = match &job.source {
-        Source::Stored { original, .. } => Some(original.as_str()),
-        Source::Url { .. } | Source::Removed => None,
-    };
     let done = sqlx::query(sql)
         .bind(job.id.as_str())
         .bind(job.account.as_str())
@@ -56,7 +52,7 @@ async fn put(t: &mut PgConnection, sql: &'static str, job: &Job) -> Result<u64, 
         .bind(i64::from(job.pages))
         .bind(i16::from(waits(job)))
         .bind(takes_line(job))
-        .bind(original)
+        .bind(job.source.original().map(|d| d.as_str()))
         .bind(job.document.as_ref().map(|d| d.as_str()))
         .bind(job_body(job)?)
         .bind(i16::from(job.priority.lane()))

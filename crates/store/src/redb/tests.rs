@@ -34,6 +34,7 @@ fn job(number: &str) -> Job {
         referer: None,
         content: None,
         content_type: None,
+        kept: None,
     };
     Job::new("a".into(), number, source, Timestamp(1))
 }

@@ -116,6 +116,31 @@ pub async fn documents_are_named_by_rows(s: S) {
         s.delete_job(&id).await.unwrap();
     }
     assert!(!s.is_named(&x).await.unwrap() && !s.is_named(&y).await.unwrap());
+    // What was fetched is named by the job from the moment that it is kept.
+    let url = serde_json::json!({ "kind": "url", "url": "http://x/", "method": "get" });
+    let source: Source = serde_json::from_value(url).unwrap();
+    let job = put(&s, Job::new("a".into(), "+1", source.clone(), t(1))).await;
+    let kept =
+        Kept { original: x.clone(), content_type: "text/plain".into(), file_name: Some("ü\0".into()) };
+    let change = |kept: Option<Kept>| -> JobChange {
+        Box::new(move |j| {
+            let Source::Url { kept: here, .. } = &mut j.source else { panic!() };
+            *here = kept;
+            Ok(())
+        })
+    };
+    let with = s.update_job(&job, Guard::Any, change(Some(kept.clone())), vec![]).await.unwrap();
+    assert_eq!(s.job(&job).await.unwrap().unwrap().source, with.source);
+    assert_eq!(with.source.stored(), Some((&x, "text/plain", Some("ü\0"))));
+    assert!(with.source != source && with.source.asks_for_the_same(&source));
+    assert!(s.is_named(&x).await.unwrap());
+    let without = s.update_job(&job, Guard::Any, change(None), vec![]).await.unwrap();
+    assert_eq!(without.source, source);
+    assert!(!s.is_named(&x).await.unwrap());
+    s.update_job(&job, Guard::Any, change(Some(kept)), vec![]).await.unwrap();
+    set(&s, &job, JobState::Failed).await;
+    s.delete_job(&job).await.unwrap();
+    assert!(!s.is_named(&x).await.unwrap());
     let f = fax("a", 1);
     let key = f.document.clone().unwrap();
     s.insert_received(f.clone(), vec![]).await.unwrap();

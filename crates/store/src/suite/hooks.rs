@@ -113,6 +113,7 @@ pub async fn the_backlog_is_counted(s: S) {
             referer: None,
             content: None,
             content_type: None,
+            kept: None,
         };
         let mut job = Job::new("a".into(), format!("+4930{id}"), source, t(1));
         job.id = JobId::new(id);

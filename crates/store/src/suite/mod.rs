@@ -23,7 +23,7 @@ pub use queue::*;
 
 use crate::model::{
     Ability, AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, HookAttempt,
-    HookEvent, Job, JobId, JobState, NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry,
+    HookEvent, Job, JobId, JobState, Kept, NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry,
     PageState, Profile, ProfileKey, Received, Row, Source, Timestamp,
 };
 use crate::port::{

@@ -340,8 +340,15 @@ fn faxbox_of(entry: &Entry) -> Faxbox {
         owner: Some(text(d, "owner_id")).filter(|o| !o.is_empty()),
         notify_inbound: inbound.unwrap_or_else(|| mails("notifications.email.send_to")),
         notify_outbound: mails("notifications.outbound.email.send_to"),
+        callback_inbound: callback(d, "notifications.inbound.callback"),
+        callback_outbound: callback(d, "notifications.outbound.callback"),
         ..Faxbox::default()
     }
+}
+
+fn callback(d: &Map<String, Value>, dotted: &str) -> Option<Map<String, Value>> {
+    let callback = field(d, dotted)?.as_object()?;
+    callback.get("url").and_then(Value::as_str).is_some_and(|u| !u.is_empty()).then(|| callback.clone())
 }
 
 fn user_of(entry: &Entry) -> User {

@@ -122,6 +122,7 @@ mod tests {
             referer: None,
             content: None,
             content_type: None,
+            kept: None,
         };
         let outcome = AttemptOutcome {
             class: class.into(),

@@ -42,7 +42,7 @@ impl Service {
     /// # Errors
     ///
     /// [`ServiceError::NotFound`]; [`ServiceError::KeyDestroyed`]; [`ServiceError::NoDocument`] before conversion, of a reception
-    /// without a page, or the original of a fax that was fetched.
+    /// without a page, or the original of a fax that has none: it was fetched and not kept, or removed since.
     pub async fn attachment(
         &self,
         account: &AccountId,
@@ -52,16 +52,13 @@ impl Service {
         let (id, tiff) = match which {
             Which::Job(id) => {
                 let job = self.job(account, id).await?;
-                if let (Format::Original, Source::Stored { .. }) = (format, &job.source) {
-                    return self.original(job.source, id).await;
+                if format == Format::Original {
+                    return self.original(&job.source, id).await;
                 }
                 (id.as_str().to_owned(), job.document)
             }
             Which::Fax(id) => (id.as_str().to_owned(), self.fax(account, id).await?.document),
         };
-        if let (Format::Original, Which::Job(_)) = (format, which) {
-            return Err(ServiceError::NoDocument);
-        }
         let octets = match (tiff, which) {
             (Some(key), _) => self.document(&key).await?,
             (None, Which::Job(id)) => self.pages_again(account, id).await?,
@@ -91,26 +88,22 @@ impl Service {
     /// The fax pages of a job that is done with, made again from what was handed in: they were not to be kept.
     async fn pages_again(&self, account: &AccountId, id: &JobId) -> Result<Bytes, ServiceError> {
         let job = self.job(account, id).await?;
-        let original = job.source.original().filter(|_| job.state.is_final() && job.pages > 0);
-        let octets = self.document(original.ok_or(ServiceError::NoDocument)?).await?;
-        let Source::Stored { content_type, file_name, .. } = &job.source else {
-            return Err(ServiceError::NoDocument);
-        };
+        let stored = job.source.stored().filter(|_| job.state.is_final() && job.pages > 0);
+        let (original, content_type, file_name) = stored.ok_or(ServiceError::NoDocument)?;
+        let octets = self.document(original).await?;
         let converter = &self.inner.ports.converter;
-        let made = converter.convert(octets, content_type, file_name.as_deref(), job.colour).await;
+        let made = converter.convert(octets, content_type, file_name, job.colour).await;
         let document = made.map_err(|e| ServiceError::Unavailable(e.to_string()))?;
         let tiff = tokio::task::spawn_blocking(move || document.to_stored_tiff()).await;
         tiff.map(Bytes::from).map_err(|e| ServiceError::Unavailable(e.to_string()))
     }
 
-    async fn original(&self, source: Source, id: &JobId) -> Result<Attachment, ServiceError> {
-        let Source::Stored { original, content_type, file_name } = source else {
-            return Err(ServiceError::NoDocument);
-        };
+    async fn original(&self, source: &Source, id: &JobId) -> Result<Attachment, ServiceError> {
+        let (original, content_type, file_name) = source.stored().ok_or(ServiceError::NoDocument)?;
         Ok(Attachment {
-            octets: self.document(&original).await?,
-            file_name: file_name.unwrap_or_else(|| id.to_string()),
-            content_type,
+            octets: self.document(original).await?,
+            file_name: file_name.map_or_else(|| id.to_string(), str::to_owned),
+            content_type: content_type.to_owned(),
         })
     }
 

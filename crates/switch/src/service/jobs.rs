@@ -5,7 +5,7 @@ use crate::event::Stage;
 use crate::finish::{CHANGED, Turn, if_still};
 use fax_store::StoreError;
 use fax_store::model::{AccountId, FaxId, Job, JobId, Received, Timestamp};
-use fax_store::model::{DocumentKey, JobState, Source};
+use fax_store::model::{DocumentKey, JobState};
 use fax_store::port::{Guard, JobChange, JobQuery, ReceivedQuery};
 
 impl Service {
@@ -90,6 +90,10 @@ pub fn restarting(now: Timestamp) -> JobChange {
             j.begun = now;
             j.attempts_counted = 0;
             j.conversions = 0;
+            // What came was no document: perhaps there is one now.
+            if j.pages == 0 {
+                j.source.fetch_anew();
+            }
         }
         j.state = if j.document.is_some() { JobState::Pending } else { JobState::Converting };
         j.lease = None;
@@ -166,9 +170,12 @@ impl Service {
     ///
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for a job that is in work or was delivered.
     pub async fn restart(&self, account: &AccountId, id: &JobId) -> Result<Job, ServiceError> {
-        self.job(account, id).await?;
+        let old = self.job(account, id).await?;
         let store = &self.inner.ports.store;
         let job = store.update_job(id, Guard::Any, restarting(self.now()), vec![]).await?;
+        if let Some(key) = old.source.original().filter(|_| job.source.original().is_none()) {
+            self.forget(key).await;
+        }
         self.tell_job(&job, Stage::Prepare, "waiting in the queue".into(), None);
         self.inner.wake.notify_one();
         Ok(job)
@@ -207,9 +214,7 @@ impl Service {
                         return Err(StoreError::Refused("the fax is still in the queue".into()));
                     }
                     j.document = None;
-                    if j.source.original().is_some() {
-                        j.source = Source::Removed;
-                    }
+                    j.source.strip();
                     Ok(())
                 });
                 store.update_job(id, Guard::Any, change, vec![]).await?;

@@ -333,7 +333,8 @@ impl Service {
         let now = self.now();
         let change: JobChange = Box::new(move |j| {
             let refused = |why: &str| Err(StoreError::Refused(why.to_owned()));
-            let anew = (!own && j.source != wanted.source) || j.colour != wanted.colour;
+            let another = !own && !j.source.asks_for_the_same(&wanted.source);
+            let anew = another || j.colour != wanted.colour;
             if j.state.is_final() {
                 return refused("the fax is done with already: send it again by `resubmit`");
             }
@@ -375,7 +376,7 @@ impl Service {
             j.conversions = 0;
             j.reason = None;
             if anew {
-                if !own {
+                if another {
                     j.source = wanted.source;
                 }
                 j.colour = wanted.colour;
@@ -499,7 +500,7 @@ impl Service {
                 Source::Stored { original, content_type, file_name }
             }
             NewDocument::Url { url, method, host, referer, content, content_type } => {
-                Source::Url { url, method, host, referer, content, content_type }
+                Source::Url { url, method, host, referer, content, content_type, kept: None }
             }
         };
         Ok((source, None))
@@ -521,13 +522,17 @@ impl Service {
                 if job.source == Source::Removed && job.document.is_none() {
                     return Err(SubmitError::EmptyDocument);
                 }
+                let mut source = job.source;
+                if job.pages == 0 {
+                    source.fetch_anew();
+                }
                 let (pages, size, was) = (job.pages, job.size, job.colour);
                 let remarks = job.remarks;
                 let ready = job.document.map(|key| FaxPages { key, pages, size, remarks, colour: was });
                 // In another way than before it has to be drawn again.
                 let again = colour.is_some_and(|wanted| wanted != was);
-                let ready = ready.filter(|_| !again || job.source.original().is_none());
-                Ok((job.source, ready))
+                let ready = ready.filter(|_| !again || source.original().is_none());
+                Ok((source, ready))
             }
             Which::Fax(id) => {
                 let fax = self.fax(account, id).await.map_err(missing)?;

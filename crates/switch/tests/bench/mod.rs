@@ -19,6 +19,7 @@ use fax_switch::port::{
 };
 use fax_switch::{Account, Directory, Faxbox, JobEvent, NewDocument, NewJob, Ports, Service, ServiceConfig};
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -266,13 +267,20 @@ pub fn document(pages: u32) -> FaxDocument {
     FaxDocument { pages: (0..pages).map(page).collect(), ..FaxDocument::default() }
 }
 
-pub struct TextFetcher;
+/// `a|b` is `a` when anything is fetched for the first time, and `b` from then on.
+#[derive(Default)]
+pub struct TextFetcher {
+    pub asked: AtomicUsize,
+}
 
 #[async_trait]
 impl Fetcher for TextFetcher {
     async fn fetch(&self, order: FetchOrder) -> Result<Fetched, ConvertError> {
+        let turns = order.url.replace("http://example.org/", "");
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let text = turns.split('|').take(asked + 1).last().unwrap_or_default();
         Ok(Fetched {
-            octets: Bytes::from(order.url.replace("http://example.org/", "")),
+            octets: Bytes::from(text.to_owned()),
             content_type: "text/plain".into(),
             file_name: None,
         })
@@ -285,6 +293,7 @@ pub struct Bench {
     pub documents: Arc<dyn Documents>,
     pub clock: Arc<HandClock>,
     pub dialler: Arc<Scripted>,
+    pub fetcher: Arc<TextFetcher>,
     pub service: Service,
     pub events: broadcast::Receiver<JobEvent>,
     pub config: ServiceConfig,
@@ -331,12 +340,13 @@ impl Bench {
         let start = Timestamp::from_unix_seconds(1_750_000_000);
         let clock = Arc::new(HandClock(watch::Sender::new(start)));
         let dialler = Arc::new(Scripted::default());
+        let fetcher = Arc::new(TextFetcher::default());
         let ports = Ports {
             store: store.clone(),
             documents: documents.clone(),
             dialler: dialler.clone(),
             converter: Arc::new(TextConverter),
-            fetcher: Arc::new(TextFetcher),
+            fetcher: fetcher.clone(),
             clock: clock.clone(),
         };
         let service = Service::new(directory(), config.clone(), ports);
@@ -347,6 +357,7 @@ impl Bench {
             documents,
             clock,
             dialler,
+            fetcher,
             service,
             config,
             stop: watch::Sender::new(false),
@@ -377,7 +388,7 @@ impl Bench {
             documents: self.documents.clone(),
             dialler: self.dialler.clone(),
             converter: Arc::new(TextConverter),
-            fetcher: Arc::new(TextFetcher),
+            fetcher: self.fetcher.clone(),
             clock: self.clock.clone(),
         };
         self.service = Service::new(directory(), self.config.clone(), ports);
@@ -401,6 +412,19 @@ impl Bench {
         new.retries = Some(4);
         new.notify = vec!["me@example.org".into()];
         new
+    }
+
+    /// A job whose document is fetched; see [`TextFetcher`].
+    pub fn fetched_job(text: &str, number: &str) -> NewJob {
+        let document = NewDocument::Url {
+            url: format!("http://example.org/{text}"),
+            method: "get".into(),
+            host: None,
+            referer: None,
+            content: None,
+            content_type: None,
+        };
+        NewJob { document, ..Self::new_job("", number) }
     }
 
     pub async fn submit(&self, text: &str, number: &str) -> JobId {
