@@ -187,21 +187,19 @@ async fn documents_go_and_the_record_stays() {
 async fn what_was_fetched_is_kept_as_if_it_had_been_handed_in() {
     let mut b = Bench::running();
     let account = AccountId::new("a");
-    let wait = NewJob {
-        not_before: Some(b.service.now().plus(core::time::Duration::from_secs(500))),
-        ..Bench::fetched_job("pages:2|pages:3", N)
-    };
-    let id = b.service.submit(wait).await.unwrap().id;
-    let job = b.until_state(&id, JobState::Pending).await;
+    b.dialler.then(Script::Refuse("call.busy"));
+    let id = b.service.submit(Bench::fetched_job("pages:2|pages:3", N)).await.unwrap().id;
+    let job = b.until_back(&id, 1).await;
     let kept = job.source.original().unwrap().clone();
     let which = Which::Job(id.clone());
     let original = b.service.attachment(&account, &which, Format::Original).await.unwrap();
     assert_eq!((&original.octets[..], original.content_type.as_str()), (&b"pages:2"[..], "text/plain"));
     // The same wish drawn anew needs no server; neither does a copy.
+    b.dialler.then(Script::Refuse("call.busy"));
     let anew = NewJob { colour: Some(true), ..Bench::fetched_job("pages:2|pages:3", N) };
     let job = b.service.change_job(&id, anew).await.unwrap();
     assert_eq!((job.state, job.source.original()), (JobState::Converting, Some(&kept)));
-    b.until_state(&id, JobState::Pending).await;
+    assert_eq!(b.until_back(&id, 1).await.pages, 2);
     let copy = NewJob { colour: Some(false), ..NewJob::new("a".into(), N, NewDocument::Copy(which.clone())) };
     let copy = b.service.submit(copy).await.unwrap();
     let copy = b.until(&copy.id, |j| j.pages > 0).await;
@@ -211,7 +209,6 @@ async fn what_was_fetched_is_kept_as_if_it_had_been_handed_in() {
     let job = b.service.change_job(&id, Bench::fetched_job("other|pages:1", N)).await.unwrap();
     assert_eq!(job.source.original(), None);
     assert!(b.documents.get(&kept).await.is_ok());
-    b.clock.advance(500);
     let done = b.until_state(&id, JobState::Completed).await;
     assert_eq!((done.pages, b.fetcher.asked.load(Ordering::Relaxed)), (1, 2));
     // It goes with the fax's documents; where it came from is known on.
