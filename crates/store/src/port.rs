@@ -244,7 +244,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Takes jobs that are Pending and due, within the limits: they become Locked. Accounts have their turns by the times of
     /// their jobs, the oldest first; whose turn it is sends its most urgent job, and of these the oldest. The
-    /// cost depends on the number of jobs taken, not on the number waiting.
+    /// cost depends on the number of jobs taken, not on the number waiting. A crash may undo it as long as nothing was written
+    /// since: whoever has a job writes so before anything is done for it.
     async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError>;
 
     /// Takes further jobs for the call of a job that `node` holds, as [`Job::shares_call`] says: those that are Pending

@@ -1,4 +1,5 @@
-//! Rows in one redb file: one writer with group commit, readers on snapshots.
+//! Rows in one redb file: one writer with group commit, readers on snapshots. All that is answered is on disk, but for a
+//! lease: whoever has it writes before it does anything for the job.
 //!
 //! Invariants, each kept inside every transaction:
 //! * a Pending job has exactly one row, in `lanes` or in `overtaken` (its account's queue) or in `parking`; a Converting
@@ -153,7 +154,8 @@ impl Store for RedbStore {
     }
 
     async fn lease_due(&self, request: LeaseRequest) -> Result<Vec<Job>, StoreError> {
-        self.write(move |t| queue::lease_due(t, &request)).await
+        // Nothing has been done for these jobs yet: a node that starts again would give them back.
+        self.writer.write_lazily(move |t| queue::lease_due(t, &request)).await
     }
 
     async fn lease_beside(
@@ -176,7 +178,7 @@ impl Store for RedbStore {
         limit: usize,
     ) -> Result<Vec<Job>, StoreError> {
         let node = node.clone();
-        self.write(move |t| queue::lease_converting(t, &node, now, until, limit)).await
+        self.writer.write_lazily(move |t| queue::lease_converting(t, &node, now, until, limit)).await
     }
 
     async fn next_due(&self) -> Result<NextDue, StoreError> {

@@ -1,9 +1,10 @@
-//! One thread writes: all that waits goes into one transaction, and is answered when that is on disk.
+//! One thread writes: all that waits goes into one transaction, and is answered when that is on disk, unless nothing in it
+//! has to be.
 
 use super::layout;
 use super::tables::{SCHEMA, Tables};
 use crate::port::StoreError;
-use ::redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable};
+use ::redb::{Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
@@ -37,7 +38,13 @@ macro_rules! file_faults {
         }
     )+};
 }
-file_faults!(::redb::StorageError, ::redb::TableError, ::redb::TransactionError, ::redb::CommitError);
+file_faults!(
+    ::redb::StorageError,
+    ::redb::TableError,
+    ::redb::TransactionError,
+    ::redb::CommitError,
+    ::redb::SetDurabilityError
+);
 
 impl From<Fault> for StoreError {
     fn from(f: Fault) -> Self {
@@ -68,12 +75,15 @@ pub(super) struct Writer {
 trait Request: Send {
     /// Writes. An error means that the file failed.
     fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), Fault>;
+    /// Whether it has to be on disk when it is answered.
+    fn is_durable(&self) -> bool;
     /// Answers, after the commit or after it failed.
     fn answer(self: Box<Self>, failed: Option<&StoreError>);
 }
 
 struct Asked<T, F> {
     f: Option<F>,
+    durable: bool,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -93,6 +103,10 @@ where
             Err(file) => return Err(file),
         }
         Ok(())
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable
     }
 
     fn answer(self: Box<Self>, failed: Option<&StoreError>) {
@@ -131,13 +145,32 @@ impl Writer {
         }
     }
 
+    /// Writes; answers when it is on disk.
     pub(super) async fn write<T, F>(&self, f: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tables<'_>) -> Result<T, Fault> + Send + 'static,
     {
+        self.ask(f, true).await
+    }
+
+    /// Writes what everybody sees at once, and what a crash may undo together with all that was written like this since: it
+    /// is on disk with the next [`Writer::write`] at the latest.
+    pub(super) async fn write_lazily<T, F>(&self, f: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tables<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        self.ask(f, false).await
+    }
+
+    async fn ask<T, F>(&self, f: F, durable: bool) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tables<'_>) -> Result<T, Fault> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { f: Some(f), result: None, reply };
+        let asked = Asked { f: Some(f), durable, result: None, reply };
         let closed = || StoreError::Unavailable("the store is closed".into());
         self.requests.send(Box::new(asked)).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
@@ -208,7 +241,10 @@ fn write_batch(batch: &mut [Box<dyn Request>], slot: &Slot, opener: &mut Opener)
 }
 
 fn commit(db: &Database, batch: &mut [Box<dyn Request>]) -> Result<(), Fault> {
-    let txn = db.begin_write()?;
+    let mut txn = db.begin_write()?;
+    if !batch.iter().any(|request| request.is_durable()) {
+        txn.set_durability(Durability::None)?;
+    }
     {
         let mut tables = Tables::open(&txn)?;
         for request in batch.iter_mut() {
