@@ -46,14 +46,14 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
-/// Every document of a fax that lies below a folder.
+/// Every document of a fax that lies below a folder, by its key as its name.
 fn documents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(documents(&path));
-        } else if !path.ends_with(MARK) {
+        } else if path.file_name().unwrap().len() == MARK.len() && !path.ends_with(MARK) {
             let octets = fs::read(&path).unwrap();
             found.push((path, octets));
         }
