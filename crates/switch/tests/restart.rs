@@ -294,7 +294,7 @@ async fn documents_are_taken_for_a_stores_own_when_nearly_all_are() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(b.documents.get(&mark).await.is_err(), "one that is young is no sign");
     for n in 0..3 {
-        let id = b.submit("pages:1", &format!("{N}{n}")).await;
+        let id = b.submit("pages:1", &format!("(415) 555-002{n}")).await;
         b.until_state(&id, JobState::Completed).await;
     }
     std::thread::sleep(grace + Duration::from_millis(100));
