@@ -85,11 +85,7 @@ impl Sipp {
         let at = free();
         let sipp = Sipp::start_by(transport, scenario, at, fill, &[]);
         let end = Instant::now() + Duration::from_secs(30);
-        let absent = || match transport {
-            "u1" => std::net::UdpSocket::bind(at).is_ok(),
-            _ => std::net::TcpListener::bind(at).is_ok(),
-        };
-        while absent() {
+        while !is_bound(transport, at) {
             assert!(Instant::now() < end, "sipp does not listen");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -120,6 +116,18 @@ impl Sipp {
             let _ = std::fs::remove_file(self.messages.with_extension(what));
         }
     }
+}
+
+/// Whether somebody has this address. Who would find it out by binding it could be in the way at that moment.
+fn is_bound(transport: &str, at: SocketAddr) -> bool {
+    let SocketAddr::V4(v4) = at else { panic!("{at}") };
+    let (table, state) = if transport == "u1" { ("udp", "07") } else { ("tcp", "0A") };
+    let address = format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port());
+    let rows = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap();
+    rows.lines().any(|row| {
+        let mut fields = row.split_whitespace().skip(1);
+        (fields.next(), fields.nth(1)) == (Some(address.as_str()), Some(state))
+    })
 }
 
 impl Drop for Sipp {
