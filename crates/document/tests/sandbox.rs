@@ -14,15 +14,16 @@ fn converter() -> Converter {
     Converter { program: Some(env!("CARGO_BIN_EXE_fax-convert-worker").into()), args: Vec::new() }
 }
 
-/// A form that draws a form twenty times that draws a form …: 20¹² squares.
-fn endless() -> Vec<u8> {
+/// A form that draws a form twenty times that draws a form …: 20¹² squares, each filled (`f`) or left away (`n`).
+fn endless(square: &str) -> Vec<u8> {
     let mut file = b"%PDF-1.5\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n\
         2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n\
         3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /XObject << /X 10 0 R >> >> >>\nendobj\n\
         4 0 obj\n<< /Length 5 >>\nstream\n/X Do\nendstream\nendobj\n"
         .to_vec();
     for level in 10..22 {
-        let draw = if level == 21 { "1 1 500 500 re f ".repeat(20) } else { "/X Do ".repeat(20) };
+        let draw =
+            if level == 21 { format!("1 1 500 500 re {square} ").repeat(20) } else { "/X Do ".repeat(20) };
         file.extend_from_slice(
             format!(
                 "{level} 0 obj\n<< /Type /XObject /Subtype /Form /BBox [0 0 595 842] /Length {} /Resources << /XObject << /X {} 0 R >> >> >>\nstream\n{draw}\nendstream\nendobj\n",
@@ -62,9 +63,14 @@ async fn refusals_come_through() {
 async fn an_endless_document_ends_with_its_time() {
     let options = RenderOptions { time_limit: Duration::from_secs(2), ..RenderOptions::default() };
     let start = Instant::now();
-    let e = converter().convert(endless().into(), Format::Pdf, &options).await.unwrap_err();
+    let e = converter().convert(endless("n").into(), Format::Pdf, &options).await.unwrap_err();
     assert_eq!(e, RenderError::TimedOut { seconds: 2 });
     assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    // What is drawn takes memory, too: which of both is used up first is for the machine to say.
+    let options = RenderOptions { memory_limit: 256 << 20, ..options };
+    let e = converter().convert(endless("f").into(), Format::Pdf, &options).await.unwrap_err();
+    let spent = [RenderError::TimedOut { seconds: 2 }, RenderError::OutOfMemory { mebibytes: 256 }];
+    assert!(spent.contains(&e), "{e}");
 }
 
 #[tokio::test]

@@ -282,12 +282,13 @@ async fn what_waits_for_a_slow_hook_is_looked_at_little_by_little() {
         };
         rows.into_iter().map(time).collect::<Vec<_>>()
     };
-    // Those in a call have a lease of two minutes.
     for _ in 0..3 {
         let now = b.service.now();
+        // All have a lease of two minutes for a moment; at the end only those in a call, and one may be put off so far.
+        let lease = now.plus(Duration::from_secs(120));
         let all = loop {
             let all = times().await;
-            if all.iter().all(|at| *at > now) {
+            if all.iter().all(|at| *at > now) && all.iter().filter(|at| **at == lease).count() <= 8 + 1 {
                 break all;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
