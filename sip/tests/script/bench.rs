@@ -7,7 +7,10 @@ use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::time::Duration;
 use fax_sip::message::{Builder, Limits, Message, Method, Uri, response_to};
-use fax_sip::{CallKey, Command, Config, Credentials, Event, Input, Invite, Output, Transport, UserAgent};
+use fax_sip::{
+    CallKey, Command, Config, Credentials, Event, Input, Invite, Output, RegKey, Register, Transport,
+    UserAgent,
+};
 
 pub const OURS: &str = "192.0.2.1:5060";
 pub const PEER: &str = "198.51.100.7:5060";
@@ -18,6 +21,22 @@ pub fn addr(text: &str) -> SocketAddr {
 
 pub fn uri(text: &str) -> Uri {
     Uri::read(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+}
+
+/// A registration with the peer for so long.
+pub fn registration(seconds: u64) -> Register {
+    Register {
+        registration: RegKey(1),
+        transport: Transport::Udp,
+        registrar: addr(PEER),
+        request_uri: "sip:trunk.example".into(),
+        aor: "sip:office@trunk.example".into(),
+        contact: addr(OURS),
+        headers: vec![],
+        credentials: Bench::credentials(),
+        expires: Duration::from_secs(seconds),
+        outbound: None,
+    }
 }
 
 pub fn sdp(version: u32) -> Bytes {

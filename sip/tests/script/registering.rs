@@ -2,23 +2,12 @@
 
 use fax_base::time::Duration;
 use fax_sip::message::Method;
-use fax_sip::{CallKey, Command, EndedBy, Event, Outbound, RegKey, Register, Transport};
+use fax_sip::{CallKey, Command, EndedBy, Event, Outbound, RegKey, Register};
 
-use super::bench::{Bench, OURS, PEER, addr};
+use super::bench::{Bench, OURS, PEER, addr, registration};
 
 fn register(seconds: u64) -> Command {
-    Command::Register(Box::new(Register {
-        registration: RegKey(1),
-        transport: Transport::Udp,
-        registrar: addr(PEER),
-        request_uri: "sip:trunk.example".into(),
-        aor: "sip:office@trunk.example".into(),
-        contact: addr(OURS),
-        headers: vec![],
-        credentials: Bench::credentials(),
-        expires: Duration::from_secs(seconds),
-        outbound: None,
-    }))
+    Command::Register(Box::new(registration(seconds)))
 }
 
 #[test]
@@ -133,14 +122,14 @@ fn a_refusal_is_not_hammered_and_retry_after_is_kept() {
 #[test]
 fn two_points_of_presence_are_registered_apart() {
     let mut b = Bench::new();
-    let at = |key: u64, registrar: &str| match register(3600) {
-        Command::Register(mut r) => {
-            (r.registration, r.registrar) = (RegKey(key), addr(registrar));
-            let instance = String::from("urn:uuid:00000000-0000-1000-8000-000A95A0E128");
-            r.outbound = Some(Outbound { instance, reg_id: u32::try_from(key).unwrap() });
-            Command::Register(r)
-        }
-        other => other,
+    let at = |key: u64, registrar: &str| {
+        let instance = String::from("urn:uuid:00000000-0000-1000-8000-000A95A0E128");
+        Command::Register(Box::new(Register {
+            registration: RegKey(key),
+            registrar: addr(registrar),
+            outbound: Some(Outbound { instance, reg_id: u32::try_from(key).unwrap() }),
+            ..registration(3600)
+        }))
     };
     b.command(at(1, PEER));
     b.command(at(2, "198.51.100.8:5060"));
