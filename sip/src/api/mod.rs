@@ -39,6 +39,13 @@ pub enum Input<'a> {
         /// Where to.
         remote: SocketAddr,
     },
+    /// A connection to there that stood is gone. What got no answer by it is sent once more, by a new one.
+    Disconnected {
+        /// How.
+        transport: Transport,
+        /// Where to.
+        remote: SocketAddr,
+    },
     /// A connection to there stands: one that was being made, or the one that a message was just sent by.
     Connected {
         /// How.

@@ -43,6 +43,11 @@ impl Client {
         matches!(self.state, State::Calling | State::Proceeding)
     }
 
+    /// Whether no response at all has come yet.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.state == State::Calling
+    }
+
     fn set(&self, timer: Timer) -> Step {
         Step::Set(timer, timer.value(self.reliable))
     }

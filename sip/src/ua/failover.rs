@@ -376,7 +376,7 @@ impl UserAgent {
     }
 
     /// Whether somebody still waits for what comes of a request.
-    fn is_wanted(&self, id: TxId) -> bool {
+    pub(crate) fn is_wanted(&self, id: TxId) -> bool {
         match self.clients.get(&id).map(|e| e.owner) {
             Some(Owner::Invite(key)) => {
                 let stage = self.calls.get(&key).map(|c| &c.stage);

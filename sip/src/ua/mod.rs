@@ -104,6 +104,7 @@ impl UserAgent {
                 self.receive(now, transport, local, remote, octets);
             }
             Input::Unreachable { transport, remote } => self.unreachable(now, transport, remote),
+            Input::Disconnected { transport, remote } => self.disconnected(now, transport, remote),
             Input::Connected { transport, remote } => self.connected(transport, remote),
             Input::Command(command) => self.command(now, command),
             Input::Timeout => {}

@@ -48,6 +48,8 @@ pub(crate) struct ClientEntry {
     pub(crate) large: bool,
     /// It went back to datagrams, and nothing has come of it yet.
     pub(crate) fell_back: bool,
+    /// Its connection went before any answer, and it was sent by a new one.
+    pub(crate) sent_anew: bool,
     pub(crate) owner: Owner,
     pub(crate) key: (Bytes, String),
     pub(crate) started: Instant,
@@ -139,6 +141,7 @@ impl UserAgent {
             remote,
             large,
             fell_back: false,
+            sent_anew: false,
             owner,
             key: key.clone(),
             started: now,
@@ -253,20 +256,44 @@ impl UserAgent {
         self.schedule.clear_transaction(id);
     }
 
-    /// Nothing can be sent there: the requests under way fail (§8.1.3.1, §17.1.4).
-    pub(crate) fn unreachable(&mut self, now: Instant, transport: Transport, remote: SocketAddr) {
-        let hit: Vec<TxId> = self
-            .clients
+    /// The requests under way there.
+    fn under_way(&self, transport: Transport, remote: SocketAddr) -> Vec<TxId> {
+        self.clients
             .iter()
             .filter(|(_, e)| e.transport == transport && e.remote == remote && e.machine.is_open())
             .map(|(id, _)| *id)
-            .collect();
-        for id in hit {
-            if self.back_to_udp(now, id) {
-                continue;
-            }
+            .collect()
+    }
+
+    /// Nothing can be sent there: the requests under way fail (§8.1.3.1, §17.1.4).
+    pub(crate) fn unreachable(&mut self, now: Instant, transport: Transport, remote: SocketAddr) {
+        for id in self.under_way(transport, remote) {
+            self.fail_unsent(now, id);
+        }
+    }
+
+    fn fail_unsent(&mut self, now: Instant, id: TxId) {
+        if !self.back_to_udp(now, id) {
             self.client_failed(now, id, 503);
             self.forget_client(id);
+        }
+    }
+
+    /// A connection is gone by which requests went. Peers, and what is between, end connections that are quiet for long,
+    /// and say so only when something is sent: that does not mean that nobody is there. A request that has no answer yet
+    /// goes once more; its branch keeps it from being two for a peer that had it already (§17.2.3).
+    pub(crate) fn disconnected(&mut self, now: Instant, transport: Transport, remote: SocketAddr) {
+        for id in self.under_way(transport, remote) {
+            let wanted = self.is_wanted(id);
+            let entry = self.clients.get_mut(&id);
+            let Some(entry) = entry.filter(|e| wanted && !e.large && !e.sent_anew && e.machine.is_unheard())
+            else {
+                self.fail_unsent(now, id);
+                continue;
+            };
+            entry.sent_anew = true;
+            let (local, hop, octets) = (entry.local, entry.hop.clone(), entry.octets.clone());
+            self.send_by(transport, local, remote, hop, octets);
         }
     }
 

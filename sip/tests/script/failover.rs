@@ -7,7 +7,7 @@ use fax_sip::{
     Attempt, CallKey, Command, Config, EndedBy, Event, Input, Invite, RegKey, Register, Target, Transport,
 };
 
-use super::bench::{Bench, OURS, PEER, addr};
+use super::bench::{Bench, OURS, PEER, addr, registration};
 
 const SECOND: &str = "198.51.100.8:5062";
 const THIRD: &str = "198.51.100.9:5061";
@@ -36,21 +36,6 @@ fn another(offer: usize, call: u64) -> Command {
         ring_timeout: Duration::from_secs(60),
         reply_within: Duration::from_secs(8),
     }))
-}
-
-fn registration() -> Register {
-    Register {
-        registration: RegKey(1),
-        transport: Transport::Udp,
-        registrar: addr(PEER),
-        request_uri: "sip:trunk.example".into(),
-        aor: "sip:office@trunk.example".into(),
-        contact: addr(OURS),
-        headers: vec![],
-        credentials: Bench::credentials(),
-        expires: Duration::from_secs(300),
-        outbound: None,
-    }
 }
 
 /// Begins a call with two more places; the first INVITE.
@@ -203,10 +188,39 @@ fn a_connection_that_goes_before_it_rings_is_replaced_by_the_next_place() {
     same_again(&mut b, &first, SECOND);
 }
 
+/// As when what is between has forgotten a quiet connection, and says so only now.
+#[test]
+fn what_went_by_a_connection_that_was_gone_is_sent_once_more() {
+    let gone = || Input::Disconnected { transport: Transport::Udp, remote: addr(PEER) };
+    let mut b = Bench::new();
+    let first = begin(&mut b);
+    b.handle(gone());
+    let (to, again) = b.next_to();
+    assert_eq!((to, again.to_bytes()), (addr(PEER), first.to_bytes()));
+    b.handle(gone());
+    failed(&mut b, PEER, 503);
+    same_again(&mut b, &first, SECOND);
+    // What has an answer is not sent again: nobody would answer a second time.
+    let mut b = Bench::new();
+    let first = begin(&mut b);
+    b.receive(&b.response(&first, 100, "").finish());
+    b.handle(gone());
+    failed(&mut b, PEER, 503);
+    same_again(&mut b, &first, SECOND);
+    // Nor is what nobody waits for.
+    let mut b = Bench::new();
+    begin(&mut b);
+    b.command(Command::Hangup { call: CallKey(1), reason: None });
+    b.handle(gone());
+    assert!(matches!(b.event(), Event::Ended { .. }));
+    b.wait(40_000);
+    b.quiet();
+}
+
 #[test]
 fn a_registration_goes_round_the_places_once_and_then_waits() {
     let mut b = Bench::new();
-    b.command(Command::Register(Box::new(registration())));
+    b.command(Command::Register(Box::new(registration(300))));
     b.command(Command::Alternatives { of: Attempt::Registration(RegKey(1)), targets: targets() });
     for at in [PEER, SECOND, THIRD] {
         let (to, register) = b.next_to();
@@ -294,7 +308,7 @@ fn what_went_by_udp_does_not_come_by_tcp_later() {
     assert_eq!(b.stopped, [(Transport::Tcp, addr(PEER))]);
     // Where somebody asked for TCP, his request is not lost for that.
     let mut b = Bench::with(Config { large_by_tcp: true, ..Config::default() });
-    b.command(Command::Register(Box::new(Register { transport: Transport::Tcp, ..registration() })));
+    b.command(Command::Register(Box::new(Register { transport: Transport::Tcp, ..registration(300) })));
     b.request(&Method::Register);
     back_to_udp(&mut b);
     assert_eq!(b.stopped, []);

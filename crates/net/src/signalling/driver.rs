@@ -84,6 +84,8 @@ pub(crate) struct Driver {
     pub(super) next_incoming: u64,
     pub(super) stopping: Option<(Instant, oneshot::Sender<()>)>,
     pub(super) unreachable: Vec<crate::transport::Peer>,
+    /// Connections that stood and are gone, of which the user agent is to be told.
+    pub(super) disconnected: Vec<crate::transport::Peer>,
     /// Connections that stand, of which the user agent is to be told.
     pub(super) connected: Vec<crate::transport::Peer>,
     /// Where calls are recorded, if they are.
@@ -176,6 +178,7 @@ impl Driver {
             next_incoming: 1 << 62,
             stopping: None,
             unreachable: Vec::new(),
+            disconnected: Vec::new(),
             connected: Vec::new(),
             traces,
             mapped,
@@ -262,6 +265,9 @@ impl Driver {
         loop {
             while let Some(peer) = self.unreachable.pop() {
                 self.tell_unreachable(peer);
+            }
+            while let Some(peer) = self.disconnected.pop() {
+                self.tell_disconnected(peer);
             }
             while let Some(peer) = self.connected.pop() {
                 self.tell_connected(peer);

@@ -145,6 +145,15 @@ impl Driver {
         self.unreachable.extend(given_up);
     }
 
+    /// A connection that stood is gone: the user agent learns it, also for what went there instead of its flow.
+    pub(super) fn tell_disconnected(&mut self, peer: Peer) {
+        let now = self.now();
+        let instead = self.hops.detours.remove(&peer).map(|(flow, _)| flow);
+        for (transport, remote) in [Some(peer), instead].into_iter().flatten() {
+            self.agent.handle(now, sip::Input::Disconnected { transport, remote });
+        }
+    }
+
     /// Nothing can be sent there: the user agent learns it, also for what went there instead of its flow.
     pub(super) fn tell_unreachable(&mut self, peer: Peer) {
         let now = self.now();

@@ -65,12 +65,14 @@ impl Driver {
             }
             Arrival::Lost { id, transport, remote } => self.transports.lost(id, (transport, remote)),
             Arrival::Closed { id, transport, remote, reason } => {
-                self.unreachable.extend(self.transports.without_alias((transport, remote)));
+                self.disconnected.extend(self.transports.without_alias((transport, remote)));
+                let stood = self.transports.stands((transport, remote));
                 if self.transports.closed(id, (transport, remote)) {
                     tracing::info!(transport = transport.via(), %remote, reason, "SIP connection gone");
                     self.flow_lost(transport, remote);
                     self.registrar_lost(crate::dns::Place { transport, address: remote });
-                    self.unreachable.push((transport, remote));
+                    let gone = if stood { &mut self.disconnected } else { &mut self.unreachable };
+                    gone.push((transport, remote));
                 }
             }
         }

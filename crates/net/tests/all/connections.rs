@@ -228,6 +228,32 @@ async fn after_a_lost_connection_the_call_ends_over_a_new_one() {
     a.stop().await;
 }
 
+/// As a firewall does that has forgotten a quiet connection: the trunk is not down for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_connection_goes_before_any_answer_is_made_by_a_new_one() {
+    let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = peer.local_addr().unwrap();
+    let mut config = Config::new("127.0.0.1:0".parse().unwrap());
+    config.workers = 1;
+    config.trunks.push(Trunk::new("peer", &format!("sip:{at};transport=tcp")));
+    let (a, _calls) = Endpoint::start(config).await.unwrap();
+    let call = a.call(request(terminal(Role::Calling, vec![page(20).1], true)));
+    let (mut stream, _) = tokio::time::timeout(BOUND, peer.accept()).await.unwrap().unwrap();
+    let first = until(&mut stream, "m=audio").await;
+    drop(stream);
+    let (mut stream, _) = tokio::time::timeout(BOUND, peer.accept()).await.unwrap().unwrap();
+    let second = until(&mut stream, "m=audio").await;
+    assert!(second.starts_with("INVITE "), "{second}");
+    assert_eq!(copied(&second), copied(&first), "one transaction");
+    let to = second.lines().find(|l| l.starts_with("To:")).unwrap();
+    let busy =
+        format!("SIP/2.0 486 Busy Here\r\n{}{to};tag=peer\r\nContent-Length: 0\r\n\r\n", copied(&second));
+    stream.write_all(busy.as_bytes()).await.unwrap();
+    let story = story_within(call, BOUND).await;
+    assert_eq!(story.report.sip_status, Some(486));
+    a.stop().await;
+}
+
 /// A far end that thinks for longer than a connection may take to be made: what is too large for a datagram is not said a
 /// second time by UDP.
 #[tokio::test(flavor = "multi_thread")]
