@@ -2,12 +2,11 @@
 //! audio and T.38, and decides when the call is released.
 
 use super::outside::Begin;
-use super::session::{Agreed, Session};
+use super::session::Session;
 use super::switch::{Carrier, Switch};
 use crate::call::{CallEnd, CallEvent, CallReport};
 use crate::config::T38Policy;
-use crate::media::{Codec, Keys, MediaCommand, MediaEvent};
-use crate::onward::Side;
+use crate::media::{Keys, MediaCommand, MediaEvent};
 use bytes::Bytes;
 use fax_base::Instant;
 use fax_base::time::Duration;
@@ -16,19 +15,11 @@ use fax_sip as sip;
 use fax_t30 as t30;
 use fax_t30::Role;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
+mod carriers;
+mod ending;
 #[cfg(test)]
 mod tests;
-
-/// After BYE or a hang-up the terminal says how the fax ended; it needs no time for that.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// T.38 says its last packets again, and BYE must not overtake them.
-const FAREWELL: Duration = Duration::from_millis(80);
-
-/// A terminal that is told to give up sends DCN and ends; it needs no longer than this.
-const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// No fax call lasts longer.
 const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
@@ -283,27 +274,6 @@ impl Leg {
         self.done(CallEnd::NotAnswered, self.began);
     }
 
-    fn give_up(&mut self, now: Instant) {
-        match self.state {
-            State::Offered => self.reject(480, String::new(), None),
-            State::Calling => {
-                "given up by us".clone_into(&mut self.report.reason);
-                self.want(sip::Command::Hangup { call: self.call, reason: None });
-                self.done(CallEnd::NotAnswered, now);
-            }
-            // DCN first; the terminal's end releases the call.
-            State::Answered | State::Up if self.media_up => {
-                self.media_do(MediaCommand::Cancel);
-                self.timers.set(Timer::GivenUp, now + GIVE_UP);
-            }
-            State::Answered | State::Up => {
-                self.want(sip::Command::Hangup { call: self.call, reason: None });
-                self.done(CallEnd::NotAnswered, now);
-            }
-            State::Parting | State::Clearing | State::Done => {}
-        }
-    }
-
     // --- signalling ---
 
     fn sip(&mut self, now: Instant, event: sip::Event) {
@@ -376,145 +346,6 @@ impl Leg {
         self.switch.up(now);
     }
 
-    /// The first session is agreed: media begins.
-    fn up(&mut self, agreed: Agreed) {
-        let Some(terminal) = self.terminal.take() else {
-            return;
-        };
-        self.media_up = true;
-        match agreed {
-            Agreed::Audio { remote, codec, keys } => {
-                self.bar_t38();
-                self.keys.clone_from(&keys);
-                self.outputs.push_back(Output::Begin(Begin { terminal, remote, codec, keys }));
-            }
-            Agreed::T38 { remote, config } => {
-                self.outputs.push_back(Output::Begin(Begin {
-                    terminal,
-                    remote,
-                    codec: Codec::PCMA,
-                    keys: None,
-                }));
-                self.switch_to_t38(remote, config);
-            }
-        }
-    }
-
-    // --- audio and T.38 ---
-
-    fn turn_to(&mut self, agreed: Agreed) {
-        match agreed {
-            Agreed::T38 { remote, config } => self.switch_to_t38(remote, config),
-            Agreed::Audio { remote, codec, keys } => {
-                self.bar_t38();
-                if self.keys != keys {
-                    self.keys.clone_from(&keys);
-                    self.media_do(MediaCommand::Keys { side: Side::A, keys });
-                }
-                self.media_do(MediaCommand::Audio { remote, codec });
-                if self.switch.turn_to(Carrier::Audio) {
-                    self.report.t38 = false;
-                    self.tell(CallEvent::Audio);
-                }
-            }
-        }
-    }
-
-    /// T.38 goes in clear: what began by SRTP does not go on by it unless that is allowed.
-    fn bar_t38(&mut self) {
-        if self.session.bars_t38() {
-            self.switch.bar_t38();
-        }
-    }
-
-    fn switch_to_t38(&mut self, remote: SocketAddr, config: fax_t38::Config) {
-        self.media_do(MediaCommand::T38 { remote, config });
-        if self.switch.turn_to(Carrier::T38) {
-            self.report.t38 = true;
-            self.tell(CallEvent::T38);
-        }
-    }
-
-    fn offer(&mut self, carrier: Carrier) {
-        self.offering = Some(carrier);
-        let offer = match carrier {
-            Carrier::Audio => self.session.audio_offer(),
-            Carrier::T38 => self.session.t38_offer(),
-        };
-        self.want(sip::Command::Reinvite { call: self.call, offer });
-    }
-
-    fn offer_came(&mut self, offer: &Bytes) {
-        let (audio, t38) = (self.switch.takes_audio(), self.switch.takes_t38());
-        match self.session.answer_offer(offer, audio, t38) {
-            Some((answer, agreed)) => {
-                self.want(sip::Command::AcceptReinvite { call: self.call, answer });
-                self.turn_to(agreed);
-            }
-            None => self.want(sip::Command::RejectReinvite { call: self.call, code: 488 }),
-        }
-    }
-
-    fn offer_taken(&mut self, answer: &Bytes) {
-        let offered = self.offering.take();
-        let agreed = self.session.read_answer(answer);
-        let refused = match (offered, &agreed) {
-            (Some(Carrier::T38), Some(Agreed::Audio { .. })) => Some("audio only"),
-            (Some(Carrier::T38), None) => Some("the answer refuses the image stream"),
-            (_, _) => None,
-        };
-        if let Some(agreed) = agreed {
-            self.turn_to(agreed);
-        }
-        if let Some(reason) = refused {
-            self.t38_refused(200, reason.to_owned());
-            // By the letter of that answer there is no stream any more, or one that was not offered.
-            self.offer(Carrier::Audio);
-        }
-    }
-
-    /// Our offer was not taken. The session stays as it was (RFC 3261 §14.1).
-    fn refused(&mut self, code: u16, reason: String) {
-        let offered = self.offering.take();
-        self.session.offer_failed();
-        if offered == Some(Carrier::T38) {
-            self.t38_refused(code, reason);
-        }
-    }
-
-    fn t38_refused(&mut self, code: u16, reason: String) {
-        // Unless it was given up for theirs, which came first.
-        if self.switch.carrier() == Carrier::Audio {
-            self.report.t38_refused = Some(code);
-            self.tell(CallEvent::T38Refused { code, reason });
-        }
-    }
-
-    // --- the end by signalling ---
-
-    fn ended(&mut self, now: Instant, cause: sip::EndCause) {
-        if cause.by != sip::EndedBy::Local {
-            self.report.q850 = cause.q850.or(self.report.q850);
-            self.report.sip_status = cause.code.or(self.report.sip_status);
-            self.report.retry_after = cause.retry_after.or(self.report.retry_after);
-            self.report.reached |= cause.by == sip::EndedBy::Remote;
-            if self.report.reason.is_empty() {
-                self.report.reason = cause.warning.unwrap_or(cause.reason);
-            }
-        }
-        match self.state {
-            State::Calling | State::Offered => self.done(CallEnd::NotAnswered, now),
-            State::Answered | State::Up if self.media_up => {
-                self.state = State::Clearing;
-                self.media_do(MediaCommand::HungUp);
-                self.timers.set(Timer::LastWords, now + LAST_WORDS);
-            }
-            State::Answered | State::Up => self.done(CallEnd::NotAnswered, now),
-            State::Parting => self.done(self.fax_end(), now),
-            State::Clearing | State::Done => {}
-        }
-    }
-
     // --- media ---
 
     fn media(&mut self, now: Instant, event: MediaEvent) {
@@ -545,65 +376,7 @@ impl Leg {
             }
             MediaEvent::T38Heard => self.switch.set_silent(false),
             MediaEvent::Failed => self.release(now, CallEnd::Internal, None),
-            MediaEvent::End(outcome) => {
-                self.report.outcome = Some(*outcome);
-                match self.state {
-                    State::Clearing => self.done(self.fax_end(), now),
-                    State::Up if self.switch.carrier() == Carrier::T38 => {
-                        self.state = State::Parting;
-                        self.timers.set(Timer::Farewell, now + FAREWELL);
-                    }
-                    State::Calling
-                    | State::Offered
-                    | State::Answered
-                    | State::Up
-                    | State::Parting
-                    | State::Done => self.release(now, self.fax_end(), Some(sip::Q850(16))),
-                }
-            }
+            MediaEvent::End(outcome) => self.fax_ended(now, *outcome),
         }
-    }
-
-    /// The call ends with the fax, or with what kept it from being one.
-    fn fax_end(&self) -> CallEnd {
-        if self.switch.is_silent() { CallEnd::T38Silent } else { CallEnd::Fax }
-    }
-
-    // --- time and the end ---
-
-    fn expired(&mut self, now: Instant, timer: Timer) {
-        match timer {
-            Timer::Offer => {
-                self.switch.offers();
-                self.offer(Carrier::T38);
-            }
-            Timer::LastWords => self.done(self.fax_end(), now),
-            Timer::Farewell => self.release(now, self.fax_end(), Some(sip::Q850(16))),
-            Timer::GivenUp => self.release(now, CallEnd::Fax, None),
-            Timer::Longest => {
-                "the call lasted too long".clone_into(&mut self.report.reason);
-                self.release(now, CallEnd::Internal, None);
-            }
-        }
-    }
-
-    fn release(&mut self, now: Instant, end: CallEnd, reason: Option<sip::Q850>) {
-        self.want(sip::Command::Hangup { call: self.call, reason });
-        self.done(end, now);
-    }
-
-    fn done(&mut self, end: CallEnd, now: Instant) {
-        if self.state == State::Done {
-            return;
-        }
-        self.state = State::Done;
-        self.timers.clear_all();
-        self.media_do(MediaCommand::Stop);
-        self.report.end = end;
-        self.report.duration = now.since(self.began);
-        let good = self.report.outcome.as_ref().is_some_and(|o| o.failure.is_none());
-        self.report.trace.take_if(|_| good && !self.good_kept);
-        self.tell(CallEvent::Ended(Box::new(self.report.clone())));
-        self.outputs.push_back(Output::Done);
     }
 }

@@ -1,5 +1,6 @@
 //! Legs on a simulated clock: events in, commands and the report out; every state ends within its timers.
 
+use super::ending::{FAREWELL, GIVE_UP, LAST_WORDS};
 use super::*;
 use fax_sip::{CallKey, EndCause, EndedBy, Event};
 use fax_t30::{Cause, Failure, Outcome, Phase};
