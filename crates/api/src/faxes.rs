@@ -472,14 +472,7 @@ async fn document_again(
         })),
         // It could never be fetched or converted, or nothing of it was to be kept.
         (Err(ServiceError::NoDocument), Found::Job(job)) if job.document.is_none() => match &job.source {
-            Source::Url { url, method, host, referer, content, content_type, .. } => Ok(NewDocument::Url {
-                url: url.clone(),
-                method: method.clone(),
-                host: host.clone(),
-                referer: referer.clone(),
-                content: content.clone(),
-                content_type: content_type.clone(),
-            }),
+            Source::Url { request, .. } => Ok(NewDocument::Url(request.clone())),
             Source::Stored { .. } | Source::Removed => Err(ServiceError::NoDocument),
         },
         (Err(error), _) => Err(error),

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use fax_switch::port::{ConvertError, FetchOrder, Fetched, Fetcher};
+use fax_store::model::WebRequest;
+use fax_switch::port::{ConvertError, Fetched, Fetcher};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, REFERER};
 use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
 
@@ -57,7 +58,7 @@ impl HttpFetcher {
         HttpFetcher { config }
     }
 
-    async fn follow(&self, order: &FetchOrder) -> Result<Fetched, ConvertError> {
+    async fn follow(&self, order: &WebRequest) -> Result<Fetched, ConvertError> {
         let mut url = Url::parse(&order.url).map_err(|e| refused(&format!("the URL cannot be read: {e}")))?;
         let mut method = if order.method.eq_ignore_ascii_case("post") { Method::POST } else { Method::GET };
         for hop in 0..=self.config.redirects {
@@ -88,7 +89,7 @@ impl HttpFetcher {
         &self,
         url: &Url,
         method: &Method,
-        order: &FetchOrder,
+        order: &WebRequest,
         first: bool,
     ) -> Result<Response, ConvertError> {
         let client = guarded(url, self.config.allow_private_urls, self.config.connect_time).await?;
@@ -160,7 +161,7 @@ impl HttpFetcher {
 
 #[async_trait]
 impl Fetcher for HttpFetcher {
-    async fn fetch(&self, order: FetchOrder) -> Result<Fetched, ConvertError> {
+    async fn fetch(&self, order: WebRequest) -> Result<Fetched, ConvertError> {
         let late = |_| Err(ConvertError::Later("fetching the document took too long".into()));
         tokio::time::timeout(self.config.time, self.follow(&order)).await.unwrap_or_else(late)
     }
@@ -321,17 +322,6 @@ mod tests {
         }
     }
 
-    fn order(url: &str) -> FetchOrder {
-        FetchOrder {
-            url: url.into(),
-            method: "get".into(),
-            host: None,
-            referer: None,
-            content: None,
-            content_type: None,
-        }
-    }
-
     #[tokio::test]
     async fn private_addresses_are_refused_however_they_are_written() {
         let fetcher = HttpFetcher::new(FetchConfig::default());
@@ -348,7 +338,10 @@ mod tests {
             "gopher://x/",
             "nonsense",
         ] {
-            assert!(matches!(fetcher.fetch(order(url)).await, Err(ConvertError::Document(_))), "{url}");
+            assert!(
+                matches!(fetcher.fetch(WebRequest::get(url)).await, Err(ConvertError::Document(_))),
+                "{url}"
+            );
         }
     }
 
@@ -377,7 +370,7 @@ mod tests {
         let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let fetcher = HttpFetcher::new(FetchConfig { allow_private_urls: true, ..FetchConfig::default() });
         let url = format!("http://user:hidden-word@{gone}/x?signature=hidden-too");
-        assert!(matches!(fetcher.fetch(order(&url)).await, Err(ConvertError::Later(_))));
+        assert!(matches!(fetcher.fetch(WebRequest::get(&url)).await, Err(ConvertError::Later(_))));
         let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert!(log.contains("could not be fetched") && !log.contains("hidden"), "{log}");
     }

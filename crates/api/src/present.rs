@@ -1,6 +1,6 @@
 //! Jobs and received faxes as public documents: the field names clients know, both families of result names.
 
-use fax_store::model::{Attempt, Job, JobState, Received, Source, filed_id};
+use fax_store::model::{Attempt, Job, JobState, Received, Source, WebRequest, filed_id};
 use fax_switch::Reception;
 use fax_switch::policy::switch_cause;
 use serde_json::{Map, Value, json};
@@ -86,7 +86,8 @@ pub fn job(job: &Job) -> Document {
     if job.state == JobState::Cancelled || job.cancel {
         d.insert("cancelled".into(), true.into());
     }
-    if let Source::Url { url, method, host, referer, content, content_type, .. } = &job.source {
+    if let Source::Url { request, .. } = &job.source {
+        let WebRequest { url, method, host, referer, content, content_type } = request;
         let mut source = document_of(json!({ "url": url, "method": method }));
         for (key, value) in
             [("host", host), ("referer", referer), ("content", content), ("content_type", content_type)]

@@ -1,6 +1,6 @@
 //! A new fax from a request: the fields checked, named as clients name them, and handed to the switch.
 
-use fax_store::model::{AccountId, FaxboxId, Priority, Timestamp};
+use fax_store::model::{AccountId, FaxboxId, Priority, Timestamp, WebRequest};
 use fax_switch::{NewDocument, NewJob, Service};
 use serde_json::{Map, Value, json};
 
@@ -392,14 +392,14 @@ impl Fields<'_> {
             self.wrong.add("document.url", "pattern", detail);
             return None;
         }
-        Some(NewDocument::Url {
+        Some(NewDocument::Url(WebRequest {
             url,
             method,
             host: text("host"),
             referer: text("referer"),
             content: text("content"),
             content_type: text("content_type"),
-        })
+        }))
     }
 }
 

@@ -235,7 +235,8 @@ async fn a_document_by_url_is_fetched() {
 #[tokio::test]
 async fn fetching_is_bounded_in_redirects_and_size() {
     use fax_api::{FetchConfig, HttpFetcher};
-    use fax_switch::port::{ConvertError, FetchOrder, Fetcher};
+    use fax_store::model::WebRequest;
+    use fax_switch::port::{ConvertError, Fetcher};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let said = |headers: axum::http::HeaderMap, body: String| async move {
@@ -251,7 +252,7 @@ async fn fetching_is_bounded_in_redirects_and_size() {
     tokio::spawn(fax_api::serve(listener, documents, std::future::pending()));
     let fetcher =
         HttpFetcher::new(FetchConfig { allow_private_urls: true, max_size: 4000, ..FetchConfig::default() });
-    let order = |path: &str, method: &str| FetchOrder {
+    let order = |path: &str, method: &str| WebRequest {
         url: format!("http://{at}{path}"),
         method: method.into(),
         host: Some("documents.example".into()),

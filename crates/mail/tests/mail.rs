@@ -18,14 +18,13 @@ use fax_store::StoreError;
 use fax_store::folder::FolderDocuments;
 use fax_store::model::{
     AccountId, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, Job, JobState, NodeId, Notice,
-    NoticeKind, NoticeSubject, Received, Source, Timestamp,
+    NoticeKind, NoticeSubject, Received, Source, Timestamp, WebRequest,
 };
 use fax_store::port::{Documents, Guard, JobChange, JobQuery, Range};
 use fax_store::redb::RedbStore;
 use fax_switch::number::NumberPlan;
 use fax_switch::port::{
-    CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, FetchOrder, Fetched, Fetcher,
-    SystemClock,
+    CallEvent, CallOrder, CallResult, ConvertError, Converter, Dialler, Fetched, Fetcher, SystemClock,
 };
 use fax_switch::{Account, Directory, Faxbox, Ports, Service, ServiceConfig};
 use mail_parser::{MessageParser, MimeHeaders};
@@ -63,7 +62,7 @@ impl Converter for Idle {
 
 #[async_trait]
 impl Fetcher for Idle {
-    async fn fetch(&self, _: FetchOrder) -> Result<Fetched, ConvertError> {
+    async fn fetch(&self, _: WebRequest) -> Result<Fetched, ConvertError> {
         Err(ConvertError::Later("not here".into()))
     }
 }
@@ -710,15 +709,7 @@ async fn who_has_a_mail_gets_it_no_second_time_after_a_restart() {
 async fn results_of_jobs_are_worded_and_what_nobody_takes_is_kept() {
     let rig = rig().await;
     let sink = Arc::new(Sink::default());
-    let source = Source::Url {
-        url: "http://x".into(),
-        method: "get".into(),
-        host: None,
-        referer: None,
-        content: None,
-        content_type: None,
-        kept: None,
-    };
+    let source = Source::Url { request: WebRequest::get("http://x"), kept: None };
     let mut job = Job::new(AccountId::new(A), "+14155551234", source, Timestamp::now());
     job.to_name = "Dr. Who".into();
     job.reason = Some("The number is engaged.".into());

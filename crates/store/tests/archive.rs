@@ -7,7 +7,7 @@ use fax_store::folder::FolderDocuments;
 use fax_store::model::{
     Ability, Audit, Entry, EntryKind, FaxId, HookAttempt, HookEvent, Job, JobState, Kept, Notice, NoticeKind,
     NoticeSubject, PageEntry, PageState, Priority, ProfileKey, Received, Row, RowKind, Source, Timestamp,
-    Trait,
+    Trait, WebRequest,
 };
 use fax_store::port::{Guard, LeaseRequest};
 use fax_store::postgres::PostgresStore;
@@ -28,12 +28,7 @@ async fn fill(store: &dyn Store, documents: &dyn Documents) {
         let (content_type, file_name) = ("text/plain".to_owned(), Some("ü\0.txt".to_owned()));
         let source = if n % 9 == 0 {
             Source::Url {
-                url: "https://docs.example/1".into(),
-                method: "get".into(),
-                host: None,
-                referer: None,
-                content: None,
-                content_type: None,
+                request: WebRequest::get("https://docs.example/1"),
                 kept: Some(Kept { original, content_type, file_name }),
             }
         } else {

@@ -2,7 +2,7 @@
 
 use crate::event::Stage;
 use crate::finish::{CHANGED, Holder, Turn, if_still};
-use crate::port::{ConvertError, FetchOrder, Fetched};
+use crate::port::{ConvertError, Fetched};
 use crate::running::{Ticket, Why};
 use crate::service::Service;
 use bytes::Bytes;
@@ -125,19 +125,11 @@ impl Service {
             })?;
             return Ok((octets, content_type.to_owned(), file_name.map(str::to_owned)));
         }
-        let Source::Url { url, method, host, referer, content, content_type, .. } = &job.source else {
+        let Source::Url { request, .. } = &job.source else {
             return Err(ConvertError::Document("The document was removed.".into()));
         };
         self.tell_job(job, Stage::Prepare, "fetching document to send".into(), None);
-        let order = FetchOrder {
-            url: url.clone(),
-            method: method.clone(),
-            host: host.clone(),
-            referer: referer.clone(),
-            content: content.clone(),
-            content_type: content_type.clone(),
-        };
-        let got = self.inner.ports.fetcher.fetch(order).await?;
+        let got = self.inner.ports.fetcher.fetch(request.clone()).await?;
         if got.octets.len() > self.config().max_document {
             return Err(ConvertError::Document("The document is too large.".into()));
         }

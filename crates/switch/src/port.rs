@@ -6,7 +6,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use fax_base::line::Modulation;
 use fax_document::FaxDocument;
-use fax_store::model::{AccountId, JobId, RetryPolicy, Timestamp};
+use fax_store::model::{AccountId, JobId, RetryPolicy, Timestamp, WebRequest};
 use fax_t30::PageRecord;
 use fax_terminal::CodedPage;
 use std::sync::Arc;
@@ -362,24 +362,7 @@ pub enum ConvertError {
 #[async_trait]
 pub trait Fetcher: Send + Sync + 'static {
     /// Gets a document. Answers no more than a limit of its own and goes only to public addresses.
-    async fn fetch(&self, order: FetchOrder) -> Result<Fetched, ConvertError>;
-}
-
-/// A document to be fetched.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FetchOrder {
-    /// Where.
-    pub url: String,
-    /// `get` or `post`.
-    pub method: String,
-    /// `Host`.
-    pub host: Option<String>,
-    /// `Referer`.
-    pub referer: Option<String>,
-    /// Body.
-    pub content: Option<String>,
-    /// Type of the body.
-    pub content_type: Option<String>,
+    async fn fetch(&self, order: WebRequest) -> Result<Fetched, ConvertError>;
 }
 
 /// A document that was fetched.

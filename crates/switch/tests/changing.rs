@@ -216,7 +216,10 @@ async fn what_was_fetched_is_kept_as_if_it_had_been_handed_in() {
     b.service.delete_documents(&account, &which).await.unwrap();
     assert!(b.documents.get(&own).await.is_err());
     let source = b.job(&id).await.source;
-    assert!(matches!(source, Source::Url { kept: None, ref url, .. } if url.contains("other")), "{source:?}");
+    assert!(
+        matches!(source, Source::Url { kept: None, ref request } if request.url.contains("other")),
+        "{source:?}"
+    );
     b.until_state(&copy.id, JobState::Completed).await;
     b.service.delete_job(&account, &copy.id).await.unwrap();
     assert!(b.documents.get(&kept).await.is_err(), "nobody has it any more");

@@ -3,7 +3,8 @@
 use crate::rig::{A, B, F, KEY, KEY_B, Rig, by_url, faxes, start, testdata};
 use fax_api::route::{Resource, Right, paths};
 use fax_api::{Config, FetchConfig, HttpFetcher};
-use fax_switch::port::{ConvertError, FetchOrder, Fetcher};
+use fax_store::model::WebRequest;
+use fax_switch::port::{ConvertError, Fetcher};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,17 +20,6 @@ async fn calm(config: Config) -> Rig {
 /// With its queue, so that what is handed in becomes a fax.
 async fn running() -> Rig {
     start(Config { requests: (1e9, 1e9), failures: (1e9, 1e9), ..Config::default() }, true).await
-}
-
-fn order(url: &str) -> FetchOrder {
-    FetchOrder {
-        url: url.into(),
-        method: "get".into(),
-        host: None,
-        referer: None,
-        content: None,
-        content_type: None,
-    }
 }
 
 /// Sends these octets as they are and reads until the connection ends, or this is enough.
@@ -120,7 +110,7 @@ async fn documents_by_url_do_not_reach_private_addresses() {
     ] {
         for scheme in ["http", "https"] {
             let url = format!("{scheme}://{host}:{port}/latest/meta-data/");
-            let got = fetcher.fetch(order(&url)).await;
+            let got = fetcher.fetch(WebRequest::get(&url)).await;
             assert!(
                 matches!(&got, Err(ConvertError::Document(_) | ConvertError::Later(_))),
                 "{url}: {got:?}"
@@ -134,7 +124,7 @@ async fn documents_by_url_do_not_reach_private_addresses() {
         }
     }
     for url in ["file:///etc/passwd", "gopher://127.0.0.1/", "ftp://127.0.0.1/", "unix:/run/x", "data:,x"] {
-        assert!(matches!(fetcher.fetch(order(url)).await, Err(ConvertError::Document(_))), "{url}");
+        assert!(matches!(fetcher.fetch(WebRequest::get(url)).await, Err(ConvertError::Document(_))), "{url}");
     }
     // A name in front of the address does not hide it.
     for url in [
@@ -142,7 +132,7 @@ async fn documents_by_url_do_not_reach_private_addresses() {
         format!("http://127.0.0.1:{port}#@8.8.8.8/"),
         format!("http://8.8.8.8%40@127.0.0.1:{port}/"),
     ] {
-        assert!(fetcher.fetch(order(&url)).await.is_err(), "{url}");
+        assert!(fetcher.fetch(WebRequest::get(&url)).await.is_err(), "{url}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0, "somebody got through");
 }

@@ -265,28 +265,51 @@ pub enum Source {
     },
     /// It is to be fetched.
     Url {
-        /// Where.
-        url: String,
-        /// `get` or `post`.
-        method: String,
-        /// `Host` of the request.
-        #[serde(default)]
-        host: Option<String>,
-        /// `Referer` of the request.
-        #[serde(default)]
-        referer: Option<String>,
-        /// Body of the request.
-        #[serde(default)]
-        content: Option<String>,
-        /// Type of that body.
-        #[serde(default)]
-        content_type: Option<String>,
+        /// How it is asked for.
+        #[serde(flatten)]
+        request: WebRequest,
         /// What came from there, where that is kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<Kept>,
     },
     /// It was removed after the job was done with, and only the record stays.
     Removed,
+}
+
+/// How a document is asked for that somebody's web server has.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WebRequest {
+    /// Where.
+    pub url: String,
+    /// `get` or `post`.
+    pub method: String,
+    /// `Host` of the request.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// `Referer` of the request.
+    #[serde(default)]
+    pub referer: Option<String>,
+    /// Body of the request.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// Type of that body.
+    #[serde(default)]
+    pub content_type: Option<String>,
+}
+
+impl WebRequest {
+    /// Asks for this address and says no more.
+    #[must_use]
+    pub fn get(url: impl Into<String>) -> WebRequest {
+        WebRequest {
+            url: url.into(),
+            method: "get".into(),
+            host: None,
+            referer: None,
+            content: None,
+            content_type: None,
+        }
+    }
 }
 
 /// A document that was fetched, and is stored.

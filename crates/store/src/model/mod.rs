@@ -14,6 +14,7 @@ pub use entry::{Audit, Entry, EntryKind};
 pub use id::{AccountId, DocumentKey, FaxId, FaxboxId, JobId, NodeId, NoticeId, filed_id, unfiled_id};
 pub use job::{
     Attempt, AttemptOutcome, Folder, Job, JobState, Kept, Lease, PageEntry, PageState, RetryPolicy, Source,
+    WebRequest,
 };
 pub use notice::{HookAttempt, HookEvent, Notice, NoticeKind, NoticeSubject};
 pub use priority::Priority;

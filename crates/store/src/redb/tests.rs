@@ -6,7 +6,7 @@ use super::tables::{
     HEAD_OF, HEADS, JOBS, LANES, LEASES, META, NUMBERS, OVERTAKEN, OVERTAKEN_TURNS, PARKING, RUNNING, SCHEMA,
 };
 use crate::model::{
-    Job, JobId, JobState, Lease, Notice, NoticeKind, NoticeSubject, Priority, Source, Timestamp,
+    Job, JobId, JobState, Lease, Notice, NoticeKind, NoticeSubject, Priority, Source, Timestamp, WebRequest,
 };
 use crate::port::{Guard, JobQuery, LeaseRequest, NextDue, Range, Store, StoreError};
 use crate::suite;
@@ -27,15 +27,7 @@ async fn fresh() -> (tempfile::TempDir, Arc<dyn Store>) {
 crate::store_suite!(fresh);
 
 fn job(number: &str) -> Job {
-    let source = Source::Url {
-        url: "http://example.org/".into(),
-        method: "get".into(),
-        host: None,
-        referer: None,
-        content: None,
-        content_type: None,
-        kept: None,
-    };
+    let source = Source::Url { request: WebRequest::get("http://example.org/"), kept: None };
     Job::new("a".into(), number, source, Timestamp(1))
 }
 

@@ -119,6 +119,8 @@ pub async fn documents_are_named_by_rows(s: S) {
     // What was fetched is named by the job from the moment that it is kept.
     let url = serde_json::json!({ "kind": "url", "url": "http://x/", "method": "get" });
     let source: Source = serde_json::from_value(url).unwrap();
+    assert_eq!(source, Source::Url { request: WebRequest::get("http://x/"), kept: None });
+    assert_eq!(serde_json::to_value(&source).unwrap()["url"], "http://x/");
     let job = put(&s, Job::new("a".into(), "+1", source.clone(), t(1))).await;
     let kept =
         Kept { original: x.clone(), content_type: "text/plain".into(), file_name: Some("ü\0".into()) };

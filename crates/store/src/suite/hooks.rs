@@ -106,15 +106,7 @@ pub async fn the_backlog_is_counted(s: S) {
         ("r", JobState::Pending),
         ("c", JobState::Converting),
     ] {
-        let source = Source::Url {
-            url: "http://x/".into(),
-            method: "get".into(),
-            host: None,
-            referer: None,
-            content: None,
-            content_type: None,
-            kept: None,
-        };
+        let source = Source::Url { request: WebRequest::get("http://x/"), kept: None };
         let mut job = Job::new("a".into(), format!("+4930{id}"), source, t(1));
         job.id = JobId::new(id);
         job.state = state;

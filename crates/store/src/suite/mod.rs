@@ -24,7 +24,7 @@ pub use queue::*;
 use crate::model::{
     Ability, AccountId, Audit, DocumentKey, Entry, EntryKind, FaxId, FaxboxId, Folder, HookAttempt,
     HookEvent, Job, JobId, JobState, Kept, NodeId, Notice, NoticeId, NoticeKind, NoticeSubject, PageEntry,
-    PageState, Profile, ProfileKey, Received, Row, Source, Timestamp,
+    PageState, Profile, ProfileKey, Received, Row, Source, Timestamp, WebRequest,
 };
 use crate::port::{
     AuditQuery, Guard, JobChange, JobQuery, LeaseRequest, NextDue, ProfileChange, ProfileQuery, Range,

@@ -112,18 +112,10 @@ pub fn switch_cause(class: &str, q850: Option<u16>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fax_store::model::{Attempt, AttemptOutcome, Source, Timestamp};
+    use fax_store::model::{Attempt, AttemptOutcome, Source, Timestamp, WebRequest};
 
     fn failed(class: &str, sip: u16, times: usize) -> Job {
-        let source = Source::Url {
-            url: String::new(),
-            method: String::new(),
-            host: None,
-            referer: None,
-            content: None,
-            content_type: None,
-            kept: None,
-        };
+        let source = Source::Url { request: WebRequest::get(""), kept: None };
         let outcome = AttemptOutcome {
             class: class.into(),
             sip_status: Some(sip),

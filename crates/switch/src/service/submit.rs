@@ -6,7 +6,8 @@ use bytes::Bytes;
 use core::time::Duration;
 use fax_store::StoreError;
 use fax_store::model::{
-    AccountId, DocumentKey, FaxboxId, Job, JobId, JobState, PageEntry, PageState, Priority, Source, Timestamp,
+    AccountId, DocumentKey, FaxboxId, Job, JobId, JobState, PageEntry, PageState, Priority, Source,
+    Timestamp, WebRequest,
 };
 use fax_store::port::{Guard, JobChange};
 use sha2::{Digest, Sha256};
@@ -128,20 +129,7 @@ pub enum NewDocument {
     /// The one of another fax of the account, as it is: to send it again or on.
     Copy(Which),
     /// Fetch it.
-    Url {
-        /// Where.
-        url: String,
-        /// `get` or `post`.
-        method: String,
-        /// `Host`.
-        host: Option<String>,
-        /// `Referer`.
-        referer: Option<String>,
-        /// Body.
-        content: Option<String>,
-        /// Type of the body.
-        content_type: Option<String>,
-    },
+    Url(WebRequest),
 }
 
 /// Why a job was not taken.
@@ -499,9 +487,7 @@ impl Service {
                 let original = self.inner.ports.documents.put_for(account, octets).await?;
                 Source::Stored { original, content_type, file_name }
             }
-            NewDocument::Url { url, method, host, referer, content, content_type } => {
-                Source::Url { url, method, host, referer, content, content_type, kept: None }
-            }
+            NewDocument::Url(request) => Source::Url { request, kept: None },
         };
         Ok((source, None))
     }

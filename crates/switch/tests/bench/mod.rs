@@ -9,13 +9,13 @@ use fax_base::page::{PageShape, Resolution, Width};
 use fax_document::{FaxDocument, Page};
 use fax_image::Bitmap;
 use fax_store::folder::FolderDocuments;
-use fax_store::model::{FaxboxId, Job, JobId, JobState, NodeId, Notice, Timestamp};
+use fax_store::model::{FaxboxId, Job, JobId, JobState, NodeId, Notice, Timestamp, WebRequest};
 use fax_store::redb::RedbStore;
 use fax_store::{Documents, Store};
 use fax_switch::number::NumberPlan;
 use fax_switch::policy::Plan;
 use fax_switch::port::{
-    CallEvent, CallOrder, CallResult, Clock, ConvertError, Converter, Dialler, FetchOrder, Fetched, Fetcher,
+    CallEvent, CallOrder, CallResult, Clock, ConvertError, Converter, Dialler, Fetched, Fetcher,
 };
 use fax_switch::{Account, Directory, Faxbox, JobEvent, NewDocument, NewJob, Ports, Service, ServiceConfig};
 use std::collections::{HashMap, VecDeque};
@@ -275,7 +275,7 @@ pub struct TextFetcher {
 
 #[async_trait]
 impl Fetcher for TextFetcher {
-    async fn fetch(&self, order: FetchOrder) -> Result<Fetched, ConvertError> {
+    async fn fetch(&self, order: WebRequest) -> Result<Fetched, ConvertError> {
         let turns = order.url.replace("http://example.org/", "");
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         let text = turns.split('|').take(asked + 1).last().unwrap_or_default();
@@ -416,14 +416,7 @@ impl Bench {
 
     /// A job whose document is fetched; see [`TextFetcher`].
     pub fn fetched_job(text: &str, number: &str) -> NewJob {
-        let document = NewDocument::Url {
-            url: format!("http://example.org/{text}"),
-            method: "get".into(),
-            host: None,
-            referer: None,
-            content: None,
-            content_type: None,
-        };
+        let document = NewDocument::Url(WebRequest::get(format!("http://example.org/{text}")));
         NewJob { document, ..Self::new_job("", number) }
     }
 
